@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+VERSION = 0.1.0
+SOVERSION = 0
+
+prefix = /usr/local
+bindir = $(prefix)/bin
+libdir = $(prefix)/lib
+includedir = $(prefix)/include
+DESTDIR =
+
+CC = gcc
+CFLAGS = -O2 -g
+CLANG_FORMAT = clang-format
+PKG_CONFIG = pkg-config
+LIB_PKGS = libkmod
+
+B = build
+WARN = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes \
+	-Wwrite-strings -Wshadow -Wvla -Wformat=2
+override CFLAGS += -std=gnu17 $(WARN) -D_GNU_SOURCE \
+	-DVERSION='"$(VERSION)"' -Ilib -MMD -MP
+
+LIB_OBJS = $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
+CLI_OBJS = $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
+SONAME = libvfiomig.so.$(SOVERSION)
+
+all: $(B)/vfiomig $(B)/libvfiomig.so $(B)/libvfiomig.pc
+
+$(B)/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -fPIC -fvisibility=hidden $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
+
+$(B)/cli/%.o: cli/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) \
+		-Wl,--version-script=lib/libvfiomig.sym -Wl,--no-undefined \
+		-o $@ $(LIB_OBJS) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS))
+
+$(B)/libvfiomig.so: $(B)/$(SONAME)
+	ln -sf $(SONAME) $@
+
+# Runs from the build directory as it is, and once installed.
+$(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
+		-Wl,-rpath,'$$ORIGIN'
+
+$(B)/libvfiomig.pc: lib/libvfiomig.pc.in Makefile
+	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' $< > $@
+
+# ---- The driver: for the running kernel, or for another's KDIR -----------
+
+KDIR = /lib/modules/$(shell uname -r)/build
+
+# In a directory of links, so that the sources stay as they are.
+driver:
+	@test -d $(KDIR) || { echo "no headers of this kernel ($(KDIR)); install them, or set KDIR=" >&2; exit 1; }
+	@mkdir -p $(B)/driver
+	@ln -sf $(abspath $(wildcard driver/*.[ch] driver/Kbuild)) $(B)/driver/
+	$(MAKE) -C $(KDIR) M=$(abspath $(B)/driver) modules
+
+# ---- Tests ---------------------------------------------------------------
+
+deps:
+	@tests/deps
+
+UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
+GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
+
+# The library once more, its inside visible and under the sanitizers.
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZED_OBJS = $(patsubst lib/%.c,$(B)/sanitized/%.o,$(wildcard lib/*.c))
+
+$(B)/sanitized/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
+
+$(B)/libsanitized.a: $(SANITIZED_OBJS)
+	$(AR) rcs $@ $(SANITIZED_OBJS)
+
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP) -o $@ $< \
+		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
+
+$(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
+
+$(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc
+
+$(B)/tests/unit/vfio_mig_get_next_state.inc:
+	@mkdir -p $(@D)
+	sed -n '/^int vfio_mig_get_next_state/,/^}/p' "$$(tests/guest/kernel stock)/vfio_main.c" >$@
+
+$(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..'
+
+tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS)
+
+check: deps
+	@$(MAKE) --no-print-directory -s tests
+	@tests/check
+
+demo: deps
+	@$(MAKE) --no-print-directory -s tests
+	@tests/demo
+
+# ---- Installation ---------------------------------------------------------
+
+install: all
+	install -D -m 755 $(B)/vfiomig $(DESTDIR)$(bindir)/vfiomig
+	install -D -m 644 $(B)/$(SONAME) $(DESTDIR)$(libdir)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libvfiomig.so
+	install -D -m 644 lib/vfiomig.h $(DESTDIR)$(includedir)/vfiomig.h
+	install -D -m 644 $(B)/libvfiomig.pc $(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/vfiomig $(DESTDIR)$(libdir)/$(SONAME) \
+		$(DESTDIR)$(libdir)/libvfiomig.so $(DESTDIR)$(includedir)/vfiomig.h \
+		$(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc
+
+clean:
+	rm -rf $(B)
+
+-include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(SANITIZED_OBJS:.o=.d) \
+	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d)
+
+.PHONY: all driver deps tests check demo install uninstall clean
+.DELETE_ON_ERROR:

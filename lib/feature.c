@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * VFIO_DEVICE_FEATURE: what an open device can do. Kernels differ, so features
+ * are probed; versions are never compared.
+ */
+#include <string.h>
+
+#include "feature.h"
+
+int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data,
+		  size_t size)
+{
+	uint64_t buf[8]; /* for the alignment of what is in it */
+	struct vfio_device_feature *feature = (void *)buf;
+	int ret;
+
+	if (sizeof(*feature) + size > sizeof(buf))
+		return -EINVAL;
+	memset(buf, 0, sizeof(buf));
+	feature->argsz = sizeof(*feature) + size;
+	feature->flags = flags;
+	if (size)
+		memcpy(feature->data, data, size);
+	ret = ioctl(dev->fd, VFIO_DEVICE_FEATURE, feature) ? -errno : 0;
+	/* Also after a failure: SET_STATE fills in data_fd = -1 then. */
+	if (size)
+		memcpy(data, feature->data, size);
+	return ret;
+}
+
+static const char *const feature_names[] = {
+	[VFIO_DEVICE_FEATURE_PCI_VF_TOKEN] = "PCI_VF_TOKEN",
+	[VFIO_DEVICE_FEATURE_MIGRATION] = "MIGRATION",
+	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = "MIG_DEVICE_STATE",
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = "LOW_POWER_ENTRY",
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] =
+		"LOW_POWER_ENTRY_WITH_WAKEUP",
+	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = "LOW_POWER_EXIT",
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = "DMA_LOGGING_START",
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = "DMA_LOGGING_STOP",
+	[VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT] = "DMA_LOGGING_REPORT",
+	[VFIO_DEVICE_FEATURE_MIG_DATA_SIZE] = "MIG_DATA_SIZE",
+	[VFIO_DEVICE_FEATURE_BUS_MASTER] = "BUS_MASTER",
+};
+
+EXPORT const char *vfiomig_feature_name(unsigned int feature)
+{
+	return feature < ARRAY_SIZE(feature_names) ? feature_names[feature]
+						   : NULL;
+}
+
+EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev,
+					 unsigned int feature)
+{
+	static const struct {
+		uint32_t flag;
+		unsigned int op;
+	} ops[] = {
+		{ VFIO_DEVICE_FEATURE_GET, VFIOMIG_FEATURE_GET },
+		{ VFIO_DEVICE_FEATURE_SET, VFIOMIG_FEATURE_SET },
+	};
+	unsigned int found = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+		if (feature_ioctl(dev,
+				  VFIO_DEVICE_FEATURE_PROBE | ops[i].flag |
+					  (feature & VFIO_DEVICE_FEATURE_MASK),
+				  NULL, 0) == 0)
+			found |= ops[i].op;
+	return found;
+}
+
+EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
+					uint64_t *flags)
+{
+	struct vfio_device_feature_migration mig = { 0 };
+	int err;
+
+	if (!dev->migration) {
+		err = feature_ioctl(dev,
+				    VFIO_DEVICE_FEATURE_GET |
+					    VFIO_DEVICE_FEATURE_MIGRATION,
+				    &mig, sizeof(mig));
+		/* "at least VFIO_MIGRATION_STOP_COPY must be set" */
+		if (!err && !(mig.flags & VFIO_MIGRATION_STOP_COPY))
+			err = -EOPNOTSUPP;
+		if (err == -ENOTTY || err == -EINVAL || err == -EOPNOTSUPP) {
+			_cleanup_free_ char *fits = variant_driver_for(dev);
+			const char *now = dev->driver ? dev->driver : "?";
+			bool other = fits && strcmp(fits, now) != 0 &&
+				     strcmp(fits, "vfio_pci") != 0;
+
+			return ctx_fail(
+				dev->ctx, -EOPNOTSUPP,
+				"its driver %s has no migration support; %s%s",
+				now,
+				other ? "bind it to "
+				      : "a variant driver for the device is needed",
+				other ? fits : "");
+		}
+		if (err)
+			return ctx_fail(dev->ctx, err,
+					"VFIO_DEVICE_FEATURE_MIGRATION: %s",
+					strerror(-err));
+		dev->migration = mig.flags;
+	}
+	*flags = dev->migration;
+	return 0;
+}
+
+EXPORT int vfiomig_device_get_data_size(struct vfiomig_device *dev,
+					uint64_t *bytes)
+{
+	struct vfio_device_feature_mig_data_size size = { 0 };
+	int err = feature_ioctl(dev,
+				VFIO_DEVICE_FEATURE_GET |
+					VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+				&size, sizeof(size));
+
+	if (err)
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the kernel cannot tell the size of the state: %s",
+			strerror(-err));
+	*bytes = size.stop_copy_length;
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The one place that calls VFIO_DEVICE_FEATURE. */
+#ifndef VFIOMIG_FEATURE_H
+#define VFIOMIG_FEATURE_H
+
+#include "internal.h"
+
+/*
+ * @flags: VFIO_DEVICE_FEATURE_GET, _SET or _PROBE, and the feature's number
+ * @data: the feature's structure, copied in before and out after the call
+ *
+ * Returns 0 or the ioctl's errno.
+ */
+int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data,
+		  size_t size);
+
+#endif

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the library's files share and its users do not see. */
+#ifndef VFIOMIG_INTERNAL_H
+#define VFIOMIG_INTERNAL_H
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "uapi.h"
+#include "vfiomig.h"
+
+struct vfiomig_ctx {
+	int refs;
+	/* Where /sys, /dev and /proc are; tests put other trees there. */
+	const char *sysfs, *devfs, *procfs;
+	void (*log)(void *data, const char *line);
+	void *log_data;
+	const volatile sig_atomic_t *interrupt;
+	char error[512];
+};
+
+/*
+ * Note why something failed; returns @err, so that a failing function ends in
+ * "return ctx_fail(ctx, -EWHY, "sentence")".
+ */
+__attribute__((format(printf, 3, 4))) int
+ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx,
+						   const char *fmt, ...);
+bool ctx_interrupted(const struct vfiomig_ctx *ctx);
+
+/* A way to reach a device: each back end is one file with one of these. */
+struct backend {
+	const char *name;
+	/* Sets dev->fd, and what it needs to keep in dev->held[]. */
+	int (*open)(struct vfiomig_device *dev);
+};
+
+extern const struct backend backend_group;
+
+struct vfiomig_device {
+	int refs;
+	struct vfiomig_ctx *ctx;
+	char *syspath, *name, *bus;
+	/* Of the moment when the device was looked up. */
+	char *driver, *cdev, *mdev_type;
+	int group;
+	bool is_pci;
+	struct vfiomig_pci_id pci;
+	/* -1 while the device is closed. */
+	int fd;
+	/* Descriptors that must stay open as long as fd, e.g. a container. */
+	int held[2];
+	uint32_t info_flags;
+	/* Asked once for each session; VFIOMIG_STOP_COPY is always among them,
+	 * so that 0 stands for "not asked yet". */
+	uint64_t migration;
+};
+
+/* name.c: the canonical sysfs directory of the device called @name. */
+int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath);
+
+/* sysfs.c */
+/* The last component of where the link @dir/@name points to, or NULL. */
+char *sysfs_link_name(const char *dir, const char *name);
+/* @dir/@name as a number; -errno when it is not there. */
+int sysfs_read_number(const char *dir, const char *name, unsigned long *value);
+/* The first entry of directory @dir/@name that is not hidden, or NULL. */
+char *sysfs_first_entry(const char *dir, const char *name);
+/* Whether @dir is a device that sits on a bus, with or without a driver. */
+bool sysfs_is_device(const char *dir);
+
+/* opener.c: the process that has @path open. */
+int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
+	      char comm[16]);
+
+/* variant.c: the best VFIO driver for a PCI function, or NULL; free() it. */
+char *variant_driver_for(const struct vfiomig_device *dev);
+
+static inline void free_charp(char **p)
+{
+	free(*p);
+}
+
+static inline void close_fdp(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+#define _cleanup_free_	__attribute__((cleanup(free_charp)))
+#define _cleanup_close_ __attribute__((cleanup(close_fdp)))
+#define EXPORT		__attribute__((visibility("default")))
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+#endif

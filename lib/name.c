@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* From what a user calls a device to its directory in sysfs. */
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* Does @text have the shape of @pattern, where 'x' stands for a hex digit? */
+static bool has_shape(const char *text, const char *pattern)
+{
+	for (; *pattern; text++, pattern++) {
+		if (*pattern == 'x' ? !isxdigit((unsigned char)*text)
+				    : *text != *pattern)
+			return false;
+	}
+	return !*text;
+}
+
+static int lower(char *to, size_t size, const char *prefix, const char *text)
+{
+	int n = snprintf(to, size, "%s%s", prefix, text);
+
+	if (n >= (int)size)
+		return -ENAMETOOLONG;
+	for (; *to; to++)
+		*to = tolower((unsigned char)*to);
+	return 0;
+}
+
+/*
+ * The directory of the device that @path is or is in: /sys/class/vfio-dev/vfio0
+ * and a file in 0000:3b:00.1/ mean the function as well.
+ */
+static int climb_to_device(struct vfiomig_ctx *ctx, const char *path,
+			   const char *name, char **syspath)
+{
+	char real[PATH_MAX], root[PATH_MAX];
+	size_t root_len;
+	char *slash;
+
+	if (!realpath(path, real) || !realpath(ctx->sysfs, root))
+		return ctx_fail(ctx, -ENOENT, "there is no device %s", name);
+	root_len = strlen(root);
+	if (strncmp(real, root, root_len) != 0 ||
+	    (real[root_len] && real[root_len] != '/'))
+		return ctx_fail(ctx, -ENOENT, "%s is not in %s", name,
+				ctx->sysfs);
+
+	while (!sysfs_is_device(real)) {
+		slash = strrchr(real, '/');
+		if ((size_t)(slash - real) <= root_len)
+			return ctx_fail(ctx, -ENOENT,
+					"%s is not the path of a device", name);
+		*slash = '\0';
+	}
+	*syspath = strdup(real);
+	return *syspath ? 0 : -ENOMEM;
+}
+
+int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
+{
+	char id[64], path[PATH_MAX];
+	const char *cdev = name;
+	const char *bus = NULL;
+	int err = 0;
+
+	if (strncmp(name, "/dev/vfio/devices/", 18) == 0)
+		cdev = name + 18;
+
+	if (has_shape(name, "xxxx:xx:xx.x") ||
+	    has_shape(name, "xxxxx:xx:xx.x")) {
+		bus = "pci";
+		err = lower(id, sizeof(id), "", name);
+	} else if (has_shape(name, "xx:xx.x")) {
+		bus = "pci";
+		err = lower(id, sizeof(id), "0000:", name);
+	} else if (has_shape(name, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")) {
+		bus = "mdev";
+		err = lower(id, sizeof(id), "", name);
+	}
+	if (err)
+		return err;
+
+	if (bus)
+		snprintf(path, sizeof(path), "%s/bus/%s/devices/%s", ctx->sysfs,
+			 bus, id);
+	else if (strncmp(cdev, "vfio", 4) == 0 && cdev[4] &&
+		 strspn(cdev + 4, "0123456789") == strlen(cdev + 4) &&
+		 strlen(cdev) < sizeof(id))
+		snprintf(path, sizeof(path), "%s/class/vfio-dev/%s", ctx->sysfs,
+			 cdev);
+	else if (strncmp(name, ctx->sysfs, strlen(ctx->sysfs)) == 0 &&
+		 strlen(name) < sizeof(path))
+		strcpy(path, name);
+	else
+		return ctx_fail(
+			ctx, -EINVAL,
+			"'%s' does not name a device; give a PCI address (0000:3b:00.1), the UUID of a mediated device, a VFIO cdev (vfio0) or a path in %s",
+			name, ctx->sysfs);
+	return climb_to_device(ctx, path, name, syspath);
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Which process has a node open. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+static bool has_open(const char *fd_dir, const char *path)
+{
+	char target[PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *d = opendir(fd_dir);
+
+	while (d && !found && (entry = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target,
+				       sizeof(target) - 1);
+
+		if (n < 0)
+			continue;
+		target[n] = '\0';
+		found = strcmp(target, path) == 0;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+static void read_comm(const char *procfs, int pid, char comm[16])
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	strcpy(comm, "?");
+	snprintf(path, sizeof(path), "%s/%d/comm", procfs, pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, comm, 15);
+	if (n > 0)
+		comm[comm[n - 1] == '\n' ? n - 1 : n] = '\0';
+}
+
+int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
+	      char comm[16])
+{
+	char fd_dir[PATH_MAX];
+	struct dirent *entry;
+	int err = -ENOENT;
+	DIR *d = opendir(ctx->procfs);
+
+	while (d && err && (entry = readdir(d))) {
+		int n = atoi(entry->d_name);
+
+		/* Not ourselves: we may be in the middle of opening it. */
+		if (n <= 0 || n == getpid())
+			continue;
+		snprintf(fd_dir, sizeof(fd_dir), "%s/%d/fd", ctx->procfs, n);
+		if (has_open(fd_dir, path)) {
+			*pid = n;
+			read_comm(ctx->procfs, n, comm);
+			err = 0;
+		}
+	}
+	if (d)
+		closedir(d);
+	return err;
+}

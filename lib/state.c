@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Driving the migration state of an open device, and the way home. */
+#include <string.h>
+#include <time.h>
+
+#include "feature.h"
+
+EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
+{
+	struct vfio_device_feature_mig_state mig = { 0 };
+	int err = feature_ioctl(dev,
+				VFIO_DEVICE_FEATURE_GET |
+					VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+				&mig, sizeof(mig));
+
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot read the state: %s",
+				strerror(-err));
+	return mig.device_state;
+}
+
+EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
+				    int *data_fd)
+{
+	struct vfio_device_feature_mig_state mig = {
+		.device_state = state,
+		.data_fd = -1,
+	};
+	int err = feature_ioctl(dev,
+				VFIO_DEVICE_FEATURE_SET |
+					VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+				&mig, sizeof(mig));
+
+	*data_fd = -1;
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot enter %s: %s",
+				vfiomig_state_name(state), strerror(-err));
+	*data_fd = mig.data_fd;
+	return 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from,
+			int to)
+{
+	const char *why = "the protocol has no way";
+
+	if (!vfiomig_fsm_supports(flags, to))
+		why = "the device does not support it";
+	else if (to == VFIOMIG_STATE_ERROR)
+		why = "ERROR is never a target";
+	else if (from == VFIOMIG_STATE_ERROR)
+		why = "only a reset leads out of ERROR";
+	return ctx_fail(dev->ctx, -EINVAL, "cannot go from %s to %s: %s",
+			vfiomig_state_name(from), vfiomig_state_name(to), why);
+}
+
+EXPORT int
+vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
+		     void (*step)(void *data, int state, uint64_t ns),
+		     void *data)
+{
+	int path[VFIOMIG_NR_STATES];
+	int from, arcs, err, fd = -1;
+	uint64_t flags;
+
+	if (data_fd)
+		*data_fd = -1;
+	err = vfiomig_device_get_migration(dev, &flags);
+	if (err)
+		return err;
+	from = vfiomig_device_get_state(dev);
+	if (from < 0)
+		return from;
+	arcs = vfiomig_fsm_path(flags, from, state, path);
+	if (arcs < 0)
+		return fail_no_path(dev, flags, from, state);
+
+	for (int i = 0; i < arcs; i++) {
+		uint64_t start = now_ns(), ns;
+
+		err = vfiomig_device_set_state(dev, path[i], &fd);
+		ns = now_ns() - start;
+		if (err)
+			return ctx_fail(
+				dev->ctx, err, "arc %s -> %s failed: %s",
+				vfiomig_state_name(from),
+				vfiomig_state_name(path[i]), strerror(-err));
+		ctx_log(dev->ctx, "%s -> %s (%.3f ms)",
+			vfiomig_state_name(from), vfiomig_state_name(path[i]),
+			ns / 1e6);
+		if (step)
+			step(data, path[i], ns);
+		from = path[i];
+		/* Only the last arc can start a session that is wanted. */
+		if (fd >= 0 && (i < arcs - 1 || !data_fd))
+			close(fd);
+	}
+	if (data_fd && arcs)
+		*data_fd = fd;
+	return 0;
+}
+
+EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
+{
+	int err = ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+
+	if (err)
+		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s",
+				strerror(-err));
+	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
+	return 0;
+}
+
+/* By arcs; by way of STOP where the protocol refuses the straight way. */
+static int walk_home(struct vfiomig_device *dev, int home)
+{
+	int err = vfiomig_device_drive(dev, home, NULL, NULL, NULL);
+
+	if (err == -EINVAL) {
+		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
+					   NULL);
+		if (!err)
+			err = vfiomig_device_drive(dev, home, NULL, NULL, NULL);
+	}
+	return err;
+}
+
+EXPORT struct vfiomig_recovery
+vfiomig_device_recover(struct vfiomig_device *dev, int home)
+{
+	char why[sizeof(dev->ctx->error)];
+	struct vfiomig_recovery r = { 0 };
+
+	/* What failed before stays the failure that is told. */
+	memcpy(why, dev->ctx->error, sizeof(why));
+	r.state = vfiomig_device_get_state(dev);
+	if (r.state != home &&
+	    (r.state < 0 || r.state == VFIOMIG_STATE_ERROR ||
+	     r.state == VFIOMIG_STATE_RESUMING || walk_home(dev, home)) &&
+	    vfiomig_device_reset(dev) == 0) {
+		r.reset = true;
+		walk_home(dev, home);
+	}
+	r.state = vfiomig_device_get_state(dev);
+	r.home = r.state == home;
+	memcpy(dev->ctx->error, why, sizeof(why));
+	return r;
+}

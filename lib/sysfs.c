@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Small readings of sysfs. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+char *sysfs_link_name(const char *dir, const char *name)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *slash;
+	ssize_t n;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		return NULL;
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return NULL;
+	target[n] = '\0';
+	slash = strrchr(target, '/');
+	return strdup(slash ? slash + 1 : target);
+}
+
+int sysfs_read_number(const char *dir, const char *name, unsigned long *value)
+{
+	char path[PATH_MAX], text[32], *end;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	*value = strtoul(text, &end, 0);
+	return end == text ? -EINVAL : 0;
+}
+
+char *sysfs_first_entry(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	char *first = NULL;
+	DIR *d;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		return NULL;
+	d = opendir(path);
+	if (!d)
+		return NULL;
+	while (!first && (entry = readdir(d)))
+		if (entry->d_name[0] != '.')
+			first = strdup(entry->d_name);
+	closedir(d);
+	return first;
+}
+
+bool sysfs_is_device(const char *dir)
+{
+	_cleanup_free_ char *subsystem = sysfs_link_name(dir, "subsystem");
+	char bus[PATH_MAX];
+
+	/* Classes (net, vfio-dev) have a subsystem link too: only a bus lists
+	 * its devices under bus/NAME, and a driver can be bound only there. */
+	if (!subsystem || snprintf(bus, sizeof(bus), "%s/subsystem/drivers",
+				   dir) >= (int)sizeof(bus))
+		return false;
+	return access(bus, F_OK) == 0;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Which VFIO driver fits a PCI function. Drivers that only bind by
+ * driver_override have their ids in aliases with the prefix "vfio_pci:" (see
+ * PCI_DRIVER_OVERRIDE_DEVICE_VFIO), where modprobe does not look by itself.
+ */
+#include <fcntl.h>
+#include <libkmod.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* The function's "pci:v...d..." as a "vfio_pci:" alias. */
+static int vfio_alias(const struct vfiomig_device *dev, char *alias,
+		      size_t size)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	size_t prefix = strlen("vfio_");
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/modalias", dev->syspath);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	memcpy(alias, "vfio_", prefix);
+	n = read(fd, alias + prefix, size - prefix - 1);
+	if (n <= 0)
+		return -ENODATA;
+	alias[prefix + n] = '\0';
+	alias[strcspn(alias, "\n")] = '\0';
+	return 0;
+}
+
+char *variant_driver_for(const struct vfiomig_device *dev)
+{
+	struct kmod_list *list = NULL, *item;
+	struct kmod_ctx *kmod = NULL;
+	char alias[256], *best = NULL;
+
+	if (!dev->is_pci || vfio_alias(dev, alias, sizeof(alias)))
+		return NULL;
+	kmod = kmod_new(NULL, NULL);
+	if (!kmod || kmod_module_new_from_lookup(kmod, alias, &list) < 0)
+		goto out;
+	kmod_list_foreach(item, list)
+	{
+		struct kmod_module *mod = kmod_module_get_module(item);
+		const char *name = kmod_module_get_name(mod);
+
+		/* vfio_pci fits every function: any other is made for this. */
+		if (!best || strcmp(best, "vfio_pci") == 0) {
+			free(best);
+			best = strdup(name);
+		}
+		kmod_module_unref(mod);
+	}
+out:
+	kmod_module_unref_list(list);
+	kmod_unref(kmod);
+	return best;
+}
