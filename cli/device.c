@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* From a device's name to an open device, and from a failure to a status. */
+#include "cli.h"
+
+static enum status open_status(int err)
+{
+	switch (err) {
+	case -EINVAL: /* no such form of a name */
+		return STATUS_USAGE;
+	case -ENODEV:
+	case -EOPNOTSUPP:
+		return STATUS_UNSUPPORTED;
+	case -EBUSY:
+	case -EACCES:
+	case -EPERM:
+		return STATUS_BUSY;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+int open_device(struct cli *cli, struct vfiomig_device **dev)
+{
+	int err = vfiomig_device_new(cli->ctx, cli->device, dev);
+
+	if (err)
+		return fail(cli, open_status(err), "%s",
+			    vfiomig_get_error(cli->ctx));
+	err = vfiomig_device_open(*dev);
+	if (!err)
+		return STATUS_OK;
+	*dev = vfiomig_device_unref(*dev);
+	/* -EINVAL of an ioctl is no fault of the command line. */
+	return fail(cli, err == -EINVAL ? STATUS_FAILED : open_status(err),
+		    "%s", vfiomig_get_error(cli->ctx));
+}
+
+int open_migratable(struct cli *cli, struct vfiomig_device **dev,
+		    uint64_t *flags)
+{
+	int status = open_device(cli, dev);
+
+	if (status || vfiomig_device_get_migration(*dev, flags) == 0)
+		return status;
+	*dev = vfiomig_device_unref(*dev);
+	return fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
+}
+
+int fail_transfer(const struct cli *cli, const struct vfiomig_result *result)
+{
+	const char *why = vfiomig_get_error(cli->ctx);
+	const char *before = vfiomig_state_name(result->before);
+	const struct vfiomig_recovery *now = &result->now;
+	const char *state = now->state < 0 ? "an unknown state"
+					   : vfiomig_state_name(now->state);
+
+	if (!result->touched)
+		return fail(cli,
+			    result->before == VFIOMIG_STATE_ERROR
+				    ? STATUS_DEVICE_LOST
+				    : STATUS_FAILED,
+			    "%s", why);
+	if (now->home && !now->reset)
+		return fail(cli, STATUS_FAILED, "%s; the device is back in %s",
+			    why, state);
+	if (now->reset)
+		return fail(
+			cli, STATUS_DEVICE_LOST,
+			"%s; the device had to be reset and is now in %s%s%s",
+			why, state, now->home ? "" : ", not in ",
+			now->home ? "" : before);
+	return fail(
+		cli, STATUS_DEVICE_LOST,
+		"%s; the device could not be reset and is left in %s, not in %s",
+		why, state, before);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vfiomig: find the command and run it. */
+#include <locale.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+const char *argp_program_version = "vfiomig " VERSION;
+
+static const struct command *const commands[] = {
+	&cmd_list, &cmd_info, &cmd_state, &cmd_save, &cmd_restore,
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+/* The commands, for --help, below the options. */
+static char *help_filter(int key, const char *text, void *input)
+{
+	char *help = NULL;
+	size_t size;
+	FILE *f;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_POST_DOC)
+		return (char *)text;
+	f = open_memstream(&help, &size);
+	if (!f)
+		return NULL;
+	fprintf(f, "Commands:\n");
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		fprintf(f, "  %-10s %s\n", commands[i]->name,
+			commands[i]->help);
+	fprintf(f,
+		"\n\"vfiomig COMMAND --help\" tells more of each.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy or not permitted; 5 image damaged or empty; 7 the device entered ERROR or had to be reset; 128+N ended by signal N.");
+	fclose(f);
+	return help;
+}
+
+struct choice {
+	const struct command *command;
+	int index; /* of its name in argv */
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct choice *choice = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		/* getopt says in one line what is wrong; argp adds none. */
+		state->err_stream = NULL;
+		return 0;
+	case ARGP_KEY_ARG:
+		choice->command = find_command(arg);
+		if (!choice->command)
+			return usage_error(
+				state,
+				"there is no command '%s'; \"vfiomig --help\" lists them",
+				arg);
+		/* All that follows is the command's. */
+		choice->index = state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		return usage_error(
+			state, "which command? \"vfiomig --help\" lists them");
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp argp = {
+	.parser = parse,
+	.args_doc = "COMMAND [ARG...]",
+	.doc = "Save, restore and debug the migration state of VFIO devices.\v",
+	.help_filter = help_filter,
+};
+
+/* What was printed counts only when it has arrived. */
+static void close_stdout(void)
+{
+	if (fclose(stdout) == 0 || errno == EBADF)
+		return;
+	fprintf(stderr, "vfiomig: standard output: %m\n");
+	_exit(STATUS_FAILED);
+}
+
+int main(int argc, char **argv)
+{
+	struct choice choice = { 0 };
+	struct cli cli = { 0 };
+	int status;
+
+	setlocale(LC_ALL, "");
+	atexit(close_stdout);
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &choice))
+		return STATUS_USAGE;
+	cli.command = choice.command->name;
+	if (vfiomig_new(&cli.ctx))
+		return fail(&cli, STATUS_FAILED, "out of memory");
+	status = choice.command->main(&cli, argc - choice.index,
+				      argv + choice.index);
+	vfiomig_unref(cli.ctx);
+	signals_raise();
+	return status;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* How every command parses its options, and those that all of them have. */
+#include <stdarg.h>
+
+#include "cli.h"
+
+static void log_line(void *data, const char *line)
+{
+	(void)data;
+	fprintf(stderr, "vfiomig: %s\n", line);
+}
+
+enum {
+	OPT_USAGE = 512
+};
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+
+	(void)arg;
+	switch (key) {
+	case '?':
+	case OPT_USAGE:
+		/* argp would call the command by argv[0], see cli_parse(). */
+		state->name = (char *)cli->usage_name;
+		argp_state_help(state, stdout,
+				key == '?'
+					? ARGP_HELP_STD_HELP
+					: ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+		return 0;
+	case 'v':
+		cli->verbose = true;
+		vfiomig_set_log(cli->ctx, log_line, NULL);
+		return 0;
+	case 'q':
+		cli->quiet = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option common_options[] = {
+	{ "verbose", 'v', NULL, 0, "Tell of each arc, with timings, on stderr",
+	  -1 },
+	{ "quiet", 'q', NULL, 0, "Say nothing but errors", -1 },
+	{ "help", '?', NULL, 0, "Give this help list", -1 },
+	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", -1 },
+	{ 0 }
+};
+
+static const struct argp common = {
+	.options = common_options,
+	.parser = parse_common,
+};
+
+/* What the wrapping parser hands down to the command's own and to the common
+ * one. */
+struct inputs {
+	struct cli *cli;
+	void *own;
+};
+
+static error_t parse_wrapper(int key, char *arg, struct argp_state *state)
+{
+	struct inputs *in = state->input;
+
+	(void)arg;
+	if (key != ARGP_KEY_INIT)
+		return ARGP_ERR_UNKNOWN;
+	/* getopt says in one line what is wrong; argp adds none. */
+	state->err_stream = NULL;
+	state->child_inputs[0] = in->own;
+	state->child_inputs[1] = in->cli;
+	return 0;
+}
+
+int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
+	      void *input)
+{
+	const struct argp_child children[] = {
+		{ .argp = argp },
+		{ .argp = &common },
+		{ 0 },
+	};
+	const struct argp wrapper = {
+		.parser = parse_wrapper,
+		.children = children,
+	};
+	struct inputs in = { .cli = cli, .own = input };
+	char message_name[32], usage_name[32];
+
+	/* What getopt's messages begin with is not what the usage says. */
+	snprintf(message_name, sizeof(message_name), "vfiomig: %s",
+		 cli->command);
+	snprintf(usage_name, sizeof(usage_name), "vfiomig %s", cli->command);
+	argv[0] = message_name;
+	cli->usage_name = usage_name;
+	return argp_parse(&wrapper, argc, argv, ARGP_NO_HELP, NULL, &in)
+		       ? STATUS_USAGE
+		       : STATUS_OK;
+}
+
+error_t usage_error(struct argp_state *state, const char *fmt, ...)
+{
+	va_list ap;
+
+	/* The program's name ends in a colon already for commands. */
+	fprintf(stderr, "%s: ",
+		strchr(state->argv[0], ':') ? state->argv[0] : "vfiomig");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return EINVAL;
+}
+
+error_t parse_device(struct argp_state *state, int key, char *arg,
+		     struct cli *cli)
+{
+	switch (key) {
+	case ARGP_KEY_ARG:
+		if (state->arg_num)
+			return usage_error(
+				state, "'%s' is one argument too many", arg);
+		cli->device = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		return usage_error(state,
+				   "which device? \"vfiomig list\" shows them");
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+int parse_state(struct argp_state *state, const char *arg)
+{
+	int value = vfiomig_state_from_name(arg);
+
+	if (value < 0)
+		usage_error(
+			state,
+			"'%s' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY and PRE_COPY_P2P",
+			arg);
+	return value;
+}
