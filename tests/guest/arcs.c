@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * arcs DEV: every transition between all states, by one SET_STATE each. What
+ * the kernel does is compared with what the library predicts: whether it is
+ * refused, the state read back, whether there is a data_fd, and, by the
+ * driver's debug messages in the kernel's log, each arc on the way.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <vfiomig.h>
+
+#include "tap.h"
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+static char *stream;
+static size_t stream_size;
+static int kmsg;
+
+static void die(const char *what)
+{
+	errx(1, "%s: %s", what, vfiomig_get_error(ctx));
+}
+
+static void forget_trace(void)
+{
+	lseek(kmsg, 0, SEEK_END);
+}
+
+/* The states that the driver stepped to since forget_trace(). */
+static int read_trace(int *path)
+{
+	char record[8192];
+	int arcs = 0;
+	ssize_t n;
+
+	/* One record for each read. */
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
+		const char *step;
+		int from, to;
+
+		record[n] = '\0';
+		step = strstr(record, "step_");
+		step = step ? strstr(step, ": ") : NULL;
+		if (step && sscanf(step, ": %d -> %d", &from, &to) == 2 &&
+		    arcs < VFIOMIG_NR_STATES)
+			path[arcs++] = to;
+	}
+	return arcs;
+}
+
+/* The device's stream, which a device in RESUMING needs to get out of it. */
+static void save_stream(void)
+{
+	int data_fd;
+	ssize_t n;
+
+	if (vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, NULL,
+				 NULL))
+		die("save");
+	do {
+		char *more = realloc(stream, stream_size + 65536);
+
+		if (!more)
+			err(1, NULL);
+		stream = more;
+		n = vfiomig_data_read(ctx, data_fd, stream + stream_size,
+				      65536);
+		if (n < 0)
+			die("save");
+		stream_size += n;
+	} while (n);
+	close(data_fd);
+}
+
+static bool in_saving_group(int state)
+{
+	return state == VFIOMIG_STATE_PRE_COPY ||
+	       state == VFIOMIG_STATE_PRE_COPY_P2P ||
+	       state == VFIOMIG_STATE_STOP_COPY;
+}
+
+static void test_transition(uint64_t flags, int from, int to)
+{
+	int predicted[VFIOMIG_NR_STATES], taken[VFIOMIG_NR_STATES];
+	int arcs = vfiomig_fsm_path(flags, from, to, predicted);
+	int session = -1, data_fd = -1, got, error, now;
+	const char *why = NULL;
+	bool starts_session;
+
+	if (vfiomig_device_reset(dev) ||
+	    vfiomig_device_drive(dev, from, &session, NULL, NULL))
+		die("getting to where the transition starts");
+	if (from == VFIOMIG_STATE_RESUMING &&
+	    vfiomig_data_write(ctx, session, stream, stream_size))
+		die("loading");
+
+	forget_trace();
+	error = vfiomig_device_set_state(dev, to, &data_fd);
+	got = read_trace(taken);
+	now = vfiomig_device_get_state(dev);
+
+	/* Within the saving group a session goes on. */
+	starts_session =
+		arcs > 0 && (to == VFIOMIG_STATE_RESUMING ||
+			     (in_saving_group(to) && !in_saving_group(from)));
+	if ((error != 0) != (arcs < 0))
+		why = error ? "refused" : "not refused";
+	else if (now != (arcs < 0 ? from : to))
+		why = "state";
+	else if (got != (arcs < 0 ? 0 : arcs) ||
+		 (arcs > 0 && memcmp(taken, predicted, arcs * sizeof(int))))
+		why = "path";
+	else if ((data_fd >= 0) != starts_session)
+		why = "data_fd";
+	tap(!why, "%s to %s (%d)%s%s", vfiomig_state_name(from),
+	    vfiomig_state_name(to), to, why ? ": " : "", why ? why : "");
+
+	if (data_fd >= 0)
+		close(data_fd);
+	if (session >= 0)
+		close(session);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t flags;
+
+	if (argc != 2)
+		errx(2, "usage: arcs DEV");
+	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (kmsg < 0)
+		err(1, "/dev/kmsg");
+	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
+	    vfiomig_device_open(dev) ||
+	    vfiomig_device_get_migration(dev, &flags))
+		die(argv[1]);
+	save_stream();
+
+	for (int from = 0; from < VFIOMIG_NR_STATES; from++) {
+		if (from == VFIOMIG_STATE_ERROR ||
+		    !vfiomig_fsm_supports(flags, from))
+			continue;
+		/* One number more than there are states. */
+		for (int to = 0; to <= VFIOMIG_NR_STATES; to++)
+			test_transition(flags, from, to);
+	}
+	vfiomig_device_reset(dev);
+	free(stream);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}

@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What "make demo" runs in the guest: each command is shown, then run.
+# guest: -m 16M -m 16M -s 120
+
+set -e
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+from=$1 to=$2
+
+say() {
+	printf '\n# %s\n' "$*"
+}
+
+try() {
+	printf '$ %s\n' "$*"
+	sh -c "$*" 2>&1
+}
+
+say "Two of QEMU's shared memory devices and two of the kernel's sample devices, each with a VFIO driver that migrates:"
+try "vfiomig list"
+
+say "What the first one can do:"
+try "vfiomig info $from"
+
+say "Its memory gets a pattern (bar reads and writes a BAR from outside, it is no part of vfiomig):"
+try "yes 'vfiomig was here' | bar $from write"
+try "bar $from read | head -n 2"
+
+say "Stop it, stream its state out, put it back into the state it was in:"
+try "vfiomig save $from --raw -v >image"
+try "ls -l image"
+
+say "The second one has other memory, until the image is restored into it:"
+try "bar $to read | sha256sum"
+try "vfiomig restore $to --raw -v <image"
+try "bar $to read | head -n 2"
+
+say "The same, byte for byte:"
+try "bar $from read >from; bar $to read >to; cmp from to && echo identical"
+
+say "A driver's author drives single arcs, and sees what is refused:"
+try "vfiomig state $from STOP_COPY"
+try "vfiomig state $from ERROR || echo exit status \$?"
+
+say "An image that was cut off does no harm: the device is reset, and says so:"
+try "head -c 1000000 image | vfiomig restore $to --raw || echo exit status \$?"

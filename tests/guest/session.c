@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * session DEV [ivshmem]: data transfer sessions on a real device: any
+ * segmentation, descriptors that outlive their session, streams that end too
+ * early; for an ivshmem device also what is in its stream.
+ */
+#include <err.h>
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <vfiomig.h>
+
+#include "tap.h"
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+static const char *name;
+
+struct stream {
+	char *data;
+	size_t size;
+};
+
+static void die(const char *what)
+{
+	errx(1, "%s: %s", what, vfiomig_get_error(ctx));
+}
+
+static int go(int state)
+{
+	int data_fd;
+
+	if (vfiomig_device_drive(dev, state, &data_fd, NULL, NULL))
+		die(vfiomig_state_name(state));
+	return data_fd;
+}
+
+static void reset(void)
+{
+	if (vfiomig_device_reset(dev))
+		die("reset");
+}
+
+/* The sizes of reads and writes: all the same, or, for 0, all different. */
+static size_t segment(size_t size)
+{
+	return size ? size : (size_t)(random() % 9000 + 1);
+}
+
+static struct stream save(size_t size)
+{
+	struct stream s = { 0 };
+	int fd = go(VFIOMIG_STATE_STOP_COPY);
+	size_t room = 0;
+	ssize_t n;
+
+	do {
+		size_t want = segment(size);
+
+		if (s.size + want > room) {
+			room = 2 * room + want;
+			s.data = realloc(s.data, room);
+		}
+		n = vfiomig_data_read(ctx, fd, s.data + s.size, want);
+		if (n < 0)
+			die("save");
+		s.size += n;
+	} while (n);
+	/* "a permanent end of stream signaled in the usual way by read()
+	 * always returning 0" */
+	if (read(fd, &n, sizeof(n)) != 0)
+		errx(1, "the end of stream does not last");
+	close(fd);
+	go(VFIOMIG_STATE_RUNNING);
+	return s;
+}
+
+/* Returns what the arc to STOP returned. */
+static int load(const struct stream *s, size_t size)
+{
+	int fd = go(VFIOMIG_STATE_RESUMING), none, ret;
+
+	for (size_t done = 0; done < s->size;) {
+		size_t n = segment(size);
+
+		if (n > s->size - done)
+			n = s->size - done;
+		if (vfiomig_data_write(ctx, fd, s->data + done, n))
+			die("load");
+		done += n;
+	}
+	ret = vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none);
+	close(fd);
+	if (!ret)
+		go(VFIOMIG_STATE_RUNNING);
+	return ret;
+}
+
+static bool same(struct stream a, const struct stream *b)
+{
+	bool equal = a.size == b->size && memcmp(a.data, b->data, a.size) == 0;
+
+	free(a.data);
+	return equal;
+}
+
+static void test_segments(const struct stream *s)
+{
+	/* A byte a time takes its time on a megabyte: bytes at both ends. */
+	size_t ends = s->size > 100000 ? 20000 : s->size / 2;
+	int fd = go(VFIOMIG_STATE_RESUMING), none;
+	uint64_t bytes = 0;
+	bool good = true;
+
+	for (size_t done = 0; done < s->size && good;) {
+		size_t n = done < ends || done >= s->size - ends
+				   ? 1
+				   : s->size - ends - done;
+
+		good = vfiomig_data_write(ctx, fd, s->data + done, n) == 0;
+		done += n;
+	}
+	tap(good && vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) ==
+			    0,
+	    "RESUMING takes one byte at a time");
+	close(fd);
+	go(VFIOMIG_STATE_RUNNING);
+	tap(same(save(1 << 20), s), "and loads the same state");
+	tap(load(s, 0) == 0, "RESUMING takes any segmentation");
+	tap(same(save(0), s), "reads of any size give the same stream");
+	tap(same(save(s->size > 100000 ? 509 : 1), s),
+	    "small reads give the same stream");
+	tap(vfiomig_device_get_data_size(dev, &bytes) == 0 && bytes >= s->size,
+	    "MIG_DATA_SIZE is not less than the stream");
+}
+
+static void test_truncated(const struct stream *s)
+{
+	static const size_t tenths[] = { 0, 1, 5, 9 };
+
+	for (size_t i = 0; i < sizeof(tenths) / sizeof(tenths[0]); i++) {
+		struct stream t = { s->data, s->size * tenths[i] / 10 };
+
+		tap(load(&t, 1 << 20) < 0, "%zu of %zu bytes: refused", t.size,
+		    s->size);
+		reset();
+		tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
+		    "a reset leads out of it");
+	}
+	struct stream t = { s->data, s->size - 1 };
+
+	tap(load(&t, 1 << 20) < 0, "all but the last byte: refused");
+	reset();
+	tap(load(s, 1 << 20) == 0 && same(save(1 << 20), s),
+	    "the device is as good as before");
+}
+
+/* A read must not give data, and a write not take any. */
+static void expect_dead(int fd, bool saving, const char *when)
+{
+	char buf[4096] = { 0 };
+	ssize_t n = saving ? read(fd, buf, sizeof(buf))
+			   : write(fd, buf, sizeof(buf));
+
+	tap(saving ? n <= 0 : n < 0, "the %s data_fd is dead %s (%zd, %m)",
+	    saving ? "saving" : "resuming", when, n);
+}
+
+static void test_kept_descriptors(void)
+{
+	int saving, resuming;
+	char buf[16];
+
+	saving = go(VFIOMIG_STATE_STOP_COPY);
+	tap(read(saving, buf, sizeof(buf)) > 0, "a session gives data");
+	go(VFIOMIG_STATE_STOP);
+	expect_dead(saving, true, "after STOP_COPY -> STOP");
+	close(saving);
+
+	saving = go(VFIOMIG_STATE_STOP_COPY);
+	reset();
+	expect_dead(saving, true, "after a reset");
+	close(saving);
+
+	resuming = go(VFIOMIG_STATE_RESUMING);
+	reset();
+	expect_dead(resuming, false, "after a reset");
+	close(resuming);
+
+	saving = go(VFIOMIG_STATE_STOP_COPY);
+	vfiomig_device_close(dev);
+	expect_dead(saving, true, "after the device was closed");
+	if (vfiomig_device_open(dev))
+		die("reopen");
+	reset();
+	resuming = go(VFIOMIG_STATE_RESUMING);
+	expect_dead(saving, true, "while another session runs");
+	vfiomig_device_close(dev);
+	expect_dead(resuming, false, "after the device was closed");
+	if (vfiomig_device_open(dev))
+		die("reopen");
+	tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
+	    "the next session starts in RUNNING");
+	expect_dead(resuming, false, "in the next session");
+	close(saving);
+	close(resuming);
+}
+
+static void test_not_a_file(void)
+{
+	int fd = go(VFIOMIG_STATE_STOP_COPY);
+	char byte;
+
+	tap(pread(fd, &byte, 1, 0) < 0 && errno == ESPIPE,
+	    "data_fd has no pread");
+	tap(lseek(fd, 0, SEEK_SET) < 0, "data_fd does not seek");
+	tap(write(fd, &byte, 1) < 0, "a saving data_fd takes no data");
+	close(fd);
+	reset();
+}
+
+/* ---- ivshmem only -------------------------------------------------------- */
+
+static off_t region_offset(unsigned int index)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info),
+					 .index = index };
+
+	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO,
+		  &info))
+		err(1, "region %u", index);
+	return info.offset;
+}
+
+static uint32_t reg_read(unsigned int reg)
+{
+	uint32_t value = ~0u;
+
+	if (pread(vfiomig_device_get_fd(dev), &value, 4,
+		  region_offset(VFIO_PCI_BAR0_REGION_INDEX) + reg) != 4)
+		err(1, "register %u", reg);
+	return value;
+}
+
+static void reg_write(unsigned int reg, uint32_t value)
+{
+	if (pwrite(vfiomig_device_get_fd(dev), &value, 4,
+		   region_offset(VFIO_PCI_BAR0_REGION_INDEX) + reg) != 4)
+		err(1, "register %u", reg);
+}
+
+enum {
+	INTR_MASK = 0,
+	INTR_STATUS = 4
+};
+
+static void test_registers(void)
+{
+	struct stream s;
+
+	reg_write(INTR_MASK, 0xa5a5f00d);
+	reg_write(INTR_STATUS, 0x1234);
+	s = save(1 << 20);
+	tap(reg_read(INTR_STATUS) == 0x1234,
+	    "a save does not clear IntrStatus, although reading it does");
+	tap(reg_read(INTR_MASK) == 0xa5a5f00d, "a save leaves IntrMask alone");
+	reset();
+	tap(reg_read(INTR_MASK) == 0, "a reset clears IntrMask");
+	tap(load(&s, 1 << 20) == 0 && reg_read(INTR_MASK) == 0xa5a5f00d &&
+		    reg_read(INTR_STATUS) == 0x1234,
+	    "a restore sets both");
+
+	/* Nothing happens to the registers before the stream is whole. */
+	reset();
+	s.size--;
+	tap(load(&s, 1 << 20) < 0 && reg_read(INTR_MASK) == 0,
+	    "a refused stream leaves the registers alone");
+	reset();
+	free(s.data);
+}
+
+/* The user may switch the device's memory off: its state is there still. */
+static void test_memory_off(const struct stream *s)
+{
+	off_t at = region_offset(VFIO_PCI_CONFIG_REGION_INDEX) + 4;
+	int fd = vfiomig_device_get_fd(dev);
+	uint16_t command, off, now;
+
+	if (pread(fd, &command, 2, at) != 2)
+		err(1, "command");
+	off = command & ~2;
+	if (pwrite(fd, &off, 2, at) != 2)
+		err(1, "command");
+	tap(same(save(1 << 20), s), "a save with the memory switched off");
+	tap(load(s, 1 << 20) == 0, "a restore with the memory switched off");
+	if (pread(fd, &now, 2, at) != 2)
+		err(1, "command");
+	tap(now == off, "it is still off afterwards");
+	if (pwrite(fd, &command, 2, at) != 2)
+		err(1, "command");
+	tap(same(save(1 << 20), s),
+	    "and with it on again the state is the same");
+}
+
+/* A read that fails on its buffer loses nothing of the stream. */
+static void test_bad_buffer(const struct stream *s)
+{
+	void *volatile nowhere = (void *)16;
+	int fd = go(VFIOMIG_STATE_STOP_COPY);
+	char *buf = malloc(s->size);
+	size_t done = 0;
+	ssize_t n = 1;
+
+	tap(read(fd, nowhere, 4096) < 0 && errno == EFAULT,
+	    "a bad buffer is EFAULT");
+	while (done < s->size && n > 0) {
+		n = read(fd, buf + done, s->size - done);
+		if (n > 0)
+			done += n;
+	}
+	tap(done == s->size && memcmp(buf, s->data, done) == 0,
+	    "and costs no byte of the stream");
+	free(buf);
+	close(fd);
+	reset();
+
+	fd = go(VFIOMIG_STATE_RESUMING);
+	tap(write(fd, nowhere, 4096) < 0 && errno == EFAULT,
+	    "so it is for a write");
+	for (done = 0; done < s->size; done += n) {
+		n = write(fd, s->data + done, s->size - done);
+		if (n <= 0)
+			break;
+	}
+	close(fd);
+	tap(done == s->size && vfiomig_device_drive(dev, VFIOMIG_STATE_RUNNING,
+						    NULL, NULL, NULL) == 0,
+	    "and what follows it is taken");
+}
+
+int main(int argc, char **argv)
+{
+	struct stream s;
+
+	if (argc < 2)
+		errx(2, "usage: session DEV [ivshmem]");
+	name = argv[1];
+	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, name, &dev) ||
+	    vfiomig_device_open(dev))
+		die(name);
+	s = save(1 << 20);
+	test_segments(&s);
+	test_truncated(&s);
+	test_not_a_file();
+	test_kept_descriptors();
+	if (argc > 2) {
+		test_bad_buffer(&s);
+		test_memory_off(&s);
+		test_registers();
+	}
+	free(s.data);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}

@@ -1,0 +1,57 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Save and restore, byte for byte.
+# guest: -m 1M -m 1M -m 16M -m 16M -m 256M -m 256M -s 600
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# checksum ADDRESS: of its shared memory
+checksum() {
+	bar "$1" read | sha256sum
+}
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+while [ $# -gt 0 ]; do
+	from=$1 to=$2
+	shift 2
+	bytes=$(stat -c %s "/sys/bus/pci/devices/$from/resource2")
+	size=$((bytes / 1048576))
+	head -c "$bytes" /dev/urandom >memory
+	before=$(sha256sum <memory)
+	check "$size MiB: fill" sh -c "bar $from write <memory && tr '\0' x </dev/zero | head -c $bytes | bar $to write"
+	rm memory
+
+	check "$size MiB: save" sh -c "vfiomig save $from --raw >image"
+	check "$size MiB: the save has not changed the memory" test "$(checksum "$from")" = "$before"
+	check "$size MiB: restore" sh -c "vfiomig restore $to --raw <image"
+	check "$size MiB: the memory is the same" test "$(checksum "$to")" = "$before"
+	check "$size MiB: -o" vfiomig save "$to" --raw -o image2
+	check "$size MiB: the same device gives the same image" cmp image image2
+	check "$size MiB: the image is for its owner's eyes only" test "$(stat -c %a image2)" = 600
+	rm image image2
+
+	head -c "$bytes" /dev/zero | bar "$to" write
+	check "$size MiB: through a pipe" sh -c "vfiomig save $from --raw | vfiomig restore $to --raw"
+	check "$size MiB: the memory is the same again" test "$(checksum "$to")" = "$before"
+done
+
+# mtty: the scratch register of the first port, and bytes that wait in the queue of the second
+# shellcheck disable=SC2086 # a list
+set -- $MTTY
+check "mtty: fill" region "$1" 0 7 0x5a
+region "$1" 1 4 0x10 # loop-back: what is sent is received
+region "$1" 1 0 0x41
+vfiomig save "$1" --raw -q >image
+vfiomig save "$2" --raw -q >other
+check "mtty: two devices are different" sh -c '! cmp -s image other'
+check "mtty: -i" vfiomig restore "$2" --raw -i image
+check "mtty: the scratch register" test "$(region "$2" 0 7)" = 90
+vfiomig save "$2" --raw -q >other
+check "mtty: the image is the same" cmp image other
+vfiomig save "$1" --raw -q >other
+check "mtty: the save has not changed the device" cmp image other
+
+finish

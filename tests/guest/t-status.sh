@@ -1,0 +1,181 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Exit statuses and messages: each has its cause made here for real. Those of the command line are in host/usage.sh.
+# The bridge makes a group of two devices; 02:02.0 has a driver that is built into the kernel.
+# guest: -m 1M -m 1M -s 120
+# env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 other=$2
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+group=$(basename "$(readlink "/sys/bus/pci/devices/$device/iommu_group")")
+edu=$(grep -l 0x11e8 /sys/bus/pci/devices/*/device | cut -d/ -f6)
+
+# bind ADDRESS DRIVER: an empty one for none
+bind() {
+	echo "$2" >"/sys/bus/pci/devices/$1/driver_override"
+	if [ -e "/sys/bus/pci/devices/$1/driver" ]; then
+		echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
+	fi
+	echo "$1" >/sys/bus/pci/drivers_probe
+}
+
+# wait_for CMD...: until it succeeds
+wait_for() {
+	until "$@"; do
+		sleep 0.1
+	done
+}
+
+# 0, and what a user sees of it
+status 0 "list" vfiomig list
+check "list: a line for each device and a head" test "$(vfiomig list | wc -l)" -eq 5
+check "list has opened nothing" sh -c "! vfiomig list -v 2>&1 | grep -q opened"
+status 0 "info" vfiomig info "$device"
+status 0 "info of a sysfs path" vfiomig info "/sys/bus/pci/devices/$device/vendor"
+status 0 "info of a cdev's name" vfiomig info vfio0
+status 0 "state" vfiomig state "$device"
+check "state prints RUNNING" test "$(vfiomig state "$device")" = RUNNING
+check "state prints the path" test "$(vfiomig state "$device" stop-copy)" = "RUNNING -> RUNNING_P2P -> STOP -> STOP_COPY"
+check "state -v tells of each arc" sh -c "vfiomig state -v $device STOP 2>&1 | grep -q 'RUNNING_P2P -> STOP (.* ms)'"
+status 0 "save --leave" vfiomig save "$mtty" --raw --leave=stop -o image-of-mtty
+check "the device was left there" test "$(vfiomig state "$mtty")" = STOP
+status 0 "a save from STOP" vfiomig save "$mtty" --raw -o image-of-mtty
+check "the device is back in STOP" test "$(vfiomig state "$mtty")" = STOP
+status 0 "restore --leave" vfiomig restore "$mtty" --raw --leave=running-p2p -i image-of-mtty
+check "the device was left there too" test "$(vfiomig state "$mtty")" = RUNNING_P2P
+status 0 "restore leaves RUNNING" vfiomig restore "$mtty" --raw -i image-of-mtty
+check "it is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
+check "-q says nothing" sh -c "test -z \"\$(vfiomig save $device --raw -q -o image 2>&1)\""
+status 0 "a session that was left in RESUMING" vfiomig state "$mtty" RESUMING
+status 0 "is none in the next one" vfiomig save "$mtty" --raw -o image-of-mtty
+status 0 "state --reset" vfiomig state "$device" --reset STOP
+
+# 1
+status 1 "a disk that is full" sh -c "vfiomig save $device --raw >/dev/full"
+says 'No space left on device; the device is back in RUNNING'
+mkdir small
+mount -t tmpfs -o size=256k tmpfs small
+status 1 "a disk that is full, by -o" vfiomig save "$device" --raw -o small/image
+check "nothing is left on it" test -z "$(ls -A small)"
+echo precious >small/image
+status 1 "a disk that is full, over a file" vfiomig save "$device" --raw -o small/image
+check "the file is as it was" test "$(cat small/image)" = precious
+status 1 "a pipe that is closed" sh -c "{ vfiomig save $device --raw; echo \$? >rc; } | true; exit \$(cat rc)"
+says 'Broken pipe; the device is back in RUNNING'
+status 1 "a directory that is not there" vfiomig save "$device" --raw -o nowhere/image
+status 1 "an input that is not there" vfiomig restore "$device" --raw -i nowhere
+says 'No such file'
+status 1 "a state that the device has not got" vfiomig state "$device" PRE_COPY
+says 'the device does not support it'
+status 1 "a state to be left in that it has not got" vfiomig save "$device" --raw --leave=PRE_COPY -o x
+says 'cannot be left in PRE_COPY'
+check "no file was made" test ! -e x
+status 1 "ERROR as a target" vfiomig state "$device" ERROR
+status 1 "a device that is not there" vfiomig info 0000:00:1e.7
+says 'there is no device'
+
+# Outputs that are not files are written to, not replaced.
+status 0 "-o /dev/null" vfiomig save "$device" --raw -o /dev/null
+check "/dev/null is still a device" test -c /dev/null
+ln -s real link
+status 1 "-o LINK to nothing" vfiomig save "$device" --raw -o link
+echo old >real
+status 0 "-o LINK" vfiomig save "$device" --raw -o link
+check "the link is still a link" test -L link
+check "what it points to is the image" cmp image real
+mkfifo fifo
+cat fifo >from-fifo &
+status 0 "-o FIFO" vfiomig save "$device" --raw -o fifo
+wait
+check "the FIFO had the image" cmp image from-fifo
+
+# 3
+bind "$other" vfio-pci
+status 3 "a driver without migration" vfiomig save "$other" --raw -o x
+says 'its driver vfio-pci has no migration support; bind it to ivshmem_vfio_pci'
+check "no file was made of it" test ! -e x
+status 3 "info of it" vfiomig info "$other"
+status 3 "state of it" vfiomig state "$other"
+bind "$other" nothing
+status 3 "no driver" vfiomig info "$other"
+says 'not bound to a VFIO driver (bound to no driver); bind it to ivshmem_vfio_pci'
+rng=$(grep -l 0x1005 /sys/bus/pci/devices/*/device | cut -d/ -f6)
+status 3 "another driver" vfiomig info "$rng"
+says 'not bound to a VFIO driver (bound to virtio-pci); bind it to vfio_pci'
+
+# 4
+exec 5<>"/dev/vfio/$group"
+status 4 "a device that is busy" vfiomig save "$device" --raw -o x
+says "busy: process $$ (sh) has /dev/vfio/$group open"
+check "list says it too" sh -c "vfiomig list | grep -q '^$device .* $$ (sh)$'"
+exec 5>&-
+mkfifo pipe
+vfiomig save "$device" --raw -q >pipe &
+exec 6<pipe
+wait_for vfiomig list >/dev/null
+status 4 "two at once: the second" vfiomig save "$device" --raw -o x
+says '(vfiomig) has /dev/vfio/'
+cat <&6 >image-1
+exec 6<&-
+wait
+check "two at once: the first" cmp image image-1
+bind "$edu" vfio-pci
+status 4 "a group that is not viable" vfiomig info "$edu"
+says "is not viable: $rng is in it and bound to virtio-pci; unbind it"
+bind "$rng" nothing
+status 3 "it is viable without that driver" vfiomig info "$edu"
+says 'its driver vfio-pci has no migration support; a variant driver for the device is needed'
+chmod 755 . /tmp
+status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig info $device"
+says 'not permitted to open /dev/vfio/'
+
+# 5
+status 5 "an empty image" vfiomig restore "$device" --raw -i /dev/null
+says 'the image is empty'
+
+# 7: t-stream.sh has more
+status 7 "a device that had to be reset" sh -c "head -c 100 image | vfiomig restore $device --raw"
+
+# 128 + N: the device comes home first. A pipe that nobody reads from stops the save in its middle.
+exec 6<>pipe
+for signal in INT TERM HUP; do
+	timeout -s $signal 1 vfiomig save "$device" --raw >pipe 2>log
+	check "SIG$signal ends a save" test "$(kill -l $?)" = $signal
+	check "SIG$signal: it says so" grep -q 'interrupted by a signal; the device is back in RUNNING' log
+done
+exec 6<&-
+head -c 100 image >half
+{
+	cat half
+	exec sleep 100
+} >pipe &
+feeder=$!
+vfiomig restore "$device" --raw -v <pipe 2>log &
+wait_for grep -q 'STOP -> RESUMING' log
+kill -TERM $!
+wait $!
+check "SIGTERM in a restore ends it" test $? -eq 143
+check "the device was reset" grep -q 'the device had to be reset and is now in RUNNING' log
+kill $feeder
+
+# a kernel without VFIO
+for module in mtty mdev ivshmem_vfio_pci vfio_pci vfio_pci_core vfio_iommu_type1 vfio; do
+	rmmod $module
+done
+status 3 "no VFIO" vfiomig info "$device"
+says 'the kernel has no VFIO loaded'
+modprobe ivshmem_vfio_pci
+bind "$device" ivshmem_vfio_pci
+rmmod vfio_iommu_type1
+rm -f /lib/modules/*/vfio_iommu_type1.ko
+status 3 "no type1 IOMMU" vfiomig info "$device"
+says 'the kernel has no type1 IOMMU'
+
+finish

@@ -1,0 +1,52 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The sources, as the tools that read sources see them.
+
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/guest/lib/lib.sh
+. tests/guest/lib/lib.sh
+OUT=$(mktemp) ERR=$(mktemp)
+work=$(mktemp -d)
+trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
+
+# files PATTERN...: of the tree, committed or about to be
+files() {
+	git ls-files -co --exclude-standard -- "$@"
+}
+
+programs=$(files 'lib/*.[ch]' 'cli/*.[ch]' 'tests/*.[ch]')
+driver=$(files 'driver/*.[ch]')
+scripts=$(files 'tests' '.ci/run' | xargs grep -l -E '^#!/bin/sh|^#!/bin/busybox sh|shellcheck shell=sh')
+
+# shellcheck disable=SC2086 # lists, here and below
+check "clang-format" clang-format --dry-run -Werror $programs
+# It does not know that a cleanup attribute frees; the unit tests look for leaks.
+# shellcheck disable=SC2086
+check "cppcheck" cppcheck -q --std=c11 --enable=warning,performance,portability --inline-suppr \
+	--suppress=memleak --error-exitcode=1 -Ilib $programs
+# shellcheck disable=SC2086
+check "shellcheck" shellcheck $scripts
+
+kernel=$(tests/guest/kernel stock)
+# --no-tree: from outside of the kernel's.
+# shellcheck disable=SC2086
+check "checkpatch --strict" perl "$kernel/scripts/checkpatch.pl" --no-tree --strict --quiet -f $driver
+# shellcheck disable=SC2086
+cp $driver driver/Kbuild "$work"
+make -s -C "$kernel/build" "M=$work" C=2 W=1 modules >"$work/log" 2>&1
+check "the driver compiles" test -e "$work/ivshmem_vfio_pci.ko"
+check "without a warning, by W=1 or by sparse" sh -c "! grep -E 'warning:|error:' '$work/log'"
+
+# An SPDX line for each file that can have one.
+for file in $(files 'lib' 'cli' 'driver' 'tests' 'man' 'completions' Makefile .ci .clang-format); do
+	grep -q 'SPDX-License-Identifier: ' "$file" || echo "$file"
+done >"$work/without"
+check "SPDX lines" sh -c "! grep . $work/without"
+
+# The header's functions are all exported, and nothing else is.
+sed -n 's/^[a-z].*[ *]\(vfiomig_[a-z_]*\)(.*/\1/p; s/^\(vfiomig_[a-z_]*\)(.*/\1/p' lib/vfiomig.h | sort >"$work/header"
+nm -D --defined-only build/libvfiomig.so | sed -n 's/.* T \(.*\)@@.*/\1/p' | sort >"$work/exported"
+check "the symbol map is the header's" cmp "$work/header" "$work/exported"
+
+finish

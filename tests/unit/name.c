@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Names of devices, on a sysfs made of plain files. */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "unit.h"
+
+#define FN   "devices/pci0000:00/0000:00:1c.0/0000:3b:00.1"
+#define UUID "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+#define MDEV "devices/virtual/mtty/mtty/" UUID
+
+static char root[] = "/tmp/vfiomig-unit.XXXXXX";
+static struct vfiomig_ctx *ctx;
+
+__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
+{
+	char command[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	assert_int_equal(system(command), 0);
+}
+
+static int make_sysfs(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(chdir(root), 0);
+	sh("mkdir -p bus/pci/devices bus/pci/drivers/mlx5_vfio_pci bus/mdev/devices bus/mdev/drivers/mtty class/vfio-dev class/net kernel/iommu_groups/7 " FN
+	   "/vfio-dev/vfio3 " FN "/net/eth0 " MDEV
+	   " devices/virtual/mtty/mtty/mdev_supported_types/mtty-2 devices/virtual/net/lo");
+	sh("ln -s $PWD/bus/pci " FN "/subsystem; ln -s $PWD/" FN
+	   " bus/pci/devices/; ln -s ../../../../bus/pci/drivers/mlx5_vfio_pci " FN
+	   "/driver; ln -s $PWD/kernel/iommu_groups/7 " FN "/iommu_group");
+	sh("ln -s $PWD/class/vfio-dev " FN
+	   "/vfio-dev/vfio3/subsystem; ln -s $PWD/" FN
+	   "/vfio-dev/vfio3 class/vfio-dev/; ln -s $PWD/class/net " FN
+	   "/net/eth0/subsystem; ln -s $PWD/class/net devices/virtual/net/lo/subsystem");
+	sh("cd " FN
+	   "; echo 0x15b3 >vendor; echo 0x101e >device; echo 0x020000 >class; echo 0x01 >revision; echo 0x1 >subsystem_vendor; echo 0x2 >subsystem_device");
+	sh("ln -s $PWD/bus/mdev " MDEV "/subsystem; ln -s $PWD/" MDEV
+	   " bus/mdev/devices/; ln -s $PWD/devices/virtual/mtty/mtty/mdev_supported_types/mtty-2 " MDEV
+	   "/mdev_type");
+	assert_int_equal(vfiomig_new(&ctx), 0);
+	ctx->sysfs = root;
+	return 0;
+}
+
+static int remove_sysfs(void **state)
+{
+	(void)state;
+	vfiomig_unref(ctx);
+	assert_int_equal(chdir("/"), 0);
+	sh("rm -r %s", root);
+	return 0;
+}
+
+static void expect(const char *name, const char *device)
+{
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), 0);
+	assert_string_equal(vfiomig_device_get_name(dev), device);
+	vfiomig_device_unref(dev);
+}
+
+static void expect_error(const char *name, int err)
+{
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), err);
+	assert_true(strlen(vfiomig_get_error(ctx)) > 10);
+}
+
+static void test_spellings(void **state)
+{
+	char path[128];
+
+	(void)state;
+	expect("0000:3b:00.1", "0000:3b:00.1");
+	expect("3b:00.1", "0000:3b:00.1");
+	expect("0000:3B:00.1", "0000:3b:00.1");
+	expect(UUID, UUID);
+	expect("83B8F4F2-509f-382f-3c1e-e6bfe0fa1001", UUID);
+	expect("vfio3", "0000:3b:00.1");
+	expect("/dev/vfio/devices/vfio3", "0000:3b:00.1");
+
+	/* Any path in sysfs of the device, or in it. */
+	for (const char *const *p =
+		     (const char *const[]){ "bus/pci/devices/0000:3b:00.1", FN,
+					    FN "/", FN "/vendor",
+					    FN "/net/eth0",
+					    "class/vfio-dev/vfio3", NULL };
+	     *p; p++) {
+		snprintf(path, sizeof(path), "%s/%s", root, *p);
+		expect(path, "0000:3b:00.1");
+	}
+}
+
+static void test_not_there(void **state)
+{
+	char path[128];
+
+	(void)state;
+	expect_error("0000:3b:00.2", -ENOENT);
+	expect_error("83b8f4f2-509f-382f-3c1e-e6bfe0fa1002", -ENOENT);
+	expect_error("vfio4", -ENOENT);
+	snprintf(path, sizeof(path), "%s/devices/virtual/net/lo", root);
+	expect_error(path, -ENOENT);
+	snprintf(path, sizeof(path), "%s/devices", root);
+	expect_error(path, -ENOENT);
+	/* In /sys by its spelling only. */
+	snprintf(path, sizeof(path), "%s/../../etc/passwd", root);
+	expect_error(path, -ENOENT);
+}
+
+static void test_no_names(void **state)
+{
+	static const char *const names[] = {
+		"",
+		"x",
+		"3b:00",
+		"3b:00.1x",
+		"0000:3b:0.1",
+		"vfio",
+		"vfio3x",
+		"vfio-1",
+		"/etc/passwd",
+		"../vfio3",
+		"3b:00.1/../x",
+		"0000:3b:00.",
+		"83b8f4f2-509f-382f-3c1e-e6bfe0fa100",
+		"/dev/vfio/devices/../../null",
+		"vfio9999999999999999999999999999999999999999999999999999999999999999",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		expect_error(names[i], -EINVAL);
+}
+
+static void test_identity(void **state)
+{
+	struct vfiomig_pci_id id;
+	struct vfiomig_device *dev;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_new(ctx, "3b:00.1", &dev), 0);
+	assert_string_equal(vfiomig_device_get_driver(dev), "mlx5_vfio_pci");
+	assert_string_equal(vfiomig_device_get_bus(dev), "pci");
+	assert_string_equal(vfiomig_device_get_cdev(dev), "vfio3");
+	assert_int_equal(vfiomig_device_get_group(dev), 7);
+	assert_null(vfiomig_device_get_mdev_type(dev));
+	assert_true(vfiomig_device_get_pci_id(dev, &id));
+	assert_int_equal(id.vendor, 0x15b3);
+	assert_int_equal(id.device, 0x101e);
+	assert_int_equal(id.class_code, 0x020000);
+	vfiomig_device_unref(dev);
+
+	assert_int_equal(vfiomig_device_new(ctx, UUID, &dev), 0);
+	assert_string_equal(vfiomig_device_get_mdev_type(dev), "mtty-2");
+	assert_null(vfiomig_device_get_driver(dev));
+	assert_null(vfiomig_device_get_cdev(dev));
+	assert_int_equal(vfiomig_device_get_group(dev), -1);
+	assert_false(vfiomig_device_get_pci_id(dev, &id));
+	/* And it cannot be opened: nothing is bound to it. */
+	assert_int_equal(vfiomig_device_open(dev), -ENODEV);
+	vfiomig_device_unref(dev);
+}
+
+/* An error may quote what the user typed, and may not drive the terminal. */
+static void test_error_is_printable(void **state)
+{
+	(void)state;
+	expect_error("\033[2Jgo\naway", -EINVAL);
+	assert_null(strchr(vfiomig_get_error(ctx), '\033'));
+	assert_null(strchr(vfiomig_get_error(ctx), '\n'));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_spellings),
+		cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_no_names),
+		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_error_is_printable),
+	};
+
+	return cmocka_run_group_tests_name("name", tests, make_sysfs,
+					   remove_sysfs);
+}

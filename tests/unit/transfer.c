@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Saves and restores of a device that fails on demand: what no real device can
+ * be made to do. The kernel is replaced at ioctl(2) (see --wrap in the
+ * Makefile); a data_fd is a file in memory.
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "unit.h"
+
+#define STREAM "the device's state"
+
+static struct {
+	uint64_t flags;
+	int state;
+	int fail_at; /* the SET_STATE that fails, counted from 1; 0 for none */
+	int fails;   /* how many in a row fail from then on */
+	int fail_state; /* where that leaves the device; -1: where it was */
+	bool fail_reset;
+	bool no_data_fd;
+	int set_states, resets;
+	int data_fd; /* the test's end of it */
+} kernel;
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+static volatile sig_atomic_t interrupted;
+
+static int new_data_fd(bool with_state)
+{
+	int fd = memfd_create("data_fd", MFD_CLOEXEC);
+
+	assert_true(fd >= 0);
+	if (with_state) {
+		assert_int_equal(write(fd, STREAM, strlen(STREAM)),
+				 strlen(STREAM));
+		lseek(fd, 0, SEEK_SET);
+	}
+	if (kernel.data_fd >= 0)
+		close(kernel.data_fd);
+	kernel.data_fd = dup(fd);
+	return fd;
+}
+
+static int set_state(struct vfio_device_feature_mig_state *mig)
+{
+	int to = mig->device_state;
+
+	kernel.set_states++;
+	mig->data_fd = -1;
+	if (kernel.fail_at && kernel.set_states >= kernel.fail_at &&
+	    kernel.set_states < kernel.fail_at + kernel.fails) {
+		if (kernel.fail_state >= 0)
+			kernel.state = kernel.fail_state;
+		errno = EIO;
+		return -1;
+	}
+	/* The library walks arc by arc. */
+	assert_int_equal(vfiomig_fsm_path(kernel.flags, kernel.state, to, NULL),
+			 1);
+	/* "RESUMING can only be aborted by a reset": a bad image must never
+	 * reach this arc. */
+	if (kernel.state == VFIOMIG_STATE_RESUMING) {
+		char got[sizeof(STREAM)] = "";
+
+		assert_int_equal(pread(kernel.data_fd, got, sizeof(got), 0),
+				 strlen(STREAM));
+		assert_string_equal(got, STREAM);
+	}
+	if (!kernel.no_data_fd &&
+	    (to == VFIOMIG_STATE_STOP_COPY || to == VFIOMIG_STATE_RESUMING ||
+	     to == VFIOMIG_STATE_PRE_COPY))
+		mig->data_fd = new_data_fd(to == VFIOMIG_STATE_STOP_COPY);
+	kernel.state = to;
+	return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	struct vfio_device_feature *feature;
+	va_list ap;
+
+	assert_int_equal(fd, dev->fd);
+	va_start(ap, request);
+	feature = va_arg(ap, void *);
+	va_end(ap);
+	if (request == VFIO_DEVICE_RESET) {
+		kernel.resets++;
+		if (kernel.fail_reset) {
+			errno = ENOTTY;
+			return -1;
+		}
+		kernel.state = VFIOMIG_STATE_RUNNING;
+		return 0;
+	}
+	assert_int_equal(request, VFIO_DEVICE_FEATURE);
+	switch (feature->flags) {
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
+		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
+		return 0;
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		((struct vfio_device_feature_mig_state *)feature->data)
+			->device_state = kernel.state;
+		return 0;
+	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		return set_state((void *)feature->data);
+	default:
+		fail_msg("feature flags %#x", feature->flags);
+		return -1;
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.flags = VFIOMIG_STOP_COPY | VFIOMIG_P2P;
+	kernel.state = VFIOMIG_STATE_RUNNING;
+	kernel.fails = 1;
+	kernel.fail_state = kernel.data_fd = -1;
+	interrupted = 0;
+	assert_int_equal(vfiomig_new(&ctx), 0);
+	vfiomig_set_interrupt(ctx, &interrupted);
+	dev = calloc(1, sizeof(*dev));
+	dev->refs = 1;
+	dev->ctx = vfiomig_ref(ctx);
+	dev->held[0] = dev->held[1] = -1;
+	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	if (kernel.data_fd >= 0)
+		close(kernel.data_fd);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return 0;
+}
+
+/* Save into a file in memory; what arrived there is compared if @whole. */
+static int save(int leave, struct vfiomig_result *result, bool whole)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+	char got[64] = "";
+	int err = vfiomig_save(dev, fd, leave, result);
+
+	assert_true(pread(fd, got, sizeof(got) - 1, 0) >= 0);
+	close(fd);
+	if (whole)
+		assert_string_equal(got, STREAM);
+	assert_int_equal(result->complete, whole);
+	assert_int_equal(result->now.state, kernel.state);
+	assert_int_equal(result->now.reset,
+			 kernel.resets > 0 && !kernel.fail_reset);
+	return err;
+}
+
+static int restore_text(const char *text, int leave,
+			struct vfiomig_result *result)
+{
+	int fd = memfd_create("image", MFD_CLOEXEC);
+	int err;
+
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	lseek(fd, 0, SEEK_SET);
+	err = vfiomig_restore(dev, fd, leave, result);
+	close(fd);
+	assert_int_equal(result->now.state, kernel.state);
+	return err;
+}
+
+static void test_save(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	assert_int_equal(save(-1, &r, true), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_int_equal(r.bytes, strlen(STREAM));
+	assert_int_equal(kernel.resets, 0);
+
+	assert_int_equal(save(VFIOMIG_STATE_STOP, &r, true), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
+	/* From there, and back to there. */
+	assert_int_equal(save(-1, &r, true), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
+}
+
+/* A device found in a saving group state has a session that is not ours. */
+static void test_save_from_saving_group(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.flags |= VFIOMIG_PRE_COPY;
+	kernel.state = VFIOMIG_STATE_STOP_COPY;
+	assert_int_equal(save(-1, &r, true), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP_COPY);
+	kernel.state = VFIOMIG_STATE_PRE_COPY;
+	assert_int_equal(save(-1, &r, true), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_PRE_COPY);
+	assert_int_equal(kernel.resets, 0);
+}
+
+/* Whichever arc fails, wherever that leaves the device: home, without a reset
+ * as long as there is a way. */
+static void test_save_arc_fails(void **state)
+{
+	(void)state;
+	for (int arc = 1; arc <= 3; arc++) {
+		for (int left = -1; left < VFIOMIG_NR_STATES; left++) {
+			struct vfiomig_result r;
+
+			if (left > 0 &&
+			    !vfiomig_fsm_supports(
+				    VFIOMIG_STOP_COPY | VFIOMIG_P2P, left))
+				continue;
+			if (left == VFIOMIG_STATE_RESUMING)
+				continue;
+			teardown(NULL);
+			setup(NULL);
+			kernel.fail_at = arc;
+			kernel.fail_state = left;
+			assert_int_equal(save(-1, &r, false), -EIO);
+			assert_true(r.touched && r.now.home);
+			assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+			assert_int_equal(kernel.resets,
+					 left == VFIOMIG_STATE_ERROR);
+			assert_non_null(
+				strstr(vfiomig_get_error(ctx), "failed"));
+		}
+	}
+}
+
+/* The way back fails once the image is whole: it is kept, and it is told. */
+static void test_save_way_back_fails(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.fail_at = 4;
+	assert_int_equal(save(-1, &r, true), -EIO);
+	assert_true(r.now.home && r.now.reset);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+}
+
+/* Not even a reset helps. */
+static void test_save_lost(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.fail_at = 2;
+	kernel.fail_state = VFIOMIG_STATE_ERROR;
+	kernel.fail_reset = true;
+	assert_int_equal(save(-1, &r, false), -EIO);
+	assert_false(r.now.home);
+	assert_false(r.now.reset);
+	assert_int_equal(r.now.state, VFIOMIG_STATE_ERROR);
+}
+
+static void test_save_full_disk(void **state)
+{
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct vfiomig_result r;
+
+	(void)state;
+	assert_int_equal(vfiomig_save(dev, fd, VFIOMIG_STATE_STOP, &r),
+			 -ENOSPC);
+	close(fd);
+	assert_false(r.complete);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_int_equal(kernel.resets, 0);
+}
+
+static void test_interrupted(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	interrupted = 1;
+	assert_int_equal(save(-1, &r, false), -EINTR);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_int_equal(kernel.resets, 0);
+}
+
+static void test_no_data_fd(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.no_data_fd = true;
+	assert_int_equal(save(-1, &r, false), -EIO);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+}
+
+/* What cannot be done is refused before the device is touched. */
+static void test_untouched(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	assert_int_equal(save(VFIOMIG_STATE_PRE_COPY, &r, false), -EINVAL);
+	assert_false(r.touched);
+	assert_int_equal(save(VFIOMIG_STATE_RESUMING, &r, false), -EINVAL);
+	assert_false(r.touched);
+	assert_int_equal(save(VFIOMIG_STATE_ERROR, &r, false), -EINVAL);
+	assert_false(r.touched);
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_PRE_COPY, &r),
+			 -EINVAL);
+	assert_false(r.touched);
+	assert_int_equal(restore_text("", VFIOMIG_STATE_RUNNING, &r), -ENODATA);
+	assert_false(r.touched);
+	kernel.state = VFIOMIG_STATE_ERROR;
+	assert_int_equal(save(-1, &r, false), -EUCLEAN);
+	assert_false(r.touched);
+	kernel.state = VFIOMIG_STATE_RESUMING;
+	assert_int_equal(save(-1, &r, false), -EUCLEAN);
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r),
+			 -EUCLEAN);
+	assert_false(r.touched);
+	assert_int_equal(kernel.set_states, 0);
+	assert_int_equal(kernel.resets, 0);
+}
+
+static void test_restore(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_int_equal(r.bytes, strlen(STREAM));
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_STOP, &r), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
+	assert_int_equal(kernel.resets, 0);
+}
+
+/* The arcs into RESUMING, out of it, and after it. */
+static void test_restore_arc_fails(void **state)
+{
+	(void)state;
+	for (int arc = 1; arc <= 6; arc++) {
+		struct vfiomig_result r;
+
+		teardown(NULL);
+		setup(NULL);
+		kernel.fail_at = arc;
+		assert_int_equal(
+			restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), -EIO);
+		assert_true(r.now.home);
+		/* "To abort a RESUMING session the device must be reset." */
+		assert_int_equal(kernel.resets, arc == 4);
+		assert_int_equal(r.now.reset, arc == 4);
+	}
+}
+
+/* A source that fails in the middle must not reach RESUMING -> STOP, which
+ * would load half a state: set_state() above checks that. */
+static void test_restore_source_fails(void **state)
+{
+	struct vfiomig_result r;
+	int fds[2];
+
+	(void)state;
+	kernel.state = VFIOMIG_STATE_STOP;
+	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+	assert_int_equal(write(fds[1], "half", 4), 4);
+	/* The flag is looked at before each read: the second one stops. */
+	alarm(1);
+	assert_int_equal(
+		vfiomig_restore(dev, fds[0], VFIOMIG_STATE_RUNNING, &r),
+		-EINTR);
+	assert_int_equal(r.bytes, 4);
+	assert_true(r.now.reset && r.now.home);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
+	assert_int_equal(kernel.resets, 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	interrupted = 1;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(test_save),
+		TEST(test_save_from_saving_group),
+		TEST(test_save_arc_fails),
+		TEST(test_save_way_back_fails),
+		TEST(test_save_lost),
+		TEST(test_save_full_disk),
+		TEST(test_interrupted),
+		TEST(test_no_data_fd),
+		TEST(test_untouched),
+		TEST(test_restore),
+		TEST(test_restore_arc_fails),
+		TEST(test_restore_source_fails),
+	};
+	struct sigaction act = { .sa_handler = on_alarm };
+
+	sigaction(SIGALRM, &act, NULL);
+	return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);
+}
