@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef IVSHMEM_VFIO_DIRTY_H
+#define IVSHMEM_VFIO_DIRTY_H
+
+#include <linux/types.h>
+
+/*
+ * The granules of BAR 2 that the two sides of a session do not share yet: in
+ * the saving group those still to be sent, in RESUMING those still to come.
+ */
+struct ivshmem_vfio_dirty {
+	unsigned long *bitmap;
+	unsigned long size;	/* in granules, as all below */
+	unsigned long next;	/* where to look for the next run */
+};
+
+int ivshmem_vfio_dirty_alloc(struct ivshmem_vfio_dirty *dirty,
+			     unsigned long size);
+void ivshmem_vfio_dirty_free(struct ivshmem_vfio_dirty *dirty);
+void ivshmem_vfio_dirty_set_all(struct ivshmem_vfio_dirty *dirty);
+void ivshmem_vfio_dirty_clear(struct ivshmem_vfio_dirty *dirty,
+			      unsigned long first, unsigned long count);
+bool ivshmem_vfio_dirty_empty(struct ivshmem_vfio_dirty *dirty);
+unsigned long ivshmem_vfio_dirty_take(struct ivshmem_vfio_dirty *dirty,
+				      unsigned long max, unsigned long *first);
+
+#endif /* IVSHMEM_VFIO_DIRTY_H */

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The migration stream of an ivshmem device, as it flows through data_fd.
+ *
+ *	header
+ *	( record MEM, .length bytes of BAR 2 )*
+ *	record REGS, struct ivshmem_vfio_regs_data
+ *	record END, struct ivshmem_vfio_end_data
+ *
+ * Everything is little endian and a multiple of eight bytes long. Reserved
+ * fields are zero, and a reader refuses a stream in which they are not, so
+ * that they can get a meaning later.
+ *
+ * MEM records may come in any order and may repeat a page (the last one
+ * counts), but together they cover BAR 2 completely. No MEM record follows
+ * REGS and nothing at all follows END.
+ */
+#ifndef IVSHMEM_VFIO_FORMAT_H
+#define IVSHMEM_VFIO_FORMAT_H
+
+#include <linux/build_bug.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+/* "ivshmem\0" when the stream is looked at as bytes */
+#define IVSHMEM_VFIO_MAGIC	0x006d656d68737669ULL
+#define IVSHMEM_VFIO_VERSION	1
+
+/*
+ * The granule of MEM records. It is part of the format, not the kernel's
+ * PAGE_SIZE, so that a stream may move between kernels that differ in that.
+ */
+#define IVSHMEM_VFIO_GRANULE	SZ_4K
+
+/* The most that one MEM record carries */
+#define IVSHMEM_VFIO_MEM_MAX	SZ_1M
+
+struct ivshmem_vfio_header {
+	__le64 magic;
+	__le32 version;
+	__le32 granule;		/* IVSHMEM_VFIO_GRANULE */
+	__le64 memory_size;	/* of BAR 2, equal on both sides */
+	__le64 reserved;
+};
+
+static_assert(sizeof(struct ivshmem_vfio_header) == 32);
+
+enum ivshmem_vfio_record_type {
+	IVSHMEM_VFIO_RECORD_MEM = 1,
+	IVSHMEM_VFIO_RECORD_REGS = 2,
+	IVSHMEM_VFIO_RECORD_END = 3,
+};
+
+struct ivshmem_vfio_record {
+	__le32 type;		/* enum ivshmem_vfio_record_type */
+	__le32 reserved;
+	__le64 offset;		/* MEM: where in BAR 2, else zero */
+	__le64 length;		/* of the data that follows the record */
+};
+
+static_assert(sizeof(struct ivshmem_vfio_record) == 24);
+
+struct ivshmem_vfio_regs_data {
+	__le32 intr_mask;
+	__le32 intr_status;
+};
+
+static_assert(sizeof(struct ivshmem_vfio_regs_data) == 8);
+
+/* Both fields speak of all bytes before this structure */
+struct ivshmem_vfio_end_data {
+	__le64 length;
+	__le64 digest;		/* xxh64, seed 0 */
+};
+
+static_assert(sizeof(struct ivshmem_vfio_end_data) == 16);
+
+#endif /* IVSHMEM_VFIO_FORMAT_H */

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The ivshmem device itself: its memory, its registers, its interrupts. */
+
+#include <linux/io.h>
+#include <linux/pci.h>
+#include <linux/pm_runtime.h>
+#include <linux/vfio_pci_core.h>
+
+#include "format.h"
+#include "hw.h"
+#include "vfio_dev.h"
+
+#define IVSHMEM_REGS_BAR	0
+#define IVSHMEM_MEMORY_BAR	2
+
+/* In IVSHMEM_REGS_BAR. Reading INTR_STATUS clears it. */
+#define IVSHMEM_INTR_MASK	0x0
+#define IVSHMEM_INTR_STATUS	0x4
+#define IVSHMEM_REGS_SIZE	0x10
+
+int ivshmem_vfio_hw_check(struct pci_dev *pdev)
+{
+	resource_size_t size = pci_resource_len(pdev, IVSHMEM_MEMORY_BAR);
+
+	if (!(pci_resource_flags(pdev, IVSHMEM_REGS_BAR) & IORESOURCE_MEM) ||
+	    pci_resource_len(pdev, IVSHMEM_REGS_BAR) < IVSHMEM_REGS_SIZE)
+		return -ENODEV;
+
+	if (!(pci_resource_flags(pdev, IVSHMEM_MEMORY_BAR) & IORESOURCE_MEM) ||
+	    !size || !IS_ALIGNED(size, IVSHMEM_VFIO_GRANULE))
+		return -ENODEV;
+
+	return 0;
+}
+
+/* The mappings are the core's: they live until vfio_pci_core_disable() */
+int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
+{
+	int err;
+
+	err = vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_REGS_BAR);
+	if (err)
+		return err;
+
+	return vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_MEMORY_BAR);
+}
+
+u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
+{
+	return pci_resource_len(ivdev->core.pdev, IVSHMEM_MEMORY_BAR);
+}
+
+/*
+ * Each access to the device stands between begin and end. The user owns the
+ * command register and the power state and may change either at any time, and
+ * "failure by the user to restrict device access while in STOP must not result
+ * in error conditions outside the user context": so wake the device up, keep
+ * the user and resets out with memory_lock, and enable memory decode for as
+ * long as it takes. (ivshmem has no PM capability, hence runtime PM is the
+ * only way for it to be asleep.)
+ *
+ * Faults on the BARs take memory_lock too. Never touch user memory in between.
+ */
+static int ivshmem_vfio_hw_begin(struct vfio_pci_core_device *core, u16 *cmd)
+{
+	struct pci_dev *pdev = core->pdev;
+
+	if (pm_runtime_resume_and_get(&pdev->dev))
+		return -EIO;
+
+	down_write(&core->memory_lock);
+	pci_read_config_word(pdev, PCI_COMMAND, cmd);
+	if (!(*cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(pdev, PCI_COMMAND,
+				      *cmd | PCI_COMMAND_MEMORY);
+
+	return 0;
+}
+
+static void ivshmem_vfio_hw_end(struct vfio_pci_core_device *core, u16 cmd)
+{
+	if (!(cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(core->pdev, PCI_COMMAND, cmd);
+	up_write(&core->memory_lock);
+
+	pm_runtime_put(&core->pdev->dev);
+}
+
+int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
+				void *buf, size_t len)
+{
+	struct vfio_pci_core_device *core = &ivdev->core;
+	u16 cmd;
+	int err;
+
+	err = ivshmem_vfio_hw_begin(core, &cmd);
+	if (err)
+		return err;
+
+	memcpy_fromio(buf, core->barmap[IVSHMEM_MEMORY_BAR] + offset, len);
+	ivshmem_vfio_hw_end(core, cmd);
+
+	return 0;
+}
+
+int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
+				 const void *buf, size_t len)
+{
+	struct vfio_pci_core_device *core = &ivdev->core;
+	u16 cmd;
+	int err;
+
+	err = ivshmem_vfio_hw_begin(core, &cmd);
+	if (err)
+		return err;
+
+	memcpy_toio(core->barmap[IVSHMEM_MEMORY_BAR] + offset, buf, len);
+	ivshmem_vfio_hw_end(core, cmd);
+
+	return 0;
+}
+
+int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
+			      struct ivshmem_vfio_regs *regs)
+{
+	struct vfio_pci_core_device *core = &ivdev->core;
+	void __iomem *io = core->barmap[IVSHMEM_REGS_BAR];
+	u16 cmd;
+	int err;
+
+	err = ivshmem_vfio_hw_begin(core, &cmd);
+	if (err)
+		return err;
+
+	regs->intr_mask = ioread32(io + IVSHMEM_INTR_MASK);
+	regs->intr_status = ioread32(io + IVSHMEM_INTR_STATUS);
+	/* Saving must not change the device: undo the clear-on-read */
+	if (regs->intr_status)
+		iowrite32(regs->intr_status, io + IVSHMEM_INTR_STATUS);
+	ivshmem_vfio_hw_end(core, cmd);
+
+	return 0;
+}
+
+int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
+			      const struct ivshmem_vfio_regs *regs)
+{
+	struct vfio_pci_core_device *core = &ivdev->core;
+	void __iomem *io = core->barmap[IVSHMEM_REGS_BAR];
+	u16 cmd;
+	int err;
+
+	err = ivshmem_vfio_hw_begin(core, &cmd);
+	if (err)
+		return err;
+
+	iowrite32(regs->intr_status, io + IVSHMEM_INTR_STATUS);
+	iowrite32(regs->intr_mask, io + IVSHMEM_INTR_MASK);
+	/* Flushes the writes, and tells whether anybody is listening */
+	if (ioread32(io + IVSHMEM_INTR_MASK) != regs->intr_mask)
+		err = -EIO;
+	ivshmem_vfio_hw_end(core, cmd);
+
+	return err;
+}
+
+/*
+ * Stop the interrupts of ivshmem-doorbell with the function mask of MSI-X.
+ * Peers may ring all the same: the vectors become pending and fire when
+ * the mask is lifted. ivshmem-plain has no interrupts, and neither has INTx.
+ *
+ * The user's own writes to the MSI-X capability cannot interfere, because
+ * vfio_pci_core drops them (interrupts are set up with VFIO_DEVICE_SET_IRQS).
+ * The user sees the mask, however, when reading the capability.
+ *
+ * The PCI core lifts the mask by itself when it restores MSI-X after a reset,
+ * which ends the stopped state anyway, and after a runtime suspend, which the
+ * user has to ask for with VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY. A user who
+ * lets a stopped device sleep may get interrupts after waking it up.
+ */
+int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev, bool mask)
+{
+	struct vfio_pci_core_device *core = &ivdev->core;
+	struct pci_dev *pdev = core->pdev;
+	u16 cmd, ctrl;
+	int err;
+
+	if (pdev->msix_cap) {
+		err = ivshmem_vfio_hw_begin(core, &cmd);
+		if (err)
+			return err;
+
+		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS,
+				     &ctrl);
+		if (mask)
+			ctrl |= PCI_MSIX_FLAGS_MASKALL;
+		else
+			ctrl &= ~PCI_MSIX_FLAGS_MASKALL;
+		pci_write_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS,
+				      ctrl);
+		ivshmem_vfio_hw_end(core, cmd);
+	}
+
+	ivdev->irqs_masked = mask;
+	return 0;
+}
+
+int ivshmem_vfio_hw_reset(struct ivshmem_vfio_device *ivdev)
+{
+	static const struct ivshmem_vfio_regs zero;
+	int err;
+
+	err = ivshmem_vfio_hw_load_regs(ivdev, &zero);
+	if (err)
+		return err;
+
+	return ivshmem_vfio_hw_mask_irqs(ivdev, false);
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The arcs of the migration state machine, in the order a migration meets them. */
+
+#include <linux/pci.h>
+#include <linux/vfio.h>
+
+#include "hw.h"
+#include "lm.h"
+#include "resume.h"
+#include "save.h"
+#include "stream.h"
+#include "vfio_dev.h"
+
+/*
+ * Take one arc. The caller moves ivdev->state to @next unless this returns an
+ * error, in which case the device is still where it was, or in ERROR.
+ */
+struct file *
+ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
+				      enum vfio_device_mig_state next)
+{
+	enum vfio_device_mig_state cur = ivdev->state;
+	int err;
+
+	lockdep_assert_held(&ivdev->state_mutex);
+
+	dev_dbg(&ivdev->core.pdev->dev, "%s: %d -> %d\n", __func__, cur, next);
+
+	/*
+	 * "The RUNNING_P2P and PRE_COPY_P2P states must prevent the device
+	 * from initiating any new P2P DMA transactions." ivshmem never does
+	 * DMA: there is nothing to stop or to start.
+	 */
+	if (cur == VFIO_DEVICE_STATE_RUNNING &&
+	    next == VFIO_DEVICE_STATE_RUNNING_P2P)
+		return NULL;
+
+	if (cur == VFIO_DEVICE_STATE_RUNNING_P2P &&
+	    next == VFIO_DEVICE_STATE_RUNNING)
+		return NULL;
+
+	/*
+	 * "The device must not generate interrupts, DMA, or any other change
+	 * to external state." What is left to stop are the interrupts that
+	 * the peers of ivshmem-doorbell raise.
+	 */
+	if (cur == VFIO_DEVICE_STATE_RUNNING_P2P &&
+	    next == VFIO_DEVICE_STATE_STOP)
+		return ERR_PTR(ivshmem_vfio_hw_mask_irqs(ivdev, true));
+
+	if (cur == VFIO_DEVICE_STATE_STOP &&
+	    next == VFIO_DEVICE_STATE_RUNNING_P2P)
+		return ERR_PTR(ivshmem_vfio_hw_mask_irqs(ivdev, false));
+
+	if (cur == VFIO_DEVICE_STATE_STOP &&
+	    next == VFIO_DEVICE_STATE_STOP_COPY)
+		return ivshmem_vfio_save_begin(ivdev);
+
+	/* "The STOP_COPY arc will terminate a data transfer session." */
+	if (cur == VFIO_DEVICE_STATE_STOP_COPY &&
+	    next == VFIO_DEVICE_STATE_STOP) {
+		ivshmem_vfio_stream_end(ivdev);
+		return NULL;
+	}
+
+	if (cur == VFIO_DEVICE_STATE_STOP &&
+	    next == VFIO_DEVICE_STATE_RESUMING)
+		return ivshmem_vfio_resume_begin(ivdev);
+
+	/*
+	 * "If the user provided data is found to be incomplete, inconsistent,
+	 * or otherwise invalid, the migration driver must fail the SET_STATE
+	 * ioctl". The device then stays in RESUMING, from where the user has
+	 * to reset it. Only registers that did not take what was written, or
+	 * could not be reached, leave it in no valid state.
+	 */
+	if (cur == VFIO_DEVICE_STATE_RESUMING &&
+	    next == VFIO_DEVICE_STATE_STOP) {
+		if (!ivshmem_vfio_resume_complete(ivdev->stream))
+			return ERR_PTR(-EINVAL);
+
+		err = ivshmem_vfio_hw_load_regs(ivdev, &ivdev->stream->regs);
+		ivshmem_vfio_stream_end(ivdev);
+		if (err)
+			ivdev->state = VFIO_DEVICE_STATE_ERROR;
+		return ERR_PTR(err);
+	}
+
+	/* vfio_mig_get_next_state() knows no other arcs */
+	WARN_ON(true);
+	return ERR_PTR(-EINVAL);
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The data transfer session: what saving and resuming have in common. */
+
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/slab.h>
+#include <linux/vfio.h>
+
+#include "stream.h"
+#include "vfio_dev.h"
+
+/*
+ * Begin a session. The reference to stream->filp that this leaves to the
+ * caller is for the user's descriptor. The session holds another one, so that
+ * the user may close data_fd before the session is over.
+ *
+ * As the user may also keep it long after, even after the device is unbound,
+ * the file holds a reference to the vfio_device: that is where state_mutex is,
+ * which read() and write() need to find out that there is nothing to be had
+ * any more. fops->owner keeps the module for as long.
+ */
+struct ivshmem_vfio_stream *
+ivshmem_vfio_stream_begin(struct ivshmem_vfio_device *ivdev,
+			  const struct file_operations *fops, int flags)
+{
+	struct ivshmem_vfio_stream *stream;
+	int err = -ENOMEM;
+
+	stream = kzalloc(sizeof(*stream), GFP_KERNEL_ACCOUNT);
+	if (!stream)
+		return ERR_PTR(err);
+
+	stream->buf = kvmalloc(IVSHMEM_VFIO_BUF_SIZE, GFP_KERNEL_ACCOUNT);
+	if (!stream->buf)
+		goto err_free;
+
+	stream->filp = anon_inode_getfile("ivshmem_vfio_mig", fops, stream,
+					  flags);
+	if (IS_ERR(stream->filp)) {
+		err = PTR_ERR(stream->filp);
+		goto err_free_buf;
+	}
+	stream_open(stream->filp->f_inode, stream->filp);
+
+	get_device(&ivdev->core.vdev.device);
+	stream->ivdev = ivdev;
+	xxh64_reset(&stream->digest, 0);
+	ivshmem_vfio_dirty_set_all(&ivdev->dirty);
+
+	get_file(stream->filp);
+	ivdev->stream = stream;
+
+	return stream;
+
+err_free_buf:
+	kvfree(stream->buf);
+err_free:
+	kfree(stream);
+	return ERR_PTR(err);
+}
+
+/*
+ * End the session, if there is one. read() and write() serve a stream only
+ * while the device points to it, and fail with ENODEV from here on.
+ */
+void ivshmem_vfio_stream_end(struct ivshmem_vfio_device *ivdev)
+{
+	if (!ivdev->stream)
+		return;
+
+	fput(ivdev->stream->filp);
+	ivdev->stream = NULL;
+}
+
+int ivshmem_vfio_stream_release(struct inode *inode, struct file *filp)
+{
+	struct ivshmem_vfio_stream *stream = filp->private_data;
+
+	put_device(&stream->ivdev->core.vdev.device);
+	kvfree(stream->buf);
+	kfree(stream);
+
+	return 0;
+}
+
+void ivshmem_vfio_stream_account(struct ivshmem_vfio_stream *stream,
+				 const void *data, size_t len)
+{
+	xxh64_update(&stream->digest, data, len);
+	stream->length += len;
+}
+
+/* The length of a stream that carries each granule once, in order */
+u64 ivshmem_vfio_stream_size(struct ivshmem_vfio_device *ivdev)
+{
+	u64 memory = ivshmem_vfio_hw_memory_size(ivdev);
+	u64 records = DIV_ROUND_UP_ULL(memory, IVSHMEM_VFIO_MEM_MAX) + 2;
+
+	return sizeof(struct ivshmem_vfio_header) +
+	       records * sizeof(struct ivshmem_vfio_record) + memory +
+	       sizeof(struct ivshmem_vfio_regs_data) +
+	       sizeof(struct ivshmem_vfio_end_data);
+}

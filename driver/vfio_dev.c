@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * VFIO PCI variant driver for QEMU's inter-VM shared memory device, with
+ * migration. This file is the VFIO device; lm.c has the migration arcs.
+ *
+ * How the device state is composed:
+ *   The shared memory (BAR 2) and the two writable registers of BAR 0,
+ *   IntrMask and IntrStatus. The user reaches all of it through the regions
+ *   of vfio-pci as well, so a stream discloses nothing new and loads nothing
+ *   that the user could not have written by hand. IVPosition and Doorbell are
+ *   not state: the one is given by the host, the other is write-only. PCI
+ *   configuration space and the MSI-X setup are migrated by the user, as
+ *   for every VFIO PCI device.
+ *
+ * How it is produced and consumed:
+ *   format.h describes the stream, save.c writes it, resume.c reads it. Either
+ *   way the data passes through one small buffer between user memory and the
+ *   BAR; the kernel never holds a copy of the device's memory.
+ *
+ * Which safeguards check it:
+ *   resume.c checks each field before use. Memory is written only inside
+ *   BAR 2, registers are written only on the arc RESUMING -> STOP, and that
+ *   arc fails unless the stream was complete, in order, covered all of BAR 2
+ *   and had the right digest.
+ *
+ * What a migration of shared memory cannot promise:
+ *   The peers of an ivshmem device write to the same memory and no driver
+ *   can stop them. Whoever migrates a device must quiesce its peers.
+ */
+
+#include <linux/pci.h>
+#include <linux/uaccess.h>
+#include <linux/vfio.h>
+#include <linux/vfio_pci_core.h>
+
+#include "format.h"
+#include "hw.h"
+#include "lm.h"
+#include "stream.h"
+#include "vfio_dev.h"
+
+static struct ivshmem_vfio_device *to_ivdev(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct ivshmem_vfio_device, core.vdev);
+}
+
+struct ivshmem_vfio_device *ivshmem_vfio_drvdata(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
+
+	return container_of(core, struct ivshmem_vfio_device, core);
+}
+
+/* After a reset: the device runs, and no data transfer session outlives it */
+static void ivshmem_vfio_set_running_locked(struct ivshmem_vfio_device *ivdev)
+{
+	ivshmem_vfio_stream_end(ivdev);
+	ivdev->state = VFIO_DEVICE_STATE_RUNNING;
+}
+
+/*
+ * Every unlock of state_mutex looks for a reset that came meanwhile. That
+ * reset may have been followed by an arc that masked interrupts, therefore
+ * they are unmasked here once more.
+ */
+void ivshmem_vfio_state_mutex_unlock(struct ivshmem_vfio_device *ivdev)
+{
+again:
+	spin_lock(&ivdev->reset_lock);
+	if (ivdev->deferred_reset) {
+		ivdev->deferred_reset = false;
+		spin_unlock(&ivdev->reset_lock);
+		ivshmem_vfio_set_running_locked(ivdev);
+		if (ivshmem_vfio_hw_mask_irqs(ivdev, false))
+			ivdev->state = VFIO_DEVICE_STATE_ERROR;
+		goto again;
+	}
+	mutex_unlock(&ivdev->state_mutex);
+	spin_unlock(&ivdev->reset_lock);
+}
+
+/*
+ * The PCI core has reset the function. It may have been asked to by
+ * vfio_pci_core, which holds memory_lock, so waiting for state_mutex would
+ * invert the lock order: whoever has it now finishes the job in unlock.
+ */
+void ivshmem_vfio_reset_done(struct ivshmem_vfio_device *ivdev)
+{
+	spin_lock(&ivdev->reset_lock);
+	if (!mutex_trylock(&ivdev->state_mutex)) {
+		ivdev->deferred_reset = true;
+		spin_unlock(&ivdev->reset_lock);
+		return;
+	}
+	spin_unlock(&ivdev->reset_lock);
+
+	ivshmem_vfio_set_running_locked(ivdev);
+	ivdev->irqs_masked = false;
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+}
+
+/*
+ * "To recover from ERROR VFIO_DEVICE_RESET must be used to return the
+ * device_state back to RUNNING", so there has to be one. On a root bus, where
+ * ivshmem usually sits, PCI has no reset to offer; the driver then resets
+ * what QEMU's own reset of the device resets, the registers. Neither clears
+ * the memory, which belongs to the peers as much as to this device.
+ */
+static long ivshmem_vfio_ioctl_reset(struct ivshmem_vfio_device *ivdev,
+				     unsigned long arg)
+{
+	long ret;
+
+	mutex_lock(&ivdev->state_mutex);
+	if (ivdev->core.reset_works) {
+		/* Ends in reset_done, which leaves the FSM to the unlock */
+		ret = vfio_pci_core_ioctl(&ivdev->core.vdev, VFIO_DEVICE_RESET,
+					  arg);
+	} else {
+		ret = ivshmem_vfio_hw_reset(ivdev);
+		if (!ret)
+			ivshmem_vfio_set_running_locked(ivdev);
+	}
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return ret;
+}
+
+static long ivshmem_vfio_ioctl_get_info(struct ivshmem_vfio_device *ivdev,
+					unsigned long arg)
+{
+	struct vfio_device_info __user *info = (void __user *)arg;
+	u32 flags;
+	long ret;
+
+	ret = vfio_pci_core_ioctl(&ivdev->core.vdev, VFIO_DEVICE_GET_INFO, arg);
+	if (ret)
+		return ret;
+
+	if (get_user(flags, &info->flags) ||
+	    put_user(flags | VFIO_DEVICE_FLAGS_RESET, &info->flags))
+		return -EFAULT;
+
+	return 0;
+}
+
+/*
+ * "When stopped the device and kernel migration driver must accept and respond
+ * to interaction to support external subsystems in the STOP state, for example
+ * PCI MSI-X". Setting up MSI-X makes the MSI core clear the function mask.
+ * Until it is set again here, a peer that rings may be heard by the user, who
+ * asked for interrupts just now.
+ */
+static long ivshmem_vfio_ioctl_set_irqs(struct ivshmem_vfio_device *ivdev,
+					unsigned long arg)
+{
+	long ret, err = 0;
+
+	ret = vfio_pci_core_ioctl(&ivdev->core.vdev, VFIO_DEVICE_SET_IRQS, arg);
+
+	mutex_lock(&ivdev->state_mutex);
+	if (ivdev->irqs_masked)
+		err = ivshmem_vfio_hw_mask_irqs(ivdev, true);
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return ret ?: err;
+}
+
+static long ivshmem_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
+			       unsigned long arg)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return ivshmem_vfio_ioctl_get_info(ivdev, arg);
+	case VFIO_DEVICE_RESET:
+		return ivshmem_vfio_ioctl_reset(ivdev, arg);
+	case VFIO_DEVICE_SET_IRQS:
+		return ivshmem_vfio_ioctl_set_irqs(ivdev, arg);
+	default:
+		return vfio_pci_core_ioctl(vdev, cmd, arg);
+	}
+}
+
+static struct file *
+ivshmem_vfio_set_device_state(struct vfio_device *vdev,
+			      enum vfio_device_mig_state new_state)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+	enum vfio_device_mig_state next;
+	struct file *res = NULL;
+	int err;
+
+	mutex_lock(&ivdev->state_mutex);
+	while (new_state != ivdev->state) {
+		/* Only a reset leads out of ERROR */
+		if (ivdev->state == VFIO_DEVICE_STATE_ERROR) {
+			res = ERR_PTR(-EIO);
+			break;
+		}
+
+		err = vfio_mig_get_next_state(vdev, ivdev->state, new_state,
+					      &next);
+		if (err) {
+			res = ERR_PTR(err);
+			break;
+		}
+
+		res = ivshmem_vfio_step_device_state_locked(ivdev, next);
+		if (IS_ERR(res))
+			break;
+
+		ivdev->state = next;
+	}
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return res;
+}
+
+static int ivshmem_vfio_get_device_state(struct vfio_device *vdev,
+					 enum vfio_device_mig_state *state)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+
+	mutex_lock(&ivdev->state_mutex);
+	*state = ivdev->state;
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return 0;
+}
+
+static int ivshmem_vfio_get_data_size(struct vfio_device *vdev,
+				      unsigned long *stop_copy_length)
+{
+	*stop_copy_length = ivshmem_vfio_stream_size(to_ivdev(vdev));
+	return 0;
+}
+
+static const struct vfio_migration_ops ivshmem_vfio_mig_ops = {
+	.migration_set_state = ivshmem_vfio_set_device_state,
+	.migration_get_state = ivshmem_vfio_get_device_state,
+	.migration_get_data_size = ivshmem_vfio_get_data_size,
+};
+
+static int ivshmem_vfio_init_device(struct vfio_device *vdev)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+	int err;
+
+	err = ivshmem_vfio_hw_check(to_pci_dev(vdev->dev));
+	if (err)
+		return err;
+
+	err = vfio_pci_core_init_dev(vdev);
+	if (err)
+		return err;
+
+	mutex_init(&ivdev->state_mutex);
+	spin_lock_init(&ivdev->reset_lock);
+
+	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P;
+	vdev->mig_ops = &ivshmem_vfio_mig_ops;
+
+	return 0;
+}
+
+static void ivshmem_vfio_release_device(struct vfio_device *vdev)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+
+	mutex_destroy(&ivdev->state_mutex);
+	vfio_pci_core_release_dev(vdev);
+}
+
+static int ivshmem_vfio_open_device(struct vfio_device *vdev)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+	int err;
+
+	err = vfio_pci_core_enable(&ivdev->core);
+	if (err)
+		return err;
+
+	err = ivshmem_vfio_hw_map(ivdev);
+	if (err)
+		goto err_disable;
+
+	/* The previous user's registers, where enabling could not reset them */
+	if (!ivdev->core.reset_works) {
+		err = ivshmem_vfio_hw_reset(ivdev);
+		if (err)
+			goto err_disable;
+	}
+
+	err = ivshmem_vfio_dirty_alloc(&ivdev->dirty,
+				       ivshmem_vfio_hw_memory_size(ivdev) /
+				       IVSHMEM_VFIO_GRANULE);
+	if (err)
+		goto err_disable;
+
+	mutex_lock(&ivdev->state_mutex);
+	ivdev->state = VFIO_DEVICE_STATE_RUNNING;
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	vfio_pci_core_finish_enable(&ivdev->core);
+
+	return 0;
+
+err_disable:
+	vfio_pci_core_disable(&ivdev->core);
+	return err;
+}
+
+static void ivshmem_vfio_close_device(struct vfio_device *vdev)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+
+	mutex_lock(&ivdev->state_mutex);
+	ivshmem_vfio_stream_end(ivdev);
+	/* Leave no mask behind for the next driver; failing is no matter */
+	ivshmem_vfio_hw_mask_irqs(ivdev, false);
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	ivshmem_vfio_dirty_free(&ivdev->dirty);
+	vfio_pci_core_close_device(vdev);
+}
+
+const struct vfio_device_ops ivshmem_vfio_ops = {
+	.name = "ivshmem-vfio-pci",
+	.init = ivshmem_vfio_init_device,
+	.release = ivshmem_vfio_release_device,
+	.open_device = ivshmem_vfio_open_device,
+	.close_device = ivshmem_vfio_close_device,
+	.ioctl = ivshmem_vfio_ioctl,
+	.device_feature = vfio_pci_core_ioctl_feature,
+	.read = vfio_pci_core_read,
+	.write = vfio_pci_core_write,
+	.mmap = vfio_pci_core_mmap,
+	.request = vfio_pci_core_request,
+	.match = vfio_pci_core_match,
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+};
