@@ -12,7 +12,8 @@ CC = gcc
 CFLAGS = -O2 -g
 CLANG_FORMAT = clang-format
 PKG_CONFIG = pkg-config
-LIB_PKGS = libkmod
+LIB_PKGS = libkmod libzstd libxxhash json-c
+CLI_PKGS = json-c
 
 B = build
 WARN = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes \
@@ -32,10 +33,10 @@ $(B)/lib/%.o: lib/%.c
 
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
 
 $(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) \
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,$(SONAME) \
 		-Wl,--version-script=lib/libvfiomig.sym -Wl,--no-undefined \
 		-o $@ $(LIB_OBJS) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS))
 
@@ -45,9 +46,10 @@ $(B)/libvfiomig.so: $(B)/$(SONAME)
 # Runs from the build directory as it is, and once installed.
 $(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
-		-Wl,-rpath,'$$ORIGIN'
+		-Wl,-rpath,'$$ORIGIN' $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
 
-$(B)/libvfiomig.pc: lib/libvfiomig.pc.in Makefile
+# Of other directories each time.
+$(B)/libvfiomig.pc: lib/libvfiomig.pc.in FORCE
 	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' $< > $@
 
 # ---- The driver: for the running kernel, or for another's KDIR -----------
@@ -95,7 +97,7 @@ $(B)/tests/unit/vfio_mig_get_next_state.inc:
 
 $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..'
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..' -lxxhash
 
 tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS)
 
@@ -110,7 +112,9 @@ demo: deps
 # ---- Installation ---------------------------------------------------------
 
 install: all
-	install -D -m 755 $(B)/vfiomig $(DESTDIR)$(bindir)/vfiomig
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $(B)/vfiomig.installed $(CLI_OBJS) -L$(B) \
+		-lvfiomig -Wl,-rpath,$(libdir) $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
+	install -D -m 755 $(B)/vfiomig.installed $(DESTDIR)$(bindir)/vfiomig
 	install -D -m 644 $(B)/$(SONAME) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libvfiomig.so
 	install -D -m 644 lib/vfiomig.h $(DESTDIR)$(includedir)/vfiomig.h
@@ -127,5 +131,5 @@ clean:
 -include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(SANITIZED_OBJS:.o=.d) \
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d)
 
-.PHONY: all driver deps tests check demo install uninstall clean
+.PHONY: FORCE all driver deps tests check demo install uninstall clean
 .DELETE_ON_ERROR:

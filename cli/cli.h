@@ -15,10 +15,11 @@ enum status {
 	STATUS_OK = 0,
 	STATUS_FAILED = 1,
 	STATUS_USAGE = 2,
-	STATUS_UNSUPPORTED = 3, /* device or kernel has no migration support */
-	STATUS_BUSY = 4,	/* or not permitted */
-	STATUS_IMAGE = 5,	/* damaged, truncated or not an image */
-	STATUS_DEVICE_LOST = 7, /* the device entered ERROR or was reset */
+	STATUS_UNSUPPORTED = 3,	 /* device or kernel has no migration support */
+	STATUS_BUSY = 4,	 /* or not permitted */
+	STATUS_IMAGE = 5,	 /* damaged, truncated or not an image */
+	STATUS_OTHER_DEVICE = 6, /* the image is of another device */
+	STATUS_DEVICE_LOST = 7,	 /* the device entered ERROR or was reset */
 };
 
 struct cli {
@@ -36,12 +37,15 @@ struct command {
 };
 
 extern const struct command cmd_list, cmd_info, cmd_state, cmd_save,
-	cmd_restore;
+	cmd_restore, cmd_inspect, cmd_pack, cmd_unpack;
 
 /* options.c: -v and -q, and the way that all commands parse theirs. */
 /* Returns 0, or STATUS_USAGE after having said what is wrong. */
 int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
 	      void *input);
+/* argp_parse(), with one line of text on stderr if it fails. */
+error_t parse_arguments(const struct argp *argp, int argc, char **argv,
+			unsigned int flags, void *input);
 /* For parsers: like argp_error(), one line; returns EINVAL. */
 __attribute__((format(printf, 2, 3))) error_t
 usage_error(struct argp_state *state, const char *fmt, ...);
@@ -52,6 +56,8 @@ error_t parse_device(struct argp_state *state, int key, char *arg,
 int parse_state(struct argp_state *state, const char *arg);
 
 /* message.c: one line on stderr, "vfiomig: COMMAND DEVICE: ...". */
+/* Nothing in @text that a terminal would obey is left in it. */
+void make_printable(char *text);
 /* Returns @status, so that a command ends in "return fail(...)". */
 __attribute__((format(printf, 3, 4))) int
 fail(const struct cli *cli, enum status status, const char *fmt, ...);
@@ -67,7 +73,41 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		    uint64_t *flags);
 /* The exit status of a transfer that failed, after having told of it and of
  * where the device is now. */
-int fail_transfer(const struct cli *cli, const struct vfiomig_result *result);
+int fail_transfer(const struct cli *cli, int err, const char *why,
+		  const struct vfiomig_result *result);
+
+/* The exit status for what is wrong with an image, STATUS_FAILED for other
+ * errors. */
+enum status image_status(int err);
+
+/* transfer.c: the options of all commands that move state. */
+struct transfer {
+	struct cli *cli;
+	struct vfiomig_options opt;
+	const char *input, *output; /* NULL for standard input and output */
+	enum progress_mode {
+		PROGRESS_AUTO,
+		PROGRESS_ALWAYS,
+		PROGRESS_NEVER
+	} progress;
+};
+#define TRANSFER_INIT(c)                                \
+	{                                               \
+		.cli = (c), .opt = VFIOMIG_OPTIONS_INIT \
+	}
+/* With a struct transfer as input: options of all, and those of the commands
+ * that make frames. */
+extern const struct argp argp_transfer, argp_frames;
+/* -i or standard input; a terminal is refused. Negative after fail(), with the
+ * exit status. */
+int open_input(const struct cli *cli, const char *path, int *status);
+
+/* progress.c: lines on stderr while a transfer goes on. */
+void progress_start(struct transfer *t);
+/* Takes the line away again. */
+void progress_end(void);
+/* "1.5 GiB"; returns @text. */
+const char *format_bytes(uint64_t bytes, char text[32]);
 
 /* output.c: where an image goes: standard output, or a file that appears under
  * its name only when it is whole. */
@@ -77,8 +117,10 @@ struct output {
 };
 /* @path: NULL or "-" for standard output. Returns 0 or the exit status. */
 int output_open(const struct cli *cli, struct output *out, const char *path);
-/* Returns 0 or the exit status; the output is closed in both cases. */
-int output_commit(const struct cli *cli, struct output *out);
+/* Returns 0 or a negative errno; the output is closed in both cases. */
+int output_commit(struct output *out);
+/* Tells of it, @path as for output_open(). Returns the exit status. */
+int fail_output(const struct cli *cli, const char *path, int err);
 void output_discard(struct output *out);
 
 /* signals.c */
@@ -86,6 +128,10 @@ void output_discard(struct output *out);
 void signals_catch(struct vfiomig_ctx *ctx);
 /* If one came: end by it, as nothing had caught it. */
 void signals_raise(void);
+/* Whether one came. */
+bool signals_came(void);
+/* Whether SIGUSR1 has come since the last time. */
+bool signals_usr1(void);
 
 /* table.c: columns that line up. */
 struct table {

@@ -46,27 +46,46 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 	return fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
 }
 
-int fail_transfer(const struct cli *cli, const struct vfiomig_result *result)
+enum status image_status(int err)
 {
-	const char *why = vfiomig_get_error(cli->ctx);
+	switch (err) {
+	case -EBADMSG:
+	case -ENODATA:
+		return STATUS_IMAGE;
+	case -EXDEV:
+		return STATUS_OTHER_DEVICE;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+int fail_transfer(const struct cli *cli, int err, const char *why,
+		  const struct vfiomig_result *result)
+{
 	const char *before = vfiomig_state_name(result->before);
 	const struct vfiomig_recovery *now = &result->now;
 	const char *state = now->state < 0 ? "an unknown state"
 					   : vfiomig_state_name(now->state);
 
+	enum status status = image_status(err);
+
 	if (!result->touched)
 		return fail(cli,
 			    result->before == VFIOMIG_STATE_ERROR
 				    ? STATUS_DEVICE_LOST
-				    : STATUS_FAILED,
+				    : status,
 			    "%s", why);
 	if (now->home && !now->reset)
-		return fail(cli, STATUS_FAILED, "%s; the device is back in %s",
-			    why, state);
+		return fail(cli, status, "%s; the device is back in %s%s", why,
+			    state,
+			    result->loaded ? ", with the image's state" : "");
+	/* A bad image is the reason, and the reset what had to be expected. */
+	if (status == STATUS_FAILED)
+		status = STATUS_DEVICE_LOST;
 	if (now->reset)
 		return fail(
-			cli, STATUS_DEVICE_LOST,
-			"%s; the device had to be reset and is now in %s%s%s",
+			cli, status,
+			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
 			why, state, now->home ? "" : ", not in ",
 			now->home ? "" : before);
 	return fail(

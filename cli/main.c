@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig: find the command and run it. */
+#include <fcntl.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,7 +11,8 @@
 const char *argp_program_version = "vfiomig " VERSION;
 
 static const struct command *const commands[] = {
-	&cmd_list, &cmd_info, &cmd_state, &cmd_save, &cmd_restore,
+	&cmd_list,    &cmd_info,    &cmd_state, &cmd_save,
+	&cmd_restore, &cmd_inspect, &cmd_pack,	&cmd_unpack,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -40,7 +43,7 @@ static char *help_filter(int key, const char *text, void *input)
 		fprintf(f, "  %-10s %s\n", commands[i]->name,
 			commands[i]->help);
 	fprintf(f,
-		"\n\"vfiomig COMMAND --help\" tells more of each.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy or not permitted; 5 image damaged or empty; 7 the device entered ERROR or had to be reset; 128+N ended by signal N.");
+		"\n\"vfiomig COMMAND --help\" tells more of each.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy or not permitted; 5 image damaged, truncated or not an image; 6 image is of another device; 7 the device entered ERROR or had to be reset; 128+N ended by signal N.");
 	fclose(f);
 	return help;
 }
@@ -86,12 +89,27 @@ static const struct argp argp = {
 };
 
 /* What was printed counts only when it has arrived. */
-static void close_stdout(void)
+static void close_stdout(int status, void *data)
 {
-	if (fclose(stdout) == 0 || errno == EBADF)
+	(void)data;
+	if (fclose(stdout) == 0)
 		return;
-	fprintf(stderr, "vfiomig: standard output: %m\n");
-	_exit(STATUS_FAILED);
+	/* Not the stream, which may be collecting argp's messages. */
+	dprintf(STDERR_FILENO, "vfiomig: standard output: %m\n");
+	_exit(status ? status : STATUS_FAILED);
+}
+
+/*
+ * A device or an image must not become standard output or error by being the
+ * first to be opened. What is closed stays unusable: open the wrong way round.
+ */
+static void occupy_standard_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null",
+			 fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			_exit(STATUS_FAILED);
 }
 
 int main(int argc, char **argv)
@@ -101,8 +119,13 @@ int main(int argc, char **argv)
 	int status;
 
 	setlocale(LC_ALL, "");
-	atexit(close_stdout);
-	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &choice))
+	occupy_standard_descriptors();
+	on_exit(close_stdout, NULL);
+	/* A reader that went away and a file that is too large are errors of
+	 * write(2) like any other. */
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	if (parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice))
 		return STATUS_USAGE;
 	cli.command = choice.command->name;
 	if (vfiomig_new(&cli.ctx))

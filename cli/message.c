@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the user is told: one line, on stderr. */
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 #include "cli.h"
 
-/* In one write, and with nothing in it that a terminal would obey. */
+void make_printable(char *text)
+{
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		/* Beyond ASCII, U+0080 to U+009F in UTF-8 are as bad. */
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
+}
+
 static void print_line(const struct cli *cli, const char *fmt, va_list ap)
 {
-	char *text = NULL;
-	int n = vasprintf(&text, fmt, ap);
+	char *text = NULL, *line = NULL;
 
-	for (int i = 0; i < n; i++)
-		if (iscntrl((unsigned char)text[i]))
-			text[i] = '?';
-	fprintf(stderr, "vfiomig: %s%s%s: %s\n",
-		cli->command ? cli->command : "", cli->device ? " " : "",
-		cli->device ? cli->device : "", n < 0 ? "out of memory" : text);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	if (asprintf(&line, "%s%s%.200s: %s", cli->command ? cli->command : "",
+		     cli->device ? " " : "", cli->device ? cli->device : "",
+		     text ? text : "out of memory") >= 0) {
+		make_printable(line);
+		fprintf(stderr, "vfiomig: %s\n", line);
+	}
+	free(line);
 	free(text);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How every command parses its options, and those that all of them have. */
 #include <stdarg.h>
+#include <stdlib.h>
 
 #include "cli.h"
 
@@ -29,6 +30,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 					? ARGP_HELP_STD_HELP
 					: ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
 		return 0;
+	case 'V':
+		printf("%s\n", argp_program_version);
+		exit(0);
 	case 'v':
 		cli->verbose = true;
 		vfiomig_set_log(cli->ctx, log_line, NULL);
@@ -46,6 +50,7 @@ static const struct argp_option common_options[] = {
 	  -1 },
 	{ "quiet", 'q', NULL, 0, "Say nothing but errors", -1 },
 	{ "help", '?', NULL, 0, "Give this help list", -1 },
+	{ "version", 'V', NULL, 0, "Print program version", -1 },
 	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", -1 },
 	{ 0 }
 };
@@ -97,9 +102,38 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
 	snprintf(usage_name, sizeof(usage_name), "vfiomig %s", cli->command);
 	argv[0] = message_name;
 	cli->usage_name = usage_name;
-	return argp_parse(&wrapper, argc, argv, ARGP_NO_HELP, NULL, &in)
+	return parse_arguments(&wrapper, argc, argv, ARGP_NO_HELP, &in)
 		       ? STATUS_USAGE
 		       : STATUS_OK;
+}
+
+/*
+ * getopt prints its messages itself, arguments and all. They are collected and
+ * made one line that no terminal obeys: what stderr is can be changed in glibc.
+ */
+error_t parse_arguments(const struct argp *argp, int argc, char **argv,
+			unsigned int flags, void *input)
+{
+	FILE *terminal = stderr;
+	char *text = NULL;
+	error_t err;
+	size_t size;
+
+	stderr = open_memstream(&text, &size);
+	if (!stderr)
+		stderr = terminal;
+	err = argp_parse(argp, argc, argv, flags, NULL, input);
+	if (stderr == terminal)
+		return err;
+	fclose(stderr);
+	stderr = terminal;
+	if (size) {
+		text[size - 1] = '\0'; /* the line break */
+		make_printable(text);
+		fprintf(stderr, "%.500s\n", text);
+	}
+	free(text);
+	return err;
 }
 
 error_t usage_error(struct argp_state *state, const char *fmt, ...)

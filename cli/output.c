@@ -2,132 +2,171 @@
 /* Where an image goes. A file has its name only when it is whole. */
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
 
-static int fail_output(const struct cli *cli, const char *path)
+int fail_output(const struct cli *cli, const char *path, int err)
 {
-	enum status status =
-		errno == EACCES || errno == EPERM ? STATUS_BUSY : STATUS_FAILED;
-
-	return fail(cli, status, "%s: %m", path);
+	return fail(cli,
+		    err == -EACCES || err == -EPERM ? STATUS_BUSY
+						    : STATUS_FAILED,
+		    "%s: %s", path ? path : "standard output", strerror(-err));
 }
 
-static int open_temporary(const struct cli *cli, struct output *out)
+/* Beside the file, under a name that is short whatever the file's is. Mode
+ * 0600: a device's state can hold secrets. */
+static int open_temporary(struct output *out)
 {
-	char *dir = strdup(out->path), *base = strdup(out->path);
-	int status = STATUS_OK;
+	char *copy = strdup(out->path);
 
-	if (!dir || !base ||
-	    asprintf(&out->temporary, "%s/.%s.XXXXXX", dirname(dir),
-		     basename(base)) < 0) {
+	if (!copy || asprintf(&out->temporary, "%s/.vfiomig.XXXXXX",
+			      dirname(copy)) < 0) {
 		out->temporary = NULL;
-		status = fail(cli, STATUS_FAILED, "out of memory");
-	} else {
-		/* Mode 0600: a device's state can hold secrets. */
-		out->fd = mkostemp(out->temporary, O_CLOEXEC);
-		if (out->fd < 0)
-			status = fail_output(cli, out->path);
+		free(copy);
+		return -ENOMEM;
 	}
-	free(dir);
-	free(base);
-	return status;
+	free(copy);
+	out->fd = mkostemp(out->temporary, O_CLOEXEC);
+	if (out->fd >= 0)
+		return 0;
+	free(out->temporary);
+	out->temporary = NULL;
+	return -errno;
+}
+
+/* What is open already, under whatever name, is not to be replaced. */
+static bool is_standard_output(const struct stat *st)
+{
+	struct stat standard;
+
+	return fstat(STDOUT_FILENO, &standard) == 0 &&
+	       st->st_dev == standard.st_dev && st->st_ino == standard.st_ino;
+}
+
+static bool is_descriptor(const char *path)
+{
+	return strncmp(path, "/dev/fd/", 8) == 0 ||
+	       strncmp(path, "/dev/std", 8) == 0 ||
+	       strncmp(path, "/proc/", 6) == 0;
+}
+
+/* A file that is to appear when it is whole. A link stays, and what it points
+ * to is replaced. */
+static int open_file(struct output *out, const char *path)
+{
+	struct stat st;
+
+	out->path = realpath(path, NULL);
+	if (!out->path) {
+		if (errno != ENOENT)
+			return -errno;
+		/* A link to nothing. */
+		if (lstat(path, &st) == 0)
+			return -ENOENT;
+		out->path = strdup(path);
+	}
+	if (!out->path)
+		return -ENOMEM;
+	return open_temporary(out);
+}
+
+/* What can only be written to as it is: nobody wants /dev/null replaced. */
+static int open_in_place(struct output *out, const char *path)
+{
+	out->fd = path ? open(path, O_WRONLY | O_CLOEXEC)
+		       : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	return out->fd < 0 ? -errno : 0;
+}
+
+static bool has_file_name(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	base = base ? base + 1 : path;
+	return *base && strlen(base) <= NAME_MAX;
 }
 
 int output_open(const struct cli *cli, struct output *out, const char *path)
 {
 	struct stat st;
-	int status;
+	bool exists;
+	int err;
 
 	*out = (struct output){ .fd = -1 };
-	if (!path || strcmp(path, "-") == 0) {
-		if (isatty(STDOUT_FILENO))
-			return fail(
-				cli, STATUS_USAGE,
-				"an image is not for a terminal; redirect standard output or use -o FILE");
-		out->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-		return out->fd < 0 ? fail_output(cli, "standard output")
-				   : STATUS_OK;
-	}
+	if (path && strcmp(path, "-") == 0)
+		path = NULL;
+	exists = path && stat(path, &st) == 0;
+	if (exists && is_standard_output(&st))
+		path = NULL;
 
-	/* What is there but is no regular file is written to as it is: nobody
-	 * wants /dev/null or a FIFO replaced. */
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
-		out->fd = open(path, O_WRONLY | O_CLOEXEC);
-		if (out->fd < 0)
-			return fail_output(cli, path);
-		if (isatty(out->fd)) {
-			output_discard(out);
-			return fail(
-				cli, STATUS_USAGE,
-				"an image is not for a terminal; name another file with -o");
-		}
-		return STATUS_OK;
-	}
-
-	/* A link stays, and what it points to is replaced. */
-	out->path = realpath(path, NULL);
-	if (!out->path && lstat(path, &st) == 0)
-		return fail(cli, STATUS_FAILED, "%s: a link to nothing", path);
-	if (!out->path)
-		out->path = strdup(path);
-	if (!out->path)
-		return fail(cli, STATUS_FAILED, "out of memory");
-	status = open_temporary(cli, out);
-	if (status)
+	if (!path || (exists && (!S_ISREG(st.st_mode) || is_descriptor(path))))
+		err = open_in_place(out, path);
+	else if (!has_file_name(path))
+		err = *path ? -EISDIR : -ENOENT;
+	else
+		err = open_file(out, path);
+	if (err) {
 		output_discard(out);
-	return status;
+		return fail_output(cli, path && !*path ? "''" : path, err);
+	}
+	if (!isatty(out->fd))
+		return STATUS_OK;
+	output_discard(out);
+	return fail(
+		cli, STATUS_USAGE,
+		"an image is not for a terminal; redirect standard output or use -o FILE");
 }
 
 static int sync_directory(const char *path)
 {
 	char *copy = strdup(path);
-	int fd, ret;
+	int fd, err = 0;
 
 	if (!copy)
-		return -1;
+		return -ENOMEM;
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	free(copy);
+	/* One that may be written to but not read cannot be synced. */
 	if (fd < 0)
-		return -1;
-	ret = fsync(fd);
+		return errno == EACCES ? 0 : -errno;
+	if (fsync(fd) && errno != EINVAL)
+		err = -errno;
 	close(fd);
-	return ret;
+	return err;
 }
 
-int output_commit(const struct cli *cli, struct output *out)
+int output_commit(struct output *out)
 {
-	int status = STATUS_OK;
+	int err = 0;
 
-	if (out->temporary && fsync(out->fd))
-		status = fail_output(cli, out->path);
+	/* Pipes and the like cannot be synced. */
+	if (fsync(out->fd) && errno != EINVAL && errno != EROFS)
+		err = -errno;
 	/* Network file systems report a full disk only here. */
-	if (close(out->fd) && !status)
-		status = fail_output(cli,
-				     out->path ? out->path : "standard output");
+	if (close(out->fd) && !err)
+		err = -errno;
 	out->fd = -1;
-	if (out->temporary && !status) {
-		if (rename(out->temporary, out->path)) {
-			status = fail_output(cli, out->path);
-		} else {
+	if (!err && out->temporary) {
+		if (rename(out->temporary, out->path))
+			err = -errno;
+		if (!err) {
 			free(out->temporary);
 			out->temporary = NULL;
-			if (sync_directory(out->path))
-				status = fail_output(cli, out->path);
+			err = sync_directory(out->path);
 		}
 	}
 	output_discard(out);
-	return status;
+	return err;
 }
 
 void output_discard(struct output *out)
 {
 	if (out->fd >= 0)
 		close(out->fd);
-	/* Only what mkostemp() has made: its name has no X at the end then. */
 	if (out->temporary)
 		unlink(out->temporary);
 	free(out->temporary);

@@ -1,45 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig restore: image -> device. */
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
 
-struct options {
-	struct cli *cli;
-	const char *input;
-	int leave;
-	bool raw;
-};
-
 enum {
 	OPT_LEAVE = 256,
-	OPT_RAW
+	OPT_RAW,
+	OPT_FORCE,
+	OPT_NO_VERIFY
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct options *opt = state->input;
+	struct transfer *t = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = t;
+		return 0;
 	case 'i':
-		opt->input = arg;
+		t->input = arg;
 		return 0;
 	case OPT_LEAVE:
-		opt->leave = parse_state(state, arg);
-		return opt->leave < 0 ? EINVAL : 0;
+		t->opt.leave = parse_state(state, arg);
+		return t->opt.leave < 0 ? EINVAL : 0;
 	case OPT_RAW:
-		opt->raw = true;
+		t->opt.raw = true;
 		return 0;
-	case ARGP_KEY_END:
-		if (!opt->raw)
-			return usage_error(
-				state,
-				"this version reads only the kernel's bytes; say so with --raw");
-		return ARGP_ERR_UNKNOWN;
+	case OPT_FORCE:
+		t->opt.force = true;
+		return 0;
+	case OPT_NO_VERIFY:
+		t->opt.no_verify = true;
+		return 0;
 	default:
-		return parse_device(state, key, arg, opt->cli);
+		return parse_device(state, key, arg, t->cli);
 	}
 }
 
@@ -50,7 +46,16 @@ static const struct argp_option options[] = {
 	  "The state to leave the device in (default: RUNNING)", 0 },
 	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
 	  0 },
+	{ "force", OPT_FORCE, NULL, 0,
+	  "Restore an image that is of another device", 0 },
+	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
+	  "Do not check all of an image file before the device is touched", 0 },
 	{ 0 }
+};
+
+static const struct argp_child children[] = {
+	{ .argp = &argp_transfer },
+	{ 0 },
 };
 
 static const struct argp argp = {
@@ -58,69 +63,46 @@ static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "DEV",
 	.doc = "Load a device's state from an image.\vWhen the command ends and nobody else has the device open, its session ends too, and most devices lose with it what was restored.",
+	.children = children,
 };
 
-static int open_input(const struct cli *cli, const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (!path || strcmp(path, "-") == 0) {
-		path = "standard input";
-		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-	} else {
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	if (fd < 0) {
-		fail(cli, 0, "%s: %m", path);
-		return -1;
-	}
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		fail(cli, 0, "%s: %s", path, strerror(EISDIR));
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static int restore_from(struct cli *cli, struct vfiomig_device *dev,
-			const struct options *opt, int fd)
+static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
 	struct vfiomig_result result;
-	int err = vfiomig_restore(dev, fd, opt->leave, &result);
+	char size[32];
+	int err;
 
-	if (err == -ENODATA)
-		return fail(cli, STATUS_IMAGE, "%s",
-			    vfiomig_get_error(cli->ctx));
+	progress_start(t);
+	err = vfiomig_restore(dev, fd, &t->opt, &result);
+	progress_end();
 	if (err)
-		return fail_transfer(cli, &result);
-	notice(cli, "restored %llu bytes in %.3f s; the device is in %s",
-	       (unsigned long long)result.bytes, result.ns / 1e9,
+		return fail_transfer(t->cli, err,
+				     vfiomig_get_error(t->cli->ctx), &result);
+	notice(t->cli,
+	       "restored %llu bytes (%s) in %.3f s; the device is in %s and closed now, which on most devices ends its state",
+	       (unsigned long long)result.bytes,
+	       format_bytes(result.bytes, size), result.ns / 1e9,
 	       vfiomig_state_name(result.now.state));
 	return STATUS_OK;
 }
 
 static int restore(struct cli *cli, int argc, char **argv)
 {
-	struct options opt = { .cli = cli, .leave = VFIOMIG_STATE_RUNNING };
+	struct transfer t = TRANSFER_INIT(cli);
 	struct vfiomig_device *dev;
 	uint64_t flags;
-	int status = cli_parse(cli, &argp, argc, argv, &opt);
+	int status = cli_parse(cli, &argp, argc, argv, &t);
 	int fd;
 
 	if (status)
 		return status;
-	if ((!opt.input || strcmp(opt.input, "-") == 0) && isatty(STDIN_FILENO))
-		return fail(
-			cli, STATUS_USAGE,
-			"an image does not come from a terminal; redirect standard input or use -i FILE");
-	fd = open_input(cli, opt.input);
+	fd = open_input(cli, t.input, &status);
 	if (fd < 0)
-		return STATUS_FAILED;
+		return status;
 	signals_catch(cli->ctx);
 	status = open_migratable(cli, &dev, &flags);
 	if (!status) {
-		status = restore_from(cli, dev, &opt, fd);
+		status = restore_from(&t, dev, fd);
 		vfiomig_device_unref(dev);
 	}
 	close(fd);

@@ -2,13 +2,6 @@
 /* vfiomig save: device -> image. */
 #include "cli.h"
 
-struct options {
-	struct cli *cli;
-	const char *output;
-	int leave; /* a state, or -1 for the one that it was in */
-	bool raw;
-};
-
 enum {
 	OPT_LEAVE = 256,
 	OPT_RAW
@@ -16,26 +9,29 @@ enum {
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct options *opt = state->input;
+	struct transfer *t = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = t;
+		return 0;
 	case 'o':
-		opt->output = arg;
+		t->output = arg;
 		return 0;
 	case OPT_LEAVE:
-		opt->leave = parse_state(state, arg);
-		return opt->leave < 0 ? EINVAL : 0;
+		t->opt.leave = parse_state(state, arg);
+		return t->opt.leave < 0 ? EINVAL : 0;
 	case OPT_RAW:
-		opt->raw = true;
+		t->opt.raw = true;
 		return 0;
 	case ARGP_KEY_END:
-		if (!opt->raw)
+		if (t->opt.raw && t->opt.level)
 			return usage_error(
 				state,
-				"this version writes only the kernel's bytes; say so with --raw");
-		return ARGP_ERR_UNKNOWN;
+				"--raw has no container to compress in; use one of --raw and -z");
+		return 0;
 	default:
-		return parse_device(state, key, arg, opt->cli);
+		return parse_device(state, key, arg, t->cli);
 	}
 }
 
@@ -50,48 +46,68 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
+static const struct argp_child children[] = {
+	{ .argp = &argp_frames },
+	{ 0 },
+};
+
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "DEV",
 	.doc = "Stop a device, stream its state out, and put it back into the state it was in.",
+	.children = children,
 };
 
-static int save_to(struct cli *cli, struct vfiomig_device *dev,
-		   const struct options *opt, struct output *out)
+static int save_to(struct transfer *t, struct vfiomig_device *dev,
+		   struct output *out)
 {
 	struct vfiomig_result result;
-	int status = STATUS_OK, committed;
+	char size[32];
+	int status = STATUS_OK, err;
 
-	if (vfiomig_save(dev, out->fd, opt->leave, &result))
-		status = fail_transfer(cli, &result);
+	progress_start(t);
+	err = vfiomig_save(dev, out->fd, &t->opt, &result);
+	progress_end();
+	if (err)
+		status = fail_transfer(t->cli, err,
+				       vfiomig_get_error(t->cli->ctx), &result);
 	/* A device that did not come home gave a whole image all the same, and
 	 * it may be all that is left of the state. */
 	if (!result.complete) {
 		output_discard(out);
 		return status;
 	}
-	committed = output_commit(cli, out);
-	if (committed)
-		return status ? status : committed;
-	notice(cli, "saved %llu bytes in %.3f s; the device is in %s",
-	       (unsigned long long)result.bytes, result.ns / 1e9,
+	err = output_commit(out);
+	if (err) {
+		char why[256];
+
+		/* It was to be left elsewhere only with its state saved. */
+		if (!status && result.now.state != result.before)
+			result.now = vfiomig_device_recover(dev, result.before);
+		snprintf(why, sizeof(why), "%.200s: %s",
+			 t->output ?: "standard output", strerror(-err));
+		return fail_transfer(t->cli, err, why, &result);
+	}
+	notice(t->cli, "saved %llu bytes (%s) in %.3f s; the device is in %s",
+	       (unsigned long long)result.bytes,
+	       format_bytes(result.bytes, size), result.ns / 1e9,
 	       vfiomig_state_name(result.now.state));
 	return status;
 }
 
 static int save(struct cli *cli, int argc, char **argv)
 {
-	struct options opt = { .cli = cli, .leave = -1 };
+	struct transfer t = TRANSFER_INIT(cli);
 	struct vfiomig_device *dev;
-	uint64_t flags;
 	struct output out;
-	int status = cli_parse(cli, &argp, argc, argv, &opt);
+	uint64_t flags;
+	int status = cli_parse(cli, &argp, argc, argv, &t);
 
 	if (status)
 		return status;
 	/* A destination that cannot be had costs the device nothing. */
-	status = output_open(cli, &out, opt.output);
+	status = output_open(cli, &out, t.output);
 	if (status)
 		return status;
 	signals_catch(cli->ctx);
@@ -100,7 +116,7 @@ static int save(struct cli *cli, int argc, char **argv)
 		output_discard(&out);
 		return status;
 	}
-	status = save_to(cli, dev, &opt, &out);
+	status = save_to(&t, dev, &out);
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -8,12 +8,12 @@
 
 #include "cli.h"
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, usr1;
+static struct vfiomig_ctx *interrupted;
 
 /*
- * The transfer looks at the flag between system calls; a signal that comes
- * after the look and before a call that blocks would be slept on. So an alarm
- * interrupts again, each second, until the transfer has seen the flag.
+ * The signal itself ends a write that blocks. One that comes just before the
+ * write begins would be slept on: so an alarm interrupts again, each second.
  */
 static void on_alarm(int sig)
 {
@@ -25,7 +25,14 @@ static void on_signal(int sig)
 {
 	if (!caught)
 		caught = sig;
+	vfiomig_interrupt(interrupted);
 	alarm(1);
+}
+
+static void on_usr1(int sig)
+{
+	(void)sig;
+	usr1 = 1;
 }
 
 static void catch_signal(int sig, void (*handler)(int))
@@ -40,13 +47,13 @@ static void catch_signal(int sig, void (*handler)(int))
 
 void signals_catch(struct vfiomig_ctx *ctx)
 {
+	interrupted = ctx;
 	catch_signal(SIGINT, on_signal);
 	catch_signal(SIGTERM, on_signal);
 	catch_signal(SIGHUP, on_signal);
+	catch_signal(SIGXCPU, on_signal);
 	catch_signal(SIGALRM, on_alarm);
-	/* A reader that went away is an error of write(2) like any other. */
-	signal(SIGPIPE, SIG_IGN);
-	vfiomig_set_interrupt(ctx, &caught);
+	catch_signal(SIGUSR1, on_usr1);
 }
 
 void signals_raise(void)
@@ -56,4 +63,17 @@ void signals_raise(void)
 	alarm(0);
 	signal(caught, SIG_DFL);
 	raise(caught);
+}
+
+bool signals_came(void)
+{
+	return caught;
+}
+
+bool signals_usr1(void)
+{
+	bool came = usr1;
+
+	usr1 = 0;
+	return came;
 }

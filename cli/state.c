@@ -36,13 +36,14 @@ static const struct argp argp = {
 	.doc = "Print the migration state of a device, or drive it to STATE and print the path taken.\vThis opens the device, which resets it if nobody else has it open; its state ends with the command then.",
 };
 
-static void print_step(void *data, int state, uint64_t ns)
+static int print_step(void *data, int state, uint64_t ns)
 {
 	(void)data;
 	(void)ns;
 	printf(" -> %s", vfiomig_state_name(state));
 	/* An arc can take long: show what is behind us. */
 	fflush(stdout);
+	return signals_came() ? -EINTR : 0;
 }
 
 static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
@@ -66,7 +67,7 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 	/* Before the message about it. */
 	fflush(stdout);
 	result.now = vfiomig_device_recover(dev, from);
-	return fail_transfer(cli, &result);
+	return fail_transfer(cli, err, vfiomig_get_error(cli->ctx), &result);
 }
 
 static int state(struct cli *cli, int argc, char **argv)
@@ -79,6 +80,7 @@ static int state(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
+	signals_catch(cli->ctx);
 	status = open_migratable(cli, &dev, &flags);
 	if (status)
 		return status;

@@ -19,17 +19,19 @@ void table_row(struct table *t, ...)
 		t->size = t->size * 2 + t->columns;
 		t->cell = realloc(t->cell, t->size * sizeof(*t->cell));
 	}
+	if (!t->cell)
+		errx(STATUS_FAILED, "out of memory");
 	va_start(ap, t);
-	for (size_t i = 0; t->cell && i < t->columns; i++) {
+	for (size_t i = 0; i < t->columns; i++) {
 		const char *text = va_arg(ap, const char *);
 
 		t->cell[t->cells] = strdup(text ? text : "-");
-		if (!t->cell[t->cells++])
-			t->cell = NULL;
+		if (!t->cell[t->cells])
+			errx(STATUS_FAILED, "out of memory");
+		/* A process can be called anything. */
+		make_printable(t->cell[t->cells++]);
 	}
 	va_end(ap);
-	if (!t->cell)
-		errx(STATUS_FAILED, "out of memory");
 }
 
 void table_print(struct table *t, FILE *to)

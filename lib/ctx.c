@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The context: what failed last, the log, the interrupt flag. */
-#include <ctype.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 
 #include "internal.h"
 
@@ -15,6 +15,12 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	ctx->sysfs = "/sys";
 	ctx->devfs = "/dev";
 	ctx->procfs = "/proc";
+	pthread_mutex_init(&ctx->lock, NULL);
+	ctx->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ctx->wake < 0) {
+		free(ctx);
+		return -errno;
+	}
 	*ctxp = ctx;
 	return 0;
 }
@@ -27,8 +33,10 @@ EXPORT struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx)
 
 EXPORT struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx)
 {
-	if (ctx && --ctx->refs == 0)
+	if (ctx && --ctx->refs == 0) {
+		close(ctx->wake);
 		free(ctx);
+	}
 	return NULL;
 }
 
@@ -45,15 +53,50 @@ EXPORT void vfiomig_set_log(struct vfiomig_ctx *ctx,
 	ctx->log_data = data;
 }
 
-EXPORT void vfiomig_set_interrupt(struct vfiomig_ctx *ctx,
-				  const volatile sig_atomic_t *flag)
+void ctx_tick(const struct vfiomig_ctx *ctx)
 {
-	ctx->interrupt = flag;
+	if (ctx->tick)
+		ctx->tick(ctx->tick_data);
 }
 
-bool ctx_interrupted(const struct vfiomig_ctx *ctx)
+void ctx_wake(struct vfiomig_ctx *ctx)
 {
-	return ctx->interrupt && *ctx->interrupt;
+	uint64_t one = 1;
+	ssize_t n = write(ctx->wake, &one, sizeof(one));
+
+	/* A counter that is full is readable as well. */
+	(void)n;
+}
+
+EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
+{
+	int saved = errno;
+
+	ctx->interrupted = 1;
+	ctx_wake(ctx);
+	errno = saved;
+}
+
+void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
+{
+	uint64_t count;
+
+	ctx->keep_first = keep;
+	ctx->have_first = false;
+	/* Nobody waits any more; an interrupt stays one. */
+	if (!keep && !ctx->interrupted) {
+		ssize_t n = read(ctx->wake, &count, sizeof(count));
+
+		(void)n;
+	}
+}
+
+/* Also the control characters beyond ASCII: U+0080 to U+009F in UTF-8. */
+static bool is_control(unsigned char before, unsigned char c,
+		       unsigned char next)
+{
+	return c < ' ' || c == 0x7f || (c == 0xc2 && next < 0xa0) ||
+	       (before == 0xc2 && c < 0xa0);
 }
 
 int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
@@ -66,15 +109,26 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 
-	/* Names come from users and from sysfs: nothing that drives a terminal.
+	pthread_mutex_lock(&ctx->lock);
+	if (ctx->keep_first && ctx->have_first) {
+		pthread_mutex_unlock(&ctx->lock);
+		return err;
+	}
+	ctx->have_first = true;
+	ctx->error_code = err;
+	/* Names come from users, sysfs and images: none may drive a terminal.
 	 */
-	for (size_t i = 0; i < sizeof(text); i++) {
-		ctx->error[i] = iscntrl((unsigned char)text[i]) ? '?' : text[i];
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		ctx->error[i] =
+			is_control(i ? text[i - 1] : 0, text[i], text[i + 1])
+				? '?'
+				: text[i];
 		if (!text[i]) {
 			ctx->error[i] = '\0';
 			break;
 		}
 	}
+	pthread_mutex_unlock(&ctx->lock);
 	return err;
 }
 

@@ -3,24 +3,37 @@
  * Reads and writes of a data_fd, and of whatever is at its other end. All of
  * them may be short or interrupted, and a pipe may be in non-blocking mode.
  */
+#include <limits.h>
 #include <poll.h>
 #include <string.h>
 
 #include "data.h"
 
 /*
- * After a failed read or write: 0 to try again, or the errno to give up with.
- * Descriptors that would block are waited for.
+ * Until @fd is ready, or 0 forever: a look at what else there may be. Devices
+ * and files are ready always.
  */
-static int again(const struct vfiomig_ctx *ctx, int fd, short events)
+static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
 {
-	struct pollfd p = { .fd = fd, .events = events };
+	struct pollfd p[] = {
+		{ .fd = fd, .events = events },
+		{ .fd = ctx->wake, .events = POLLIN },
+	};
 
+	while (poll(p, 2, -1) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (!p[1].revents)
+		return 0;
+	return ctx->interrupted ? -EINTR : -ECANCELED;
+}
+
+/* What a read or a write that failed means: 0 to try again, or its errno. */
+static int again(const struct vfiomig_ctx *ctx)
+{
 	if (errno != EINTR && errno != EAGAIN)
 		return -errno;
-	if (errno == EAGAIN && !ctx_interrupted(ctx))
-		poll(&p, 1, -1);
-	return ctx_interrupted(ctx) ? -EINTR : 0;
+	return ctx->interrupted ? -EINTR : 0;
 }
 
 ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
@@ -28,65 +41,86 @@ ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 	ssize_t n;
 	int err;
 
-	if (ctx_interrupted(ctx))
-		return -EINTR;
 	do {
+		err = wait_ready(ctx, fd, POLLIN);
+		if (err)
+			return err;
 		n = read(fd, buf, size);
 		if (n >= 0)
 			return n;
-		err = again(ctx, fd, POLLIN);
+		err = again(ctx);
 	} while (!err);
 	return err;
 }
 
-int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf,
-	     size_t size)
+ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf,
+		     size_t size)
 {
-	const char *p = buf;
+	size_t done = 0;
 
-	if (ctx_interrupted(ctx))
-		return -EINTR;
-	while (size) {
-		ssize_t n = write(fd, p, size);
+	while (done < size) {
+		ssize_t n = fd_read(ctx, fd, (char *)buf + done, size - done);
 
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		done += n;
+	}
+	return done;
+}
+
+/* What is left of @iov when @n bytes of it are gone; none of it is empty. */
+static void advance(struct iovec **iov, int *count, size_t n)
+{
+	while (*count && n >= (*iov)->iov_len) {
+		n -= (*iov)->iov_len;
+		(*iov)++;
+		(*count)--;
+	}
+	if (n) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + n;
+		(*iov)->iov_len -= n;
+	}
+}
+
+int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov,
+	      int count)
+{
+	int err;
+
+	while (count) {
+		ssize_t n;
+
+		err = wait_ready(ctx, fd, POLLOUT);
+		if (err)
+			return err;
+		n = writev(fd, iov, count < IOV_MAX ? count : IOV_MAX);
 		if (n < 0) {
-			int err = again(ctx, fd, POLLOUT);
-
+			err = again(ctx);
 			if (err)
 				return err;
+			/* It may have been SIGUSR1. */
+			ctx_tick(ctx);
 			continue;
 		}
 		/* Neither a device nor a file may take nothing for ever. */
 		if (n == 0)
 			return -EIO;
-		p += n;
-		size -= n;
+		advance(&iov, &count, n);
 	}
 	return 0;
+}
+
+int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf,
+	     size_t size)
+{
+	struct iovec iov = { (void *)buf, size };
+
+	return size ? fd_writev(ctx, fd, &iov, 1) : 0;
 }
 
 const char *fd_error(int err)
 {
 	return err == -EINTR ? "interrupted by a signal" : strerror(-err);
-}
-
-EXPORT ssize_t vfiomig_data_read(struct vfiomig_ctx *ctx, int data_fd,
-				 void *buf, size_t size)
-{
-	ssize_t n = fd_read(ctx, data_fd, buf, size);
-
-	if (n < 0)
-		ctx_fail(ctx, n, "reading the device's state: %s", fd_error(n));
-	return n;
-}
-
-EXPORT int vfiomig_data_write(struct vfiomig_ctx *ctx, int data_fd,
-			      const void *buf, size_t size)
-{
-	int err = fd_write(ctx, data_fd, buf, size);
-
-	if (err)
-		ctx_fail(ctx, err, "the device refused the stream: %s",
-			 fd_error(err));
-	return err;
 }

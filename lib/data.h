@@ -4,11 +4,18 @@
 #ifndef VFIOMIG_DATA_H
 #define VFIOMIG_DATA_H
 
+#include <sys/uio.h>
+
 #include "internal.h"
 
 /* One read that got something, 0 at the end, or a negative errno. */
 ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
-/* Writes all of it: 0 or a negative errno. */
+/* As many as there are: fewer than @size only at the end. */
+ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf,
+		     size_t size);
+/* These write all of it: 0 or a negative errno. @iov is used up. */
+int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov,
+	      int count);
 int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf,
 	     size_t size);
 

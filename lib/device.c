@@ -39,7 +39,7 @@ static int device_from_syspath(struct vfiomig_ctx *ctx, char *syspath,
 
 	if (!dev) {
 		free(syspath);
-		return -ENOMEM;
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
 	}
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
@@ -54,7 +54,7 @@ static int device_from_syspath(struct vfiomig_ctx *ctx, char *syspath,
 	dev->group = group ? atoi(group) : -1;
 	if (!dev->name || !dev->bus) {
 		vfiomig_device_unref(dev);
-		return -ENOMEM;
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
 	}
 	if (strcmp(dev->bus, "pci") == 0)
 		read_pci_id(dev);

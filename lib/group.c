@@ -141,8 +141,13 @@ static int attach(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -errno,
 				"VFIO_GROUP_SET_CONTAINER: %m");
 	}
-	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+		if (errno == EPERM)
+			return ctx_fail(
+				dev->ctx, -EPERM,
+				"not permitted: the platform has no interrupt remapping; enable it, or set allow_unsafe_interrupts of vfio_iommu_type1");
 		return ctx_fail(dev->ctx, -errno, "VFIO_SET_IOMMU: %m");
+	}
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define VFIOMIG_INTERNAL_H
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,7 +18,15 @@ struct vfiomig_ctx {
 	const char *sysfs, *devfs, *procfs;
 	void (*log)(void *data, const char *line);
 	void *log_data;
-	const volatile sig_atomic_t *interrupt;
+	/* Called on the caller's thread while a transfer goes on. */
+	void (*tick)(void *data);
+	void *tick_data;
+	volatile sig_atomic_t interrupted;
+	int wake; /* an eventfd: readable when threads have to look up */
+
+	pthread_mutex_t lock; /* of what follows, while a pipeline runs */
+	bool keep_first, have_first;
+	int error_code;
 	char error[512];
 };
 
@@ -29,7 +38,11 @@ __attribute__((format(printf, 3, 4))) int
 ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx,
 						   const char *fmt, ...);
-bool ctx_interrupted(const struct vfiomig_ctx *ctx);
+/* Of the failures of a pipeline's threads, keep the first. */
+void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
+void ctx_tick(const struct vfiomig_ctx *ctx);
+/* Have a thread that waits in fd_read() look up and give up. */
+void ctx_wake(struct vfiomig_ctx *ctx);
 
 /* A way to reach a device: each back end is one file with one of these. */
 struct backend {

@@ -56,7 +56,7 @@ static int climb_to_device(struct vfiomig_ctx *ctx, const char *path,
 		*slash = '\0';
 	}
 	*syspath = strdup(real);
-	return *syspath ? 0 : -ENOMEM;
+	return *syspath ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
 }
 
 int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "data.h"
 #include "feature.h"
+#include "state.h"
 
 EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
 {
@@ -19,6 +21,20 @@ EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
 	return mig.device_state;
 }
 
+/*
+ * An arc or a reset that has begun is waited for: a driver that sleeps
+ * interruptibly would fail it for a signal, the way home included. SIGQUIT is
+ * the user's last resort.
+ */
+static void block_signals(sigset_t *before)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGQUIT);
+	pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
 EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
 				    int *data_fd)
 {
@@ -26,10 +42,15 @@ EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
 		.device_state = state,
 		.data_fd = -1,
 	};
-	int err = feature_ioctl(dev,
-				VFIO_DEVICE_FEATURE_SET |
-					VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
-				&mig, sizeof(mig));
+	sigset_t before;
+	int err;
+
+	block_signals(&before);
+	err = feature_ioctl(dev,
+			    VFIO_DEVICE_FEATURE_SET |
+				    VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+			    &mig, sizeof(mig));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 
 	*data_fd = -1;
 	if (err)
@@ -58,14 +79,14 @@ static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from,
 		why = "ERROR is never a target";
 	else if (from == VFIOMIG_STATE_ERROR)
 		why = "only a reset leads out of ERROR";
-	return ctx_fail(dev->ctx, -EINVAL, "cannot go from %s to %s: %s",
+	return ctx_fail(dev->ctx, -EOPNOTSUPP, "cannot go from %s to %s: %s",
 			vfiomig_state_name(from), vfiomig_state_name(to), why);
 }
 
-EXPORT int
-vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
-		     void (*step)(void *data, int state, uint64_t ns),
-		     void *data)
+EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state,
+				int *data_fd,
+				int (*step)(void *data, int state, uint64_t ns),
+				void *data)
 {
 	int path[VFIOMIG_NR_STATES];
 	int from, arcs, err, fd = -1;
@@ -96,12 +117,15 @@ vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 		ctx_log(dev->ctx, "%s -> %s (%.3f ms)",
 			vfiomig_state_name(from), vfiomig_state_name(path[i]),
 			ns / 1e6);
-		if (step)
-			step(data, path[i], ns);
 		from = path[i];
+		err = step ? step(data, from, ns) : 0;
 		/* Only the last arc can start a session that is wanted. */
-		if (fd >= 0 && (i < arcs - 1 || !data_fd))
+		if (fd >= 0 && (err || i < arcs - 1 || !data_fd))
 			close(fd);
+		if (err)
+			return ctx_fail(dev->ctx, err, "stopped in %s: %s",
+					vfiomig_state_name(from),
+					fd_error(err));
 	}
 	if (data_fd && arcs)
 		*data_fd = fd;
@@ -110,8 +134,12 @@ vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 
 EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
 {
-	int err = ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	sigset_t before;
+	int err;
 
+	block_signals(&before);
+	err = ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
 		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s",
 				strerror(-err));
@@ -119,16 +147,16 @@ EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
 	return 0;
 }
 
-/* By arcs; by way of STOP where the protocol refuses the straight way. */
-static int walk_home(struct vfiomig_device *dev, int home)
+int state_walk(struct vfiomig_device *dev, int state)
 {
-	int err = vfiomig_device_drive(dev, home, NULL, NULL, NULL);
+	int err = vfiomig_device_drive(dev, state, NULL, NULL, NULL);
 
-	if (err == -EINVAL) {
+	if (err == -EOPNOTSUPP) {
 		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
 					   NULL);
 		if (!err)
-			err = vfiomig_device_drive(dev, home, NULL, NULL, NULL);
+			err = vfiomig_device_drive(dev, state, NULL, NULL,
+						   NULL);
 	}
 	return err;
 }
@@ -144,10 +172,10 @@ vfiomig_device_recover(struct vfiomig_device *dev, int home)
 	r.state = vfiomig_device_get_state(dev);
 	if (r.state != home &&
 	    (r.state < 0 || r.state == VFIOMIG_STATE_ERROR ||
-	     r.state == VFIOMIG_STATE_RESUMING || walk_home(dev, home)) &&
+	     r.state == VFIOMIG_STATE_RESUMING || state_walk(dev, home)) &&
 	    vfiomig_device_reset(dev) == 0) {
 		r.reset = true;
-		walk_home(dev, home);
+		state_walk(dev, home);
 	}
 	r.state = vfiomig_device_get_state(dev);
 	r.home = r.state == home;

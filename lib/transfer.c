@@ -1,15 +1,67 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Saving and restoring a device's state: into the data transfer state, all the
- * bytes across, out of it again, and home if anything fails.
+ * The pipelines: which stages stand between the state and what is stored of it.
+ *
+ *	save, pack:      raw_read -> frame_encode -> image_write
+ *	restore, unpack: image_read -> frame_decode -> raw_write
+ *
+ * Without a container, raw_read and raw_write stand at both ends.
  */
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
-#include "data.h"
+#include "transfer.h"
 
-/* Enough that a system call costs nothing next to its copy. */
-#define BUFFER_SIZE (1 << 20)
+static int nr_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		return CPU_COUNT(&set);
+	return 1;
+}
+
+int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
+		  struct vfiomig_options *opt)
+{
+	*opt = given ? *given : (struct vfiomig_options)VFIOMIG_OPTIONS_INIT;
+	if (!opt->chunk_size)
+		opt->chunk_size = CHUNK_SIZE_DEFAULT;
+	if (opt->threads < 0 || opt->threads > VFIOMIG_THREADS_MAX)
+		return ctx_fail(ctx, -EINVAL, "%d threads are out of bounds",
+				opt->threads);
+	if (opt->level < 0 || opt->level > VFIOMIG_LEVEL_MAX)
+		return ctx_fail(ctx, -EINVAL,
+				"there is no compression level %d", opt->level);
+	if (opt->chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
+	    opt->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
+		return ctx_fail(
+			ctx, -EINVAL,
+			"a chunk size of %zu is not from %u KiB to %u MiB",
+			opt->chunk_size, VFIOMIG_CHUNK_SIZE_MIN >> 10,
+			VFIOMIG_CHUNK_SIZE_MAX >> 20);
+	return 0;
+}
+
+static int nr_threads(const struct vfiomig_options *opt)
+{
+	return opt->threads ? opt->threads : nr_cpus();
+}
+
+/* What the user is shown while a pipeline runs. */
+struct progress {
+	const struct vfiomig_options *opt;
+	const struct raw *state;
+	uint64_t total;
+};
+
+static void tick(void *data)
+{
+	const struct progress *p = data;
+
+	p->opt->progress(p->opt->progress_data, p->state->bytes, p->total);
+}
 
 static uint64_t now_ns(void)
 {
@@ -19,175 +71,89 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/*
- * What a transfer must know before it touches the device: where it starts, and
- * that from the data transfer state @via it can end where it is to.
- */
-static int check_start(struct vfiomig_device *dev, int via, int leave,
-		       struct vfiomig_result *result)
+static int run(const struct pipeline *p, const struct vfiomig_options *opt,
+	       const struct raw *state, struct vfiomig_result *result)
 {
-	uint64_t flags;
-	int err = vfiomig_device_get_migration(dev, &flags);
-
-	if (err)
-		return err;
-	result->before = vfiomig_device_get_state(dev);
-	if (result->before < 0)
-		return result->before;
-	result->now.state = result->before;
-	result->now.home = true;
-	if (result->before == VFIOMIG_STATE_ERROR)
-		return ctx_fail(
-			dev->ctx, -EUCLEAN,
-			"the device is in ERROR; only a reset leads out of it");
-	if (result->before == VFIOMIG_STATE_RESUMING)
-		return ctx_fail(
-			dev->ctx, -EUCLEAN,
-			"the device is RESUMING, a restore of it has not ended; only a reset leads out of it without loading half a state");
-	if (leave == VFIOMIG_STATE_RESUMING ||
-	    vfiomig_fsm_path(flags, via, leave, NULL) < 0)
-		return ctx_fail(dev->ctx, -EINVAL,
-				"the device cannot be left in %s",
-				vfiomig_state_name(leave));
-	return 0;
-}
-
-/*
- * Enter STOP_COPY or RESUMING with a new session. A device that is in a saving
- * group state already keeps its session, whose descriptor somebody else has or
- * nobody any more: it leaves that group first.
- */
-static int start_session(struct vfiomig_device *dev, int state, int *data_fd,
-			 struct vfiomig_result *result)
-{
-	int now = result->before, err = 0;
-
-	result->touched = true;
-	if (now == VFIOMIG_STATE_STOP_COPY || now == VFIOMIG_STATE_PRE_COPY ||
-	    now == VFIOMIG_STATE_PRE_COPY_P2P)
-		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
-					   NULL);
-	if (!err)
-		err = vfiomig_device_drive(dev, state, data_fd, NULL, NULL);
-	if (!err && *data_fd < 0)
-		err = ctx_fail(dev->ctx, -EIO, "%s came without a data_fd",
-			       vfiomig_state_name(state));
-	return err;
-}
-
-/* With all of the state moved, go where the device is to be left. */
-static int leave_session(struct vfiomig_device *dev, int leave,
-			 struct vfiomig_result *result)
-{
-	int err = vfiomig_device_drive(dev, leave, NULL, NULL, NULL);
-
-	if (err)
-		result->now = vfiomig_device_recover(dev, result->before);
-	else
-		result->now.state = leave;
-	return err;
-}
-
-static int pump_out(struct vfiomig_device *dev, int data_fd, int fd,
-		    struct vfiomig_result *result)
-{
-	_cleanup_free_ char *buf = malloc(BUFFER_SIZE);
-	uint64_t start = now_ns();
-	ssize_t n;
-	int err;
-
-	if (!buf)
-		return ctx_fail(dev->ctx, -ENOMEM, "out of memory");
-	while ((n = vfiomig_data_read(dev->ctx, data_fd, buf, BUFFER_SIZE)) >
-	       0) {
-		err = fd_write(dev->ctx, fd, buf, n);
-		if (err)
-			return ctx_fail(dev->ctx, err, "writing the image: %s",
-					fd_error(err));
-		result->bytes += n;
-	}
-	result->ns = now_ns() - start;
-	result->complete = n == 0;
-	return n;
-}
-
-EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, int leave,
-			struct vfiomig_result *result)
-{
-	_cleanup_close_ int data_fd = -1;
-	int err;
-
-	*result = (struct vfiomig_result){ .before = -1 };
-	err = check_start(dev, VFIOMIG_STATE_STOP_COPY,
-			  leave < 0 ? VFIOMIG_STATE_STOP : leave, result);
-	if (err)
-		return err;
-
-	err = start_session(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, result);
-	if (!err)
-		err = pump_out(dev, data_fd, fd, result);
-	if (!err && leave >= 0)
-		return leave_session(dev, leave, result);
-
-	result->now = vfiomig_device_recover(dev, result->before);
-	if (err)
-		return err;
-	if (result->now.home && !result->now.reset)
-		return 0;
-	return ctx_fail(dev->ctx, -EIO, "the device found no way back to %s",
-			vfiomig_state_name(result->before));
-}
-
-/* @buf has @n bytes of the stream already. */
-static int pump_in(struct vfiomig_device *dev, int data_fd, int fd, char *buf,
-		   ssize_t n, struct vfiomig_result *result)
-{
+	struct progress progress = { opt, state, result->expected };
 	uint64_t start = now_ns();
 	int err;
 
-	while (n > 0) {
-		err = vfiomig_data_write(dev->ctx, data_fd, buf, n);
-		if (err)
-			return err;
-		result->bytes += n;
-		n = fd_read(dev->ctx, fd, buf, BUFFER_SIZE);
-	}
+	p->ctx->tick = opt->progress ? tick : NULL;
+	p->ctx->tick_data = &progress;
+	err = pipeline_run(p);
+	p->ctx->tick = NULL;
 	result->ns = now_ns() - start;
-	if (n < 0)
-		return ctx_fail(dev->ctx, n, "reading the image: %s",
-				fd_error(n));
-	result->complete = true;
-	return 0;
+	result->bytes = state->bytes;
+	return err;
 }
 
-EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd, int leave,
-			   struct vfiomig_result *result)
+int transfer_out(const struct vfiomig_options *opt, struct raw *from,
+		 struct raw *to, struct image *image,
+		 struct vfiomig_result *result)
 {
-	_cleanup_free_ char *buf = malloc(BUFFER_SIZE);
-	_cleanup_close_ int data_fd = -1;
-	ssize_t n;
+	struct frame_how how = { from->ctx, opt->level, opt->chunk_size };
+	struct pipeline p = {
+		.ctx = from->ctx,
+		.threads = nr_threads(opt),
+		.in_room = opt->chunk_size,
+		.iov_room = 1,
+		.read = raw_read,
+		.from = from,
+		.write = raw_write,
+		.to = to,
+	};
+
+	from->chunk_size = opt->chunk_size;
+	if (image) {
+		/* Storing is copying: one keeps up with reader and writer, and
+		 * fewer chunks stay in the processor's caches. */
+		if (!opt->level && !opt->threads)
+			p.threads = 1;
+		p.out_room = frame_room(opt->chunk_size, opt->level);
+		p.iov_room = frame_pieces(opt->chunk_size);
+		p.work = frame_encode;
+		p.worker_new = frame_encoder_new;
+		p.worker_free = frame_encoder_free;
+		p.how = &how;
+		p.write = image_write;
+		p.to = image;
+	}
+	return run(&p, opt, from, result);
+}
+
+int transfer_in(const struct vfiomig_options *opt, struct raw *from,
+		struct image *image, struct raw *to,
+		struct vfiomig_result *result)
+{
+	struct frame_how how = { to->ctx, 0, 0 };
+	struct pipeline p = {
+		.ctx = to->ctx,
+		.threads = nr_threads(opt),
+		.in_room = opt->chunk_size,
+		.iov_room = 1,
+		.read = raw_read,
+		.from = from,
+		.write = raw_write,
+		.to = to,
+	};
 	int err;
 
-	*result = (struct vfiomig_result){ .before = -1 };
-	if (!buf)
-		return ctx_fail(dev->ctx, -ENOMEM, "out of memory");
-	err = check_start(dev, VFIOMIG_STATE_RESUMING, leave, result);
-	if (err)
-		return err;
-
-	/* An image that does not even start costs the device nothing. */
-	n = fd_read(dev->ctx, fd, buf, BUFFER_SIZE);
-	if (n < 0)
-		return ctx_fail(dev->ctx, n, "reading the image: %s",
-				fd_error(n));
-	if (n == 0)
-		return ctx_fail(dev->ctx, -ENODATA, "the image is empty");
-
-	err = start_session(dev, VFIOMIG_STATE_RESUMING, &data_fd, result);
-	if (!err)
-		err = pump_in(dev, data_fd, fd, buf, n, result);
-	if (!err)
-		return leave_session(dev, leave, result);
-	result->now = vfiomig_device_recover(dev, result->before);
+	if (from)
+		from->chunk_size = opt->chunk_size;
+	if (image) {
+		how.chunk_size = image->chunk_size;
+		p.in_room = frame_size_max(image->chunk_size);
+		p.out_room = image->chunk_size;
+		p.read = image_read;
+		p.from = image;
+		p.work = frame_decode;
+		p.worker_new = frame_decoder_new;
+		p.worker_free = frame_decoder_free;
+		p.how = &how;
+	}
+	err = run(&p, opt, to, result);
+	if (!err && image)
+		err = image_check(image, to);
+	result->complete = !err;
 	return err;
 }

@@ -55,14 +55,13 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx,
 		     void (*fn)(void *data, const char *line), void *data);
 
 /**
- * vfiomig_set_interrupt - a flag that stops a transfer when it becomes non-zero
+ * vfiomig_interrupt - end the transfers of this context, for good
  *
- * Meant to be set by a signal handler that was installed without SA_RESTART.
- * Transfers then fail with -EINTR after they have brought the device home.
- * Nothing else looks at the flag: arcs, once asked for, are waited for.
+ * Async-signal-safe: meant for the handler of a signal, installed without
+ * SA_RESTART. A transfer that runs then, and any later one, fails with -EINTR
+ * after it has brought the device home. Arcs, once asked for, are waited for.
  */
-void vfiomig_set_interrupt(struct vfiomig_ctx *ctx,
-			   const volatile sig_atomic_t *flag);
+void vfiomig_interrupt(struct vfiomig_ctx *ctx);
 
 /* ---- The finite state machine, as pure functions ----------------------- */
 
@@ -179,8 +178,10 @@ int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
  * vfiomig_device_open - open the device through its group and a type1 container
  *
  * Opening starts a session: the driver usually resets an idle device, and it
- * is RUNNING. Closing, by vfiomig_device_close() or the last unref, ends the
- * session and with it the device's state. All descriptors are close-on-exec.
+ * is RUNNING. (Some drivers keep the last session's state. Of those, ERROR and
+ * RESUMING, out of which no arc leads any more, are reset here.) Closing, by
+ * vfiomig_device_close() or the last unref, ends the session and with it the
+ * device's state. All descriptors are close-on-exec.
  *
  * Returns 0, or
  *  -ENODEV	the device is not bound to a VFIO driver
@@ -251,15 +252,17 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
  * @state: where to go
  * @data_fd: as vfiomig_device_set_state(); NULL closes such a descriptor
  * @step: called after each arc with the state reached and the time that its
- *	ioctl took in nanoseconds; may be NULL
+ *	ioctl took in nanoseconds; what it returns, if it is not 0, ends the
+ *	walk there and is returned; may be NULL
  *
  * Arc by arc, so that a failure names the arc and its time can be told. What
  * the device passes through is what one SET_STATE would make it pass through.
- * Returns 0, -EINVAL for a transition that the protocol refuses (nothing was
- * done then), or the errno of the arc that failed.
+ * Returns 0, -EOPNOTSUPP for a transition that the protocol refuses or the
+ * device has not got (nothing was done then), what @step returned, or the
+ * errno of the arc that failed. Signals do not interrupt an arc.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
-			 void (*step)(void *data, int state, uint64_t ns),
+			 int (*step)(void *data, int state, uint64_t ns),
 			 void *data);
 
 /**
@@ -290,65 +293,125 @@ struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev,
 
 /* ---- Transfers --------------------------------------------------------- */
 
-/**
- * vfiomig_data_read - read from a data_fd that is in STOP_COPY
- *
- * Retries what was interrupted. Returns the number of bytes, which may be fewer
- * than @size, 0 at the end of the device's state, -EINTR when the context's
- * interrupt flag is set, or the errno of read(2).
- */
-ssize_t vfiomig_data_read(struct vfiomig_ctx *ctx, int data_fd, void *buf,
-			  size_t size);
+#define VFIOMIG_THREADS_MAX    512
+#define VFIOMIG_LEVEL_MAX      19
+#define VFIOMIG_CHUNK_SIZE_MIN (64u << 10)
+#define VFIOMIG_CHUNK_SIZE_MAX (32u << 20)
 
-/**
- * vfiomig_data_write - write all of @buf to a data_fd that is in RESUMING
- *
- * Returns 0, -EINTR when the context's interrupt flag is set, or the errno of
- * write(2); part of @buf may have been written then.
- */
-int vfiomig_data_write(struct vfiomig_ctx *ctx, int data_fd, const void *buf,
-		       size_t size);
+/* How to transfer. Start from VFIOMIG_OPTIONS_INIT. */
+struct vfiomig_options {
+	/* The state to leave the device in; -1: after a save the one that it
+	 * was found in, after a restore RUNNING. */
+	int leave;
+	bool raw;    /* the kernel's bytes, without a container */
+	int level;   /* of compression, 1 to 19; 0 to store */
+	int threads; /* that work on chunks; 0 for one on each processor */
+	size_t chunk_size; /* bytes of state in a frame; 0 for 4 MiB */
+	bool force;	   /* restore an image of another device */
+	bool no_verify;	   /* of an image in a file, before the restore */
+	/*
+	 * Called on the caller's thread, several times a second: the bytes of
+	 * state that were moved so far, and how many are expected, 0 if that
+	 * is not known. May be NULL.
+	 */
+	void (*progress)(void *data, uint64_t bytes, uint64_t expected);
+	void *progress_data;
+};
+#define VFIOMIG_OPTIONS_INIT \
+	{                    \
+		.leave = -1  \
+	}
 
-/* What a transfer did. */
+/* What a transfer did; filled in also on failure. */
 struct vfiomig_result {
-	uint64_t bytes; /* of the device's state that were moved */
-	uint64_t ns;	/* that the move took, without the arcs */
-	bool complete;	/* that was all of the state */
-	bool touched;	/* the device has left the state it was found in */
-	int before;	/* that state; negative if not even that is known */
+	uint64_t bytes;	   /* of the device's state that were moved */
+	uint64_t expected; /* how many were to be expected, or 0 */
+	uint64_t ns;	   /* that the move took, without the arcs */
+	bool complete;	   /* that was all of the state */
+	bool touched;	   /* the device has left the state it was found in */
+	bool loaded;	   /* a restore: it has the image's state */
+	int before;	   /* that state; negative if not even that is known */
 	/* Where the device is now and, after a failure, how it came there;
 	 * "home" is @before, or the state that it was to be left in. */
 	struct vfiomig_recovery now;
 };
 
+/*
+ * Errors of the transfers:
+ *  -EINTR	vfiomig_interrupt() was called
+ *  -EINVAL	an option is out of bounds, or the device cannot be left in the
+ *		state asked for; the device was not touched
+ *  -EUCLEAN	the device is in a state to start with that it cannot be moved
+ *		from by arcs (ERROR, RESUMING); it was not touched
+ *  -ENODATA	there is no image: nothing to read
+ *  -EBADMSG	the image is damaged, truncated, or none at all
+ *  -EXDEV	the image is of another device; the device was not touched
+ * or the errno of what failed. On any failure of save and restore the device
+ * is brought home, as vfiomig_device_recover() does.
+ */
+
 /**
  * vfiomig_save - stream the device's state out through STOP_COPY
- * @fd: where the raw stream goes
- * @leave: the state to leave the device in afterwards, or -1 for the one that
- *	it was found in
- * @result: filled in also on failure
- *
- * On any failure the device is brought home, as vfiomig_device_recover() does.
- * Returns 0, -EINVAL if @leave cannot be reached from STOP_COPY, -EUCLEAN when
- * the device is in a state that cannot be saved (ERROR, RESUMING): untouched
- * in both cases; -EINTR; or the errno of what failed.
+ * @fd: where the image goes
+ * @options: NULL for the defaults
  */
-int vfiomig_save(struct vfiomig_device *dev, int fd, int leave,
+int vfiomig_save(struct vfiomig_device *dev, int fd,
+		 const struct vfiomig_options *options,
 		 struct vfiomig_result *result);
 
 /**
- * vfiomig_restore - load a raw stream through RESUMING
- * @fd: where the raw stream comes from
- * @leave: the state to leave the device in afterwards
- * @result: filled in also on failure
+ * vfiomig_restore - load an image through RESUMING
+ * @fd: where the image comes from
+ * @options: NULL for the defaults
  *
- * The first bytes are read before the device is touched. A failure once the
- * device is RESUMING resets it, for nothing else ends that state, and takes it
- * home. Returns 0, -EINVAL and -EUCLEAN as vfiomig_save(), -ENODATA when @fd
- * has no bytes at all; -EINTR; or the errno of what failed.
+ * The header, or the first byte of a raw image, is read before the device is
+ * touched; an image in a regular file is verified as a whole before that. No
+ * byte of a chunk reaches the device before the chunk's checksum was right,
+ * and RESUMING is left only after the trailer was. A failure once the device
+ * is RESUMING resets it, for nothing else ends that state, and takes it home.
  */
-int vfiomig_restore(struct vfiomig_device *dev, int fd, int leave,
+int vfiomig_restore(struct vfiomig_device *dev, int fd,
+		    const struct vfiomig_options *options,
 		    struct vfiomig_result *result);
+
+/* Make an image from the raw state that @in has, and the other way. */
+int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
+		 const struct vfiomig_options *options,
+		 struct vfiomig_result *result);
+int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
+		   const struct vfiomig_options *options,
+		   struct vfiomig_result *result);
+
+/* ---- Looking into images ----------------------------------------------- */
+
+struct vfiomig_image;
+
+/**
+ * vfiomig_image_open - read an image's header
+ * @fd: where the image comes from; stays the caller's
+ * @image: receives the image; release it with vfiomig_image_free()
+ *
+ * Returns 0 or one of the errors of the transfers.
+ */
+int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd,
+		       struct vfiomig_image **image);
+void vfiomig_image_free(struct vfiomig_image *image);
+
+/* Then one of these, once: go over the chunks to the trailer, without reading
+ * them if @fd can seek; or decode and check all. */
+int vfiomig_image_skim(struct vfiomig_image *image);
+int vfiomig_image_verify(struct vfiomig_image *image,
+			 const struct vfiomig_options *options,
+			 struct vfiomig_result *result);
+
+/*
+ * The metadata as JSON, see vfiomig-image(5); the trailer is NULL before it was
+ * read. Owned by @image, valid until the next call.
+ */
+const char *vfiomig_image_get_header(struct vfiomig_image *image);
+const char *vfiomig_image_get_trailer(struct vfiomig_image *image);
+/* Its size in bytes, as far as it was read or skipped. */
+uint64_t vfiomig_image_get_size(const struct vfiomig_image *image);
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,8 @@ cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
 . tests/guest/lib/lib.sh
 OUT=$(mktemp) ERR=$(mktemp)
-trap 'rm -f "$OUT" "$ERR"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 vfiomig=build/vfiomig
 
 status 0 "--version" $vfiomig --version
@@ -15,7 +16,7 @@ check "--version prints name and version" sh -c "$vfiomig --version | grep -q '^
 
 # usage ARG...: refused
 usage() {
-	status 2 "vfiomig $*" $vfiomig "$@" </dev/null
+	status 2 "$(printf 'vfiomig %.60s' "$*" | tr -c '[:print:]' '?')" $vfiomig "$@" </dev/null
 }
 
 usage
@@ -25,7 +26,7 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore; do
+for command in info state save restore pack unpack inspect; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" $vfiomig $command --help
 	status 0 "$command --usage" $vfiomig $command --usage
@@ -41,9 +42,10 @@ for command in save restore; do
 	says "'y' is one argument too many"
 	usage $command --raw x --leave=NOWHERE
 	says "'NOWHERE' is not a state; they are RUNNING"
-	usage $command x
-	says 'say so with --raw'
 	usage $command --raw --leave
+	usage $command x -T many
+	says "-T is a number from 0 to 512, not 'many'"
+	usage $command x --progress=sometimes
 done
 usage state x NOWHERE
 says "'NOWHERE' is not a state"
@@ -51,6 +53,37 @@ usage info ''
 says "'' does not name a device"
 usage info /etc/passwd
 usage save --raw /dev/null
+usage save x --raw -z
+says 'use one of --raw and -z'
+for level in 0 20 x 3x -1 99999999999999999999; do
+	usage save x -z$level
+	says '-z is a number from 1 to 19'
+done
+for size in 0 4 4X 64M 1K 999999999999999999999999 4MB -4M; do
+	usage pack --chunk-size=$size /dev/null -o /dev/null
+done
+usage pack a b
+usage unpack a b
+usage inspect a b
+
+# One line, whatever is quoted in it, and nothing in it that a terminal would obey.
+escape=$(printf '\033[2J')
+newline=$(printf 'a\nb')
+for word in "$escape" "$newline" "--$newline" "$(printf '\302\233')"; do
+	usage "$word"
+	usage info "$word"
+	usage info a "$word"
+	usage state a "$word"
+done
+usage info "$(head -c 5000 /dev/zero | tr '\0' x)"
+check "a long name makes no long line" test "$(wc -c <"$ERR")" -lt 1000
+
+# Descriptors that are closed: nothing else may come to be there.
+status 1 "list without standard output" sh -c "exec $vfiomig --help >&-"
+status 2 "without any" sh -c "exec $vfiomig info x <&- >&- 2>&-"
+head -c 100000 /dev/urandom >"$work/state"
+status 0 "pack without standard error" sh -c "exec $vfiomig pack $work/state -o $work/image 2>&-"
+check "its image is good" sh -c "$vfiomig unpack $work/image | cmp - $work/state"
 
 # A terminal is neither a source nor a destination of an image.
 status 2 "save to a terminal" script -qec "$vfiomig save --raw 0000:00:00.0" /dev/null

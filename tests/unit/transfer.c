@@ -25,7 +25,8 @@ static struct {
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
-static volatile sig_atomic_t interrupted;
+/* With an image around the state, or without. */
+static bool raw;
 
 static int new_data_fd(bool with_state)
 {
@@ -106,6 +107,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
 		return set_state((void *)feature->data);
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
+		errno = ENOTTY;
+		return -1;
 	default:
 		fail_msg("feature flags %#x", feature->flags);
 		return -1;
@@ -120,9 +124,7 @@ static int setup(void **state)
 	kernel.state = VFIOMIG_STATE_RUNNING;
 	kernel.fails = 1;
 	kernel.fail_state = kernel.data_fd = -1;
-	interrupted = 0;
 	assert_int_equal(vfiomig_new(&ctx), 0);
-	vfiomig_set_interrupt(ctx, &interrupted);
 	dev = calloc(1, sizeof(*dev));
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
@@ -146,12 +148,15 @@ static int save(int leave, struct vfiomig_result *result, bool whole)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
 	char got[64] = "";
-	int err = vfiomig_save(dev, fd, leave, result);
+	struct vfiomig_options opt = { .leave = leave, .raw = raw };
+	int err = vfiomig_save(dev, fd, &opt, result);
 
-	assert_true(pread(fd, got, sizeof(got) - 1, 0) >= 0);
+	if (raw) {
+		assert_true(pread(fd, got, sizeof(got) - 1, 0) >= 0);
+		if (whole)
+			assert_string_equal(got, STREAM);
+	}
 	close(fd);
-	if (whole)
-		assert_string_equal(got, STREAM);
 	assert_int_equal(result->complete, whole);
 	assert_int_equal(result->now.state, kernel.state);
 	assert_int_equal(result->now.reset,
@@ -162,12 +167,21 @@ static int save(int leave, struct vfiomig_result *result, bool whole)
 static int restore_text(const char *text, int leave,
 			struct vfiomig_result *result)
 {
-	int fd = memfd_create("image", MFD_CLOEXEC);
-	int err;
+	struct vfiomig_options opt = { .leave = leave, .raw = raw };
+	int fd = memfd_create("image", MFD_CLOEXEC), err;
 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	lseek(fd, 0, SEEK_SET);
-	err = vfiomig_restore(dev, fd, leave, result);
+	if (!raw && *text) {
+		int packed = memfd_create("packed", MFD_CLOEXEC);
+
+		assert_int_equal(vfiomig_pack(ctx, fd, packed, NULL, result),
+				 0);
+		close(fd);
+		fd = packed;
+		lseek(fd, 0, SEEK_SET);
+	}
+	err = vfiomig_restore(dev, fd, &opt, result);
 	close(fd);
 	assert_int_equal(result->now.state, kernel.state);
 	return err;
@@ -244,8 +258,10 @@ static void test_save_way_back_fails(void **state)
 	(void)state;
 	kernel.fail_at = 4;
 	assert_int_equal(save(-1, &r, true), -EIO);
-	assert_true(r.now.home && r.now.reset);
+	assert_true(r.now.home);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_non_null(
+		strstr(vfiomig_get_error(ctx), "STOP_COPY -> STOP failed"));
 }
 
 /* Not even a reset helps. */
@@ -269,8 +285,12 @@ static void test_save_full_disk(void **state)
 	struct vfiomig_result r;
 
 	(void)state;
-	assert_int_equal(vfiomig_save(dev, fd, VFIOMIG_STATE_STOP, &r),
-			 -ENOSPC);
+	assert_int_equal(
+		vfiomig_save(dev, fd,
+			     &(struct vfiomig_options){
+				     .leave = VFIOMIG_STATE_STOP, .raw = raw },
+			     &r),
+		-ENOSPC);
 	close(fd);
 	assert_false(r.complete);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
@@ -282,7 +302,7 @@ static void test_interrupted(void **state)
 	struct vfiomig_result r;
 
 	(void)state;
-	interrupted = 1;
+	vfiomig_interrupt(ctx);
 	assert_int_equal(save(-1, &r, false), -EINTR);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 	assert_int_equal(kernel.resets, 0);
@@ -363,19 +383,19 @@ static void test_restore_arc_fails(void **state)
  * would load half a state: set_state() above checks that. */
 static void test_restore_source_fails(void **state)
 {
+	struct vfiomig_options opt = { .leave = -1, .raw = true };
 	struct vfiomig_result r;
 	int fds[2];
 
 	(void)state;
+	if (!raw)
+		return;
 	kernel.state = VFIOMIG_STATE_STOP;
+	/* The rest never comes, and at last a signal does. */
 	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
 	assert_int_equal(write(fds[1], "half", 4), 4);
-	/* The flag is looked at before each read: the second one stops. */
 	alarm(1);
-	assert_int_equal(
-		vfiomig_restore(dev, fds[0], VFIOMIG_STATE_RUNNING, &r),
-		-EINTR);
-	assert_int_equal(r.bytes, 4);
+	assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), -EINTR);
 	assert_true(r.now.reset && r.now.home);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
 	assert_int_equal(kernel.resets, 1);
@@ -386,13 +406,60 @@ static void test_restore_source_fails(void **state)
 static void on_alarm(int sig)
 {
 	(void)sig;
-	interrupted = 1;
+	vfiomig_interrupt(ctx);
+}
+
+/* An image that turns out to be bad only at its end, and comes from a pipe. */
+static void test_restore_bad_trailer(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	int in = memfd_create("state", MFD_CLOEXEC), fds[2];
+	struct vfiomig_result r;
+	char image[1024];
+	ssize_t size;
+
+	(void)state;
+	assert_int_equal(write(in, STREAM, strlen(STREAM)), strlen(STREAM));
+	lseek(in, 0, SEEK_SET);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(vfiomig_pack(ctx, in, fds[1], NULL, &r), 0);
+	size = read(fds[0], image, sizeof(image));
+	assert_true(size > 0);
+	for (int cut = 0; cut <= 1; cut++) {
+		image[size - 2] ^= !cut;
+		assert_int_equal(write(fds[1], image, size - cut), size - cut);
+		if (cut) {
+			close(fds[1]);
+			fds[1] = -1;
+		}
+		assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r),
+				 -EBADMSG);
+		assert_true(r.touched && r.now.reset && r.now.home);
+		assert_false(r.complete);
+		assert_int_equal(kernel.resets, cut + 1);
+	}
+	close(fds[0]);
+	close(in);
+}
+
+static int set_raw(void **state)
+{
+	(void)state;
+	raw = true;
+	return 0;
+}
+
+static int set_image(void **state)
+{
+	(void)state;
+	raw = false;
+	return 0;
 }
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
 		TEST(test_save),
 		TEST(test_save_from_saving_group),
 		TEST(test_save_arc_fails),
@@ -406,8 +473,14 @@ int main(void)
 		TEST(test_restore_arc_fails),
 		TEST(test_restore_source_fails),
 	};
+	const struct CMUnitTest image_tests[] = {
+		TEST(test_restore_bad_trailer),
+	};
 	struct sigaction act = { .sa_handler = on_alarm };
 
 	sigaction(SIGALRM, &act, NULL);
-	return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("raw", tests, set_raw, NULL) +
+	       cmocka_run_group_tests_name("image", tests, set_image, NULL) +
+	       cmocka_run_group_tests_name("image only", image_tests, set_image,
+					   NULL);
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the commands that move state have in common. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+enum {
+	OPT_PROGRESS = 300,
+	OPT_CHUNK_SIZE
+};
+
+/* The value of "512K", or 0 if it is no size. */
+static unsigned long long size_of(const char *text)
+{
+	static const char units[] = "KMG";
+	unsigned long long n;
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	n = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		for (int i = 0; i <= unit - units; i++)
+			n = n > SIZE_MAX / 1024 ? 0 : n * 1024;
+		end++;
+		if (strcmp(end, "iB") == 0)
+			end += 2;
+	}
+	return *text < '0' || *text > '9' || errno || *end ? 0 : n;
+}
+
+static error_t parse_chunk_size(struct argp_state *state, struct transfer *t,
+				const char *arg)
+{
+	unsigned long long size = size_of(arg);
+
+	if (size < VFIOMIG_CHUNK_SIZE_MIN || size > VFIOMIG_CHUNK_SIZE_MAX)
+		return usage_error(
+			state,
+			"--chunk-size is a size from 64K to 32M, not '%s'",
+			arg);
+	t->opt.chunk_size = size;
+	return 0;
+}
+
+/* A number from @min to @max; negative after usage_error(). */
+static int parse_number(struct argp_state *state, const char *what,
+			const char *arg, int min, int max)
+{
+	char *end;
+	long n = strtol(arg, &end, 10);
+
+	if (end != arg && !*end && n >= min && n <= max)
+		return n;
+	usage_error(state, "%s is a number from %d to %d, not '%s'", what, min,
+		    max, arg);
+	return -1;
+}
+
+static error_t parse_progress(struct argp_state *state, struct transfer *t,
+			      const char *arg)
+{
+	static const char *const modes[] = {
+		[PROGRESS_AUTO] = "auto",
+		[PROGRESS_ALWAYS] = "always",
+		[PROGRESS_NEVER] = "never",
+	};
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (strcmp(arg, modes[i]) == 0) {
+			t->progress = i;
+			return 0;
+		}
+	}
+	return usage_error(
+		state, "--progress is auto, always or never, not '%s'", arg);
+}
+
+static error_t parse_transfer(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	switch (key) {
+	case 'T':
+		t->opt.threads =
+			parse_number(state, "-T", arg, 0, VFIOMIG_THREADS_MAX);
+		return t->opt.threads < 0 ? EINVAL : 0;
+	case OPT_PROGRESS:
+		return parse_progress(state, t, arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static error_t parse_frames(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = t;
+		return 0;
+	case 'z':
+		t->opt.level = arg ? parse_number(state, "-z", arg, 1, 19) : 3;
+		return t->opt.level < 0 ? EINVAL : 0;
+	case OPT_CHUNK_SIZE:
+		return parse_chunk_size(state, t, arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option transfer_options[] = {
+	{ "threads", 'T', "N", 0,
+	  "Threads that work on chunks (default: 0, one for each processor)",
+	  0 },
+	{ "progress", OPT_PROGRESS, "WHEN", 0,
+	  "A line on stderr: auto (when it is a terminal), always, never", 0 },
+	{ 0 }
+};
+
+static const struct argp_option frames_options[] = {
+	{ "compress", 'z', "LEVEL", OPTION_ARG_OPTIONAL,
+	  "Compress, level 1 to 19 (default: 3)", 0 },
+	{ "chunk-size", OPT_CHUNK_SIZE, "SIZE", 0,
+	  "State in each frame, 64K to 32M (default: 4M)", 0 },
+	{ 0 }
+};
+
+const struct argp argp_transfer = {
+	.options = transfer_options,
+	.parser = parse_transfer,
+};
+
+static const struct argp_child frames_children[] = {
+	{ .argp = &argp_transfer },
+	{ 0 },
+};
+
+const struct argp argp_frames = {
+	.options = frames_options,
+	.parser = parse_frames,
+	.children = frames_children,
+};
+
+int open_input(const struct cli *cli, const char *path, int *status)
+{
+	bool standard = !path || strcmp(path, "-") == 0;
+	struct stat st;
+	int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+			  : open(path, O_RDONLY | O_CLOEXEC);
+
+	if (standard)
+		path = "standard input";
+	if (fd < 0) {
+		*status = fail(cli, STATUS_FAILED, "%s: %m", path);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		*status = fail(cli, STATUS_FAILED, "%s: %s", path,
+			       strerror(EISDIR));
+	} else if (isatty(fd)) {
+		*status = fail(
+			cli, STATUS_USAGE,
+			"an image does not come from a terminal; redirect standard input or name a file");
+	} else {
+		return fd;
+	}
+	close(fd);
+	return -1;
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The PCI configuration space of an open device. */
+#include <linux/pci_regs.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "config.h"
+
+/* Where the space is in the device's descriptor. */
+static int find_region(const struct vfiomig_device *dev,
+		       struct vfio_region_info *info)
+{
+	if (!(dev->info_flags & VFIO_DEVICE_FLAGS_PCI))
+		return -ENOTTY;
+	*info = (struct vfio_region_info){
+		.argsz = sizeof(*info),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	return ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
+}
+
+ssize_t config_read(const struct vfiomig_device *dev,
+		    uint8_t config[CONFIG_SIZE_MAX])
+{
+	struct vfio_region_info info;
+	int err = find_region(dev, &info);
+	size_t size, done = 0;
+
+	if (err)
+		return err;
+	size = info.size < CONFIG_SIZE_MAX ? info.size : CONFIG_SIZE_MAX;
+	while (done < size) {
+		ssize_t n = pread(dev->fd, config + done, size - done,
+				  info.offset + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		done += n;
+	}
+	return done;
+}
+
+int config_restore_command(const struct vfiomig_device *dev, const char *hex)
+{
+	struct vfio_region_info info;
+	unsigned int low, high;
+	uint8_t command[2];
+	int err = find_region(dev, &info);
+
+	if (err == -ENOTTY)
+		return 0;
+	if (err)
+		return ctx_fail(dev->ctx, err,
+				"cannot find the configuration space: %s",
+				strerror(-err));
+	if (strlen(hex) < 2 * (PCI_COMMAND + 2) ||
+	    sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high) != 2)
+		return ctx_fail(dev->ctx, -EBADMSG,
+				"the image is damaged: no configuration space");
+	command[0] = low;
+	command[1] = high;
+	if (pwrite(dev->fd, command, 2, info.offset + PCI_COMMAND) != 2)
+		return ctx_fail(dev->ctx, -errno,
+				"cannot write the PCI command register: %m");
+	ctx_log(dev->ctx, "PCI command register: %04x", low | high << 8);
+	return 0;
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A chunk of state as a Zstandard frame, and back (RFC 8878).
+ *
+ * libzstd compresses and decodes. It cannot be made to store, so frames of raw
+ * and RLE blocks are put together here: a block of one repeated byte takes four
+ * bytes, any other is written from where it was read to.
+ */
+#include <string.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "frame.h"
+
+#define BLOCK_SIZE	   (128u << 10) /* the most that the format allows */
+
+/* Frame_Header_Descriptor */
+#define FHD_CHECKSUM	   (1 << 2)
+#define FHD_UNUSED	   (1 << 4)
+#define FHD_SINGLE_SEGMENT (1 << 5)
+#define FHD_SIZE_4_BYTES   (2 << 6)
+#define FHD_DICTIONARY	   3
+
+#define FRAME_HEADER	   (4 + 1 + 4) /* with a content size of four bytes */
+#define BLOCK_HEADER	   3
+#define CHECKSUM	   4
+
+enum block_type {
+	BLOCK_RAW,
+	BLOCK_RLE
+};
+
+struct encoder {
+	const struct frame_how *how;
+	ZSTD_CCtx *cctx; /* NULL to store */
+	/* The checksum of the last chunk that was all one byte: memory that is
+	 * zero has many of them. */
+	uint8_t byte;
+	size_t size;
+	uint32_t checksum;
+};
+
+void frame_put_size(uint8_t *p, size_t size)
+{
+	put_le32(p, MAGIC_SIZE);
+	put_le32(p + 4, 4);
+	put_le32(p + 8, size);
+}
+
+static size_t nr_blocks(size_t size)
+{
+	return (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
+}
+
+static size_t stored_room(size_t chunk_size)
+{
+	return SIZE_FRAME + FRAME_HEADER +
+	       nr_blocks(chunk_size) * (BLOCK_HEADER + 1) + CHECKSUM;
+}
+
+size_t frame_size_max(size_t chunk_size)
+{
+	return ZSTD_compressBound(chunk_size) + stored_room(chunk_size);
+}
+
+size_t frame_room(size_t chunk_size, int level)
+{
+	return level ? frame_size_max(chunk_size) : stored_room(chunk_size);
+}
+
+int frame_pieces(size_t chunk_size)
+{
+	return 2 * nr_blocks(chunk_size) + 2;
+}
+
+static bool is_constant(const uint8_t *p, size_t size)
+{
+	return memcmp(p, p + 1, size - 1) == 0;
+}
+
+/* ---- Storing ------------------------------------------------------------- */
+
+/* Pieces of an iovec; those that follow each other in memory become one. */
+static void add_piece(struct chunk *c, const void *base, size_t size)
+{
+	struct iovec *last = &c->iov[c->iov_count - 1];
+
+	if (c->iov_count &&
+	    (const uint8_t *)last->iov_base + last->iov_len == base)
+		last->iov_len += size;
+	else
+		c->iov[c->iov_count++] = (struct iovec){ (void *)base, size };
+}
+
+/* The next bytes of the frame itself, which are kept in chunk->out. */
+static uint8_t *add_own(struct chunk *c, size_t size)
+{
+	uint8_t *p = c->out + c->out_size;
+
+	c->out_size += size;
+	add_piece(c, p, size);
+	return p;
+}
+
+static void put_block_header(uint8_t *p, bool last, enum block_type type,
+			     size_t size)
+{
+	uint32_t header = last | type << 1 | (uint32_t)size << 3;
+
+	p[0] = header;
+	p[1] = header >> 8;
+	p[2] = header >> 16;
+}
+
+static uint32_t checksum_of(struct encoder *e, const struct chunk *c,
+			    bool constant)
+{
+	if (constant && e->size == c->in_size && e->byte == c->in[0])
+		return e->checksum;
+	e->checksum = XXH64(c->in, c->in_size, 0);
+	e->byte = c->in[0];
+	e->size = constant ? c->in_size : 0;
+	return e->checksum;
+}
+
+static size_t pieces_size(const struct chunk *c)
+{
+	size_t size = 0;
+
+	for (int i = 0; i < c->iov_count; i++)
+		size += c->iov[i].iov_len;
+	return size;
+}
+
+static void store(struct encoder *e, struct chunk *c)
+{
+	bool constant = true;
+	uint8_t *p;
+
+	c->out_size = c->iov_count = 0;
+	p = add_own(c, SIZE_FRAME + FRAME_HEADER) + SIZE_FRAME;
+	put_le32(p, MAGIC_ZSTD);
+	p[4] = FHD_SIZE_4_BYTES | FHD_SINGLE_SEGMENT | FHD_CHECKSUM;
+	put_le32(p + 5, c->in_size);
+
+	for (size_t at = 0; at < c->in_size; at += BLOCK_SIZE) {
+		const uint8_t *block = c->in + at;
+		size_t size = c->in_size - at;
+		bool last = size <= BLOCK_SIZE;
+
+		if (!last)
+			size = BLOCK_SIZE;
+		if (is_constant(block, size)) {
+			p = add_own(c, BLOCK_HEADER + 1);
+			put_block_header(p, last, BLOCK_RLE, size);
+			p[BLOCK_HEADER] = *block;
+			constant = constant && *block == c->in[0];
+		} else {
+			p = add_own(c, BLOCK_HEADER);
+			put_block_header(p, last, BLOCK_RAW, size);
+			add_piece(c, block, size);
+			constant = false;
+		}
+	}
+	put_le32(add_own(c, CHECKSUM), checksum_of(e, c, constant));
+	frame_put_size(c->out, pieces_size(c) - SIZE_FRAME);
+}
+
+/* ---- Compressing --------------------------------------------------------- */
+
+static int compress_chunk(struct encoder *e, struct chunk *c)
+{
+	size_t room = frame_room(e->how->chunk_size, e->how->level);
+	size_t size = ZSTD_compress2(e->cctx, c->out + SIZE_FRAME,
+				     room - SIZE_FRAME, c->in, c->in_size);
+
+	if (ZSTD_isError(size))
+		return ctx_fail(e->how->ctx, -ENOMEM, "compression failed: %s",
+				ZSTD_getErrorName(size));
+	frame_put_size(c->out, size);
+	c->iov[0] = (struct iovec){ c->out, SIZE_FRAME + size };
+	c->iov_count = 1;
+	return 0;
+}
+
+void *frame_encoder_new(const void *how)
+{
+	const struct frame_how *h = how;
+	struct encoder *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->how = h;
+	if (!h->level)
+		return e;
+	e->cctx = ZSTD_createCCtx();
+	if (!e->cctx) {
+		free(e);
+		return NULL;
+	}
+	ZSTD_CCtx_setParameter(e->cctx, ZSTD_c_compressionLevel, h->level);
+	ZSTD_CCtx_setParameter(e->cctx, ZSTD_c_checksumFlag, 1);
+	return e;
+}
+
+void frame_encoder_free(void *encoder)
+{
+	struct encoder *e = encoder;
+
+	ZSTD_freeCCtx(e->cctx);
+	free(e);
+}
+
+int frame_encode(void *encoder, struct chunk *c)
+{
+	struct encoder *e = encoder;
+
+	if (e->cctx && !is_constant(c->in, c->in_size))
+		return compress_chunk(e, c);
+	store(e, c);
+	return 0;
+}
+
+/* ---- Decoding ------------------------------------------------------------ */
+
+struct decoder {
+	const struct frame_how *how;
+	ZSTD_DCtx *dctx;
+};
+
+void *frame_decoder_new(const void *how)
+{
+	struct decoder *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->how = how;
+	d->dctx = ZSTD_createDCtx();
+	if (!d->dctx) {
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void frame_decoder_free(void *decoder)
+{
+	struct decoder *d = decoder;
+
+	ZSTD_freeDCtx(d->dctx);
+	free(d);
+}
+
+static int fail_damaged(const struct decoder *d, const struct chunk *c,
+			const char *why)
+{
+	return ctx_fail(d->how->ctx, -EBADMSG,
+			"the image is damaged: chunk %llu: %s",
+			(unsigned long long)c->number, why);
+}
+
+/*
+ * The frame is as this program writes it: content size and checksum present,
+ * one frame and nothing more. libzstd ignores the unused bit; we do not, so
+ * that a flipped bit is found there too.
+ */
+static int check_frame(const struct decoder *d, const struct chunk *c,
+		       size_t *size)
+{
+	unsigned long long content;
+	uint8_t fhd;
+
+	if (c->in_size < FRAME_HEADER)
+		return fail_damaged(d, c, "the frame is too short");
+	fhd = c->in[4];
+	if (!(fhd & FHD_CHECKSUM))
+		return fail_damaged(d, c, "it has no checksum");
+	if (fhd & (FHD_UNUSED | FHD_DICTIONARY))
+		return fail_damaged(d, c, "its header is not ours");
+	content = ZSTD_getFrameContentSize(c->in, c->in_size);
+	if (content == ZSTD_CONTENTSIZE_UNKNOWN ||
+	    content == ZSTD_CONTENTSIZE_ERROR)
+		return fail_damaged(d, c, "it does not tell its size");
+	if (content == 0 || content > d->how->chunk_size)
+		return fail_damaged(d, c, "its size is out of bounds");
+	if (ZSTD_findFrameCompressedSize(c->in, c->in_size) != c->in_size)
+		return fail_damaged(d, c, "the frame's length is wrong");
+	*size = content;
+	return 0;
+}
+
+int frame_decode(void *decoder, struct chunk *c)
+{
+	const struct decoder *d = decoder;
+	size_t size = 0, got;
+	int err = check_frame(d, c, &size);
+
+	if (err)
+		return err;
+	got = ZSTD_decompressDCtx(d->dctx, c->out, size, c->in, c->in_size);
+	if (ZSTD_isError(got))
+		return fail_damaged(d, c, ZSTD_getErrorName(got));
+	if (got != size)
+		return fail_damaged(d, c, "its content is too short");
+	c->out_size = size;
+	c->iov[0] = (struct iovec){ c->out, size };
+	c->iov_count = 1;
+	return 0;
+}

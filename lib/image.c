@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Images, frame by frame. What is read may come from strangers. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data.h"
+#include "image.h"
+
+/* ---- The state ----------------------------------------------------------- */
+
+int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
+{
+	*raw = (struct raw){ .ctx = ctx, .fd = fd, .what = what };
+	raw->digest = XXH3_createState();
+	if (!raw->digest)
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	XXH3_128bits_reset(raw->digest);
+	return 0;
+}
+
+void raw_free(struct raw *raw)
+{
+	free(raw->peeked);
+	raw->peeked = NULL;
+	XXH3_freeState(raw->digest);
+	raw->digest = NULL;
+}
+
+void raw_digest(const struct raw *raw, char text[48])
+{
+	XXH128_hash_t h = XXH3_128bits_digest(raw->digest);
+
+	snprintf(text, 48, "xxh128:%016" PRIx64 "%016" PRIx64, h.high64,
+		 h.low64);
+}
+
+static void raw_account(struct raw *raw, const void *data, size_t size)
+{
+	raw->bytes += size;
+	if (raw->digest)
+		XXH3_128bits_update(raw->digest, data, size);
+}
+
+static int fail_raw(const struct raw *raw, int err)
+{
+	if (err == -EINTR)
+		return ctx_fail(raw->ctx, err, "%s", fd_error(err));
+	return ctx_fail(raw->ctx, err, "%s: %s", raw->what, fd_error(err));
+}
+
+int raw_peek(struct raw *raw)
+{
+	ssize_t n;
+
+	raw->peeked = malloc(1);
+	if (!raw->peeked)
+		return ctx_fail(raw->ctx, -ENOMEM, "out of memory");
+	n = fd_read(raw->ctx, raw->fd, raw->peeked, 1);
+	if (n < 0)
+		return fail_raw(raw, n);
+	return n ? 0 : ctx_fail(raw->ctx, -ENODATA, "the image is empty");
+}
+
+int raw_read(void *data, struct chunk *c)
+{
+	struct raw *raw = data;
+	size_t have = 0;
+	ssize_t n;
+
+	if (raw->peeked) {
+		c->in[0] = *raw->peeked;
+		have = 1;
+		free(raw->peeked);
+		raw->peeked = NULL;
+	}
+	n = fd_read_full(raw->ctx, raw->fd, c->in + have,
+			 raw->chunk_size - have);
+	if (n < 0)
+		return fail_raw(raw, n);
+	n += have;
+	raw_account(raw, c->in, n);
+	c->in_size = n;
+	c->iov[0] = (struct iovec){ c->in, n };
+	c->iov_count = 1;
+	return 0;
+}
+
+int raw_write(void *data, struct chunk *c)
+{
+	struct raw *raw = data;
+	int err = 0;
+
+	for (int i = 0; i < c->iov_count; i++)
+		raw_account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
+	if (raw->fd >= 0)
+		err = fd_writev(raw->ctx, raw->fd, c->iov, c->iov_count);
+	return err ? fail_raw(raw, err) : 0;
+}
+
+/* ---- Writing ------------------------------------------------------------- */
+
+static int image_init(struct image *image, struct vfiomig_ctx *ctx, int fd)
+{
+	*image = (struct image){ .ctx = ctx, .fd = fd };
+	image->frames_digest = XXH64_createState();
+	if (!image->frames_digest)
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	XXH64_reset(image->frames_digest, 0);
+	return 0;
+}
+
+void image_free(struct image *image)
+{
+	json_object_put(image->header);
+	json_object_put(image->trailer);
+	XXH64_freeState(image->frames_digest);
+	*image = (struct image){ .fd = -1 };
+}
+
+static int write_meta(struct image *image, uint32_t magic,
+		      struct json_object *object)
+{
+	uint8_t head[SIZE_FRAME + 8];
+	_cleanup_free_ char *text = NULL;
+	struct iovec iov[2];
+	size_t size;
+	int err;
+
+	text = meta_write(object, &size);
+	if (!text)
+		return ctx_fail(image->ctx, -ENOMEM, "out of memory");
+	frame_put_size(head, 8 + size);
+	put_le32(head + SIZE_FRAME, magic);
+	put_le32(head + SIZE_FRAME + 4, size);
+	iov[0] = (struct iovec){ head, sizeof(head) };
+	iov[1] = (struct iovec){ text, size };
+	image->size += sizeof(head) + size;
+	err = fd_writev(image->ctx, image->fd, iov, 2);
+	if (err)
+		ctx_fail(image->ctx, err, "writing the image: %s",
+			 fd_error(err));
+	return err;
+}
+
+/* What both directions read from the header. */
+static int use_header(struct image *image)
+{
+	const char *compression = meta_string(image->header, "compression");
+	uint64_t format = meta_number(image->header, "format", 0);
+
+	if (format > META_FORMAT)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image has format %" PRIu64
+				", which is newer than this vfiomig knows (%d)",
+				format, META_FORMAT);
+	image->chunk_size = meta_number(image->header, "chunk_size", 0);
+	if (!format || !compression ||
+	    image->chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
+	    image->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
+		return ctx_fail(
+			image->ctx, -EBADMSG,
+			"the image is damaged: its header makes no sense");
+	image->compressed = strcmp(compression, "none") != 0;
+	return 0;
+}
+
+int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd,
+		struct json_object *header)
+{
+	int err = image_init(image, ctx, fd);
+
+	image->header = header;
+	if (!err)
+		err = use_header(image);
+	return err ? err : write_meta(image, MAGIC_HEADER, header);
+}
+
+int image_write(void *data, struct chunk *c)
+{
+	struct image *image = data;
+	const struct iovec *first = &c->iov[0];
+	int err;
+
+	for (int i = 0; i < c->iov_count; i++)
+		image->size += c->iov[i].iov_len;
+	/* A compressed frame is one piece; the others prove themselves. */
+	if (image->compressed)
+		for (int i = 0; i < c->iov_count; i++) {
+			size_t skip = i ? 0 : SIZE_FRAME;
+
+			first = &c->iov[i];
+			XXH64_update(image->frames_digest,
+				     (char *)first->iov_base + skip,
+				     first->iov_len - skip);
+		}
+	image->frames++;
+	err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
+	if (err)
+		ctx_fail(image->ctx, err, "writing the image: %s",
+			 fd_error(err));
+	return err;
+}
+
+static void frames_digest_text(const struct image *image, char text[32])
+{
+	snprintf(text, 32, "xxh64:%016" PRIx64,
+		 (uint64_t)XXH64_digest(image->frames_digest));
+}
+
+int image_end(struct image *image, const struct raw *raw)
+{
+	struct json_object *trailer = json_object_new_object();
+	char digest[48], frames_digest[32];
+
+	raw_digest(raw, digest);
+	json_object_object_add(trailer, "bytes",
+			       json_object_new_uint64(raw->bytes));
+	json_object_object_add(trailer, "frames",
+			       json_object_new_uint64(image->frames));
+	json_object_object_add(trailer, "digest",
+			       json_object_new_string(digest));
+	if (image->compressed) {
+		frames_digest_text(image, frames_digest);
+		json_object_object_add(trailer, "frames_digest",
+				       json_object_new_string(frames_digest));
+	}
+	image->trailer = trailer;
+	return write_meta(image, MAGIC_TRAILER, trailer);
+}
+
+/* ---- Reading ------------------------------------------------------------- */
+
+static int fail_damaged(const struct image *image, const char *why)
+{
+	return ctx_fail(image->ctx, -EBADMSG, "the image is damaged: %s", why);
+}
+
+static int fail_truncated(const struct image *image)
+{
+	return ctx_fail(image->ctx, -EBADMSG,
+			"the image is truncated: it ends after %" PRIu64
+			" chunks, without a trailer",
+			image->frames);
+}
+
+/* Exactly @size bytes: 0; or what ctx_fail() returned. */
+static int read_bytes(struct image *image, void *buf, size_t size)
+{
+	ssize_t n = fd_read_full(image->ctx, image->fd, buf, size);
+
+	if (n < 0)
+		return ctx_fail(image->ctx, n, "reading the image: %s",
+				fd_error(n));
+	image->size += n;
+	return (size_t)n < size ? fail_truncated(image) : 0;
+}
+
+/* The frame that says how long the next one is. */
+static int read_size(struct image *image, size_t max, size_t *size)
+{
+	uint8_t head[SIZE_FRAME];
+	int err = read_bytes(image, head, sizeof(head));
+
+	if (err)
+		return err;
+	if (get_le32(head) != MAGIC_SIZE || get_le32(head + 4) != 4)
+		return fail_damaged(image, "a frame's size is missing");
+	*size = get_le32(head + 8);
+	if (*size < 8 || *size > max)
+		return fail_damaged(image, "a frame's size is out of bounds");
+	return 0;
+}
+
+static struct json_object *read_meta(const uint8_t *frame, size_t size)
+{
+	if (get_le32(frame + 4) != size - 8 || size - 8 > META_SIZE_MAX)
+		return NULL;
+	return meta_read((const char *)frame + 8, size - 8);
+}
+
+/* The first bytes tell what somebody else's file is. */
+static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
+{
+	ssize_t n = fd_read_full(image->ctx, image->fd, head, SIZE_FRAME);
+
+	if (n < 0)
+		return ctx_fail(image->ctx, n, "reading the image: %s",
+				fd_error(n));
+	if (n == 0)
+		return ctx_fail(image->ctx, -ENODATA, "the image is empty");
+	image->size = n;
+	if (n >= 4 && get_le32(head) == MAGIC_ZSTD)
+		return ctx_fail(
+			image->ctx, -EBADMSG,
+			"not an image of vfiomig, but a plain zstd file; what \"save --raw\" made and zstd compressed goes through \"zstd -dc | vfiomig restore --raw\"");
+	if (n < SIZE_FRAME || get_le32(head) != MAGIC_SIZE ||
+	    get_le32(head + 4) != 4)
+		return ctx_fail(
+			image->ctx, -EBADMSG,
+			"not an image of vfiomig; raw state needs --raw");
+	return 0;
+}
+
+int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
+{
+	_cleanup_free_ char *frame = NULL;
+	uint8_t head[SIZE_FRAME];
+	size_t size;
+	int err = image_init(image, ctx, fd);
+
+	if (!err)
+		err = check_kind(image, head);
+	if (err)
+		return err;
+	size = get_le32(head + 8);
+	/* pzstd's own files begin like ours. */
+	if (size < 8 || size > META_SIZE_MAX + 8)
+		return ctx_fail(ctx, -EBADMSG,
+				"not an image of vfiomig: it has no header");
+	frame = malloc(size);
+	if (!frame)
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	err = read_bytes(image, frame, size);
+	if (err)
+		return err;
+	if (get_le32((uint8_t *)frame) != MAGIC_HEADER)
+		return ctx_fail(ctx, -EBADMSG,
+				"not an image of vfiomig: it has no header");
+	image->header = read_meta((uint8_t *)frame, size);
+	if (!image->header)
+		return fail_damaged(image,
+				    "its header is not what was written");
+	return use_header(image);
+}
+
+/* Nothing may follow the trailer. */
+static int check_end(struct image *image)
+{
+	char byte;
+	ssize_t n = fd_read(image->ctx, image->fd, &byte, 1);
+
+	if (n < 0)
+		return ctx_fail(image->ctx, n, "reading the image: %s",
+				fd_error(n));
+	return n ? fail_damaged(image, "something follows its trailer") : 0;
+}
+
+static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
+{
+	const char *digest;
+	char text[32];
+	uint64_t frames;
+
+	image->trailer = read_meta(frame, size);
+	if (!image->trailer)
+		return fail_damaged(image,
+				    "its trailer is not what was written");
+	frames = meta_number(image->trailer, "frames", UINT64_MAX);
+	if (frames != image->frames)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: it has %" PRIu64
+				" chunks, and %" PRIu64 " were written",
+				image->frames, frames);
+	if (image->compressed && !image->skimmed) {
+		digest = meta_string(image->trailer, "frames_digest");
+		frames_digest_text(image, text);
+		if (!digest || strcmp(digest, text) != 0)
+			return fail_damaged(
+				image,
+				"its chunks are not those that were written, or not in their order");
+	}
+	return check_end(image);
+}
+
+int image_read(void *data, struct chunk *c)
+{
+	struct image *image = data;
+	size_t size;
+	int err = read_size(image, frame_size_max(image->chunk_size), &size);
+
+	if (!err)
+		err = read_bytes(image, c->in, size);
+	if (err)
+		return err;
+	switch (get_le32(c->in)) {
+	case MAGIC_ZSTD:
+		if (image->compressed)
+			XXH64_update(image->frames_digest, c->in, size);
+		image->frames++;
+		c->in_size = size;
+		return 0;
+	case MAGIC_TRAILER:
+		return use_trailer(image, c->in, size);
+	default:
+		return fail_damaged(image, "a frame is of an unknown kind");
+	}
+}
+
+/* Past @size bytes: without reading them where that can be done. */
+static int skip_bytes(struct image *image, size_t size)
+{
+	char buf[65536];
+
+	if (size && lseek(image->fd, size - 1, SEEK_CUR) >= 0) {
+		/* The last one is there, or the image ends before it. */
+		image->size += size - 1;
+		size = 1;
+	}
+	while (size) {
+		size_t n = size < sizeof(buf) ? size : sizeof(buf);
+		int err = read_bytes(image, buf, n);
+
+		if (err)
+			return err;
+		size -= n;
+	}
+	return 0;
+}
+
+int image_skim(struct image *image)
+{
+	size_t max = frame_size_max(image->chunk_size), size;
+	uint8_t frame[META_SIZE_MAX + 8];
+	int err;
+
+	for (;;) {
+		err = read_size(image, max, &size);
+		if (!err)
+			err = read_bytes(image, frame, 8);
+		if (err)
+			return err;
+		if (get_le32(frame) != MAGIC_ZSTD)
+			break;
+		image->frames++;
+		err = skip_bytes(image, size - 8);
+		if (err)
+			return err;
+	}
+	if (get_le32(frame) != MAGIC_TRAILER || size > sizeof(frame))
+		return fail_damaged(image, "a frame is of an unknown kind");
+	err = read_bytes(image, frame + 8, size - 8);
+	if (err)
+		return err;
+	image->skimmed = true;
+	return use_trailer(image, frame, size);
+}
+
+int image_check(const struct image *image, const struct raw *raw)
+{
+	const char *digest = meta_string(image->trailer, "digest");
+	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
+	char text[48];
+
+	if (bytes != raw->bytes)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: it has %" PRIu64
+				" bytes of state, and %" PRIu64 " were written",
+				raw->bytes, bytes);
+	raw_digest(raw, text);
+	if (!digest || strcmp(digest, text) != 0)
+		return fail_damaged(
+			image,
+			"its chunks are not those that were written, or not in their order");
+	return 0;
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A ring of slots. Chunk n lives in slot n % slots, so three counters say all:
+ *
+ *	written <= taken <= filled <= written + slots
+ *
+ * The reader fills the slot after the last filled one, a worker takes the first
+ * that nobody has taken, and the writer writes the first that is done.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "pipeline.h"
+
+#define TICK_NS 200000000
+
+struct slot {
+	struct chunk chunk;
+	bool done;
+};
+
+struct run {
+	const struct pipeline *p;
+	struct slot *slots;
+	uint64_t nr_slots;
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t changed;
+	uint64_t filled, taken, written;
+	bool ended;  /* the reader has come to the end */
+	bool failed; /* ctx->error says how */
+};
+
+static void lock(struct run *run)
+{
+	pthread_mutex_lock(&run->lock);
+}
+
+static void unlock(struct run *run)
+{
+	pthread_cond_broadcast(&run->changed);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static void wait_change(struct run *run)
+{
+	pthread_cond_wait(&run->changed, &run->lock);
+}
+
+/* The writer's wait: now and then there is something to show, even if nothing
+ * moves. */
+static void wait_change_or_tick(struct run *run)
+{
+	struct timespec until;
+
+	if (!run->p->ctx->tick) {
+		wait_change(run);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += TICK_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&run->changed, &run->lock, &until);
+	pthread_mutex_unlock(&run->lock);
+	ctx_tick(run->p->ctx);
+	pthread_mutex_lock(&run->lock);
+}
+
+/* Everybody stops; a reader that waits for bytes is woken up. */
+static void set_failed(struct run *run)
+{
+	run->failed = true;
+	ctx_wake(run->p->ctx);
+}
+
+static void *reader(void *arg)
+{
+	struct run *run = arg;
+	const struct pipeline *p = run->p;
+	bool go_on = true;
+
+	while (go_on) {
+		struct slot *slot;
+		int err;
+
+		lock(run);
+		while (!run->failed &&
+		       run->filled == run->written + run->nr_slots)
+			wait_change(run);
+		slot = &run->slots[run->filled % run->nr_slots];
+		go_on = !run->failed;
+		unlock(run);
+		if (!go_on)
+			break;
+
+		slot->chunk.number = run->filled;
+		slot->chunk.in_size = 0;
+		err = p->read(p->from, &slot->chunk);
+
+		lock(run);
+		go_on = !err && slot->chunk.in_size;
+		if (err) {
+			set_failed(run);
+		} else if (!go_on) {
+			run->ended = true;
+		} else {
+			slot->done = !p->work;
+			if (slot->done)
+				run->taken++;
+			run->filled++;
+		}
+		unlock(run);
+	}
+	return NULL;
+}
+
+static void *worker(void *arg)
+{
+	struct run *run = arg;
+	const struct pipeline *p = run->p;
+	void *own = p->worker_new ? p->worker_new(p->how) : NULL;
+
+	lock(run);
+	if (p->worker_new && !own) {
+		ctx_fail(p->ctx, -ENOMEM, "out of memory");
+		set_failed(run);
+	}
+	for (;;) {
+		struct slot *slot;
+		int err;
+
+		while (!run->failed && !run->ended && run->taken == run->filled)
+			wait_change(run);
+		if (run->failed || run->taken == run->filled)
+			break;
+		slot = &run->slots[run->taken++ % run->nr_slots];
+		unlock(run);
+
+		err = p->work(own, &slot->chunk);
+
+		lock(run);
+		slot->done = true;
+		if (err)
+			set_failed(run);
+		/* Only the writer can be waiting for this. */
+		pthread_cond_broadcast(&run->changed);
+	}
+	unlock(run);
+	if (own)
+		p->worker_free(own);
+	return NULL;
+}
+
+static void writer(struct run *run)
+{
+	const struct pipeline *p = run->p;
+
+	lock(run);
+	for (;;) {
+		struct slot *slot = &run->slots[run->written % run->nr_slots];
+		int err;
+
+		while (!run->failed && !slot->done &&
+		       !(run->ended && run->written == run->filled))
+			wait_change_or_tick(run);
+		if (run->failed || !slot->done)
+			break;
+		unlock(run);
+
+		err = p->write(p->to, &slot->chunk);
+		ctx_tick(p->ctx);
+
+		lock(run);
+		slot->done = false;
+		run->written++;
+		if (err)
+			set_failed(run);
+		pthread_cond_broadcast(&run->changed);
+	}
+	unlock(run);
+}
+
+static void free_slots(struct run *run)
+{
+	for (uint64_t i = 0; run->slots && i < run->nr_slots; i++) {
+		free(run->slots[i].chunk.in);
+		free(run->slots[i].chunk.out);
+		free(run->slots[i].chunk.iov);
+	}
+	free(run->slots);
+}
+
+static int make_slots(struct run *run)
+{
+	const struct pipeline *p = run->p;
+
+	/* One for each worker, one to read into, and one to write from. */
+	run->nr_slots = p->threads + 2;
+	run->slots = calloc(run->nr_slots, sizeof(*run->slots));
+	for (uint64_t i = 0; run->slots && i < run->nr_slots; i++) {
+		struct chunk *c = &run->slots[i].chunk;
+
+		c->in = malloc(p->in_room);
+		c->out = p->out_room ? malloc(p->out_room) : NULL;
+		c->iov = calloc(p->iov_room, sizeof(*c->iov));
+		if (!c->in || !c->iov || (p->out_room && !c->out))
+			return -ENOMEM;
+	}
+	return run->slots ? 0 : -ENOMEM;
+}
+
+/*
+ * Signals are for the caller's thread: it is the one whose write() may block,
+ * and the signal ends that.
+ */
+static int start_threads(struct run *run, pthread_t *threads, int *started)
+{
+	sigset_t all, before;
+	int workers = run->p->work ? run->p->threads : 0;
+	int err = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	for (int i = 0; !err && i <= workers; i++) {
+		err = pthread_create(&threads[i], NULL, i ? worker : reader,
+				     run);
+		*started += !err;
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
+}
+
+int pipeline_run(const struct pipeline *p)
+{
+	struct run run = {
+		.p = p,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER,
+	};
+	pthread_t *threads = calloc(p->threads + 1, sizeof(*threads));
+	int started = 0, err = 0;
+
+	ctx_keep_first_error(p->ctx, true);
+	if (!threads || make_slots(&run))
+		err = ctx_fail(p->ctx, -ENOMEM, "out of memory");
+	if (!err) {
+		err = start_threads(&run, threads, &started);
+		if (err) {
+			ctx_fail(p->ctx, err, "cannot start a thread: %s",
+				 strerror(-err));
+			lock(&run);
+			set_failed(&run);
+			unlock(&run);
+		}
+		writer(&run);
+	}
+	for (int i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	if (run.failed)
+		err = p->ctx->error_code;
+	ctx_keep_first_error(p->ctx, false);
+	free_slots(&run);
+	free(threads);
+	return err;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Restoring a device's state: what can be known of the image before the device
+ * is touched is checked before; the rest before RESUMING is left.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "config.h"
+#include "data.h"
+#include "session.h"
+#include "transfer.h"
+
+/* All of an image in a regular file, and back to its start. */
+static int verify(struct vfiomig_device *dev, int fd,
+		  const struct vfiomig_options *opt, struct image *image,
+		  off_t start, struct vfiomig_result *result)
+{
+	struct raw nowhere;
+	int err = raw_init(&nowhere, dev->ctx, -1, "");
+
+	if (!err)
+		err = transfer_in(opt, NULL, image, &nowhere, result);
+	result->complete = false;
+	result->bytes = 0;
+	result->expected = nowhere.bytes;
+	raw_free(&nowhere);
+	image_free(image);
+	if (err)
+		return err;
+	if (lseek(fd, start, SEEK_SET) < 0)
+		return ctx_fail(dev->ctx, -errno, "reading the image: %m");
+	return image_open(image, dev->ctx, fd);
+}
+
+static int open_image(struct vfiomig_device *dev, int fd,
+		      const struct vfiomig_options *opt, struct image *image,
+		      struct vfiomig_result *result)
+{
+	off_t start = lseek(fd, 0, SEEK_CUR);
+	struct stat st;
+	int err = image_open(image, dev->ctx, fd);
+
+	if (!err && !opt->force)
+		err = meta_check_device(dev, image->header);
+	if (err)
+		return err;
+	result->expected = meta_number(image->header, "expected_bytes", 0);
+	if (opt->no_verify || start < 0 || fstat(fd, &st) ||
+	    !S_ISREG(st.st_mode))
+		return 0;
+	return verify(dev, fd, opt, image, start, result);
+}
+
+/* From STOP to where the device is to be left, working again. */
+static int revive(struct vfiomig_device *dev, struct image *image, int state,
+		  struct vfiomig_result *result)
+{
+	const char *config = meta_string(image->header, "config");
+	int err =
+		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+
+	result->loaded = !err;
+	if (!err && config)
+		err = config_restore_command(dev, config);
+	if (!err)
+		return session_leave(dev, state, result);
+	result->now = vfiomig_device_recover(dev, result->before);
+	return err;
+}
+
+static int restore(struct vfiomig_device *dev, struct raw *from,
+		   const struct vfiomig_options *opt, struct image *image,
+		   struct vfiomig_result *result)
+{
+	_cleanup_close_ int data_fd = -1;
+	struct raw state = { .fd = -1 };
+	int err =
+		raw_init(&state, dev->ctx, -1, "the device refused its state");
+
+	if (!err)
+		err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd,
+				    result);
+	if (!err) {
+		state.fd = data_fd;
+		err = transfer_in(opt, from, opt->raw ? NULL : image, &state,
+				  result);
+	}
+	raw_free(&state);
+	if (!err)
+		return revive(dev, image, opt->leave, result);
+	if (result->touched)
+		result->now = vfiomig_device_recover(dev, result->before);
+	return err;
+}
+
+EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
+			   const struct vfiomig_options *options,
+			   struct vfiomig_result *result)
+{
+	struct raw from = { .ctx = dev->ctx,
+			    .fd = fd,
+			    .what = "reading the image" };
+	struct image image = { .fd = -1 };
+	struct vfiomig_options opt;
+	int err;
+
+	*result = (struct vfiomig_result){ .before = -1 };
+	err = options_check(dev->ctx, options, &opt);
+	if (opt.leave < 0)
+		opt.leave = VFIOMIG_STATE_RUNNING;
+	if (!err)
+		err = session_check(dev, VFIOMIG_STATE_RESUMING, opt.leave,
+				    result);
+	if (!err)
+		err = opt.raw ? raw_peek(&from)
+			      : open_image(dev, fd, &opt, &image, result);
+	if (!err)
+		err = restore(dev, &from, &opt, &image, result);
+	image_free(&image);
+	raw_free(&from);
+	return err;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Into a data transfer session, and out of it. */
+#include "session.h"
+#include "state.h"
+
+int session_check(struct vfiomig_device *dev, int via, int leave,
+		  struct vfiomig_result *result)
+{
+	uint64_t flags;
+	int err = vfiomig_device_get_migration(dev, &flags);
+
+	if (err)
+		return err;
+	result->before = vfiomig_device_get_state(dev);
+	if (result->before < 0)
+		return result->before;
+	result->now.state = result->before;
+	result->now.home = true;
+	if (result->before == VFIOMIG_STATE_ERROR)
+		return ctx_fail(
+			dev->ctx, -EUCLEAN,
+			"the device is in ERROR; only a reset leads out of it");
+	if (result->before == VFIOMIG_STATE_RESUMING)
+		return ctx_fail(
+			dev->ctx, -EUCLEAN,
+			"the device is RESUMING, a restore of it has not ended; only a reset leads out of it without loading half a state");
+	if (leave == VFIOMIG_STATE_RESUMING ||
+	    vfiomig_fsm_path(flags, via, leave, NULL) < 0)
+		return ctx_fail(dev->ctx, -EINVAL,
+				"the device cannot be left in %s",
+				vfiomig_state_name(leave));
+	return 0;
+}
+
+/*
+ * A device that is in a saving group state already keeps its session, whose
+ * descriptor somebody else has or nobody any more: it leaves that group first.
+ */
+int session_start(struct vfiomig_device *dev, int state, int *data_fd,
+		  struct vfiomig_result *result)
+{
+	int now = result->before, err = 0;
+
+	result->touched = true;
+	if (now == VFIOMIG_STATE_STOP_COPY || now == VFIOMIG_STATE_PRE_COPY ||
+	    now == VFIOMIG_STATE_PRE_COPY_P2P)
+		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
+					   NULL);
+	if (!err)
+		err = vfiomig_device_drive(dev, state, data_fd, NULL, NULL);
+	if (!err && *data_fd < 0)
+		err = ctx_fail(dev->ctx, -EIO, "%s came without a data_fd",
+			       vfiomig_state_name(state));
+	return err;
+}
+
+int session_leave(struct vfiomig_device *dev, int state,
+		  struct vfiomig_result *result)
+{
+	int err = state_walk(dev, state);
+
+	if (err)
+		result->now = vfiomig_device_recover(dev, result->before);
+	else
+		result->now.state = state;
+	return err;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ways between states that the protocol has only in parts. */
+#ifndef VFIOMIG_STATE_H
+#define VFIOMIG_STATE_H
+
+#include "internal.h"
+
+/* To @state by arcs; by way of STOP where there is no straight way, as from
+ * STOP_COPY back to PRE_COPY. Returns as vfiomig_device_drive(). */
+int state_walk(struct vfiomig_device *dev, int state);
+
+#endif

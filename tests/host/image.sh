@@ -1,0 +1,138 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Images as the world's tools see them, and as a user meets damaged ones.
+
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/guest/lib/lib.sh
+. tests/guest/lib/lib.sh
+OUT=$(mktemp) ERR=$(mktemp)
+work=$(mktemp -d)
+trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
+PATH=$PWD/build:$PATH
+cd "$work" || exit
+
+# make_state SIZE: noise, zeros and text
+make_state() {
+	{
+		head -c $(($1 / 3)) /dev/urandom
+		head -c $(($1 / 3)) /dev/zero
+		yes 'the state of a device'
+	} | head -c "$1"
+}
+
+chunk=$((4 << 20))
+for size in 0 1 $((chunk - 1)) $chunk $((chunk + 1)) $((5 * chunk + 12345)); do
+	make_state "$size" >state
+	for how in '' -z -z19; do
+		if [ "$how" = -z19 ] && [ "$size" -gt $((chunk + 1)) ]; then
+			continue
+		fi
+		name="$size bytes${how:+ $how}"
+		# shellcheck disable=SC2086 # perhaps no word
+		check "$name: pack" vfiomig pack $how state -o image
+		check "$name: zstd -t" zstd -tq image
+		check "$name: zstd -dc" sh -c "zstd -dcq image | cmp - state"
+		check "$name: pzstd -dc" sh -c "pzstd -dcq image | cmp - state"
+		check "$name: unpack" sh -c "vfiomig unpack image | cmp - state"
+		check "$name: through pipes" sh -c "cat state | vfiomig pack $how | cat | vfiomig unpack | cmp - state"
+		check "$name: inspect --verify" sh -c "vfiomig inspect --verify image | grep -q 'verified: *yes'"
+		check "$name: xxhsum" test "$(vfiomig inspect --json image | jq -r .trailer.digest)" = \
+			"xxh128:$(xxhsum -q -H2 state | cut -d' ' -f1)"
+		check "$name: its size" test "$(vfiomig inspect --json <image | jq .image_bytes)" -eq "$(stat -c %s image)"
+	done
+done
+
+# What is constant costs four bytes for 128 KiB, and a frame around each chunk.
+head -c 64M /dev/zero | vfiomig pack -o image
+check "zeros take no room" test "$(stat -c %s image)" -lt $((64 * 8 * 4 + 16 * 64 + 600))
+
+# Damage, as a user meets it: one line, status 5.
+make_state 10000000 >state
+vfiomig pack -z state -o image
+size=$(stat -c %s image)
+
+# refused WHAT SAYS: the file "bad"
+refused() {
+	for command in unpack inspect "inspect --verify"; do
+		# shellcheck disable=SC2086 # words
+		status 5 "$1: $command" vfiomig $command bad
+		says "$2"
+		status 5 "$1: $command, from a pipe" sh -c "cat bad | vfiomig $command"
+	done
+	check "$1: unpack -o leaves no file" sh -c "! vfiomig unpack bad -o nothing 2>/dev/null && test ! -e nothing"
+}
+
+: >bad
+refused "an empty file" "the image is empty"
+head -c $((size - 1)) image >bad
+refused "without its last byte" "truncated: it ends after 3 chunks"
+head -c 1000000 image >bad
+refused "half of it" "truncated: it ends after"
+{
+	cat image
+	echo
+} >bad
+refused "something after it" "something follows its trailer"
+cat image image >bad
+refused "two of them" "something follows its trailer"
+cp state bad
+refused "raw state" "not an image of vfiomig; raw state needs --raw"
+zstd -qf state -o bad
+refused "a zstd file" "a plain zstd file"
+pzstd -qf state -o bad
+refused "a pzstd file" "not an image of vfiomig"
+sed 's/"compression":"zstd"/"compression":"none"/' image >bad
+refused "another header" "its header is not what was written"
+sed 's/"frames":3/"frames":4/' image >bad
+refused "another trailer" "its trailer is not what was written"
+
+# A bit of the state itself: found where the chunks are looked at.
+vfiomig pack state -o bad
+printf x | dd of=bad bs=1 seek=1000000 conv=notrunc 2>/dev/null
+status 5 "a flipped byte" vfiomig inspect --verify bad
+says "chunk 0:"
+status 5 "a flipped byte: unpack" vfiomig unpack bad -o nothing
+check "no file was made" test ! -e nothing
+
+# Metadata that would drive the terminal.
+evil=$(printf '{"format":1,"compression":"none","chunk_size":65536,"tool":"\\u001b[2J\\u009b2J\\n","device":{"name":"\\u0007","driver":"a\\u202eb"}}')
+# frame TEXT MAGIC
+frame() {
+	text="$1
+xxh64:$(printf %s "$1" | xxhsum -q -H1 | cut -d' ' -f1)
+"
+	length=$((${#text}))
+	printf 'P*M\030\004\000\000\000%b' "$(printf '\\0%o\\0%o\\0\\0' $(((length + 8) & 255)) $(((length + 8) >> 8)))"
+	printf '%b*M\030%b%s' "$2" "$(printf '\\0%o\\0%o\\0\\0' $((length & 255)) $((length >> 8)))" "$text"
+}
+{
+	frame "$evil" Z
+	frame '{"bytes":0,"frames":0,"digest":"xxh128:99aa06d3014798d86001c324468d497f"}' '['
+} >bad
+check "an image by hand is one" vfiomig inspect --verify bad
+check "its metadata is escaped" sh -c "! vfiomig inspect bad | grep -q '[^[:print:]]'"
+check "its metadata is escaped in JSON" sh -c "! vfiomig inspect --json bad | grep -q '[^[:print:]]'"
+check "and still there" test "$(vfiomig inspect --json bad | jq -r .header.tool | od -An -tx1 | tr -d ' \n')" = \
+	1b5b324ac29b324a0a0a
+
+# Progress
+check "--progress=always" sh -c "vfiomig pack --progress=always state -o image 2>&1 | od -c | grep -q MiB ||
+	{ sleep 1; cat state; } | vfiomig pack --progress=always -o image 2>&1 | od -c | grep -q 'B'"
+check "no progress where nobody looks" sh -c "test -z \"\$(vfiomig pack state -o image 2>&1)\""
+mkfifo fifo
+{
+	cat state
+	sleep 2
+} >fifo &
+vfiomig pack -o image <fifo 2>usr1 &
+sleep 1
+kill -USR1 $!
+wait
+check "SIGUSR1 prints a line" grep -q '^8388608 bytes (8.0 MiB) copied, .* s, .*/s$' usr1
+
+# A slow reader does no harm, and a slow writer neither.
+check "a slow reader" sh -c "vfiomig unpack image | { sleep 1; cmp - state; }"
+check "a slow writer" sh -c "{ head -c 5000000 state; sleep 1; tail -c +5000001 state; } | vfiomig pack | vfiomig unpack | cmp - state"
+
+finish

@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Images that are not what they were, and images that never were any. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+#include <zstd.h>
+
+#include "../../lib/frame.h"
+#include "../../lib/meta.h"
+#include "unit.h"
+
+#define CHUNK VFIOMIG_CHUNK_SIZE_MIN
+
+struct bytes {
+	uint8_t *data;
+	size_t size;
+};
+
+static struct vfiomig_ctx *ctx;
+
+static int setup(void **state)
+{
+	(void)state;
+	return vfiomig_new(&ctx);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	vfiomig_unref(ctx);
+	return 0;
+}
+
+static int file_of(struct bytes b)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, b.data, b.size), b.size);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+static struct bytes bytes_of(int fd)
+{
+	struct bytes b = { .size = lseek(fd, 0, SEEK_END) };
+
+	b.data = malloc(b.size + 1);
+	assert_int_equal(pread(fd, b.data, b.size, 0), b.size);
+	close(fd);
+	return b;
+}
+
+/* Zeros, noise, and text: every kind of block. */
+static struct bytes make_state(size_t size)
+{
+	struct bytes b = { malloc(size + 1), size };
+
+	for (size_t i = 0; i < size; i++) {
+		switch (i / CHUNK % 3) {
+		case 0:
+			b.data[i] = 0;
+			break;
+		case 1:
+			b.data[i] = (i * 2654435761u) >> 13;
+			break;
+		default:
+			b.data[i] = "the device's state "[i % 19];
+		}
+	}
+	return b;
+}
+
+static struct bytes pack(struct bytes state, int level)
+{
+	struct vfiomig_options opt = { .level = level, .chunk_size = CHUNK };
+	int in = file_of(state), out = memfd_create("image", MFD_CLOEXEC);
+	struct vfiomig_result r;
+
+	assert_int_equal(vfiomig_pack(ctx, in, out, &opt, &r), 0);
+	assert_true(r.complete);
+	close(in);
+	return bytes_of(out);
+}
+
+static int verify(struct bytes b)
+{
+	struct vfiomig_image *image;
+	struct vfiomig_result r;
+	int fd = file_of(b);
+	int err = vfiomig_image_open(ctx, fd, &image);
+
+	if (!err) {
+		err = vfiomig_image_verify(image, NULL, &r);
+		vfiomig_image_free(image);
+	}
+	close(fd);
+	return err;
+}
+
+static int skim(struct bytes b)
+{
+	struct vfiomig_image *image;
+	int fd = file_of(b);
+	int err = vfiomig_image_open(ctx, fd, &image);
+
+	if (!err) {
+		err = vfiomig_image_skim(image);
+		vfiomig_image_free(image);
+	}
+	close(fd);
+	return err;
+}
+
+static void expect(struct bytes b, int err, const char *why)
+{
+	assert_int_equal(verify(b), err);
+	if (!strstr(vfiomig_get_error(ctx), why))
+		fail_msg("'%s' is not in: %s", why, vfiomig_get_error(ctx));
+}
+
+/* The frames of an image: where each begins, its size included. */
+static size_t find_frames(struct bytes b, size_t *at)
+{
+	size_t n = 0, pos = 0;
+
+	while (pos < b.size) {
+		at[n++] = pos;
+		pos += SIZE_FRAME + get_le32(b.data + pos + 8);
+	}
+	at[n] = pos;
+	return n;
+}
+
+/* Frames of @b in the order of @which, which ends with -1. */
+static struct bytes assemble(struct bytes b, const int *which)
+{
+	struct bytes made = { malloc(2 * b.size), 0 };
+	size_t at[64];
+
+	find_frames(b, at);
+	for (; *which >= 0; which++) {
+		size_t size = at[*which + 1] - at[*which];
+
+		memcpy(made.data + made.size, b.data + at[*which], size);
+		made.size += size;
+	}
+	return made;
+}
+
+static void test_good(void **state)
+{
+	static const size_t sizes[] = {
+		0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 7 * CHUNK, 1000000
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (int level = 0; level <= 19; level += 19) {
+			struct vfiomig_options opt = { .threads = 1 + i % 3 };
+			struct bytes s = make_state(sizes[i]);
+			struct bytes b = pack(s, level), got;
+			int in = file_of(b);
+			int out = memfd_create("state", MFD_CLOEXEC);
+			struct vfiomig_result r;
+
+			assert_int_equal(verify(b), 0);
+			assert_int_equal(skim(b), 0);
+			assert_int_equal(vfiomig_unpack(ctx, in, out, &opt, &r),
+					 0);
+			got = bytes_of(out);
+			assert_int_equal(got.size, s.size);
+			assert_memory_equal(got.data, s.data, s.size);
+			close(in);
+			free(got.data);
+			free(b.data);
+			free(s.data);
+		}
+	}
+}
+
+/* Any single bit of it. */
+static void test_flipped_bits(void **state)
+{
+	(void)state;
+	for (int level = 0; level <= 3; level += 3) {
+		struct bytes s = make_state(3 * CHUNK);
+		struct bytes b = pack(s, level);
+		size_t noise = 0;
+
+		for (size_t i = 0; i < b.size; i++) {
+			/* Of the noise, one byte in a thousand will do. */
+			if (i > 500 && i < b.size - 500 && ++noise % 1000)
+				continue;
+			for (int bit = 0; bit < 8; bit++) {
+				b.data[i] ^= 1 << bit;
+				if (verify(b) != -EBADMSG)
+					fail_msg(
+						"bit %d of byte %zu (level %d)",
+						bit, i, level);
+				b.data[i] ^= 1 << bit;
+			}
+		}
+		assert_int_equal(verify(b), 0);
+		free(b.data);
+		free(s.data);
+	}
+}
+
+static void test_truncated(void **state)
+{
+	struct bytes s = make_state(3 * CHUNK), b = pack(s, 3), cut;
+
+	(void)state;
+	for (cut = b; cut.size--;) {
+		if (cut.size > 1000 && cut.size < b.size - 1000 &&
+		    cut.size % 997)
+			continue;
+		assert_int_equal(verify(cut), cut.size ? -EBADMSG : -ENODATA);
+		assert_int_equal(skim(cut), cut.size ? -EBADMSG : -ENODATA);
+	}
+	cut.size = b.size - 1;
+	expect(cut, -EBADMSG, "truncated: it ends after 3 chunks");
+	free(b.data);
+	free(s.data);
+}
+
+static void test_rearranged(void **state)
+{
+	static const struct {
+		int which[8];
+		const char *why;
+	} cases[] = {
+		{ { 0, 1, 2, 3, -1 }, "truncated: it ends after 3 chunks" },
+		{ { 0, 1, 3, 4, -1 }, "has 2 chunks, and 3 were written" },
+		{ { 0, 1, 2, 2, 3, 4, -1 },
+		  "has 4 chunks, and 3 were written" },
+		{ { 0, 2, 1, 3, 4, -1 }, "not in their order" },
+		{ { 0, 1, 1, 3, 4, -1 }, "not those that were written" },
+		{ { 0, 1, 2, 3, 4, 4, -1 }, "something follows its trailer" },
+		{ { 0, 0, 1, 2, 3, 4, -1 }, "a frame is of an unknown kind" },
+		{ { 1, 2, 3, 4, -1 }, "not an image of vfiomig" },
+		{ { 4, -1 }, "not an image of vfiomig: it has no header" },
+		{ { 0, 4, -1 }, "has 0 chunks, and 3 were written" },
+	};
+
+	(void)state;
+	for (int level = 0; level <= 3; level += 3) {
+		struct bytes s = make_state(3 * CHUNK), b = pack(s, level);
+
+		for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+			struct bytes made = assemble(b, cases[i].which);
+
+			expect(made, -EBADMSG, cases[i].why);
+			free(made.data);
+		}
+		free(b.data);
+		free(s.data);
+	}
+}
+
+/* A well-formed image with this header, and this trailer if it is not NULL. */
+static struct bytes image_with(const char *header, const char *trailer)
+{
+	struct bytes b = { malloc(200000), 0 };
+
+	for (int i = 0; i < 2; i++) {
+		const char *text = i ? trailer : header;
+		uint8_t *p = b.data + b.size;
+		size_t size;
+
+		if (!text)
+			continue;
+		size = sprintf(
+			(char *)p + SIZE_FRAME + 8, "%s\nxxh64:%016llx\n", text,
+			(unsigned long long)XXH64(text, strlen(text), 0));
+		frame_put_size(p, size + 8);
+		put_le32(p + SIZE_FRAME, i ? MAGIC_TRAILER : MAGIC_HEADER);
+		put_le32(p + SIZE_FRAME + 4, size);
+		b.size += SIZE_FRAME + 8 + size;
+	}
+	return b;
+}
+
+#define HEADER \
+	"{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"new\":[{}]}"
+#define TRAILER \
+	"{\"bytes\":0,\"frames\":0,\"digest\":\"xxh128:99aa06d3014798d86001c324468d497f\"}"
+
+static void test_metadata(void **state)
+{
+	static const struct {
+		const char *header, *trailer, *why;
+	} cases[] = {
+		{ "{\"format\":2}", NULL, "has format 2, which is newer" },
+		{ "{\"format\":\"1\"}", NULL, "its header makes no sense" },
+		{ "{}", NULL, "its header makes no sense" },
+		{ "[]", NULL, "its header is not what was written" },
+		{ "{", NULL, "its header is not what was written" },
+		{ "{} {}", NULL, "its header is not what was written" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":1}",
+		  NULL, "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":33554433}",
+		  NULL, "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":-65536}",
+		  NULL, "its header makes no sense" },
+		{ HEADER, NULL, "truncated" },
+		{ HEADER, "{}", "it has 0 chunks" },
+		{ HEADER, "{\"frames\":0}", "0 bytes of state" },
+		{ HEADER, "{\"frames\":0,\"bytes\":0}", "not those that were" },
+		{ HEADER, "{\"frames\":0,\"bytes\":0,\"digest\":0}",
+		  "not those that were" },
+	};
+	char deep[2000] = "{\"format\":1,\"a\":";
+	struct bytes b;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		b = image_with(cases[i].header, cases[i].trailer);
+		expect(b, -EBADMSG, cases[i].why);
+		free(b.data);
+	}
+	/* "Unknown keys are ignored." */
+	b = image_with(HEADER, TRAILER);
+	assert_int_equal(verify(b), 0);
+	free(b.data);
+	memset(deep + strlen(deep), '[', 1000);
+	b = image_with(deep, NULL);
+	expect(b, -EBADMSG, "its header is not what was written");
+	free(b.data);
+}
+
+static void test_not_images(void **state)
+{
+	uint8_t buf[70000] = { 0 };
+	struct bytes b = { buf, 0 };
+
+	(void)state;
+	expect(b, -ENODATA, "empty");
+	b.size = 1;
+	expect(b, -EBADMSG, "not an image");
+	b.size = sizeof(buf);
+	expect(b, -EBADMSG, "not an image of vfiomig; raw state needs --raw");
+	b.size = ZSTD_compress(buf, sizeof(buf), "hello", 5, 1);
+	expect(b, -EBADMSG, "a plain zstd file");
+	/* What pzstd makes. */
+	memmove(buf + SIZE_FRAME, buf, b.size);
+	frame_put_size(buf, b.size);
+	b.size += SIZE_FRAME;
+	expect(b, -EBADMSG, "not an image of vfiomig");
+	/* An absurd length. */
+	frame_put_size(buf, UINT32_MAX);
+	expect(b, -EBADMSG, "not an image of vfiomig");
+}
+
+static void test_absurd_lengths(void **state)
+{
+	static const uint32_t sizes[] = { 0,	    1,	      7,	 8,
+					  1u << 20, 1u << 31, UINT32_MAX };
+	struct bytes s = make_state(2 * CHUNK), b = pack(s, 0);
+	size_t at[64];
+
+	(void)state;
+	find_frames(b, at);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		put_le32(b.data + at[1] + 8, sizes[i]);
+		assert_int_equal(verify(b), -EBADMSG);
+		assert_int_equal(skim(b), -EBADMSG);
+	}
+	free(b.data);
+	free(s.data);
+}
+
+/* A frame that is good zstd, but not what an image may have. */
+static void test_foreign_frames(void **state)
+{
+	static const struct {
+		int checksum, size, bytes;
+		const char *why;
+	} cases[] = {
+		{ 0, 1, 100, "it has no checksum" },
+		{ 1, 0, 100, "it does not tell its size" },
+		{ 1, 1, CHUNK + 1, "its size is out of bounds" },
+		{ 1, 1, 0, "its size is out of bounds" },
+	};
+	struct bytes h = image_with(HEADER, NULL),
+		     t = image_with(NULL, "{\"frames\":1}");
+	ZSTD_CCtx *cctx = ZSTD_createCCtx();
+	char *content = calloc(1, CHUNK + 1);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct bytes b = { malloc(400000), h.size };
+		size_t size;
+
+		ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag,
+				       cases[i].checksum);
+		ZSTD_CCtx_setParameter(cctx, ZSTD_c_contentSizeFlag,
+				       cases[i].size);
+		memcpy(b.data, h.data, h.size);
+		size = ZSTD_compress2(cctx, b.data + b.size + SIZE_FRAME,
+				      150000, content, cases[i].bytes);
+		assert_false(ZSTD_isError(size));
+		frame_put_size(b.data + b.size, size);
+		b.size += SIZE_FRAME + size;
+		memcpy(b.data + b.size, t.data, t.size);
+		b.size += t.size;
+		expect(b, -EBADMSG, cases[i].why);
+		free(b.data);
+	}
+	ZSTD_freeCCtx(cctx);
+	free(content);
+	free(h.data);
+	free(t.data);
+}
+
+static void test_write_fails(void **state)
+{
+	struct bytes s = make_state(20 * CHUNK);
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct vfiomig_options opt = { .chunk_size = CHUNK, .threads = 4 };
+	struct vfiomig_result r;
+	int in = file_of(s), wrong = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(vfiomig_pack(ctx, in, full, &opt, &r), -ENOSPC);
+	assert_false(r.complete);
+	assert_int_equal(vfiomig_pack(ctx, wrong, wrong, &opt, &r), -EBADF);
+	/* The context is as good as before. */
+	lseek(in, 0, SEEK_SET);
+	assert_int_equal(vfiomig_pack(ctx, in, wrong, &opt, &r), 0);
+	close(in);
+	close(full);
+	close(wrong);
+	free(s.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_flipped_bits),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_rearranged),
+		cmocka_unit_test(test_metadata),
+		cmocka_unit_test(test_not_images),
+		cmocka_unit_test(test_absurd_lengths),
+		cmocka_unit_test(test_foreign_frames),
+		cmocka_unit_test(test_write_fails),
+	};
+
+	return cmocka_run_group_tests_name("image", tests, setup, teardown);
+}
