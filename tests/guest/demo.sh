@@ -30,12 +30,12 @@ try "yes 'vfiomig was here' | bar $from write"
 try "bar $from read | head -n 2"
 
 say "Stop it, stream its state out, put it back into the state it was in:"
-try "vfiomig save $from --raw -v >image"
-try "ls -l image"
+try "vfiomig save $from -v >image"
+try "vfiomig inspect --verify image"
 
 say "The second one has other memory, until the image is restored into it:"
 try "bar $to read | sha256sum"
-try "vfiomig restore $to --raw -v <image"
+try "vfiomig restore $to -v <image"
 try "bar $to read | head -n 2"
 
 say "The same, byte for byte:"
@@ -45,5 +45,5 @@ say "A driver's author drives single arcs, and sees what is refused:"
 try "vfiomig state $from STOP_COPY"
 try "vfiomig state $from ERROR || echo exit status \$?"
 
-say "An image that was cut off does no harm: the device is reset, and says so:"
-try "head -c 1000000 image | vfiomig restore $to --raw || echo exit status \$?"
+say "An image that was cut off is refused, and the device reset:"
+try "head -c 1000000 image | vfiomig restore $to || echo exit status \$?"

@@ -162,7 +162,7 @@ wait_for grep -q 'STOP -> RESUMING' log
 kill -TERM $!
 wait $!
 check "SIGTERM in a restore ends it" test $? -eq 143
-check "the device was reset" grep -q 'the device had to be reset and is now in RUNNING' log
+check "the device was reset" grep -q 'the device had to be reset (its state is lost) and is now in RUNNING' log
 kill $feeder
 
 # a kernel without VFIO

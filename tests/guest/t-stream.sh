@@ -23,7 +23,7 @@ size=$(stat -c %s image)
 # refused WHAT IMAGE DEVICE GOOD-IMAGE
 refused() {
 	status 7 "$1: refused" vfiomig restore "$3" --raw -i "$2"
-	says 'the device had to be reset and is now in RUNNING'
+	says 'the device had to be reset (its state is lost) and is now in RUNNING'
 	check "$1: a good image is restored afterwards" vfiomig restore "$3" --raw -i "$4"
 	vfiomig save "$3" --raw -q -o after
 	check "$1: and is there" cmp after "$4"

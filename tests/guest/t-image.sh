@@ -1,0 +1,120 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Images of real devices: the right device, the wrong one, and damage on the way.
+# guest: -m 16M -m 16M -m 32M -s 300
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+from=$1 to=$2 bigger=$3
+# shellcheck disable=SC2153,SC2086 # the guest has set it
+set -- $MTTY
+mtty=$1 other=$2
+
+checksum() {
+	bar "$1" read | sha256sum
+}
+
+# Half noise, half nothing.
+fill() {
+	{
+		head -c 8388608 /dev/urandom
+		head -c 8388608 /dev/zero
+	} | bar "$1" write
+}
+
+fill "$from"
+before=$(checksum "$from")
+for how in '' -z '-z -T4' --chunk-size=64K '--chunk-size=32M -z1'; do
+	fill "$to"
+	# shellcheck disable=SC2086 # words
+	check "save $how" vfiomig save "$from" $how -o image
+	check "zstd -t" zstd -tq image
+	check "restore $how" vfiomig restore "$to" -i image
+	check "the memory is the same" test "$(checksum "$to")" = "$before"
+	fill "$to"
+	check "through a pipe $how" sh -c "vfiomig save $from $how | vfiomig restore $to"
+	check "the memory is the same again" test "$(checksum "$to")" = "$before"
+done
+
+# What the header says.
+vfiomig save "$from" -z -o image
+vfiomig inspect --json image >json
+check "the image names its device" test "$(jq -r .header.device.name json)" = "$from"
+check "its ids" test "$(jq -r '.header.device | .vendor + .device + .driver' json)" = 1af41110ivshmem_vfio_pci
+check "its flags" test "$(jq -c .header.migration json)" = '["STOP_COPY","P2P"]'
+check "its configuration space" test "$(jq -r .header.config json | cut -c1-8)" = f41a1011
+check "what was expected" test "$(jq .header.expected_bytes json)" -eq "$(jq .trailer.bytes json)"
+check "inspect" sh -c "vfiomig inspect --verify image | grep -q '^device: *$from$'"
+vfiomig save "$from" --raw -o raw
+check "unpack gives the kernel's bytes" sh -c "vfiomig unpack image | cmp - raw"
+check "and so does zstd -dc" sh -c "zstd -dcq image | cmp - raw"
+check "pack makes an image that is restored" sh -c "vfiomig pack raw | vfiomig restore $to"
+
+vfiomig save "$mtty" -o image-of-mtty
+check "mtty: its type" test "$(vfiomig inspect --json image-of-mtty | jq -r .header.device.mdev_type)" = mtty-2
+check "mtty: restore" vfiomig restore "$other" -i image-of-mtty
+
+# Another device: refused before it is touched, from a file and from a pipe.
+fill "$to"
+held=$(checksum "$to")
+status 6 "an image of another device" vfiomig restore "$to" -i image-of-mtty
+says "the image is of another device: its bus is mdev, this one's is pci"
+status 6 "from a pipe" sh -c "cat image-of-mtty | vfiomig restore $to"
+status 6 "mtty too" vfiomig restore "$mtty" -i image
+check "the device was not touched" test "$(checksum "$to")" = "$held"
+status 7 "--force: the driver refuses it" vfiomig restore "$to" --force -i image-of-mtty
+status 7 "more memory: the driver refuses it" vfiomig restore "$bigger" -i image
+
+# Damaged images. From a file: the device is not even touched.
+damaged() {
+	fill "$to"
+	held=$(checksum "$to")
+	status 5 "$1" vfiomig restore "$to" -i bad
+	says "$2"
+	check "$1: the device was not touched" test "$(checksum "$to")" = "$held"
+	status 5 "$1, from a pipe" sh -c "cat bad | vfiomig restore $to"
+	check "$1: it works afterwards" vfiomig restore "$to" -q -i image
+}
+size=$(stat -c %s image)
+head -c $((size - 1)) image >bad
+damaged "truncated" "the image is truncated"
+cp image bad
+printf x | dd of=bad bs=1 seek=1000000 conv=notrunc 2>/dev/null
+damaged "a flipped byte" "the image is damaged"
+{
+	cat image
+	echo
+} >bad
+damaged "something after the trailer" "something follows its trailer"
+cp raw bad
+damaged "raw state" "not an image of vfiomig; raw state needs --raw"
+zstd -qf raw -o bad
+damaged "a zstd file" "a plain zstd file"
+: >bad
+damaged "an empty file" "the image is empty"
+
+# From a pipe, damage at the end is found when the device is RESUMING: reset.
+head -c $((size - 1)) image >bad
+status 5 "truncated, from a pipe" sh -c "cat bad | vfiomig restore $to"
+says 'the device had to be reset (its state is lost) and is now in RUNNING'
+status 5 "truncated, not verified" vfiomig restore "$to" --no-verify -i bad
+says 'the device had to be reset (its state is lost) and is now in RUNNING'
+check "it works afterwards" vfiomig restore "$to" -q -i image
+
+# The image cannot be kept: a device that was to be left elsewhere comes home.
+mkdir small
+mount -t tmpfs -o size=256k tmpfs small
+status 1 "a full disk, --leave=stop" vfiomig save "$mtty" --leave=stop -o small/x/y
+status 1 "a full disk" vfiomig save "$from" --leave=stop -o small/image
+says 'No space left on device; the device is back in RUNNING'
+check "nothing is left" test -z "$(ls -A small)"
+
+# The one thing that is not in the device's stream.
+pci-command "$from" >tap 2>&1 || cat tap
+check "the command register" test "$(grep -c '^ok' tap)" -eq 6
+
+finish
