@@ -164,6 +164,27 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 	return err;
 }
 
+static void ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
+					   bool mask)
+{
+	struct vfio_pci_core_device *core = &ivdev->core;
+	struct pci_dev *pdev = core->pdev;
+	u16 ctrl;
+
+	if (!pdev->msix_cap)
+		return;
+
+	/* vfio_pci_core sets up MSI-X under memory_lock as well */
+	down_write(&core->memory_lock);
+	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
+	if (mask)
+		ctrl |= PCI_MSIX_FLAGS_MASKALL;
+	else
+		ctrl &= ~PCI_MSIX_FLAGS_MASKALL;
+	pci_write_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, ctrl);
+	up_write(&core->memory_lock);
+}
+
 /*
  * Stop the interrupts of ivshmem-doorbell with the function mask of MSI-X.
  * Peers may ring all the same: the vectors become pending and fire when
@@ -174,35 +195,41 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
  * The user sees the mask, however, when reading the capability.
  *
  * The PCI core lifts the mask by itself when it restores MSI-X after a reset,
- * which ends the stopped state anyway, and after a runtime suspend, which the
- * user has to ask for with VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY. A user who
- * lets a stopped device sleep may get interrupts after waking it up.
+ * which ends the stopped state anyway, and after a runtime suspend. Therefore
+ * a device whose interrupts are masked stays awake. That takes nothing from
+ * the user, to whom VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY promises no sleep.
+ *
+ * May be called again to repeat the mask, and then cannot fail.
  */
-int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev, bool mask)
+int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev)
 {
-	struct vfio_pci_core_device *core = &ivdev->core;
-	struct pci_dev *pdev = core->pdev;
-	u16 cmd, ctrl;
-	int err;
-
-	if (pdev->msix_cap) {
-		err = ivshmem_vfio_hw_begin(core, &cmd);
-		if (err)
-			return err;
-
-		pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS,
-				     &ctrl);
-		if (mask)
-			ctrl |= PCI_MSIX_FLAGS_MASKALL;
-		else
-			ctrl &= ~PCI_MSIX_FLAGS_MASKALL;
-		pci_write_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS,
-				      ctrl);
-		ivshmem_vfio_hw_end(core, cmd);
+	if (!ivdev->irqs_masked) {
+		if (pm_runtime_resume_and_get(&ivdev->core.pdev->dev))
+			return -EIO;
+		ivdev->irqs_masked = true;
 	}
 
-	ivdev->irqs_masked = mask;
+	ivshmem_vfio_hw_write_irq_mask(ivdev, true);
 	return 0;
+}
+
+void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev)
+{
+	if (!ivdev->irqs_masked)
+		return;
+
+	ivshmem_vfio_hw_write_irq_mask(ivdev, false);
+	ivshmem_vfio_hw_irqs_unmasked(ivdev);
+}
+
+/* The mask is gone, by the above or by a reset of the function */
+void ivshmem_vfio_hw_irqs_unmasked(struct ivshmem_vfio_device *ivdev)
+{
+	if (!ivdev->irqs_masked)
+		return;
+
+	ivdev->irqs_masked = false;
+	pm_runtime_put(&ivdev->core.pdev->dev);
 }
 
 int ivshmem_vfio_hw_reset(struct ivshmem_vfio_device *ivdev)
@@ -214,5 +241,6 @@ int ivshmem_vfio_hw_reset(struct ivshmem_vfio_device *ivdev)
 	if (err)
 		return err;
 
-	return ivshmem_vfio_hw_mask_irqs(ivdev, false);
+	ivshmem_vfio_hw_unmask_irqs(ivdev);
+	return 0;
 }

@@ -25,7 +25,9 @@ int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 			      struct ivshmem_vfio_regs *regs);
 int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 			      const struct ivshmem_vfio_regs *regs);
-int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev, bool mask);
+int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev);
+void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev);
+void ivshmem_vfio_hw_irqs_unmasked(struct ivshmem_vfio_device *ivdev);
 int ivshmem_vfio_hw_reset(struct ivshmem_vfio_device *ivdev);
 
 #endif /* IVSHMEM_VFIO_HW_H */

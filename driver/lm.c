@@ -46,11 +46,13 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	 */
 	if (cur == VFIO_DEVICE_STATE_RUNNING_P2P &&
 	    next == VFIO_DEVICE_STATE_STOP)
-		return ERR_PTR(ivshmem_vfio_hw_mask_irqs(ivdev, true));
+		return ERR_PTR(ivshmem_vfio_hw_mask_irqs(ivdev));
 
 	if (cur == VFIO_DEVICE_STATE_STOP &&
-	    next == VFIO_DEVICE_STATE_RUNNING_P2P)
-		return ERR_PTR(ivshmem_vfio_hw_mask_irqs(ivdev, false));
+	    next == VFIO_DEVICE_STATE_RUNNING_P2P) {
+		ivshmem_vfio_hw_unmask_irqs(ivdev);
+		return NULL;
+	}
 
 	if (cur == VFIO_DEVICE_STATE_STOP &&
 	    next == VFIO_DEVICE_STATE_STOP_COPY)

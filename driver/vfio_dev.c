@@ -62,6 +62,12 @@ static void ivshmem_vfio_set_running_locked(struct ivshmem_vfio_device *ivdev)
  * Every unlock of state_mutex looks for a reset that came meanwhile. That
  * reset may have been followed by an arc that masked interrupts, therefore
  * they are unmasked here once more.
+ *
+ * This may be the unlock of a data_fd that the user has kept after the device
+ * was closed, unbound, or unplugged, so it must not touch a device that is not
+ * open: there may be none any more, or another driver's. It does not, because
+ * interrupts are masked only while the device is open: close_device unmasks
+ * them and, as it takes state_mutex for that, cannot be done before this is.
  */
 void ivshmem_vfio_state_mutex_unlock(struct ivshmem_vfio_device *ivdev)
 {
@@ -71,8 +77,7 @@ again:
 		ivdev->deferred_reset = false;
 		spin_unlock(&ivdev->reset_lock);
 		ivshmem_vfio_set_running_locked(ivdev);
-		if (ivshmem_vfio_hw_mask_irqs(ivdev, false))
-			ivdev->state = VFIO_DEVICE_STATE_ERROR;
+		ivshmem_vfio_hw_unmask_irqs(ivdev);
 		goto again;
 	}
 	mutex_unlock(&ivdev->state_mutex);
@@ -95,7 +100,7 @@ void ivshmem_vfio_reset_done(struct ivshmem_vfio_device *ivdev)
 	spin_unlock(&ivdev->reset_lock);
 
 	ivshmem_vfio_set_running_locked(ivdev);
-	ivdev->irqs_masked = false;
+	ivshmem_vfio_hw_irqs_unmasked(ivdev);
 	ivshmem_vfio_state_mutex_unlock(ivdev);
 }
 
@@ -160,7 +165,7 @@ static long ivshmem_vfio_ioctl_set_irqs(struct ivshmem_vfio_device *ivdev,
 
 	mutex_lock(&ivdev->state_mutex);
 	if (ivdev->irqs_masked)
-		err = ivshmem_vfio_hw_mask_irqs(ivdev, true);
+		err = ivshmem_vfio_hw_mask_irqs(ivdev);
 	ivshmem_vfio_state_mutex_unlock(ivdev);
 
 	return ret ?: err;
@@ -318,8 +323,8 @@ static void ivshmem_vfio_close_device(struct vfio_device *vdev)
 
 	mutex_lock(&ivdev->state_mutex);
 	ivshmem_vfio_stream_end(ivdev);
-	/* Leave no mask behind for the next driver; failing is no matter */
-	ivshmem_vfio_hw_mask_irqs(ivdev, false);
+	/* For the next driver, and see ivshmem_vfio_state_mutex_unlock() */
+	ivshmem_vfio_hw_unmask_irqs(ivdev);
 	ivshmem_vfio_state_mutex_unlock(ivdev);
 
 	ivshmem_vfio_dirty_free(&ivdev->dirty);

@@ -23,7 +23,7 @@ struct ivshmem_vfio_device {
 	enum vfio_device_mig_state state;
 	struct ivshmem_vfio_stream *stream;	/* of the session, or NULL */
 	struct ivshmem_vfio_dirty dirty;
-	bool irqs_masked;
+	bool irqs_masked;	/* and a reference keeps the device awake */
 
 	/* Protects deferred_reset, a reset that found state_mutex taken */
 	spinlock_t reset_lock;

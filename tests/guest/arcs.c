@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <vfiomig.h>
 
+#include "device.h"
 #include "tap.h"
 
 static struct vfiomig_ctx *ctx;
@@ -67,10 +68,9 @@ static void save_stream(void)
 		if (!more)
 			err(1, NULL);
 		stream = more;
-		n = vfiomig_data_read(ctx, data_fd, stream + stream_size,
-				      65536);
+		n = read(data_fd, stream + stream_size, 65536);
 		if (n < 0)
-			die("save");
+			err(1, "save");
 		stream_size += n;
 	} while (n);
 	close(data_fd);
@@ -95,8 +95,8 @@ static void test_transition(uint64_t flags, int from, int to)
 	    vfiomig_device_drive(dev, from, &session, NULL, NULL))
 		die("getting to where the transition starts");
 	if (from == VFIOMIG_STATE_RESUMING &&
-	    vfiomig_data_write(ctx, session, stream, stream_size))
-		die("loading");
+	    !write_all(session, stream, stream_size))
+		err(1, "loading");
 
 	forget_trace();
 	error = vfiomig_device_set_state(dev, to, &data_fd);

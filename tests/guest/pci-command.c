@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * pci-command DEV: "After a restore a PCI device needs its command register back":
- * saved with bus mastering and interrupts off, it has that after a restore,
- * whatever happened to it meanwhile. In one session, for closing ends it.
+ * pci-command DEV: "After a restore a PCI device needs its command register
+ * back": saved with bus mastering and interrupts off, it has that after a
+ * restore, whatever happened to it meanwhile. In one session, for closing ends
+ * it.
  */
 #include <err.h>
 #include <linux/pci_regs.h>

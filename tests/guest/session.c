@@ -6,13 +6,12 @@
  */
 #include <err.h>
 #include <errno.h>
-#include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <vfiomig.h>
 
+#include "device.h"
 #include "tap.h"
 
 static struct vfiomig_ctx *ctx;
@@ -31,17 +30,12 @@ static void die(const char *what)
 
 static int go(int state)
 {
-	int data_fd;
-
-	if (vfiomig_device_drive(dev, state, &data_fd, NULL, NULL))
-		die(vfiomig_state_name(state));
-	return data_fd;
+	return device_go(dev, state);
 }
 
 static void reset(void)
 {
-	if (vfiomig_device_reset(dev))
-		die("reset");
+	device_reset(dev);
 }
 
 /* The sizes of reads and writes: all the same, or, for 0, all different. */
@@ -64,9 +58,9 @@ static struct stream save(size_t size)
 			room = 2 * room + want;
 			s.data = realloc(s.data, room);
 		}
-		n = vfiomig_data_read(ctx, fd, s.data + s.size, want);
+		n = read(fd, s.data + s.size, want);
 		if (n < 0)
-			die("save");
+			err(1, "save");
 		s.size += n;
 	} while (n);
 	/* "a permanent end of stream signaled in the usual way by read()
@@ -88,8 +82,8 @@ static int load(const struct stream *s, size_t size)
 
 		if (n > s->size - done)
 			n = s->size - done;
-		if (vfiomig_data_write(ctx, fd, s->data + done, n))
-			die("load");
+		if (!write_all(fd, s->data + done, n))
+			err(1, "load");
 		done += n;
 	}
 	ret = vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none);
@@ -120,7 +114,7 @@ static void test_segments(const struct stream *s)
 				   ? 1
 				   : s->size - ends - done;
 
-		good = vfiomig_data_write(ctx, fd, s->data + done, n) == 0;
+		good = write_all(fd, s->data + done, n);
 		done += n;
 	}
 	tap(good && vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) ==
@@ -224,59 +218,27 @@ static void test_not_a_file(void)
 
 /* ---- ivshmem only -------------------------------------------------------- */
 
-static off_t region_offset(unsigned int index)
-{
-	struct vfio_region_info info = { .argsz = sizeof(info),
-					 .index = index };
-
-	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO,
-		  &info))
-		err(1, "region %u", index);
-	return info.offset;
-}
-
-static uint32_t reg_read(unsigned int reg)
-{
-	uint32_t value = ~0u;
-
-	if (pread(vfiomig_device_get_fd(dev), &value, 4,
-		  region_offset(VFIO_PCI_BAR0_REGION_INDEX) + reg) != 4)
-		err(1, "register %u", reg);
-	return value;
-}
-
-static void reg_write(unsigned int reg, uint32_t value)
-{
-	if (pwrite(vfiomig_device_get_fd(dev), &value, 4,
-		   region_offset(VFIO_PCI_BAR0_REGION_INDEX) + reg) != 4)
-		err(1, "register %u", reg);
-}
-
-enum {
-	INTR_MASK = 0,
-	INTR_STATUS = 4
-};
-
 static void test_registers(void)
 {
 	struct stream s;
 
-	reg_write(INTR_MASK, 0xa5a5f00d);
-	reg_write(INTR_STATUS, 0x1234);
+	reg_write(dev, INTR_MASK, 0xa5a5f00d);
+	reg_write(dev, INTR_STATUS, 0x1234);
 	s = save(1 << 20);
-	tap(reg_read(INTR_STATUS) == 0x1234,
+	tap(reg_read(dev, INTR_STATUS) == 0x1234,
 	    "a save does not clear IntrStatus, although reading it does");
-	tap(reg_read(INTR_MASK) == 0xa5a5f00d, "a save leaves IntrMask alone");
+	tap(reg_read(dev, INTR_MASK) == 0xa5a5f00d,
+	    "a save leaves IntrMask alone");
 	reset();
-	tap(reg_read(INTR_MASK) == 0, "a reset clears IntrMask");
-	tap(load(&s, 1 << 20) == 0 && reg_read(INTR_MASK) == 0xa5a5f00d &&
-		    reg_read(INTR_STATUS) == 0x1234,
+	tap(reg_read(dev, INTR_MASK) == 0, "a reset clears IntrMask");
+	tap(load(&s, 1 << 20) == 0 && reg_read(dev, INTR_MASK) == 0xa5a5f00d &&
+		    reg_read(dev, INTR_STATUS) == 0x1234,
 	    "a restore sets both");
 
 	/* Nothing happens to the registers before the stream is whole. */
 	reset();
 	s.size--;
-	tap(load(&s, 1 << 20) < 0 && reg_read(INTR_MASK) == 0,
+	tap(load(&s, 1 << 20) < 0 && reg_read(dev, INTR_MASK) == 0,
 	    "a refused stream leaves the registers alone");
 	reset();
 	free(s.data);
@@ -285,7 +247,7 @@ static void test_registers(void)
 /* The user may switch the device's memory off: its state is there still. */
 static void test_memory_off(const struct stream *s)
 {
-	off_t at = region_offset(VFIO_PCI_CONFIG_REGION_INDEX) + 4;
+	off_t at = region_info(dev, VFIO_PCI_CONFIG_REGION_INDEX).offset + 4;
 	int fd = vfiomig_device_get_fd(dev);
 	uint16_t command, off, now;
 
@@ -348,9 +310,9 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		errx(2, "usage: session DEV [ivshmem]");
 	name = argv[1];
-	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, name, &dev) ||
-	    vfiomig_device_open(dev))
-		die(name);
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	dev = device_open(ctx, name);
 	s = save(1 << 20);
 	test_segments(&s);
 	test_truncated(&s);

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * craft DEV: streams for an ivshmem device of more than 1 MiB as
+ * driver/format.h describes them, each with the right total length and digest,
+ * so that what is refused is refused for what is in it.
+ */
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "device.h"
+#include "tap.h"
+
+#define MAGIC	0x006d656d68737669ULL
+#define GRANULE 4096u
+#define MEM_MAX (1u << 20)
+
+enum {
+	MEM = 1,
+	REGS = 2,
+	END = 3
+};
+
+static struct vfiomig_device *dev;
+static uint64_t size; /* of the device's memory */
+
+/* The stream, and what the memory holds when it was loaded. */
+static unsigned char *stream, *memory;
+static size_t length;
+
+static void put(const void *data, size_t n)
+{
+	memcpy(stream + length, data, n);
+	length += n;
+}
+
+static void put32(uint32_t value)
+{
+	value = htole32(value);
+	put(&value, sizeof(value));
+}
+
+static void put64(uint64_t value)
+{
+	value = htole64(value);
+	put(&value, sizeof(value));
+}
+
+static void header_of(uint64_t magic, uint32_t version, uint32_t granule,
+		      uint64_t memory_size, uint64_t reserved)
+{
+	length = 0;
+	put64(magic);
+	put32(version);
+	put32(granule);
+	put64(memory_size);
+	put64(reserved);
+}
+
+static void header(void)
+{
+	header_of(MAGIC, 1, GRANULE, size, 0);
+}
+
+static void record(uint32_t type, uint32_t reserved, uint64_t offset,
+		   uint64_t n)
+{
+	put32(type);
+	put32(reserved);
+	put64(offset);
+	put64(n);
+}
+
+/* A record's data, different each time. */
+static void data(size_t n)
+{
+	for (size_t i = 0; i < n; i += 4)
+		put32(random());
+}
+
+static void mem(uint64_t offset, uint64_t n)
+{
+	record(MEM, 0, offset, n);
+	data(n);
+	memcpy(memory + offset, stream + length - n, n);
+}
+
+static void mem_between(uint64_t from, uint64_t to)
+{
+	while (from < to) {
+		uint64_t n = to - from < MEM_MAX ? to - from : MEM_MAX;
+
+		mem(from, n);
+		from += n;
+	}
+}
+
+static void all_mem(void)
+{
+	mem_between(0, size);
+}
+
+static void regs(void)
+{
+	record(REGS, 0, 0, 8);
+	put32(0x600d);
+	put32(0);
+}
+
+/* The data of END */
+static void total(void)
+{
+	uint64_t n = length;
+
+	put64(n);
+	put64(XXH64(stream, n, 0));
+}
+
+static void end(void)
+{
+	record(END, 0, 0, 16);
+	/* Its record counts, its data does not. */
+	total();
+}
+
+/*
+ * What the arc to STOP returns: that is what counts. The write may take what
+ * is refused in the end; where it does not, it says EINVAL.
+ */
+static int load(void)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none, ret;
+
+	if (!write_all(fd, stream, length) && errno != EINVAL)
+		err(1, "write");
+	ret = vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none);
+	close(fd);
+	return ret;
+}
+
+static void taken(const char *what)
+{
+	unsigned char *now = malloc(size);
+	bool good = load() == 0;
+
+	region_read(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, now, size);
+	tap(good && memcmp(now, memory, size) == 0 &&
+		    reg_read(dev, INTR_MASK) == 0x600d,
+	    "%s: taken, and there", what);
+	free(now);
+	device_reset(dev);
+}
+
+static void refused(const char *what)
+{
+	tap(load() < 0 &&
+		    vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING &&
+		    reg_read(dev, INTR_MASK) == 0,
+	    "%s: refused", what);
+	device_reset(dev);
+}
+
+/* A record that must not be, before all that must be there */
+static void refused_first(const char *what, uint32_t type, uint32_t reserved,
+			  uint64_t offset, uint64_t n, size_t bytes)
+{
+	header();
+	record(type, reserved, offset, n);
+	data(bytes);
+	all_mem();
+	regs();
+	end();
+	refused(what);
+}
+
+static void refused_header(const char *what, uint64_t magic, uint32_t version,
+			   uint32_t granule, uint64_t memory_size,
+			   uint64_t reserved)
+{
+	header_of(magic, version, granule, memory_size, reserved);
+	all_mem();
+	regs();
+	end();
+	refused(what);
+}
+
+static void refused_without(const char *what, uint64_t from, uint64_t to)
+{
+	header();
+	mem_between(0, from);
+	mem_between(to, size);
+	regs();
+	end();
+	refused(what);
+}
+
+static void test_taken(void)
+{
+	header();
+	all_mem();
+	regs();
+	end();
+	taken("in order");
+
+	header();
+	for (uint64_t at = size; at; at -= GRANULE)
+		mem(at - GRANULE, GRANULE);
+	regs();
+	end();
+	taken("page by page, from the last to the first");
+
+	header();
+	mem_between(size - 3 * GRANULE, size);
+	all_mem();
+	mem(GRANULE, 2 * GRANULE);
+	mem(2 * GRANULE, GRANULE);
+	mem(size - GRANULE, GRANULE);
+	regs();
+	end();
+	taken("with repeats, of which the last one counts");
+}
+
+static void test_header(void)
+{
+	refused_header("magic", MAGIC + 1, 1, GRANULE, size, 0);
+	refused_header("version 0", MAGIC, 0, GRANULE, size, 0);
+	refused_header("version 2", MAGIC, 2, GRANULE, size, 0);
+	refused_header("granule 0", MAGIC, 1, 0, size, 0);
+	refused_header("a smaller granule", MAGIC, 1, GRANULE / 2, size, 0);
+	refused_header("a larger granule", MAGIC, 1, GRANULE * 2, size, 0);
+	refused_header("less memory", MAGIC, 1, GRANULE, size - GRANULE, 0);
+	refused_header("more memory", MAGIC, 1, GRANULE, size + GRANULE, 0);
+	refused_header("reserved in the header", MAGIC, 1, GRANULE, size,
+		       1ULL << 63);
+}
+
+static void test_mem(void)
+{
+	refused_first("MEM: reserved", MEM, 1, 0, GRANULE, GRANULE);
+	refused_first("MEM: no length", MEM, 0, 0, 0, 0);
+	refused_first("MEM: length not aligned", MEM, 0, 0, GRANULE + 8,
+		      GRANULE + 8);
+	refused_first("MEM: offset not aligned", MEM, 0, 8, GRANULE, GRANULE);
+	refused_first("MEM: more than 1 MiB", MEM, 0, 0, MEM_MAX + GRANULE,
+		      MEM_MAX + GRANULE);
+	refused_first("MEM: over the end", MEM, 0, size - GRANULE, 2 * GRANULE,
+		      2 * GRANULE);
+	refused_first("MEM: after the end", MEM, 0, size, GRANULE, GRANULE);
+	refused_first("MEM: far after the end", MEM, 0, 1ULL << 63, GRANULE,
+		      GRANULE);
+	refused_first("MEM: offset + length is 0", MEM, 0, -(uint64_t)GRANULE,
+		      GRANULE, GRANULE);
+	refused_first("MEM: offset + length wraps", MEM, 0, -(uint64_t)GRANULE,
+		      2 * GRANULE, 2 * GRANULE);
+	refused_first("MEM: length wraps", MEM, 0, GRANULE, -(uint64_t)GRANULE,
+		      0);
+	refused_first("type 0", 0, 0, 0, GRANULE, GRANULE);
+	refused_first("type 4", 4, 0, 0, GRANULE, GRANULE);
+
+	refused_without("without memory", 0, size);
+	refused_without("without the first page", 0, GRANULE);
+	refused_without("without a page", 7 * GRANULE, 8 * GRANULE);
+	refused_without("without the last page", size - GRANULE, size);
+}
+
+static void test_regs(void)
+{
+	header();
+	all_mem();
+	end();
+	refused("REGS: missing");
+
+	header();
+	all_mem();
+	regs();
+	regs();
+	end();
+	refused("REGS: twice");
+
+	header();
+	all_mem();
+	regs();
+	mem(0, GRANULE);
+	end();
+	refused("REGS: before MEM");
+
+	header();
+	regs();
+	all_mem();
+	end();
+	refused("REGS: before all memory");
+
+	header();
+	all_mem();
+	record(REGS, 1, 0, 8);
+	data(8);
+	end();
+	refused("REGS: reserved");
+
+	header();
+	all_mem();
+	record(REGS, 0, 8, 8);
+	data(8);
+	end();
+	refused("REGS: offset");
+
+	header();
+	all_mem();
+	record(REGS, 0, 0, 16);
+	data(16);
+	end();
+	refused("REGS: too long");
+
+	header();
+	all_mem();
+	record(REGS, 0, 0, 0);
+	end();
+	refused("REGS: no length");
+}
+
+static void test_end(void)
+{
+	header();
+	all_mem();
+	regs();
+	refused("END: missing");
+
+	header();
+	all_mem();
+	regs();
+	record(END, 1, 0, 16);
+	total();
+	refused("END: reserved");
+
+	header();
+	all_mem();
+	regs();
+	record(END, 0, 8, 16);
+	total();
+	refused("END: offset");
+
+	header();
+	all_mem();
+	regs();
+	record(END, 0, 0, 24);
+	total();
+	put64(0);
+	refused("END: too long");
+
+	header();
+	all_mem();
+	regs();
+	end();
+	stream[length - 16] ^= 1;
+	refused("END: another length");
+
+	header();
+	all_mem();
+	regs();
+	end();
+	stream[length - 1] ^= 1;
+	refused("END: another digest");
+
+	header();
+	all_mem();
+	regs();
+	end();
+	stream[length++] = 0;
+	refused("one byte after END");
+
+	header();
+	all_mem();
+	regs();
+	end();
+	end();
+	refused("END: twice");
+
+	header();
+	all_mem();
+	regs();
+	end();
+	mem(0, GRANULE);
+	regs();
+	end();
+	refused("more memory after END");
+}
+
+int main(int argc, char **argv)
+{
+	struct vfiomig_ctx *ctx;
+
+	if (argc != 2)
+		errx(2, "usage: craft DEV");
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	dev = device_open(ctx, argv[1]);
+	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
+	if (size <= MEM_MAX)
+		errx(2, "%s: 1 MiB of memory is too little", argv[1]);
+	stream = malloc(4 * size);
+	memory = malloc(size);
+
+	test_taken();
+	test_header();
+	test_mem();
+	test_regs();
+	test_end();
+
+	/* As good as before */
+	test_taken();
+	free(memory);
+	free(stream);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}

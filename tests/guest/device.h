@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* For the C programs that test in the guest: what they do to a device. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include <err.h>
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <vfiomig.h>
+
+/* In BAR 0 of an ivshmem device. Reading INTR_STATUS clears it. */
+enum {
+	INTR_MASK = 0,
+	INTR_STATUS = 4,
+	IV_POSITION = 8,
+	DOORBELL = 12,
+};
+
+/* All of it, in one write() if the driver wants; errno says why not. */
+static inline bool write_all(int fd, const void *data, size_t size)
+{
+	const char *from = data;
+
+	while (size) {
+		ssize_t n = write(fd, from, size);
+
+		if (n < 0)
+			return false;
+		from += n;
+		size -= n;
+	}
+	return true;
+}
+
+static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx,
+						 const char *name)
+{
+	struct vfiomig_device *dev;
+
+	if (vfiomig_device_new(ctx, name, &dev) || vfiomig_device_open(dev))
+		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
+	return dev;
+}
+
+/* Returns the data_fd of a session that this starts, or -1. */
+static inline int device_go(struct vfiomig_device *dev, int state)
+{
+	int data_fd;
+
+	if (vfiomig_device_drive(dev, state, &data_fd, NULL, NULL))
+		errx(1, "the device does not go to %s",
+		     vfiomig_state_name(state));
+	return data_fd;
+}
+
+static inline void device_reset(struct vfiomig_device *dev)
+{
+	if (vfiomig_device_reset(dev))
+		err(1, "VFIO_DEVICE_RESET");
+}
+
+static inline struct vfio_region_info
+region_info(const struct vfiomig_device *dev, unsigned int index)
+{
+	struct vfio_region_info info = { .argsz = sizeof(info),
+					 .index = index };
+
+	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO,
+		  &info))
+		err(1, "region %u", index);
+	return info;
+}
+
+static inline void region_read(const struct vfiomig_device *dev,
+			       unsigned int index, off_t at, void *data,
+			       size_t size)
+{
+	at += region_info(dev, index).offset;
+	if (pread(vfiomig_device_get_fd(dev), data, size, at) != (ssize_t)size)
+		err(1, "reading region %u", index);
+}
+
+static inline void region_write(const struct vfiomig_device *dev,
+				unsigned int index, off_t at, const void *data,
+				size_t size)
+{
+	at += region_info(dev, index).offset;
+	if (pwrite(vfiomig_device_get_fd(dev), data, size, at) != (ssize_t)size)
+		err(1, "writing region %u", index);
+}
+
+static inline uint32_t reg_read(const struct vfiomig_device *dev, off_t reg)
+{
+	uint32_t value;
+
+	region_read(dev, VFIO_PCI_BAR0_REGION_INDEX, reg, &value, 4);
+	return value;
+}
+
+static inline void reg_write(const struct vfiomig_device *dev, off_t reg,
+			     uint32_t value)
+{
+	region_write(dev, VFIO_PCI_BAR0_REGION_INDEX, reg, &value, 4);
+}
+
+#endif

@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Devices with interrupts. tests/host/doorbell.sh runs this, with what it takes.
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+plain=$IVSHMEM
+for id in /sys/bus/pci/devices/*/device; do
+	address=$(basename "$(dirname "$id")")
+	if grep -q 0x1110 "$id" && [ "$address" != "$plain" ]; then
+		set -- "$@" "$address"
+		echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$address/driver_override"
+		echo "$address" >/sys/bus/pci/drivers_probe
+	fi
+done
+check "there are two" test $# -eq 2
+
+check "$1 has no reset by PCI" test ! -e "/sys/bus/pci/devices/$1/reset"
+check "$2 has one" test -e "/sys/bus/pci/devices/$2/reset"
+doorbell "$1" "$2" || failed=$((failed + 1))
+doorbell "$2" "$1" || failed=$((failed + 1))
+
+# The rest of their state is that of any other device.
+head -c 1048576 /dev/urandom >memory
+for device; do
+	check "$device: fill" sh -c "bar $device write <memory"
+	check "$device: save" vfiomig save "$device" --raw -o image
+	head -c 1048576 /dev/zero | bar "$device" write
+	check "$device: restore" vfiomig restore "$device" --raw -i image
+	check "$device: the memory is the same" sh -c "bar $device read | cmp - memory"
+	check "$device: the image is the same" sh -c "vfiomig save $device --raw | cmp - image"
+done
+
+finish

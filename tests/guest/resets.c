@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * resets DEV [DRIVER]: an ivshmem device that is reset, by the VFIO device and,
+ * where PCI has a reset for it, behind the user's back; with DRIVER, also one
+ * that is taken away while a data_fd is kept.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "device.h"
+#include "tap.h"
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+static const char *name;
+
+/* Write to a file of sysfs; errno says why not. */
+static bool tell(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), saved;
+	bool good = fd >= 0 && write_all(fd, text, strlen(text));
+
+	saved = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = saved;
+	return good;
+}
+
+/* The same to one of the device's own. */
+static bool tell_device(const char *file, const char *text)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", name, file);
+	return tell(path, text);
+}
+
+static bool has_file(const char *file)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", name, file);
+	return access(path, F_OK) == 0;
+}
+
+static void open_device(void)
+{
+	if (vfiomig_device_open(dev))
+		errx(1, "%s", vfiomig_get_error(ctx));
+}
+
+static bool is_dead(int fd)
+{
+	char buf[64] = { 0 };
+
+	/* One of the two is EBADF, as data_fd goes one way. */
+	return read(fd, buf, sizeof(buf)) < 0 &&
+	       (errno == ENODEV || errno == EBADF) &&
+	       write(fd, buf, sizeof(buf)) < 0 &&
+	       (errno == ENODEV || errno == EBADF);
+}
+
+/* A whole session, there and back. */
+static bool saves(void)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+	static char buf[65536];
+	uint64_t total = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		total += n;
+	close(fd);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	return n == 0 &&
+	       total > region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
+}
+
+/* As open_device() and a reset leave it, registers too. */
+static bool is_fresh(void)
+{
+	uint16_t command;
+
+	/* A reset has switched the memory off. */
+	region_read(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
+	command |= 2;
+	region_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
+	return vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING &&
+	       reg_read(dev, INTR_MASK) == 0 && reg_read(dev, INTR_STATUS) == 0;
+}
+
+static void test_state(int state, bool by_pci)
+{
+	const char *how = by_pci ? "PCI's reset" : "VFIO_DEVICE_RESET";
+	const char *in = vfiomig_state_name(state);
+	int fd = device_go(dev, state);
+	char buf[1000];
+
+	reg_write(dev, INTR_MASK, 0xbad);
+	reg_write(dev, INTR_STATUS, 0xbad);
+	if (state == VFIOMIG_STATE_STOP_COPY)
+		tap(read(fd, buf, sizeof(buf)) > 0, "STOP_COPY gives data");
+	if (by_pci ? !tell_device("reset", "1") : vfiomig_device_reset(dev)) {
+		tap(false, "%s in %s: %m", how, in);
+		exit(1);
+	}
+	if (fd >= 0) {
+		tap(is_dead(fd), "%s in %s ends the session", how, in);
+		close(fd);
+	}
+	tap(is_fresh(), "%s in %s: RUNNING, with its registers clear", how, in);
+	tap(saves(), "%s in %s: the device can be saved", how, in);
+}
+
+static void test_states(bool by_pci)
+{
+	test_state(VFIOMIG_STATE_RUNNING, by_pci);
+	test_state(VFIOMIG_STATE_RUNNING_P2P, by_pci);
+	test_state(VFIOMIG_STATE_STOP, by_pci);
+	test_state(VFIOMIG_STATE_STOP_COPY, by_pci);
+	test_state(VFIOMIG_STATE_RESUMING, by_pci);
+}
+
+static void test_open(void)
+{
+	reg_write(dev, INTR_MASK, 0xbad);
+	reg_write(dev, INTR_STATUS, 0xbad);
+	device_go(dev, VFIOMIG_STATE_STOP);
+	vfiomig_device_close(dev);
+	open_device();
+	tap(is_fresh(), "the next session starts with the registers clear");
+}
+
+/* ---- Resets that find the driver busy ------------------------------------ */
+
+static atomic_bool done;
+
+/* Reads from data_fd, over and over, the end and the errors too. */
+static void *reader(void *arg)
+{
+	static _Thread_local char buf[20000];
+	const int *fd = arg;
+
+	while (!done) {
+		ssize_t n = read(*fd, buf, sizeof(buf));
+
+		/* The end lasts until the session is over. */
+		if (n < 0 && errno != ENODEV)
+			err(1, "read");
+	}
+	return NULL;
+}
+
+/*
+ * A reset must be over, whoever did the work, when another call comes back.
+ * Many, because the driver defers one only if it finds its mutex taken.
+ */
+static void test_busy(void)
+{
+	int running = 0, dead = 0;
+	pthread_t thread;
+
+	for (int i = 0; i < 15; i++) {
+		int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+
+		done = false;
+		pthread_create(&thread, NULL, reader, &fd);
+		usleep(random() % 5000);
+		if (!tell_device("reset", "1"))
+			err(1, "reset");
+		running +=
+			vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING;
+		done = true;
+		pthread_join(thread, NULL);
+		dead += is_dead(fd);
+		close(fd);
+	}
+	tap(running == 15, "a reset in a transfer ends in RUNNING (%d of 15)",
+	    running);
+	tap(dead == 15, "and ends the transfer (%d of 15)", dead);
+	tap(is_fresh() && saves(), "the device can be saved afterwards");
+}
+
+/* ---- data_fd kept when the device goes ----------------------------------- */
+
+static bool unload(const char *driver)
+{
+	return syscall(SYS_delete_module, driver, O_NONBLOCK) == 0;
+}
+
+static void unbind(void)
+{
+	if (!tell_device("driver/unbind", name))
+		err(1, "unbind");
+}
+
+static void rebind(void)
+{
+	if (!tell("/sys/bus/pci/drivers_probe", name))
+		err(1, "drivers_probe");
+}
+
+/* VFIO gives a device the first free number, and keeps it until the last
+ * reference is gone. */
+static int number(void)
+{
+	struct vfiomig_device *now;
+	const char *vfio;
+	int n;
+
+	if (vfiomig_device_new(ctx, name, &now))
+		errx(1, "%s", vfiomig_get_error(ctx));
+	vfio = vfiomig_device_get_cdev(now);
+	if (!vfio || sscanf(vfio, "vfio%d", &n) != 1)
+		errx(1, "%s: no number", name);
+	vfiomig_device_unref(now);
+	return n;
+}
+
+static void test_taken_away(const char *driver)
+{
+	bool pci = has_file("reset");
+	int saving, resuming, before;
+	pthread_t threads[2];
+
+	vfiomig_device_close(dev);
+	before = number();
+	unbind();
+	rebind();
+	tap(number() == before, "nothing is left of the sessions so far");
+	open_device();
+
+	/* Two sessions' descriptors, both kept. */
+	resuming = device_go(dev, VFIOMIG_STATE_RESUMING);
+	device_reset(dev);
+	saving = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+	vfiomig_device_close(dev);
+	tap(is_dead(saving) && is_dead(resuming), "closed: both are dead");
+
+	/* From here on somebody tries all the time. */
+	done = false;
+	pthread_create(&threads[0], NULL, reader, &saving);
+	pthread_create(&threads[1], NULL, reader, &saving);
+	for (int i = 0; i < 5 && pci; i++)
+		if (!tell_device("reset", "1"))
+			err(1, "reset");
+	tap(is_dead(saving) && is_dead(resuming),
+	    "reset while closed: both are dead");
+	tap(!unload(driver) && errno == EWOULDBLOCK,
+	    "the module is in use (%m)");
+
+	unbind();
+	tap(is_dead(saving) && is_dead(resuming), "unbound: both are dead");
+	tap(!unload(driver) && errno == EWOULDBLOCK,
+	    "the module is in use (%m)");
+	for (int i = 0; i < 3 && pci; i++)
+		if (!tell_device("reset", "1"))
+			err(1, "reset");
+
+	rebind();
+	tap(number() != before, "the descriptors keep what they were made of");
+	open_device();
+	tap(is_dead(saving) && is_dead(resuming), "rebound: both are dead");
+	tap(is_fresh() && saves(), "the device can be saved");
+	device_go(dev, VFIOMIG_STATE_STOP);
+	if (pci && !tell_device("reset", "1"))
+		err(1, "reset");
+	if (!pci)
+		device_reset(dev);
+	tap(is_fresh() && saves(), "and reset");
+	vfiomig_device_close(dev);
+
+	/* Gone, and with it all but what the descriptors need. */
+	if (!tell_device("remove", "1"))
+		err(1, "remove");
+	tap(is_dead(saving) && is_dead(resuming), "removed: both are dead");
+	done = true;
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	/* Either is enough, so one for the one device and one for the other. */
+	close(pci ? saving : resuming);
+	tap(!unload(driver) && errno == EWOULDBLOCK,
+	    "the module is in use (%m)");
+	close(pci ? resuming : saving);
+	tap(unload(driver), "and can go when both are closed (%m)");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		errx(2, "usage: resets DEV [DRIVER]");
+	name = argv[1];
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	dev = device_open(ctx, name);
+
+	test_states(false);
+	if (has_file("reset")) {
+		test_states(true);
+		test_busy();
+	}
+	test_open();
+	if (argc > 2)
+		test_taken_away(argv[2]);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}

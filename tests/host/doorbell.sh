@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The interrupts of ivshmem-doorbell: a guest with two such devices, one of them where PCI has a reset for it, and the
+# server that they need. What is tested is in tests/guest/doorbell.sh.
+
+cd "$(dirname "$0")/../.." || exit
+work=$(mktemp -d "${TMPDIR:-/tmp}/vfiomig-doorbell.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 143' INT TERM HUP
+
+chardev="socket,path=$work/socket"
+export GUEST_QEMU_ARGS="-chardev $chardev,id=peer0 -device ivshmem-doorbell,chardev=peer0,vectors=2,addr=8
+	-chardev $chardev,id=peer1 -device pcie-root-port,id=downstream,chassis=1,addr=9
+	-device ivshmem-doorbell,chardev=peer1,vectors=2,bus=downstream"
+build/tests/host/ivshmem-server "$work/socket" 1048576 2 tests/guest/run -m 1M -s 120 tests/guest/doorbell.sh
