@@ -70,6 +70,7 @@ deps:
 
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
+HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/host/*.c))
 
 # The library once more, its inside visible and under the sanitizers.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -88,6 +89,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
 
 $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
+$(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
 
 $(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc
 
@@ -99,7 +101,31 @@ $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..' -lxxhash
 
-tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS)
+# And once more for the fuzzer, which is clang's.
+FUZZ_CC = clang
+FUZZ_SECONDS = 60
+FUZZ_SANITIZE = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_OBJS = $(patsubst lib/%.c,$(B)/fuzz/lib/%.o,$(wildcard lib/*.c))
+
+$(B)/fuzz/lib/%.o: lib/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions $(FUZZ_SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
+
+$(B)/fuzz/image: tests/fuzz/image.c $(FUZZ_OBJS)
+	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(FUZZ_OBJS) \
+		$(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+
+BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
+
+$(B)/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+$(B)/tests/host/%: tests/host/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(B)/fuzz/image
 
 check: deps
 	@$(MAKE) --no-print-directory -s tests
@@ -108,6 +134,14 @@ check: deps
 demo: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/demo
+
+fuzz: deps
+	@$(MAKE) --no-print-directory -s all $(B)/fuzz/image
+	@tests/fuzz/run $(FUZZ_SECONDS)
+
+bench: deps
+	@$(MAKE) --no-print-directory -s all $(GUEST_PROGRAMS) $(BENCH_PROGRAMS)
+	@tests/bench/run
 
 # ---- Installation ---------------------------------------------------------
 
@@ -129,7 +163,8 @@ clean:
 	rm -rf $(B)
 
 -include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(SANITIZED_OBJS:.o=.d) \
-	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d)
+	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
+	$(FUZZ_OBJS:.o=.d) $(B)/fuzz/image.d $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check demo install uninstall clean
+.PHONY: FORCE all driver deps tests check demo fuzz bench install uninstall clean
 .DELETE_ON_ERROR:
