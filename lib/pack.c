@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Images without a device: made, taken apart, and looked into. */
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "transfer.h"
@@ -21,16 +22,27 @@ EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
 	if (!err && fstat(in, &st) == 0 && S_ISREG(st.st_mode))
 		result->expected = st.st_size;
 	if (!err)
-		err = image_begin(&image, ctx, out,
-				  meta_header(NULL, opt.level, opt.chunk_size));
+		err = image_begin(
+			&image, ctx, out,
+			meta_header(NULL, false, opt.level, opt.chunk_size));
 	if (!err)
-		err = transfer_out(&opt, &state, NULL, &image, result);
+		err = transfer_out(&opt, &state, NULL, NULL, &image, result);
 	if (!err)
 		err = image_end(&image, &state);
 	result->complete = !err;
 	image_free(&image);
 	raw_free(&state);
 	return err;
+}
+
+/* One that is empty, and that nobody appends to. */
+static bool is_new_file(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 &&
+	       flags >= 0 && !(flags & O_APPEND) && lseek(fd, 0, SEEK_CUR) == 0;
 }
 
 EXPORT int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
@@ -51,8 +63,11 @@ EXPORT int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
 	if (!err) {
 		result->expected =
 			meta_number(image.header, "expected_bytes", 0);
+		state.sparse = is_new_file(out);
 		err = transfer_in(&opt, NULL, &image, &state, result);
 	}
+	if (!err)
+		err = raw_end(&state);
 	image_free(&image);
 	raw_free(&state);
 	return err;

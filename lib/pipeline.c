@@ -10,11 +10,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "pipeline.h"
 
-#define TICK_NS 200000000
+#define TICK_NS	  200000000
+#define HUGE_PAGE (2u << 20)
 
 struct slot {
 	struct chunk chunk;
@@ -27,92 +29,68 @@ struct run {
 	uint64_t nr_slots;
 
 	pthread_mutex_t lock; /* of all below */
-	pthread_cond_t changed;
+	pthread_cond_t room;  /* for the reader: a slot was written */
+	pthread_cond_t work;  /* for the workers: one was filled */
+	pthread_cond_t ready; /* for the writer: one is done, or it ended */
 	uint64_t filled, taken, written;
 	bool ended;  /* the reader has come to the end */
 	bool failed; /* ctx->error says how */
 };
 
-static void lock(struct run *run)
-{
-	pthread_mutex_lock(&run->lock);
-}
-
-static void unlock(struct run *run)
-{
-	pthread_cond_broadcast(&run->changed);
-	pthread_mutex_unlock(&run->lock);
-}
-
-static void wait_change(struct run *run)
-{
-	pthread_cond_wait(&run->changed, &run->lock);
-}
-
-/* The writer's wait: now and then there is something to show, even if nothing
- * moves. */
-static void wait_change_or_tick(struct run *run)
-{
-	struct timespec until;
-
-	if (!run->p->ctx->tick) {
-		wait_change(run);
-		return;
-	}
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += TICK_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&run->changed, &run->lock, &until);
-	pthread_mutex_unlock(&run->lock);
-	ctx_tick(run->p->ctx);
-	pthread_mutex_lock(&run->lock);
-}
-
 /* Everybody stops; a reader that waits for bytes is woken up. */
 static void set_failed(struct run *run)
 {
 	run->failed = true;
+	pthread_cond_broadcast(&run->room);
+	pthread_cond_broadcast(&run->work);
+	pthread_cond_broadcast(&run->ready);
 	ctx_wake(run->p->ctx);
+}
+
+/* A slot to read into, or NULL when there is nothing to be read for. */
+static struct slot *wait_room(struct run *run)
+{
+	struct slot *slot = NULL;
+
+	pthread_mutex_lock(&run->lock);
+	while (!run->failed && run->filled == run->written + run->nr_slots)
+		pthread_cond_wait(&run->room, &run->lock);
+	if (!run->failed)
+		slot = &run->slots[run->filled % run->nr_slots];
+	pthread_mutex_unlock(&run->lock);
+	return slot;
 }
 
 static void *reader(void *arg)
 {
 	struct run *run = arg;
 	const struct pipeline *p = run->p;
-	bool go_on = true;
+	bool ended = false;
 
-	while (go_on) {
-		struct slot *slot;
+	while (!ended) {
+		struct slot *slot = wait_room(run);
 		int err;
 
-		lock(run);
-		while (!run->failed &&
-		       run->filled == run->written + run->nr_slots)
-			wait_change(run);
-		slot = &run->slots[run->filled % run->nr_slots];
-		go_on = !run->failed;
-		unlock(run);
-		if (!go_on)
+		if (!slot)
 			break;
-
 		slot->chunk.number = run->filled;
 		slot->chunk.in_size = 0;
 		err = p->read(p->from, &slot->chunk);
+		ended = err || !slot->chunk.in_size;
 
-		lock(run);
-		go_on = !err && slot->chunk.in_size;
+		pthread_mutex_lock(&run->lock);
 		if (err) {
 			set_failed(run);
-		} else if (!go_on) {
+		} else if (ended) {
 			run->ended = true;
+			pthread_cond_broadcast(&run->work);
+			pthread_cond_signal(&run->ready);
 		} else {
-			slot->done = !p->work;
-			if (slot->done)
-				run->taken++;
 			run->filled++;
+			slot->done = !p->work;
+			pthread_cond_signal(p->work ? &run->work : &run->ready);
 		}
-		unlock(run);
+		pthread_mutex_unlock(&run->lock);
 	}
 	return NULL;
 }
@@ -121,10 +99,10 @@ static void *worker(void *arg)
 {
 	struct run *run = arg;
 	const struct pipeline *p = run->p;
-	void *own = p->worker_new ? p->worker_new(p->how) : NULL;
+	void *own = p->worker_new(p->how);
 
-	lock(run);
-	if (p->worker_new && !own) {
+	pthread_mutex_lock(&run->lock);
+	if (!own) {
 		ctx_fail(p->ctx, -ENOMEM, "out of memory");
 		set_failed(run);
 	}
@@ -133,54 +111,91 @@ static void *worker(void *arg)
 		int err;
 
 		while (!run->failed && !run->ended && run->taken == run->filled)
-			wait_change(run);
+			pthread_cond_wait(&run->work, &run->lock);
 		if (run->failed || run->taken == run->filled)
 			break;
 		slot = &run->slots[run->taken++ % run->nr_slots];
-		unlock(run);
+		pthread_mutex_unlock(&run->lock);
 
 		err = p->work(own, &slot->chunk);
 
-		lock(run);
+		pthread_mutex_lock(&run->lock);
 		slot->done = true;
 		if (err)
 			set_failed(run);
-		/* Only the writer can be waiting for this. */
-		pthread_cond_broadcast(&run->changed);
+		/* The writer waits for the first one that is not written. */
+		else if (slot == &run->slots[run->written % run->nr_slots])
+			pthread_cond_signal(&run->ready);
 	}
-	unlock(run);
+	pthread_mutex_unlock(&run->lock);
 	if (own)
 		p->worker_free(own);
 	return NULL;
+}
+
+/* Now and then there is something to show, even if nothing moves. */
+static void wait_ready_or_tick(struct run *run)
+{
+	struct timespec until;
+
+	if (!run->p->ctx->tick) {
+		pthread_cond_wait(&run->ready, &run->lock);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += TICK_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	if (pthread_cond_timedwait(&run->ready, &run->lock, &until) == 0)
+		return;
+	pthread_mutex_unlock(&run->lock);
+	ctx_tick(run->p->ctx);
+	pthread_mutex_lock(&run->lock);
 }
 
 static void writer(struct run *run)
 {
 	const struct pipeline *p = run->p;
 
-	lock(run);
+	pthread_mutex_lock(&run->lock);
 	for (;;) {
 		struct slot *slot = &run->slots[run->written % run->nr_slots];
 		int err;
 
 		while (!run->failed && !slot->done &&
 		       !(run->ended && run->written == run->filled))
-			wait_change_or_tick(run);
+			wait_ready_or_tick(run);
 		if (run->failed || !slot->done)
 			break;
-		unlock(run);
+		pthread_mutex_unlock(&run->lock);
 
 		err = p->write(p->to, &slot->chunk);
 		ctx_tick(p->ctx);
 
-		lock(run);
+		pthread_mutex_lock(&run->lock);
 		slot->done = false;
 		run->written++;
 		if (err)
 			set_failed(run);
-		pthread_cond_broadcast(&run->changed);
+		else
+			pthread_cond_signal(&run->room);
 	}
-	unlock(run);
+	pthread_mutex_unlock(&run->lock);
+}
+
+/* Large ones on huge pages: fewer faults, and less to look up. */
+static void *new_buffer(size_t size)
+{
+	void *buf;
+
+	if (size < HUGE_PAGE)
+		return malloc(size);
+	size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	buf = aligned_alloc(HUGE_PAGE, size);
+	/* A kernel that has none gives small pages. */
+	if (buf)
+		madvise(buf, size, MADV_HUGEPAGE);
+	return buf;
 }
 
 static void free_slots(struct run *run)
@@ -203,8 +218,8 @@ static int make_slots(struct run *run)
 	for (uint64_t i = 0; run->slots && i < run->nr_slots; i++) {
 		struct chunk *c = &run->slots[i].chunk;
 
-		c->in = malloc(p->in_room);
-		c->out = p->out_room ? malloc(p->out_room) : NULL;
+		c->in = new_buffer(p->in_room);
+		c->out = p->out_room ? new_buffer(p->out_room) : NULL;
 		c->iov = calloc(p->iov_room, sizeof(*c->iov));
 		if (!c->in || !c->iov || (p->out_room && !c->out))
 			return -ENOMEM;
@@ -238,7 +253,9 @@ int pipeline_run(const struct pipeline *p)
 	struct run run = {
 		.p = p,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER,
+		.room = PTHREAD_COND_INITIALIZER,
+		.work = PTHREAD_COND_INITIALIZER,
+		.ready = PTHREAD_COND_INITIALIZER,
 	};
 	pthread_t *threads = calloc(p->threads + 1, sizeof(*threads));
 	int started = 0, err = 0;
@@ -251,9 +268,9 @@ int pipeline_run(const struct pipeline *p)
 		if (err) {
 			ctx_fail(p->ctx, err, "cannot start a thread: %s",
 				 strerror(-err));
-			lock(&run);
+			pthread_mutex_lock(&run.lock);
 			set_failed(&run);
-			unlock(&run);
+			pthread_mutex_unlock(&run.lock);
 		}
 		writer(&run);
 	}
