@@ -27,6 +27,7 @@ struct cli {
 	const char *command;	/* "save" */
 	const char *device;	/* as the user named it, or NULL */
 	const char *usage_name; /* "vfiomig save", while options are parsed */
+	enum vfiomig_via via;
 	bool verbose, quiet;
 };
 
@@ -49,6 +50,8 @@ error_t parse_arguments(const struct argp *argp, int argc, char **argv,
 /* For parsers: like argp_error(), one line; returns EINVAL. */
 __attribute__((format(printf, 2, 3))) error_t
 usage_error(struct argp_state *state, const char *fmt, ...);
+/* --via, for the commands that open a device; their input is the struct cli. */
+extern const struct argp argp_device;
 /* For parsers of commands with one positional argument, the device. */
 error_t parse_device(struct argp_state *state, int key, char *arg,
 		     struct cli *cli);
@@ -66,9 +69,10 @@ __attribute__((format(printf, 2, 3))) void notice(const struct cli *cli,
 						  const char *fmt, ...);
 
 /* device.c */
-/* Find @cli->device and open it. Returns 0, or the exit status after fail(). */
-int open_device(struct cli *cli, struct vfiomig_device **dev);
-/* The same, for a device that has to have migration support. */
+/* Each returns 0, or the exit status after fail(). */
+int find_device(struct cli *cli, struct vfiomig_device **dev);
+int open_found(struct cli *cli, struct vfiomig_device *dev);
+/* Both, and it has to have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		    uint64_t *flags);
 /* The exit status of a transfer that failed, after having told of it and of
@@ -98,6 +102,9 @@ struct transfer {
 /* With a struct transfer as input: options of all, and those of the commands
  * that make frames. */
 extern const struct argp argp_transfer, argp_frames;
+/* A number from @min to @max; negative after usage_error(). */
+int parse_number(struct argp_state *state, const char *what, const char *arg,
+		 int min, int max);
 /* -i or standard input; a terminal is refused. Negative after fail(), with the
  * exit status. */
 int open_input(const struct cli *cli, const char *path, int *status);
@@ -132,6 +139,10 @@ void signals_raise(void);
 bool signals_came(void);
 /* Whether SIGUSR1 has come since the last time. */
 bool signals_usr1(void);
+
+/* json.c: pretty, and with nothing in it that a terminal would obey. */
+struct json_object;
+void print_json(struct json_object *object);
 
 /* table.c: columns that line up. */
 struct table {

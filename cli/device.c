@@ -19,20 +19,38 @@ static enum status open_status(int err)
 	}
 }
 
-int open_device(struct cli *cli, struct vfiomig_device **dev)
+int find_device(struct cli *cli, struct vfiomig_device **dev)
 {
 	int err = vfiomig_device_new(cli->ctx, cli->device, dev);
 
-	if (err)
-		return fail(cli, open_status(err), "%s",
-			    vfiomig_get_error(cli->ctx));
-	err = vfiomig_device_open(*dev);
 	if (!err)
 		return STATUS_OK;
-	*dev = vfiomig_device_unref(*dev);
+	return fail(cli, open_status(err), "%s", vfiomig_get_error(cli->ctx));
+}
+
+int open_found(struct cli *cli, struct vfiomig_device *dev)
+{
+	int err;
+
+	vfiomig_device_set_via(dev, cli->via);
+	err = vfiomig_device_open(dev);
+	if (!err)
+		return STATUS_OK;
 	/* -EINVAL of an ioctl is no fault of the command line. */
 	return fail(cli, err == -EINVAL ? STATUS_FAILED : open_status(err),
 		    "%s", vfiomig_get_error(cli->ctx));
+}
+
+static int open_device(struct cli *cli, struct vfiomig_device **dev)
+{
+	int status = find_device(cli, dev);
+
+	if (!status) {
+		status = open_found(cli, *dev);
+		if (status)
+			*dev = vfiomig_device_unref(*dev);
+	}
+	return status;
 }
 
 int open_migratable(struct cli *cli, struct vfiomig_device **dev,

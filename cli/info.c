@@ -81,14 +81,39 @@ static void print_dma_logging(const struct vfiomig_device *dev)
 	printf("DMA log:    %s\n", logging ? "yes" : "no");
 }
 
+/* What can be known of a device that somebody else has open. */
+static void print_from_outside(const struct vfiomig_device *dev)
+{
+	int state = vfiomig_device_peek_state(dev);
+	char comm[16];
+	int pid;
+
+	if (vfiomig_device_get_opener(dev, &pid, comm))
+		return;
+	print_identity(dev);
+	printf("open by:    %d (%s)\n", pid, comm);
+	if (state >= 0)
+		printf("state:      %s\n", vfiomig_state_name(state));
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
+	if (key == ARGP_KEY_INIT) {
+		state->child_inputs[0] = state->input;
+		return 0;
+	}
 	return parse_device(state, key, arg, state->input);
 }
+
+static const struct argp_child children[] = {
+	{ .argp = &argp_device },
+	{ 0 },
+};
 
 static const struct argp argp = {
 	.parser = parse,
 	.args_doc = "DEV",
+	.children = children,
 	.doc = "Tell what a device is and can do.\vThis opens the device, which resets it if nobody else has it open.",
 };
 
@@ -100,9 +125,16 @@ static int info(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
-	status = open_device(cli, &dev);
+	status = find_device(cli, &dev);
 	if (status)
 		return status;
+	status = open_found(cli, dev);
+	if (status == STATUS_BUSY)
+		print_from_outside(dev);
+	if (status) {
+		vfiomig_device_unref(dev);
+		return status;
+	}
 	print_identity(dev);
 	if (vfiomig_device_get_migration(dev, &flags) == 0)
 		print_migration(dev, flags);

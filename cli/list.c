@@ -6,7 +6,7 @@ static int add_row(struct vfiomig_device *dev, void *data)
 {
 	char group[16], id[32], user[48];
 	const char *type = vfiomig_device_get_mdev_type(dev);
-	const char *opener = NULL;
+	const char *opener = NULL, *state = NULL;
 	struct vfiomig_pci_id pci;
 	struct table *table = data;
 	char comm[16];
@@ -20,10 +20,14 @@ static int add_row(struct vfiomig_device *dev, void *data)
 	if (vfiomig_device_get_opener(dev, &pid, comm) == 0) {
 		snprintf(user, sizeof(user), "%d (%s)", pid, comm);
 		opener = user;
+		/* Of a device that nobody has open it would mean nothing. */
+		if (vfiomig_device_peek_state(dev) >= 0)
+			state = vfiomig_state_name(
+				vfiomig_device_peek_state(dev));
 	}
 	table_row(table, vfiomig_device_get_name(dev), type,
 		  vfiomig_device_get_driver(dev), group,
-		  vfiomig_device_get_cdev(dev), opener);
+		  vfiomig_device_get_cdev(dev), state, opener);
 	return 0;
 }
 
@@ -36,7 +40,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	.parser = parse,
-	.doc = "List the devices that have a VFIO driver, without opening them.\vOPEN BY is the process that has the device's group or character device open, as far as this user may see.",
+	.doc = "List the devices that have a VFIO driver, without opening them.\vOPEN BY is the process that has the device's group or character device open, as far as this user may see; STATE is its migration state then, where the kernel shows that (VFIO_DEBUGFS).",
 };
 
 static int list(struct cli *cli, int argc, char **argv)
@@ -46,8 +50,8 @@ static int list(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
-	table_init(&table, 6);
-	table_row(&table, "DEVICE", "TYPE", "DRIVER", "GROUP", "CDEV",
+	table_init(&table, 7);
+	table_row(&table, "DEVICE", "TYPE", "DRIVER", "GROUP", "CDEV", "STATE",
 		  "OPEN BY");
 	err = vfiomig_device_foreach(cli->ctx, add_row, &table);
 	if (err)

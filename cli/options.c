@@ -150,6 +150,43 @@ error_t usage_error(struct argp_state *state, const char *fmt, ...)
 	return EINVAL;
 }
 
+enum {
+	OPT_VIA = 520
+};
+
+static error_t parse_via(int key, char *arg, struct argp_state *state)
+{
+	static const char *const names[] = {
+		[VFIOMIG_VIA_AUTO] = "auto",
+		[VFIOMIG_VIA_CDEV] = "cdev",
+		[VFIOMIG_VIA_GROUP] = "group",
+	};
+	struct cli *cli = state->input;
+
+	if (key != OPT_VIA)
+		return ARGP_ERR_UNKNOWN;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(arg, names[i]) == 0) {
+			cli->via = i;
+			return 0;
+		}
+	}
+	return usage_error(state, "--via is auto, cdev or group, not '%s'",
+			   arg);
+}
+
+static const struct argp_option via_options[] = {
+	{ "via", OPT_VIA, "HOW", 0,
+	  "Open the device through its cdev, its group, or auto (default): the cdev where there is one",
+	  0 },
+	{ 0 }
+};
+
+const struct argp argp_device = {
+	.options = via_options,
+	.parser = parse_via,
+};
+
 error_t parse_device(struct argp_state *state, int key, char *arg,
 		     struct cli *cli)
 {

@@ -18,6 +18,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = t;
+		state->child_inputs[1] = t->cli;
 		return 0;
 	case 'i':
 		t->input = arg;
@@ -55,6 +56,7 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_transfer },
+	{ .argp = &argp_device },
 	{ 0 },
 };
 

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig save: device -> image. */
+#include <limits.h>
+
 #include "cli.h"
 
 enum {
 	OPT_LEAVE = 256,
-	OPT_RAW
+	OPT_RAW,
+	OPT_PRECOPY,
+	OPT_DOWNTIME
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -14,6 +18,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = t;
+		state->child_inputs[1] = t->cli;
 		return 0;
 	case 'o':
 		t->output = arg;
@@ -24,6 +29,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_RAW:
 		t->opt.raw = true;
 		return 0;
+	case OPT_PRECOPY:
+		t->opt.no_precopy = arg && strcmp(arg, "never") == 0;
+		if (t->opt.no_precopy || !arg || strcmp(arg, "auto") == 0)
+			return 0;
+		return usage_error(state,
+				   "--precopy is auto or never, not '%s'", arg);
+	case OPT_DOWNTIME:
+		t->opt.downtime_ms =
+			parse_number(state, "--downtime", arg, 1, INT_MAX);
+		return (int)t->opt.downtime_ms < 0 ? EINVAL : 0;
 	case ARGP_KEY_END:
 		if (t->opt.raw && t->opt.level)
 			return usage_error(
@@ -41,6 +56,12 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "leave", OPT_LEAVE, "STATE", 0,
 	  "The state to leave the device in (default: the one it was in)", 0 },
+	{ "precopy", OPT_PRECOPY, "WHEN", OPTION_ARG_OPTIONAL,
+	  "Read a running device before it is stopped: auto (default: when it can do that) or never",
+	  0 },
+	{ "downtime", OPT_DOWNTIME, "MS", 0,
+	  "Stop the device when what is left can be moved in this time (default: 300)",
+	  0 },
 	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
 	  0 },
 	{ 0 }
@@ -48,6 +69,7 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_frames },
+	{ .argp = &argp_device },
 	{ 0 },
 };
 
@@ -59,11 +81,33 @@ static const struct argp argp = {
 	.children = children,
 };
 
+static void tell(const struct cli *cli, const struct vfiomig_result *r)
+{
+	char size[32], before[32], after[32];
+
+	if (r->gave_up)
+		notice(cli,
+		       "pre-copy did not converge: the device changes its state faster than it can be read");
+	if (r->precopy)
+		notice(cli,
+		       "saved %llu bytes (%s) in %.3f s: %s running, in %u rounds, and %s stopped, for %.1f ms; the device is in %s",
+		       (unsigned long long)r->bytes,
+		       format_bytes(r->bytes, size), r->ns / 1e9,
+		       format_bytes(r->precopy_bytes, before), r->rounds + 1,
+		       format_bytes(r->bytes - r->precopy_bytes, after),
+		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
+	else
+		notice(cli,
+		       "saved %llu bytes (%s) in %.3f s, stopped for %.1f ms; the device is in %s",
+		       (unsigned long long)r->bytes,
+		       format_bytes(r->bytes, size), r->ns / 1e9,
+		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
+}
+
 static int save_to(struct transfer *t, struct vfiomig_device *dev,
 		   struct output *out)
 {
 	struct vfiomig_result result;
-	char size[32];
 	int status = STATUS_OK, err;
 
 	progress_start(t);
@@ -89,10 +133,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 			 t->output ?: "standard output", strerror(-err));
 		return fail_transfer(t->cli, err, why, &result);
 	}
-	notice(t->cli, "saved %llu bytes (%s) in %.3f s; the device is in %s",
-	       (unsigned long long)result.bytes,
-	       format_bytes(result.bytes, size), result.ns / 1e9,
-	       vfiomig_state_name(result.now.state));
+	tell(t->cli, &result);
 	return status;
 }
 

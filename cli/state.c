@@ -1,73 +1,162 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig state: read the migration state, or drive it. */
+#include <json-c/json.h>
+
 #include "cli.h"
 
 struct options {
 	struct cli *cli;
 	int state; /* to drive to, or -1 */
-	bool reset;
+	bool reset, json;
+};
+
+enum {
+	OPT_JSON = 256
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
-	if (key == 'R') {
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = opt->cli;
+		return 0;
+	case 'R':
 		opt->reset = true;
 		return 0;
+	case OPT_JSON:
+		opt->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num != 1)
+			break;
+		opt->state = parse_state(state, arg);
+		return opt->state < 0 ? EINVAL : 0;
 	}
-	if (key != ARGP_KEY_ARG || state->arg_num != 1)
-		return parse_device(state, key, arg, opt->cli);
-	opt->state = parse_state(state, arg);
-	return opt->state < 0 ? EINVAL : 0;
+	return parse_device(state, key, arg, opt->cli);
 }
 
 static const struct argp_option options[] = {
 	{ "reset", 'R', NULL, 0,
 	  "Reset the device first (VFIO_DEVICE_RESET): the way out of ERROR and RESUMING. The device's state is lost.",
 	  0 },
+	{ "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
 	{ 0 }
 };
 
+static const struct argp_child children[] = {
+	{ .argp = &argp_device },
+	{ 0 },
+};
+
 static const struct argp argp = {
+	.children = children,
 	.options = options,
 	.parser = parse,
 	.args_doc = "DEV [STATE]",
-	.doc = "Print the migration state of a device, or drive it to STATE and print the path taken.\vThis opens the device, which resets it if nobody else has it open; its state ends with the command then.",
+	.doc = "Print the migration state of a device, or drive it to STATE and print the path taken, with the time that the SET_STATE calls took.\vOpening a device that nobody else has open resets it on most drivers; its state ends with the command then.",
 };
 
-static int print_step(void *data, int state, uint64_t ns)
+/* The way that a device went: text as it goes, JSON at the end. */
+struct way {
+	bool json;
+	int at;
+	uint64_t ns;
+	struct json_object *arcs;
+};
+
+static int on_step(void *data, int state, uint64_t ns)
 {
-	(void)data;
-	(void)ns;
-	printf(" -> %s", vfiomig_state_name(state));
-	/* An arc can take long: show what is behind us. */
-	fflush(stdout);
+	struct way *way = data;
+
+	if (way->json) {
+		struct json_object *arc = json_object_new_object();
+
+		json_object_object_add(
+			arc, "from",
+			json_object_new_string(vfiomig_state_name(way->at)));
+		json_object_object_add(
+			arc, "to",
+			json_object_new_string(vfiomig_state_name(state)));
+		json_object_object_add(arc, "ns", json_object_new_uint64(ns));
+		json_object_array_add(way->arcs, arc);
+	} else {
+		printf(" -> %s", vfiomig_state_name(state));
+		/* An arc can take long: show what is behind us. */
+		fflush(stdout);
+	}
+	way->at = state;
+	way->ns += ns;
 	return signals_came() ? -EINTR : 0;
 }
 
+static void print_result(const struct cli *cli, const struct way *way, int err,
+			 const struct vfiomig_recovery *now)
+{
+	struct json_object *all = json_object_new_object();
+
+	json_object_object_add(all, "device",
+			       json_object_new_string(cli->device));
+	json_object_object_add(all, "arcs", json_object_get(way->arcs));
+	if (err)
+		json_object_object_add(
+			all, "error",
+			json_object_new_string(vfiomig_get_error(cli->ctx)));
+	json_object_object_add(all, "reset",
+			       json_object_new_boolean(now->reset));
+	json_object_object_add(
+		all, "state",
+		now->state < 0 ? NULL
+			       : json_object_new_string(
+					 vfiomig_state_name(now->state)));
+	print_json(all);
+	json_object_put(all);
+}
+
 static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
-		 int to)
+		 const struct options *opt)
 {
 	int from = vfiomig_device_get_state(dev);
 	struct vfiomig_result result = { .before = from };
+	struct way way = { .json = opt->json, .at = from };
 	int err;
 
 	if (from < 0)
 		return fail(cli, STATUS_FAILED, "%s",
 			    vfiomig_get_error(cli->ctx));
-	result.touched = vfiomig_fsm_path(flags, from, to, NULL) >= 0;
-	if (result.touched)
+	result.touched = vfiomig_fsm_path(flags, from, opt->state, NULL) >= 0;
+	way.arcs = json_object_new_array();
+	if (result.touched && !opt->json)
 		printf("%s", vfiomig_state_name(from));
-	err = vfiomig_device_drive(dev, to, NULL, print_step, NULL);
-	if (result.touched)
-		printf("\n");
-	if (!err)
-		return STATUS_OK;
+	err = vfiomig_device_drive(dev, opt->state, NULL, on_step, &way);
+	if (result.touched && !opt->json)
+		printf(" (%.3f ms)\n", way.ns / 1e6);
 	/* Before the message about it. */
 	fflush(stdout);
-	result.now = vfiomig_device_recover(dev, from);
-	return fail_transfer(cli, err, vfiomig_get_error(cli->ctx), &result);
+	result.now = vfiomig_device_recover(dev, err ? from : opt->state);
+	if (opt->json)
+		print_result(cli, &way, err, &result.now);
+	json_object_put(way.arcs);
+	return err ? fail_transfer(cli, err, vfiomig_get_error(cli->ctx),
+				   &result)
+		   : STATUS_OK;
+}
+
+static int print_state(struct cli *cli, struct vfiomig_device *dev, bool json)
+{
+	struct way way = { .arcs = NULL };
+	struct vfiomig_recovery now = { .state =
+						vfiomig_device_get_state(dev) };
+
+	if (now.state < 0)
+		return fail(cli, STATUS_FAILED, "%s",
+			    vfiomig_get_error(cli->ctx));
+	if (json)
+		print_result(cli, &way, 0, &now);
+	else
+		printf("%s\n", vfiomig_state_name(now.state));
+	return STATUS_OK;
 }
 
 static int state(struct cli *cli, int argc, char **argv)
@@ -76,7 +165,6 @@ static int state(struct cli *cli, int argc, char **argv)
 	struct vfiomig_device *dev;
 	int status = cli_parse(cli, &argp, argc, argv, &opt);
 	uint64_t flags;
-	int now;
 
 	if (status)
 		return status;
@@ -84,20 +172,13 @@ static int state(struct cli *cli, int argc, char **argv)
 	status = open_migratable(cli, &dev, &flags);
 	if (status)
 		return status;
-
-	if (opt.reset && vfiomig_device_reset(dev)) {
+	if (opt.reset && vfiomig_device_reset(dev))
 		status = fail(cli, STATUS_FAILED, "%s",
 			      vfiomig_get_error(cli->ctx));
-	} else if (opt.state >= 0) {
-		status = drive(cli, dev, flags, opt.state);
-	} else {
-		now = vfiomig_device_get_state(dev);
-		if (now < 0)
-			status = fail(cli, STATUS_FAILED, "%s",
-				      vfiomig_get_error(cli->ctx));
-		else
-			printf("%s\n", vfiomig_state_name(now));
-	}
+	else if (opt.state >= 0)
+		status = drive(cli, dev, flags, &opt);
+	else
+		status = print_state(cli, dev, opt.json);
 	vfiomig_device_unref(dev);
 	return status;
 }

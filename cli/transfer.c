@@ -47,9 +47,8 @@ static error_t parse_chunk_size(struct argp_state *state, struct transfer *t,
 	return 0;
 }
 
-/* A number from @min to @max; negative after usage_error(). */
-static int parse_number(struct argp_state *state, const char *what,
-			const char *arg, int min, int max)
+int parse_number(struct argp_state *state, const char *what, const char *arg,
+		 int min, int max)
 {
 	char *end;
 	long n = strtol(arg, &end, 10);

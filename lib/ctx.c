@@ -2,6 +2,7 @@
 /* The context: what failed last, the log, the interrupt flag. */
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <time.h>
 
 #include "internal.h"
 
@@ -143,4 +144,12 @@ void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	ctx->log(ctx->log_data, line);
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }

@@ -28,6 +28,13 @@ static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
 	return ctx->interrupted ? -EINTR : -ECANCELED;
 }
 
+bool fd_is_cancelled(const struct vfiomig_ctx *ctx)
+{
+	struct pollfd p = { .fd = ctx->wake, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
 /* What a read or a write that failed means: 0 to try again, or its errno. */
 static int again(const struct vfiomig_ctx *ctx)
 {

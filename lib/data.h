@@ -19,6 +19,9 @@ int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov,
 int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf,
 	     size_t size);
 
+/* Whether a read would end with -EINTR or -ECANCELED. */
+bool fd_is_cancelled(const struct vfiomig_ctx *ctx);
+
 /* What strerror() says, but for what a signal does. */
 const char *fd_error(int err);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A device: what sysfs says of it, and whether it is open. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -252,10 +253,24 @@ static void start_clean(struct vfiomig_device *dev)
 	vfiomig_device_reset(dev);
 }
 
+EXPORT void vfiomig_device_set_via(struct vfiomig_device *dev,
+				   enum vfiomig_via via)
+{
+	dev->via = via;
+}
+
+static const struct backend *choose_backend(const struct vfiomig_device *dev)
+{
+	if (dev->via == VFIOMIG_VIA_GROUP ||
+	    (dev->via == VFIOMIG_VIA_AUTO && !cdev_exists(dev)))
+		return &backend_group;
+	return &backend_cdev;
+}
+
 EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	const struct backend *backend = &backend_group;
+	const struct backend *backend = choose_backend(dev);
 	int err;
 
 	if (dev->fd >= 0)
@@ -279,6 +294,25 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
 		dev->driver ? dev->driver : "no driver", backend->name);
 	start_clean(dev);
 	return 0;
+}
+
+EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
+{
+	char path[PATH_MAX], text[32];
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/kernel/debug/vfio/%s/migration/state",
+		 dev->ctx->sysfs, dev->name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return vfiomig_state_from_name(text);
 }
 
 EXPORT void vfiomig_device_close(struct vfiomig_device *dev)

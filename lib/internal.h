@@ -38,6 +38,8 @@ __attribute__((format(printf, 3, 4))) int
 ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx,
 						   const char *fmt, ...);
+/* CLOCK_MONOTONIC */
+uint64_t now_ns(void);
 /* Of the failures of a pipeline's threads, keep the first. */
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
 void ctx_tick(const struct vfiomig_ctx *ctx);
@@ -51,7 +53,9 @@ struct backend {
 	int (*open)(struct vfiomig_device *dev);
 };
 
-extern const struct backend backend_group;
+extern const struct backend backend_group, backend_cdev;
+/* Whether a device has what backend_cdev needs. */
+bool cdev_exists(const struct vfiomig_device *dev);
 
 struct vfiomig_device {
 	int refs;
@@ -62,6 +66,7 @@ struct vfiomig_device {
 	int group;
 	bool is_pci;
 	struct vfiomig_pci_id pci;
+	enum vfiomig_via via;
 	/* -1 while the device is closed. */
 	int fd;
 	/* Descriptors that must stay open as long as fd, e.g. a container. */

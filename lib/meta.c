@@ -173,7 +173,8 @@ static void add_config(struct json_object *object,
 		add_string(object, "config", hex);
 }
 
-static void add_device(struct json_object *header, struct vfiomig_device *dev)
+static void add_device(struct json_object *header, struct vfiomig_device *dev,
+		       bool precopy)
 {
 	uint64_t flags = 0, bytes;
 
@@ -181,15 +182,15 @@ static void add_device(struct json_object *header, struct vfiomig_device *dev)
 	vfiomig_device_get_migration(dev, &flags);
 	json_object_object_add(header, "migration", migration_flags(flags));
 	json_object_object_add(header, "precopy",
-			       json_object_new_boolean(false));
+			       json_object_new_boolean(precopy));
 	if (vfiomig_device_get_data_size(dev, &bytes) == 0)
 		json_object_object_add(header, "expected_bytes",
 				       json_object_new_uint64(bytes));
 	add_config(header, dev);
 }
 
-struct json_object *meta_header(struct vfiomig_device *dev, int level,
-				size_t chunk_size)
+struct json_object *meta_header(struct vfiomig_device *dev, bool precopy,
+				int level, size_t chunk_size)
 {
 	struct json_object *header = json_object_new_object();
 	time_t now = time(NULL);
@@ -208,7 +209,7 @@ struct json_object *meta_header(struct vfiomig_device *dev, int level,
 	json_object_object_add(header, "chunk_size",
 			       json_object_new_uint64(chunk_size));
 	if (dev)
-		add_device(header, dev);
+		add_device(header, dev, precopy);
 	return header;
 }
 

@@ -21,8 +21,8 @@ char *meta_write(struct json_object *object, size_t *size);
 struct json_object *meta_read(const char *text, size_t size);
 
 /* What is known of an image before its state: @dev may be NULL. */
-struct json_object *meta_header(struct vfiomig_device *dev, int level,
-				size_t chunk_size);
+struct json_object *meta_header(struct vfiomig_device *dev, bool precopy,
+				int level, size_t chunk_size);
 
 /*
  * Whether a device is one that an image with this @header may go to: 0, or

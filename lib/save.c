@@ -1,40 +1,58 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Saving a device's state: into STOP_COPY, all the bytes across, home again,
- * and only then the end of the image: what is slow waits for no device.
+ * Saving a device's state: what can be read while it runs, then into STOP_COPY
+ * and all the rest, home again, and only then the end of the image: what is
+ * slow waits for no device.
  */
+
+#include "precopy.h"
 #include "session.h"
 #include "transfer.h"
 
 static int pump(struct vfiomig_device *dev, int fd,
-		const struct vfiomig_options *opt, int data_fd,
+		const struct vfiomig_options *opt, struct precopy *live,
 		struct image *image, struct raw *state,
 		struct vfiomig_result *result)
 {
 	struct raw to = { .ctx = dev->ctx,
 			  .fd = fd,
 			  .what = "writing the image" };
+	int err = transfer_out(opt, state, live, &to, opt->raw ? NULL : image,
+			       result);
 
-	state->fd = data_fd;
-	return transfer_out(opt, state, &to, opt->raw ? NULL : image, result);
+	if (live) {
+		result->precopy_bytes = live->bytes;
+		result->rounds = live->rounds;
+		result->gave_up = live->gave_up;
+	}
+	return err;
 }
 
 static int save(struct vfiomig_device *dev, int fd,
 		const struct vfiomig_options *opt, struct image *image,
 		struct raw *state, struct vfiomig_result *result)
 {
-	_cleanup_close_ int data_fd = -1;
-	int err = session_start(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, result);
-	int left;
+	uint64_t stop = now_ns();
+	struct precopy live;
+	int err, left;
 
+	err = session_start(dev,
+			    result->precopy ? VFIOMIG_STATE_PRE_COPY
+					    : VFIOMIG_STATE_STOP_COPY,
+			    &state->fd, result);
+	if (!err && result->precopy)
+		precopy_init(&live, dev, state, opt->downtime_ms * 1000000ULL);
 	if (!err)
-		err = pump(dev, fd, opt, data_fd, image, state, result);
+		err = pump(dev, fd, opt, result->precopy ? &live : NULL, image,
+			   state, result);
 	if (err) {
 		result->now = vfiomig_device_recover(dev, result->before);
 		return err;
 	}
 	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave,
 			     result);
+	result->downtime_ns =
+		now_ns() - (result->precopy ? live.stop_ns : stop);
 	if (!opt->raw)
 		err = image_end(image, state);
 	result->complete = !err;
@@ -61,12 +79,17 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd,
 			       "reading the device's state");
 	if (!err && vfiomig_device_get_data_size(dev, &result->expected))
 		result->expected = 0;
+	result->precopy = !err && !opt.no_precopy &&
+			  precopy_possible(dev, result->before);
 	/* A sink that takes nothing costs the device nothing. */
 	if (!err && !opt.raw)
 		err = image_begin(&image, dev->ctx, fd,
-				  meta_header(dev, opt.level, opt.chunk_size));
+				  meta_header(dev, result->precopy, opt.level,
+					      opt.chunk_size));
 	if (!err)
 		err = save(dev, fd, &opt, &image, &state, result);
+	if (state.fd >= 0)
+		close(state.fd);
 	image_free(&image);
 	raw_free(&state);
 	return err;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Driving the migration state of an open device, and the way home. */
 #include <string.h>
-#include <time.h>
 
 #include "data.h"
 #include "feature.h"
@@ -58,14 +57,6 @@ EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
 				vfiomig_state_name(state), strerror(-err));
 	*data_fd = mig.data_fd;
 	return 0;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
 static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from,

@@ -9,8 +9,8 @@
  */
 #include <sched.h>
 #include <string.h>
-#include <time.h>
 
+#include "precopy.h"
 #include "transfer.h"
 
 static int nr_cpus(void)
@@ -26,6 +26,8 @@ int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 		  struct vfiomig_options *opt)
 {
 	*opt = given ? *given : (struct vfiomig_options)VFIOMIG_OPTIONS_INIT;
+	if (!opt->downtime_ms)
+		opt->downtime_ms = 300;
 	if (!opt->chunk_size)
 		opt->chunk_size = CHUNK_SIZE_DEFAULT;
 	if (opt->threads < 0 || opt->threads > VFIOMIG_THREADS_MAX)
@@ -63,14 +65,6 @@ static void tick(void *data)
 	p->opt->progress(p->opt->progress_data, p->state->bytes, p->total);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 static int run(const struct pipeline *p, const struct vfiomig_options *opt,
 	       const struct raw *state, struct vfiomig_result *result)
 {
@@ -88,7 +82,7 @@ static int run(const struct pipeline *p, const struct vfiomig_options *opt,
 }
 
 int transfer_out(const struct vfiomig_options *opt, struct raw *from,
-		 struct raw *to, struct image *image,
+		 struct precopy *live, struct raw *to, struct image *image,
 		 struct vfiomig_result *result)
 {
 	struct frame_how how = { from->ctx, opt->level, opt->chunk_size };
@@ -104,6 +98,10 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from,
 	};
 
 	from->chunk_size = opt->chunk_size;
+	if (live) {
+		p.read = precopy_read;
+		p.from = live;
+	}
 	if (image) {
 		/* Storing is copying: one keeps up with reader and writer, and
 		 * fewer chunks stay in the processor's caches. */

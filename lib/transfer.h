@@ -10,9 +10,12 @@
 int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 		  struct vfiomig_options *opt);
 
-/* State to bytes as they are, or, with an @image, to its frames. */
+struct precopy;
+
+/* State to bytes as they are, or, with an @image, to its frames; with @live,
+ * of a device that runs. */
 int transfer_out(const struct vfiomig_options *opt, struct raw *from,
-		 struct raw *to, struct image *image,
+		 struct precopy *live, struct raw *to, struct image *image,
 		 struct vfiomig_result *result);
 /* And the other way. */
 int transfer_in(const struct vfiomig_options *opt, struct raw *from,

@@ -175,7 +175,26 @@ int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
 			      char comm[16]);
 
 /**
- * vfiomig_device_open - open the device through its group and a type1 container
+ * vfiomig_device_peek_state - the state of a device that need not be open here
+ *
+ * From debugfs, where the kernel has VFIO_DEBUGFS (Linux 6.8) and the caller
+ * may read it. What it says of a device that nobody has open means nothing.
+ * Returns an enum vfiomig_state or a negative errno.
+ */
+int vfiomig_device_peek_state(const struct vfiomig_device *dev);
+
+/* The way to reach a device. */
+enum vfiomig_via {
+	VFIOMIG_VIA_AUTO,  /* the cdev where it can be, else the group */
+	VFIOMIG_VIA_CDEV,  /* its character device, and iommufd */
+	VFIOMIG_VIA_GROUP, /* its IOMMU group, and a type1 container */
+};
+
+/* How vfiomig_device_open() is to reach it from now on. */
+void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via);
+
+/**
+ * vfiomig_device_open - open the device
  *
  * Opening starts a session: the driver usually resets an idle device, and it
  * is RUNNING. (Some drivers keep the last session's state. Of those, ERROR and
@@ -307,8 +326,10 @@ struct vfiomig_options {
 	int level;   /* of compression, 1 to 19; 0 to store */
 	int threads; /* that work on chunks; 0 for one on each processor */
 	size_t chunk_size; /* bytes of state in a frame; 0 for 4 MiB */
-	bool force;	   /* restore an image of another device */
-	bool no_verify;	   /* of an image in a file, before the restore */
+	bool no_precopy;   /* save a running device only after it was stopped */
+	unsigned int downtime_ms; /* to aim at with pre-copy; 0 for 300 */
+	bool force;		  /* restore an image of another device */
+	bool no_verify; /* of an image in a file, before the restore */
 	/*
 	 * Called on the caller's thread, several times a second: the bytes of
 	 * state that were moved so far, and how many are expected, 0 if that
@@ -330,7 +351,14 @@ struct vfiomig_result {
 	bool complete;	   /* that was all of the state */
 	bool touched;	   /* the device has left the state it was found in */
 	bool loaded;	   /* a restore: it has the image's state */
-	int before;	   /* that state; negative if not even that is known */
+	/* A save: how it went with PRE_COPY, and how long the device was not
+	 * RUNNING (or what it was before), until it was back there. */
+	bool precopy;	     /* it was used */
+	bool gave_up;	     /* the device changed faster than it was read */
+	unsigned int rounds; /* over what had changed, after the first pass */
+	uint64_t precopy_bytes; /* that were read before the stop */
+	uint64_t downtime_ns;
+	int before; /* that state; negative if not even that is known */
 	/* Where the device is now and, after a failure, how it came there;
 	 * "home" is @before, or the state that it was to be left in. */
 	struct vfiomig_recovery now;

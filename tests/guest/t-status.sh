@@ -42,7 +42,11 @@ status 0 "info of a sysfs path" vfiomig info "/sys/bus/pci/devices/$device/vendo
 status 0 "info of a cdev's name" vfiomig info vfio0
 status 0 "state" vfiomig state "$device"
 check "state prints RUNNING" test "$(vfiomig state "$device")" = RUNNING
-check "state prints the path" test "$(vfiomig state "$device" stop-copy)" = "RUNNING -> RUNNING_P2P -> STOP -> STOP_COPY"
+check "state prints the path" sh -c "vfiomig state $device stop-copy |
+	grep -q -x 'RUNNING -> RUNNING_P2P -> STOP -> STOP_COPY ([0-9.]* ms)'"
+check "state --json" test "$(vfiomig state "$device" stop --json | jq -r '[.state, .arcs[].to, .reset] | join(" ")')" = \
+	"STOP RUNNING_P2P STOP false"
+check "state --json, only asked" test "$(vfiomig state "$device" --json | jq -r .state)" = RUNNING
 check "state -v tells of each arc" sh -c "vfiomig state -v $device STOP 2>&1 | grep -q 'RUNNING_P2P -> STOP (.* ms)'"
 status 0 "save --leave" vfiomig save "$mtty" --raw --leave=stop -o image-of-mtty
 check "the device was left there" test "$(vfiomig state "$mtty")" = STOP
@@ -113,7 +117,7 @@ says 'not bound to a VFIO driver (bound to virtio-pci); bind it to vfio_pci'
 # 4
 exec 5<>"/dev/vfio/$group"
 status 4 "a device that is busy" vfiomig save "$device" --raw -o x
-says "busy: process $$ (sh) has /dev/vfio/$group open"
+says "busy: process $$ (sh) has the device or its group open"
 check "list says it too" sh -c "vfiomig list | grep -q '^$device .* $$ (sh)$'"
 exec 5>&-
 mkfifo pipe
@@ -121,7 +125,7 @@ vfiomig save "$device" --raw -q >pipe &
 exec 6<pipe
 wait_for vfiomig list >/dev/null
 status 4 "two at once: the second" vfiomig save "$device" --raw -o x
-says '(vfiomig) has /dev/vfio/'
+says '(vfiomig) has the device or its group open'
 cat <&6 >image-1
 exec 6<&-
 wait
@@ -134,7 +138,7 @@ status 3 "it is viable without that driver" vfiomig info "$edu"
 says 'its driver vfio-pci has no migration support; a variant driver for the device is needed'
 chmod 755 . /tmp
 status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig info $device"
-says 'not permitted to open /dev/vfio/'
+says 'not permitted to open /dev/'
 
 # 5
 status 5 "an empty image" vfiomig restore "$device" --raw -i /dev/null
@@ -175,7 +179,7 @@ modprobe ivshmem_vfio_pci
 bind "$device" ivshmem_vfio_pci
 rmmod vfio_iommu_type1
 rm -f /lib/modules/*/vfio_iommu_type1.ko
-status 3 "no type1 IOMMU" vfiomig info "$device"
+status 3 "no type1 IOMMU" vfiomig info "$device" --via=group
 says 'the kernel has no type1 IOMMU'
 
 finish

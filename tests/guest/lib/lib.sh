@@ -68,6 +68,15 @@ says() {
 	fi
 }
 
+# prints TEXT: the same for stdout
+prints() {
+	if grep -q -F -e "$1" $OUT; then
+		ok "it prints: $1"
+	else
+		not_ok "it prints: $1" "$(head -c 2000 $OUT)"
+	fi
+}
+
 finish() {
 	echo "1..$tests"
 	exit $((failed > 0))

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A device reached through its own character device and iommufd: since Linux
+ * 6.6, where the kernel was built with VFIO_DEVICE_CDEV.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "node.h"
+
+static void node_path(const struct vfiomig_device *dev, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/vfio/devices/%s", dev->ctx->devfs,
+		 dev->cdev);
+}
+
+bool cdev_exists(const struct vfiomig_device *dev)
+{
+	char path[PATH_MAX], iommu[PATH_MAX];
+
+	node_path(dev, path);
+	snprintf(iommu, sizeof(iommu), "%s/iommu", dev->ctx->devfs);
+	return access(path, F_OK) == 0 && access(iommu, F_OK) == 0;
+}
+
+static int bind_iommufd(struct vfiomig_device *dev, int iommufd)
+{
+	struct vfio_device_bind_iommufd bind = {
+		.argsz = sizeof(bind),
+		.iommufd = iommufd,
+	};
+	char comm[16];
+	int pid;
+
+	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0)
+		return 0;
+	/* EINVAL: it is bound already, by another descriptor. EBUSY: its group
+	 * is open, or somebody else does DMA in it. */
+	if (errno == EINVAL ||
+	    (errno == EBUSY && vfiomig_device_get_opener(dev, &pid, comm) == 0))
+		return node_fail_busy(dev);
+	if (errno == EBUSY || errno == EPERM)
+		return node_fail_not_viable(dev);
+	return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_BIND_IOMMUFD: %m");
+}
+
+/* An address space of its own, empty: the device cannot do DMA anywhere. */
+static int attach_ioas(struct vfiomig_device *dev, int iommufd)
+{
+	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
+	struct vfio_device_attach_iommufd_pt attach = {
+		.argsz = sizeof(attach),
+	};
+
+	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
+		return ctx_fail(dev->ctx, -errno, "IOMMU_IOAS_ALLOC: %m");
+	attach.pt_id = alloc.out_ioas_id;
+	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+		return ctx_fail(dev->ctx, -errno,
+				"VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
+	return 0;
+}
+
+static int cdev_open(struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+	int fd, err;
+
+	if (!cdev_exists(dev))
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the kernel has no cdev for the device, or no /dev/iommu (IOMMUFD, VFIO_DEVICE_CDEV); go through its group");
+	snprintf(path, sizeof(path), "%s/iommu", dev->ctx->devfs);
+	fd = node_open(dev, path);
+	if (fd < 0)
+		return fd;
+	dev->held[0] = fd;
+	node_path(dev, path);
+	fd = node_open(dev, path);
+	if (fd < 0)
+		return fd;
+	dev->fd = fd;
+	err = bind_iommufd(dev, dev->held[0]);
+	return err ? err : attach_ioas(dev, dev->held[0]);
+}
+
+const struct backend backend_cdev = {
+	.name = "cdev",
+	.open = cdev_open,
+};

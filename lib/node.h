@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* VFIO's nodes in /dev. Failures have their sentence in the context. */
+#ifndef VFIOMIG_NODE_H
+#define VFIOMIG_NODE_H
+
+#include "internal.h"
+
+/* A descriptor, or a negative errno: -EBUSY, -EACCES, -EPERM, -EOPNOTSUPP when
+ * there is no such node, ... */
+int node_open(struct vfiomig_device *dev, const char *path);
+/* Both return -EBUSY. */
+int node_fail_busy(struct vfiomig_device *dev);
+int node_fail_not_viable(struct vfiomig_device *dev);
+
+#endif

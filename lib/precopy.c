@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * PRE_COPY. When it ends is for user space to say: when the first copy is
+ * through and what is left can be moved within the downtime allowed, or when
+ * reading on does not help.
+ *
+ * "During pre-copy the migration data FD has a temporary 'end of stream'": read
+ * fails with ENOMSG then. Drivers in the field return 0 or EAGAIN as well. None
+ * of these may end the image; all of them mean that there is nothing more to be
+ * had before the device stops. So nothing here waits for more, and the end of
+ * the state is believed only in STOP_COPY.
+ */
+#include <errno.h>
+
+#include "data.h"
+#include "feature.h"
+#include "image.h"
+#include "precopy.h"
+
+#define ROUNDS_MAX    32
+#define NO_BETTER_MAX 3
+#define SECONDS_MIN   30 /* for the rounds after the first pass, at least */
+#define NS_PER_S      1000000000ULL
+
+bool precopy_possible(struct vfiomig_device *dev, int state)
+{
+	uint64_t flags;
+
+	return vfiomig_device_get_migration(dev, &flags) == 0 &&
+	       (flags & VFIOMIG_PRE_COPY) && state == VFIOMIG_STATE_RUNNING;
+}
+
+void precopy_init(struct precopy *p, struct vfiomig_device *dev,
+		  struct raw *state, uint64_t downtime_ns)
+{
+	*p = (struct precopy){
+		.dev = dev,
+		.state = state,
+		.downtime = downtime_ns,
+		.start_ns = now_ns(),
+		.round_end = UINT64_MAX,
+		.has_info = true,
+	};
+	/* From then on a new first copy is told (VFIO_PRECOPY_INFO_REINIT). */
+	if (vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) &
+	    VFIOMIG_FEATURE_SET)
+		feature_ioctl(dev,
+			      VFIO_DEVICE_FEATURE_SET |
+				      VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
+			      NULL, 0);
+}
+
+/*
+ * What stopping the device now would leave to be moved. The kernel's estimate
+ * of that may count what was read already: then it is bounds that end this.
+ */
+static uint64_t left_to_move(struct precopy *p,
+			     const struct vfio_precopy_info *info)
+{
+	struct vfio_device_feature_mig_data_size size = { 0 };
+
+	if (feature_ioctl(p->dev,
+			  VFIO_DEVICE_FEATURE_GET |
+				  VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+			  &size, sizeof(size)) == 0 &&
+	    size.stop_copy_length > info->dirty_bytes)
+		return size.stop_copy_length;
+	return info->dirty_bytes;
+}
+
+/* How long it would take to move that much, at the rate so far. */
+static uint64_t time_to_move(const struct precopy *p, uint64_t bytes)
+{
+	double seconds = (now_ns() - p->start_ns) / 1e9;
+	double rate = p->state->bytes / (seconds > 0 ? seconds : 1e-9);
+	double ns = rate > 0 ? bytes / rate * 1e9 : 1e18;
+
+	return ns < 1e18 ? ns : 1e18;
+}
+
+/*
+ * Is reading on getting anywhere? A round is over when as much was read as was
+ * left when it began.
+ */
+static bool converges(struct precopy *p, uint64_t left)
+{
+	uint64_t now = now_ns(), bound = SECONDS_MIN * NS_PER_S;
+
+	if (!p->seen_initial) {
+		p->seen_initial = true;
+		p->first_pass_ns = now - p->start_ns;
+		p->round_left = UINT64_MAX;
+	} else if (p->state->bytes >= p->round_end) {
+		p->rounds++;
+		p->no_better = left < p->round_left - p->round_left / 10
+				       ? 0
+				       : p->no_better + 1;
+	} else {
+		return true;
+	}
+	p->round_left = left;
+	p->round_end = p->state->bytes + left;
+	if (bound < 2 * p->first_pass_ns)
+		bound = 2 * p->first_pass_ns;
+	return p->rounds < ROUNDS_MAX && p->no_better < NO_BETTER_MAX &&
+	       now + time_to_move(p, left) <
+		       p->start_ns + p->first_pass_ns + bound;
+}
+
+/*
+ * "It is recommended to leave PRE_COPY for STOP_COPY only after this field
+ * reaches zero." But it has to come there: twice what was announced is enough.
+ */
+static bool in_first_copy(struct precopy *p,
+			  const struct vfio_precopy_info *info)
+{
+	if (info->flags & VFIO_PRECOPY_INFO_REINIT) {
+		p->seen_initial = false;
+		p->initial_end = 0;
+	}
+	if (!p->initial_end)
+		p->initial_end = p->state->bytes + 2 * info->initial_bytes;
+	return info->initial_bytes && p->state->bytes < p->initial_end;
+}
+
+/* Is it time to stop the device? */
+static bool is_time(struct precopy *p)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	uint64_t left;
+
+	if (p->has_info &&
+	    ioctl(p->state->fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
+		p->has_info = false;
+	/* "mandatory if a driver claims to support VFIO_MIGRATION_PRE_COPY":
+	 * one that has it not is read for a while. */
+	if (!p->has_info) {
+		p->gave_up = now_ns() - p->start_ns > SECONDS_MIN * NS_PER_S;
+		return p->gave_up;
+	}
+	/* Without the opt-in the flags are what we wrote. */
+	if (in_first_copy(p, &info))
+		return false;
+	left = left_to_move(p, &info);
+	if (!info.dirty_bytes || time_to_move(p, left) <= p->downtime)
+		return true;
+	if (converges(p, left))
+		return false;
+	p->gave_up = true;
+	return true;
+}
+
+/*
+ * "It is the user's to leave PRE_COPY for STOP_COPY": by way of PRE_COPY_P2P
+ * where there is one, in the same session.
+ */
+static int stop(struct precopy *p)
+{
+	int fd, err;
+
+	p->bytes = p->state->bytes;
+	p->stop_ns = now_ns();
+	err = vfiomig_device_drive(p->dev, VFIOMIG_STATE_STOP_COPY, &fd, NULL,
+				   NULL);
+	if (fd >= 0)
+		close(fd);
+	p->stopped = !err;
+	return err;
+}
+
+/* The number of bytes, 0 when there are none for now, or a negative errno. */
+static ssize_t read_running(struct precopy *p, void *buf, size_t size)
+{
+	struct vfiomig_ctx *ctx = p->dev->ctx;
+	ssize_t n;
+
+	do {
+		if (fd_is_cancelled(ctx))
+			return ctx->interrupted ? -EINTR : -ECANCELED;
+		n = read(p->state->fd, buf, size);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && (errno == ENOMSG || errno == EAGAIN))
+		return 0;
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t read_some(struct precopy *p, void *buf, size_t size)
+{
+	ssize_t n;
+	int err;
+
+	if (!p->stopped && !is_time(p)) {
+		n = read_running(p, buf, size);
+		if (n)
+			return n < 0 ? raw_fail(p->state, n) : n;
+	}
+	if (!p->stopped) {
+		err = stop(p);
+		if (err)
+			return err;
+	}
+	n = fd_read(p->dev->ctx, p->state->fd, buf, size);
+	return n < 0 ? raw_fail(p->state, n) : n;
+}
+
+int precopy_read(void *data, struct chunk *c)
+{
+	struct precopy *p = data;
+	size_t room = p->state->chunk_size, done = 0;
+
+	while (done < room) {
+		ssize_t n = read_some(p, c->in + done, room - done);
+
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		raw_account(p->state, c->in + done, n);
+		done += n;
+	}
+	c->in_size = done;
+	c->iov[0] = (struct iovec){ c->in, done };
+	c->iov_count = 1;
+	return 0;
+}

@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Both ways to a device, its cdev and its group, on a kernel that has both; and what can be seen of a device that
+# somebody else has open.
+# guest: -m 1M -m 1M -s 120
+# kernels: cdev
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 other=$2
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+
+head -c 1048576 /dev/urandom | bar "$device" write
+
+for d in "$device" "$mtty"; do
+	for via in cdev group; do
+		status 0 "$d: save --via=$via" vfiomig save "$d" --raw -v --via=$via -o $via
+		says "through its $via"
+		status 0 "$d: restore --via=$via" vfiomig restore "$d" --raw --via=$via -i $via
+		status 0 "$d: state --via=$via" vfiomig state "$d" --via=$via STOP_COPY
+		vfiomig state "$d" --reset >/dev/null
+	done
+	check "$d: both give the same image" cmp cdev group
+	vfiomig save "$d" --raw -v -o auto 2>log
+	check "$d: the cdev is preferred" grep -q 'through its cdev$' log
+	cdev=$(vfiomig list | sed -n "s/^$d .* \(vfio[0-9]*\) .*/\1/p")
+	status 0 "$d: by the cdev's name" vfiomig info "$cdev"
+	status 0 "$d: by the cdev's path" vfiomig info "/dev/vfio/devices/$cdev"
+done
+check "from one to the other, by both ways" sh -c \
+	"vfiomig save $device --via=cdev | vfiomig restore $other --via=group"
+check "the memory is the same" sh -c "bar $device read >a; bar $other read >b; cmp a b"
+
+# A save that nobody reads from holds the device in STOP_COPY.
+for via in cdev group; do
+	mkfifo pipe
+	vfiomig save "$device" --via=$via --precopy=never --raw -q >pipe &
+	exec 6<pipe
+	rm pipe
+	until vfiomig list | grep -q "^$device .* STOP_COPY "; do
+		sleep 0.1
+	done
+	ok "$via: list shows the state, and who has the device: $(vfiomig list | grep "^$device")"
+	for second in cdev group; do
+		status 4 "$via: a second command, by $second, is refused" vfiomig save "$device" --raw --via=$second -o x
+		says "(vfiomig) has the device or its group open"
+	done
+	status 4 "$via: info" vfiomig info "$device"
+	prints 'state:      STOP_COPY'
+	prints ' (vfiomig)'
+	cat <&6 >first
+	exec 6<&-
+	wait
+	vfiomig save "$device" --raw -q -o again
+	check "$via: the first one was not disturbed" cmp first again
+done
+
+# Without iommufd there is the group.
+mv /dev/iommu /dev/iommu-not
+vfiomig save "$device" --raw -v -o x 2>log
+check "without iommufd, the group" grep -q 'through its group$' log
+status 3 "--via=cdev without iommufd" vfiomig info "$device" --via=cdev
+says 'go through its group'
+mv /dev/iommu-not /dev/iommu
+chmod 755 . /tmp
+status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig info $device"
+says 'not permitted to open /dev/iommu'
+
+finish

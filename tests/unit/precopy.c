@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * PRE_COPY of devices that do not do what they should: whatever read() returns
+ * there, the image is whole and the save comes to an end. The kernel is
+ * replaced at ioctl(2) and, for the data_fd, at read(2).
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "unit.h"
+
+#define REST 1000 /* what is to be had only in STOP_COPY */
+
+static struct {
+	int state;
+	int empty;	    /* what read() fails with when there is nothing; 0
+			       for a read that returns 0 */
+	int error;	    /* what it fails with in any case */
+	uint64_t initial;   /* bytes of the first copy that are left */
+	uint64_t dirty;	    /* bytes that changed */
+	uint64_t dirtying;  /* bytes that change with each read */
+	bool no_info;	    /* VFIO_MIG_GET_PRECOPY_INFO is not there */
+	bool initial_stays; /* initial_bytes never becomes 0 */
+	bool reinit;	    /* a new first copy begins once */
+	int fail_state;	    /* entering it fails */
+	uint64_t rest;
+	int data_fd, opted_in;
+	int path[32], arcs;
+} kernel;
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+
+ssize_t __real_read(int fd, void *buf, size_t size);
+ssize_t __wrap_read(int fd, void *buf, size_t size);
+ssize_t __wrap_read(int fd, void *buf, size_t size)
+{
+	uint64_t *from = &kernel.rest;
+
+	if (fd != kernel.data_fd)
+		return __real_read(fd, buf, size);
+	if (kernel.error) {
+		errno = kernel.error;
+		return -1;
+	}
+	if (kernel.initial)
+		from = &kernel.initial;
+	else if (kernel.dirty)
+		from = &kernel.dirty;
+	else if (kernel.state != VFIOMIG_STATE_STOP_COPY) {
+		errno = kernel.empty;
+		return kernel.empty ? -1 : 0;
+	}
+	if (size > 10000)
+		size = 10000;
+	if (size > *from)
+		size = *from;
+	*from -= size;
+	memset(buf, 'x', size);
+	if (kernel.state != VFIOMIG_STATE_STOP_COPY)
+		kernel.dirty += kernel.dirtying;
+	return size;
+}
+
+static int get_info(struct vfio_precopy_info *info)
+{
+	if (kernel.no_info) {
+		errno = ENOTTY;
+		return -1;
+	}
+	assert_int_equal(info->argsz, sizeof(*info));
+	/* "valid only in PRE_COPY states" */
+	assert_int_equal(kernel.state, VFIOMIG_STATE_PRE_COPY);
+	info->initial_bytes = kernel.initial_stays ? 1000 : kernel.initial;
+	info->dirty_bytes = kernel.dirty;
+	info->flags = 0;
+	if (kernel.reinit && !kernel.initial) {
+		kernel.reinit = false;
+		info->initial_bytes = kernel.initial = 5000;
+		info->flags = VFIO_PRECOPY_INFO_REINIT;
+	}
+	return 0;
+}
+
+static int set_state(struct vfio_device_feature_mig_state *mig)
+{
+	int to = mig->device_state;
+
+	mig->data_fd = -1;
+	if (to == kernel.fail_state) {
+		errno = EIO;
+		return -1;
+	}
+	if (to == VFIOMIG_STATE_PRE_COPY) {
+		mig->data_fd = memfd_create("data_fd", MFD_CLOEXEC);
+		kernel.data_fd = mig->data_fd;
+	}
+	kernel.path[kernel.arcs++] = to;
+	kernel.state = to;
+	return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	struct vfio_device_feature *feature;
+	uint64_t flags = VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY;
+	va_list ap;
+
+	va_start(ap, request);
+	feature = va_arg(ap, void *);
+	va_end(ap);
+	if (request == VFIO_MIG_GET_PRECOPY_INFO) {
+		assert_int_equal(fd, kernel.data_fd);
+		return get_info((void *)feature);
+	}
+	assert_int_equal(request, VFIO_DEVICE_FEATURE);
+	switch (feature->flags) {
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
+		memcpy(feature->data, &flags, sizeof(flags));
+		return 0;
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		((struct vfio_device_feature_mig_state *)feature->data)
+			->device_state = kernel.state;
+		return 0;
+	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		return set_state((void *)feature->data);
+	case VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
+		VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
+		return 0;
+	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
+		kernel.opted_in++;
+		return 0;
+	default:
+		errno = ENOTTY;
+		return -1;
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.state = VFIOMIG_STATE_RUNNING;
+	kernel.empty = ENOMSG;
+	kernel.initial = 100000;
+	kernel.rest = REST;
+	kernel.data_fd = -1;
+	kernel.fail_state = -1;
+	assert_int_equal(vfiomig_new(&ctx), 0);
+	dev = calloc(1, sizeof(*dev));
+	dev->refs = 1;
+	dev->ctx = vfiomig_ref(ctx);
+	dev->held[0] = dev->held[1] = -1;
+	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return 0;
+}
+
+static int save(const struct vfiomig_options *opt, struct vfiomig_result *r)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int err = vfiomig_save(dev, fd, opt, r);
+
+	close(fd);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	return err;
+}
+
+/* All of it, and nothing left in the device. */
+static void expect_whole(struct vfiomig_result *r)
+{
+	assert_int_equal(save(NULL, r), 0);
+	assert_true(r->complete && r->precopy);
+	assert_int_equal(kernel.initial + kernel.dirty + kernel.rest, 0);
+	assert_true(r->bytes >= r->precopy_bytes + REST);
+}
+
+static void test_idle(void **state)
+{
+	static const int path[] = {
+		VFIOMIG_STATE_PRE_COPY,	   VFIOMIG_STATE_PRE_COPY_P2P,
+		VFIOMIG_STATE_STOP_COPY,   VFIOMIG_STATE_STOP,
+		VFIOMIG_STATE_RUNNING_P2P, VFIOMIG_STATE_RUNNING,
+	};
+	struct vfiomig_result r;
+
+	(void)state;
+	expect_whole(&r);
+	assert_int_equal(r.precopy_bytes, 100000);
+	assert_int_equal(r.bytes, 100000 + REST);
+	assert_false(r.gave_up);
+	assert_int_equal(kernel.opted_in, 1);
+	assert_int_equal(kernel.arcs, ARRAY_SIZE(path));
+	assert_memory_equal(kernel.path, path, sizeof(path));
+}
+
+static void test_never(void **state)
+{
+	struct vfiomig_options opt = { .leave = -1, .no_precopy = true };
+	struct vfiomig_result r;
+
+	(void)state;
+	/* The data_fd of STOP_COPY would be another one. */
+	kernel.fail_state = VFIOMIG_STATE_STOP_COPY;
+	assert_int_equal(save(&opt, &r), -EIO);
+	assert_false(r.precopy);
+	assert_int_equal(kernel.path[0], VFIOMIG_STATE_RUNNING_P2P);
+}
+
+/* "In a PRE_COPY state no return value of read() may be taken as the end." */
+static void test_empty_reads(void **state)
+{
+	static const int errors[] = { 0, ENOMSG, EAGAIN };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct vfiomig_result r;
+
+		/* At once, although more is announced. */
+		teardown(NULL);
+		setup(NULL);
+		kernel.empty = errors[i];
+		kernel.initial = 0;
+		kernel.initial_stays = true;
+		expect_whole(&r);
+		assert_int_equal(r.precopy_bytes, 0);
+
+		/* After the first copy. */
+		teardown(NULL);
+		setup(NULL);
+		kernel.empty = errors[i];
+		kernel.no_info = true;
+		expect_whole(&r);
+		assert_int_equal(r.precopy_bytes, 100000);
+	}
+}
+
+/* More changes than can be read: bounded, and said. */
+static void test_does_not_converge(void **state)
+{
+	struct vfiomig_options opt = { .leave = -1, .downtime_ms = 1 };
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.dirty = 1ULL << 40;
+	kernel.dirtying = 20000;
+	kernel.fail_state = VFIOMIG_STATE_STOP_COPY;
+	/* It would be too much to read: what counts is that it stops. */
+	assert_int_equal(save(&opt, &r), -EIO);
+	teardown(NULL);
+
+	setup(NULL);
+	kernel.dirty = 50000000;
+	kernel.dirtying = 10000;
+	assert_int_equal(save(&opt, &r), 0);
+	assert_true(r.complete && r.precopy);
+}
+
+static void test_initial_bytes_stay(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.initial_stays = true;
+	kernel.dirtying = 10000;
+	assert_int_equal(save(NULL, &r), 0);
+	assert_true(r.complete);
+}
+
+static void test_reinit(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.reinit = true;
+	expect_whole(&r);
+	assert_int_equal(r.precopy_bytes, 105000);
+}
+
+static void test_read_fails(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.error = EIO;
+	assert_int_equal(save(NULL, &r), -EIO);
+	assert_false(r.complete);
+	assert_true(r.now.home && !r.now.reset);
+}
+
+static void test_arc_fails(void **state)
+{
+	static const int states[] = { VFIOMIG_STATE_PRE_COPY,
+				      VFIOMIG_STATE_PRE_COPY_P2P,
+				      VFIOMIG_STATE_STOP_COPY };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		struct vfiomig_result r;
+
+		teardown(NULL);
+		setup(NULL);
+		kernel.fail_state = states[i];
+		assert_int_equal(save(NULL, &r), -EIO);
+		assert_false(r.complete);
+		assert_true(r.now.home && !r.now.reset);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_idle),
+		TEST(test_never),
+		TEST(test_empty_reads),
+		TEST(test_does_not_converge),
+		TEST(test_initial_bytes_stay),
+		TEST(test_reinit),
+		TEST(test_read_fails),
+		TEST(test_arc_fails),
+	};
+
+	return cmocka_run_group_tests_name("precopy", tests, NULL, NULL);
+}
