@@ -99,9 +99,9 @@ struct transfer {
 	{                                               \
 		.cli = (c), .opt = VFIOMIG_OPTIONS_INIT \
 	}
-/* With a struct transfer as input: options of all, and those of the commands
- * that make frames. */
-extern const struct argp argp_transfer, argp_frames;
+/* With a struct transfer as input: the options of all, with those for making
+ * frames, and those of save and restore, with the device. */
+extern const struct argp argp_transfer, argp_frames, argp_session;
 /* A number from @min to @max; negative after usage_error(). */
 int parse_number(struct argp_state *state, const char *what, const char *arg,
 		 int min, int max);

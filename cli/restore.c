@@ -5,9 +5,7 @@
 #include "cli.h"
 
 enum {
-	OPT_LEAVE = 256,
-	OPT_RAW,
-	OPT_FORCE,
+	OPT_FORCE = 256,
 	OPT_NO_VERIFY
 };
 
@@ -18,16 +16,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = t;
-		state->child_inputs[1] = t->cli;
+		state->child_inputs[1] = t;
 		return 0;
 	case 'i':
 		t->input = arg;
-		return 0;
-	case OPT_LEAVE:
-		t->opt.leave = parse_state(state, arg);
-		return t->opt.leave < 0 ? EINVAL : 0;
-	case OPT_RAW:
-		t->opt.raw = true;
 		return 0;
 	case OPT_FORCE:
 		t->opt.force = true;
@@ -36,17 +28,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		t->opt.no_verify = true;
 		return 0;
 	default:
-		return parse_device(state, key, arg, t->cli);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 static const struct argp_option options[] = {
 	{ "input", 'i', "FILE", 0,
 	  "Read the image from FILE (default: standard input)", 0 },
-	{ "leave", OPT_LEAVE, "STATE", 0,
-	  "The state to leave the device in (default: RUNNING)", 0 },
-	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
-	  0 },
 	{ "force", OPT_FORCE, NULL, 0,
 	  "Restore an image that is of another device", 0 },
 	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
@@ -56,14 +44,13 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_transfer },
-	{ .argp = &argp_device },
+	{ .argp = &argp_session },
 	{ 0 },
 };
 
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "DEV",
 	.doc = "Load a device's state from an image.\vWhen the command ends and nobody else has the device open, its session ends too, and most devices lose with it what was restored.",
 	.children = children,
 };

@@ -5,9 +5,7 @@
 #include "cli.h"
 
 enum {
-	OPT_LEAVE = 256,
-	OPT_RAW,
-	OPT_PRECOPY,
+	OPT_PRECOPY = 256,
 	OPT_DOWNTIME
 };
 
@@ -18,16 +16,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = t;
-		state->child_inputs[1] = t->cli;
+		state->child_inputs[1] = t;
 		return 0;
 	case 'o':
 		t->output = arg;
-		return 0;
-	case OPT_LEAVE:
-		t->opt.leave = parse_state(state, arg);
-		return t->opt.leave < 0 ? EINVAL : 0;
-	case OPT_RAW:
-		t->opt.raw = true;
 		return 0;
 	case OPT_PRECOPY:
 		t->opt.no_precopy = arg && strcmp(arg, "never") == 0;
@@ -46,7 +38,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				"--raw has no container to compress in; use one of --raw and -z");
 		return 0;
 	default:
-		return parse_device(state, key, arg, t->cli);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -54,29 +46,24 @@ static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
 	  "Write to FILE, which appears when it is whole (default: standard output)",
 	  0 },
-	{ "leave", OPT_LEAVE, "STATE", 0,
-	  "The state to leave the device in (default: the one it was in)", 0 },
 	{ "precopy", OPT_PRECOPY, "WHEN", OPTION_ARG_OPTIONAL,
 	  "Read a running device before it is stopped: auto (default: when it can do that) or never",
 	  0 },
 	{ "downtime", OPT_DOWNTIME, "MS", 0,
 	  "Stop the device when what is left can be moved in this time (default: 300)",
 	  0 },
-	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
-	  0 },
 	{ 0 }
 };
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_frames },
-	{ .argp = &argp_device },
+	{ .argp = &argp_session },
 	{ 0 },
 };
 
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "DEV",
 	.doc = "Stop a device, stream its state out, and put it back into the state it was in.",
 	.children = children,
 };

@@ -9,7 +9,9 @@
 
 enum {
 	OPT_PROGRESS = 300,
-	OPT_CHUNK_SIZE
+	OPT_CHUNK_SIZE,
+	OPT_LEAVE,
+	OPT_RAW
 };
 
 /* The value of "512K", or 0 if it is no size. */
@@ -112,6 +114,47 @@ static error_t parse_frames(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 }
+
+/* Of the commands that move the state of a device. */
+static error_t parse_session(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = t->cli;
+		return 0;
+	case OPT_LEAVE:
+		t->opt.leave = parse_state(state, arg);
+		return t->opt.leave < 0 ? EINVAL : 0;
+	case OPT_RAW:
+		t->opt.raw = true;
+		return 0;
+	default:
+		return parse_device(state, key, arg, t->cli);
+	}
+}
+
+static const struct argp_option session_options[] = {
+	{ "leave", OPT_LEAVE, "STATE", 0,
+	  "The state to leave the device in (default: after a save the one it was in, after a restore RUNNING)",
+	  0 },
+	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
+	  0 },
+	{ 0 }
+};
+
+static const struct argp_child session_children[] = {
+	{ .argp = &argp_device },
+	{ 0 },
+};
+
+const struct argp argp_session = {
+	.options = session_options,
+	.parser = parse_session,
+	.args_doc = "DEV",
+	.children = session_children,
+};
 
 static const struct argp_option transfer_options[] = {
 	{ "threads", 'T', "N", 0,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A device: what sysfs says of it, and whether it is open. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -298,21 +297,13 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
 
 EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
 {
-	char path[PATH_MAX], text[32];
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
+	char dir[PATH_MAX], state[32];
+	int err;
 
-	snprintf(path, sizeof(path), "%s/kernel/debug/vfio/%s/migration/state",
+	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration",
 		 dev->ctx->sysfs, dev->name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return -errno;
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return vfiomig_state_from_name(text);
+	err = sysfs_read_text(dir, "state", state, sizeof(state));
+	return err ? err : vfiomig_state_from_name(state);
 }
 
 EXPORT void vfiomig_device_close(struct vfiomig_device *dev)

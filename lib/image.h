@@ -6,42 +6,9 @@
 #ifndef VFIOMIG_IMAGE_H
 #define VFIOMIG_IMAGE_H
 
-#include <xxhash.h>
-/* XXH3 with what the processor has, four times as fast as with SSE2. */
-#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
-#include <xxh_x86dispatch.h>
-#endif
-
 #include "frame.h"
 #include "meta.h"
-
-/* The state itself, as it comes from a device or goes to one: counted and
- * digested on the way, in order. */
-struct raw {
-	struct vfiomig_ctx *ctx;
-	int fd;		  /* -1 for nowhere: verify only */
-	const char *what; /* for messages: "reading the device's state" */
-	size_t chunk_size;
-	bool sparse;		/* a new file: leave out what is zero */
-	uint8_t *peeked;	/* a byte that was read already, or NULL */
-	_Atomic uint64_t bytes; /* the writer's thread shows it to the user */
-	XXH3_state_t *digest;	/* NULL where nobody wants it */
-};
-
-int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd,
-	     const char *what);
-void raw_free(struct raw *raw);
-/* "xxh128:" and the digest of all bytes that went by. */
-void raw_digest(const struct raw *raw, char text[48]);
-/* See that there is something to read: 0, or -ENODATA after ctx_fail(). */
-int raw_peek(struct raw *raw);
-int raw_read(void *raw, struct chunk *chunk);
-int raw_write(void *raw, struct chunk *chunk);
-/* After the last raw_write() of a sparse one: give the file its size. */
-int raw_end(const struct raw *raw);
-/* For other stages: count and digest these bytes; tell of a failure. */
-void raw_account(struct raw *raw, const void *data, size_t size);
-int raw_fail(const struct raw *raw, int err);
+#include "raw.h"
 
 struct image {
 	struct vfiomig_ctx *ctx;

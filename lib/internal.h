@@ -83,6 +83,8 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath);
 /* sysfs.c */
 /* The last component of where the link @dir/@name points to, or NULL. */
 char *sysfs_link_name(const char *dir, const char *name);
+/* The first line of @dir/@name, without its end: 0 or a negative errno. */
+int sysfs_read_text(const char *dir, const char *name, char *text, size_t size);
 /* @dir/@name as a number; -errno when it is not there. */
 int sysfs_read_number(const char *dir, const char *name, unsigned long *value);
 /* The first entry of directory @dir/@name that is not hidden, or NULL. */

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The header and the trailer of an image. */
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -112,18 +110,11 @@ add_text(struct json_object *object, const char *key, const char *fmt, ...)
 static void add_driver_version(struct json_object *object,
 			       const struct vfiomig_device *dev)
 {
-	char path[PATH_MAX], text[64];
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
+	char version[64];
 
-	snprintf(path, sizeof(path), "%s/driver/module/version", dev->syspath);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return;
-	text[n] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	add_string(object, "driver_version", text);
+	if (sysfs_read_text(dev->syspath, "driver/module/version", version,
+			    sizeof(version)) == 0)
+		add_string(object, "driver_version", version);
 }
 
 static struct json_object *device_identity(const struct vfiomig_device *dev)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Which process has a node open. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,16 +30,11 @@ static bool has_open(const char *fd_dir, const char *path)
 
 static void read_comm(const char *procfs, int pid, char comm[16])
 {
-	char path[PATH_MAX];
-	_cleanup_close_ int fd = -1;
-	ssize_t n;
+	char dir[64];
 
-	strcpy(comm, "?");
-	snprintf(path, sizeof(path), "%s/%d/comm", procfs, pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, comm, 15);
-	if (n > 0)
-		comm[comm[n - 1] == '\n' ? n - 1 : n] = '\0';
+	snprintf(dir, sizeof(dir), "%s/%d", procfs, pid);
+	if (sysfs_read_text(dir, "comm", comm, 16))
+		strcpy(comm, "?");
 }
 
 int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,

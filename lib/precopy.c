@@ -14,8 +14,8 @@
 
 #include "data.h"
 #include "feature.h"
-#include "image.h"
 #include "precopy.h"
+#include "raw.h"
 
 #define ROUNDS_MAX    32
 #define NO_BETTER_MAX 3

@@ -25,9 +25,9 @@ char *sysfs_link_name(const char *dir, const char *name)
 	return strdup(slash ? slash + 1 : target);
 }
 
-int sysfs_read_number(const char *dir, const char *name, unsigned long *value)
+int sysfs_read_text(const char *dir, const char *name, char *text, size_t size)
 {
-	char path[PATH_MAX], text[32], *end;
+	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	ssize_t n;
 
@@ -37,10 +37,21 @@ int sysfs_read_number(const char *dir, const char *name, unsigned long *value)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, size - 1);
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return 0;
+}
+
+int sysfs_read_number(const char *dir, const char *name, unsigned long *value)
+{
+	char text[32], *end;
+	int err = sysfs_read_text(dir, name, text, sizeof(text));
+
+	if (err)
+		return err;
 	*value = strtoul(text, &end, 0);
 	return end == text ? -EINVAL : 0;
 }

@@ -46,11 +46,6 @@ int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 	return 0;
 }
 
-static int nr_threads(const struct vfiomig_options *opt)
-{
-	return opt->threads ? opt->threads : nr_cpus();
-}
-
 /* What the user is shown while a pipeline runs. */
 struct progress {
 	const struct vfiomig_options *opt;
@@ -81,14 +76,13 @@ static int run(const struct pipeline *p, const struct vfiomig_options *opt,
 	return err;
 }
 
-int transfer_out(const struct vfiomig_options *opt, struct raw *from,
-		 struct precopy *live, struct raw *to, struct image *image,
-		 struct vfiomig_result *result)
+/* Bytes as they are, from one end to the other. */
+static struct pipeline plain(const struct vfiomig_options *opt,
+			     struct raw *from, struct raw *to)
 {
-	struct frame_how how = { from->ctx, opt->level, opt->chunk_size };
-	struct pipeline p = {
-		.ctx = from->ctx,
-		.threads = nr_threads(opt),
+	return (struct pipeline){
+		.ctx = from ? from->ctx : to->ctx,
+		.threads = opt->threads ? opt->threads : nr_cpus(),
 		.in_room = opt->chunk_size,
 		.iov_room = 1,
 		.read = raw_read,
@@ -96,6 +90,14 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from,
 		.write = raw_write,
 		.to = to,
 	};
+}
+
+int transfer_out(const struct vfiomig_options *opt, struct raw *from,
+		 struct precopy *live, struct raw *to, struct image *image,
+		 struct vfiomig_result *result)
+{
+	struct frame_how how = { from->ctx, opt->level, opt->chunk_size };
+	struct pipeline p = plain(opt, from, to);
 
 	from->chunk_size = opt->chunk_size;
 	if (live) {
@@ -123,17 +125,8 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from,
 		struct image *image, struct raw *to,
 		struct vfiomig_result *result)
 {
-	struct frame_how how = { to->ctx, 0, 0 };
-	struct pipeline p = {
-		.ctx = to->ctx,
-		.threads = nr_threads(opt),
-		.in_room = opt->chunk_size,
-		.iov_room = 1,
-		.read = raw_read,
-		.from = from,
-		.write = raw_write,
-		.to = to,
-	};
+	struct frame_how how = { .ctx = to->ctx };
+	struct pipeline p = plain(opt, from, to);
 	int err;
 
 	if (from)

@@ -4,10 +4,7 @@
  * driver_override have their ids in aliases with the prefix "vfio_pci:" (see
  * PCI_DRIVER_OVERRIDE_DEVICE_VFIO), where modprobe does not look by itself.
  */
-#include <fcntl.h>
 #include <libkmod.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "internal.h"
@@ -16,22 +13,11 @@
 static int vfio_alias(const struct vfiomig_device *dev, char *alias,
 		      size_t size)
 {
-	char path[PATH_MAX];
-	_cleanup_close_ int fd = -1;
 	size_t prefix = strlen("vfio_");
-	ssize_t n;
 
-	snprintf(path, sizeof(path), "%s/modalias", dev->syspath);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
 	memcpy(alias, "vfio_", prefix);
-	n = read(fd, alias + prefix, size - prefix - 1);
-	if (n <= 0)
-		return -ENODATA;
-	alias[prefix + n] = '\0';
-	alias[strcspn(alias, "\n")] = '\0';
-	return 0;
+	return sysfs_read_text(dev->syspath, "modalias", alias + prefix,
+			       size - prefix);
 }
 
 char *variant_driver_for(const struct vfiomig_device *dev)
