@@ -1,0 +1,6 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# precopy.sh RUNS, in the guest: see livesave.c.
+
+exec livesave "$IVSHMEM" 1 "$1"

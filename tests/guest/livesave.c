@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * livesave DEV PERCENT RUNS: saves of an ivshmem device while PERCENT of its
+ * pages are written to each second, with PRE_COPY and without, in turns. A line
+ * for each: "precopy|stopcopy BYTES-MOVED-WHEN-STOPPED DOWNTIME-NS FAULTS
+ * ROUNDS".
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <linux/vfio.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device.h"
+
+static volatile unsigned char *memory;
+static size_t pages;
+static double pages_per_second;
+static atomic_bool stop;
+static long faults;
+
+static void *write_pages(void *arg)
+{
+	struct timespec tick = { .tv_nsec = 10000000 };
+	struct rusage before, after;
+	double due = 0;
+	size_t page = 0;
+
+	(void)arg;
+	getrusage(RUSAGE_THREAD, &before);
+	while (!stop) {
+		nanosleep(&tick, NULL);
+		for (due += pages_per_second / 100; due >= 1; due--) {
+			/* All over the memory, no page twice in a while. */
+			page = (page + 7919) % pages;
+			memory[page * 4096 + 17]++;
+		}
+	}
+	getrusage(RUSAGE_THREAD, &after);
+	faults = after.ru_minflt - before.ru_minflt;
+	return NULL;
+}
+
+static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
+		 bool precopy)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct vfiomig_result r;
+	pthread_t writer;
+
+	stop = false;
+	opt.no_precopy = !precopy;
+	if (pthread_create(&writer, NULL, write_pages, NULL))
+		errx(1, "no thread");
+	if (vfiomig_save(dev, fd, &opt, &r))
+		errx(1, "save: %s", vfiomig_get_error(ctx));
+	stop = true;
+	pthread_join(writer, NULL);
+	close(fd);
+	printf("%s %llu %llu %ld %u\n", precopy ? "precopy" : "stopcopy",
+	       (unsigned long long)(r.bytes - r.precopy_bytes),
+	       (unsigned long long)r.downtime_ns, faults, r.rounds);
+	fflush(stdout);
+}
+
+int main(int argc, char **argv)
+{
+	struct vfio_region_info info;
+	struct vfiomig_device *dev;
+	struct vfiomig_ctx *ctx;
+
+	if (argc != 4)
+		errx(2, "usage: livesave DEV PERCENT RUNS");
+	if (vfiomig_new(&ctx))
+		err(1, "out of memory");
+	dev = device_open(ctx, argv[1]);
+	info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+	memory = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		      vfiomig_device_get_fd(dev), info.offset);
+	if (memory == MAP_FAILED)
+		err(1, "mmap");
+	pages = info.size / 4096;
+	pages_per_second = pages * atof(argv[2]) / 100;
+	for (size_t i = 0; i < pages; i++)
+		memory[i * 4096] = i * 2654435761u >> 24;
+
+	for (int i = 0; i < atoi(argv[3]); i++) {
+		save(ctx, dev, true);
+		save(ctx, dev, false);
+	}
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return 0;
+}
