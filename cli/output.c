@@ -47,11 +47,28 @@ static bool is_standard_output(const struct stat *st)
 	       st->st_dev == standard.st_dev && st->st_ino == standard.st_ino;
 }
 
-static bool is_descriptor(const char *path)
+/* The N of /dev/fd/N and the like, or -1: what is open already is written to
+ * where it stands. */
+static int descriptor_of(const char *path)
 {
-	return strncmp(path, "/dev/fd/", 8) == 0 ||
-	       strncmp(path, "/dev/std", 8) == 0 ||
-	       strncmp(path, "/proc/", 6) == 0;
+	static const char *const prefixes[] = { "/dev/fd/", "/proc/self/fd/" };
+	char *end;
+
+	if (strcmp(path, "/dev/stdout") == 0)
+		return STDOUT_FILENO;
+	if (strcmp(path, "/dev/stderr") == 0)
+		return STDERR_FILENO;
+	for (size_t i = 0; i < 2; i++) {
+		size_t length = strlen(prefixes[i]);
+		long n;
+
+		if (strncmp(path, prefixes[i], length) != 0)
+			continue;
+		n = strtol(path + length, &end, 10);
+		if (end != path + length && !*end && n >= 0 && n <= INT_MAX)
+			return n;
+	}
+	return -1;
 }
 
 /* A file that is to appear when it is whole. A link stays, and what it points
@@ -75,40 +92,57 @@ static int open_file(struct output *out, const char *path)
 }
 
 /* What can only be written to as it is: nobody wants /dev/null replaced. */
-static int open_in_place(struct output *out, const char *path)
+static int open_in_place(struct output *out, const char *path,
+			 const struct stat *st)
 {
-	out->fd = path ? open(path, O_WRONLY | O_CLOEXEC)
-		       : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	/* What it held before would follow the image. */
+	if (S_ISBLK(st->st_mode))
+		return -ENOTSUP;
+	out->fd = open(path, O_WRONLY | O_CLOEXEC);
 	return out->fd < 0 ? -errno : 0;
 }
 
-static bool has_file_name(const char *path)
+static int open_descriptor(struct output *out, int fd)
+{
+	out->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return out->fd < 0 ? -errno : 0;
+}
+
+/* Why a path cannot name a file, or 0. */
+static int check_file_name(const char *path)
 {
 	const char *base = strrchr(path, '/');
 
 	base = base ? base + 1 : path;
-	return *base && strlen(base) <= NAME_MAX;
+	if (!*path)
+		return -ENOENT;
+	if (!*base)
+		return -EISDIR;
+	return strlen(base) > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
 int output_open(const struct cli *cli, struct output *out, const char *path)
 {
 	struct stat st;
 	bool exists;
-	int err;
+	int err, fd;
 
 	*out = (struct output){ .fd = -1 };
-	if (path && strcmp(path, "-") == 0)
-		path = NULL;
-	exists = path && stat(path, &st) == 0;
+	fd = !path || strcmp(path, "-") == 0 ? STDOUT_FILENO
+					     : descriptor_of(path);
+	exists = fd < 0 && stat(path, &st) == 0;
 	if (exists && is_standard_output(&st))
-		path = NULL;
+		fd = STDOUT_FILENO;
 
-	if (!path || (exists && (!S_ISREG(st.st_mode) || is_descriptor(path))))
-		err = open_in_place(out, path);
-	else if (!has_file_name(path))
-		err = *path ? -EISDIR : -ENOENT;
-	else
-		err = open_file(out, path);
+	if (fd >= 0) {
+		err = open_descriptor(out, fd);
+	} else if (exists && !S_ISREG(st.st_mode)) {
+		err = open_in_place(out, path, &st);
+	} else {
+		err = check_file_name(path);
+		if (!err)
+			err = open_file(out, path);
+	}
 	if (err) {
 		output_discard(out);
 		return fail_output(cli, path && !*path ? "''" : path, err);

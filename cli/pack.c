@@ -77,9 +77,9 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn,
 	fd = open_input(cli, t.input, &status);
 	if (fd < 0)
 		return status;
+	signals_catch(cli->ctx);
 	status = output_open(cli, &out, t.output);
 	if (!status) {
-		signals_catch(cli->ctx);
 		progress_start(&t);
 		err = fn(cli->ctx, fd, out.fd, &t.opt, &result);
 		progress_end();

@@ -50,9 +50,16 @@ static void draw(uint64_t bytes, uint64_t expected, double seconds)
 			(int)(bytes * 100.0 / expected));
 	fprintf(stderr, ", %s/s", format_bytes(speed, rate));
 	if (expected && bytes <= expected && speed > 0) {
-		int left = (expected - bytes) / speed + 0.5;
+		double left = (expected - bytes) / speed + 0.5;
+		int seconds_left = left < 360000 ? left : 359999;
 
-		fprintf(stderr, ", %d:%02d left", left / 60, left % 60);
+		if (seconds_left >= 3600)
+			fprintf(stderr, ", %d:%02d:%02d left",
+				seconds_left / 3600, seconds_left / 60 % 60,
+				seconds_left % 60);
+		else
+			fprintf(stderr, ", %d:%02d left", seconds_left / 60,
+				seconds_left % 60);
 	}
 	fprintf(stderr, "\033[K");
 	progress.dirty = true;

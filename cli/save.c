@@ -77,7 +77,7 @@ static void tell(const struct cli *cli, const struct vfiomig_result *r)
 		       "pre-copy did not converge: the device changes its state faster than it can be read");
 	if (r->precopy)
 		notice(cli,
-		       "saved %llu bytes (%s) in %.3f s: %s running, in %u rounds, and %s stopped, for %.1f ms; the device is in %s",
+		       "saved %llu bytes (%s) in %.3f s: %s running, in %u passes, and %s stopped, for %.1f ms; the device is in %s",
 		       (unsigned long long)r->bytes,
 		       format_bytes(r->bytes, size), r->ns / 1e9,
 		       format_bytes(r->precopy_bytes, before), r->rounds + 1,
@@ -134,11 +134,11 @@ static int save(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
+	signals_catch(cli->ctx);
 	/* A destination that cannot be had costs the device nothing. */
 	status = output_open(cli, &out, t.output);
 	if (status)
 		return status;
-	signals_catch(cli->ctx);
 	status = open_migratable(cli, &dev, &flags);
 	if (status) {
 		output_discard(&out);

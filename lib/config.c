@@ -42,10 +42,22 @@ ssize_t config_read(const struct vfiomig_device *dev,
 	return done;
 }
 
+bool config_is_valid(const char *hex)
+{
+	size_t length;
+
+	if (!hex)
+		return true;
+	length = strlen(hex);
+	return length % 2 == 0 && length >= 2 * (PCI_COMMAND + 2) &&
+	       length <= 2 * CONFIG_SIZE_MAX &&
+	       strspn(hex, "0123456789abcdef") == length;
+}
+
 int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 {
 	struct vfio_region_info info;
-	unsigned int low, high;
+	unsigned int low = 0, high = 0;
 	uint8_t command[2];
 	int err = find_region(dev, &info);
 
@@ -55,10 +67,7 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 		return ctx_fail(dev->ctx, err,
 				"cannot find the configuration space: %s",
 				strerror(-err));
-	if (strlen(hex) < 2 * (PCI_COMMAND + 2) ||
-	    sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high) != 2)
-		return ctx_fail(dev->ctx, -EBADMSG,
-				"the image is damaged: no configuration space");
+	sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high);
 	command[0] = low;
 	command[1] = high;
 	if (pwrite(dev->fd, command, 2, info.offset + PCI_COMMAND) != 2)

@@ -12,6 +12,9 @@
 ssize_t config_read(const struct vfiomig_device *dev,
 		    uint8_t config[CONFIG_SIZE_MAX]);
 
+/* Whether an image may have this: NULL, or a space as hexadecimal digits. */
+bool config_is_valid(const char *hex);
+
 /*
  * "After a restore a PCI device needs its command register back (bus mastering,
  * memory decode) before it can work": write that of a saved configuration

@@ -81,15 +81,17 @@ EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 {
 	uint64_t count;
+	ssize_t n;
 
 	ctx->keep_first = keep;
 	ctx->have_first = false;
-	/* Nobody waits any more; an interrupt stays one. */
-	if (!keep && !ctx->interrupted) {
-		ssize_t n = read(ctx->wake, &count, sizeof(count));
-
-		(void)n;
-	}
+	if (keep)
+		return;
+	/* Nobody waits any more; but an interrupt stays one. */
+	n = read(ctx->wake, &count, sizeof(count));
+	(void)n;
+	if (ctx->interrupted)
+		ctx_wake(ctx);
 }
 
 /* Also the control characters beyond ASCII: U+0080 to U+009F in UTF-8. */

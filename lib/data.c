@@ -9,9 +9,12 @@
 
 #include "data.h"
 
+#define TICK_MS 200
+
 /*
- * Until @fd is ready, or 0 forever: a look at what else there may be. Devices
- * and files are ready always.
+ * Until @fd is ready, or something else has happened. Devices and files are
+ * ready always. The caller's thread, which is the one that writes, has
+ * something to show meanwhile.
  */
 static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
 {
@@ -19,13 +22,19 @@ static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
 		{ .fd = fd, .events = events },
 		{ .fd = ctx->wake, .events = POLLIN },
 	};
+	bool tick = events == POLLOUT && ctx->tick;
+	int n;
 
-	while (poll(p, 2, -1) < 0)
-		if (errno != EINTR)
+	do {
+		n = poll(p, 2, tick ? TICK_MS : -1);
+		if (n < 0 && errno != EINTR)
 			return -errno;
-	if (!p[1].revents)
-		return 0;
-	return ctx->interrupted ? -EINTR : -ECANCELED;
+		if (ctx->interrupted)
+			return -EINTR;
+		if (n <= 0 && tick)
+			ctx_tick(ctx);
+	} while (n <= 0);
+	return p[1].revents ? -ECANCELED : 0;
 }
 
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx)
@@ -40,6 +49,9 @@ static int again(const struct vfiomig_ctx *ctx)
 {
 	if (errno != EINTR && errno != EAGAIN)
 		return -errno;
+	/* It was ready and is not: a driver without poll. Do not spin. */
+	if (errno == EAGAIN)
+		poll(NULL, 0, 10);
 	return ctx->interrupted ? -EINTR : 0;
 }
 
@@ -103,12 +115,12 @@ int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov,
 		if (err)
 			return err;
 		n = writev(fd, iov, count < IOV_MAX ? count : IOV_MAX);
+		/* If it was cut short, that may have been SIGUSR1. */
+		ctx_tick(ctx);
 		if (n < 0) {
 			err = again(ctx);
 			if (err)
 				return err;
-			/* It may have been SIGUSR1. */
-			ctx_tick(ctx);
 			continue;
 		}
 		/* Neither a device nor a file may take nothing for ever. */

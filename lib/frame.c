@@ -20,6 +20,8 @@
 #define FHD_SINGLE_SEGMENT (1 << 5)
 #define FHD_SIZE_4_BYTES   (2 << 6)
 #define FHD_DICTIONARY	   3
+/* Of all frames that are put together here. */
+#define FHD_STORED	   (FHD_SIZE_4_BYTES | FHD_SINGLE_SEGMENT | FHD_CHECKSUM)
 
 #define FRAME_HEADER	   (4 + 1 + 4) /* with a content size of four bytes */
 #define BLOCK_HEADER	   3
@@ -140,7 +142,7 @@ static void store(struct encoder *e, struct chunk *c)
 	c->out_size = c->iov_count = 0;
 	p = add_own(c, SIZE_FRAME + FRAME_HEADER) + SIZE_FRAME;
 	put_le32(p, MAGIC_ZSTD);
-	p[4] = FHD_SIZE_4_BYTES | FHD_SINGLE_SEGMENT | FHD_CHECKSUM;
+	p[4] = FHD_STORED;
 	put_le32(p + 5, c->in_size);
 
 	for (size_t at = 0; at < c->in_size; at += BLOCK_SIZE) {
@@ -275,7 +277,8 @@ static int check_frame(const struct decoder *d, const struct chunk *c,
 	fhd = c->in[4];
 	if (!(fhd & FHD_CHECKSUM))
 		return fail_damaged(d, c, "it has no checksum");
-	if (fhd & (FHD_UNUSED | FHD_DICTIONARY))
+	if (fhd & (FHD_UNUSED | FHD_DICTIONARY) ||
+	    (d->how->stored && fhd != FHD_STORED))
 		return fail_damaged(d, c, "its header is not ours");
 	content = ZSTD_getFrameContentSize(c->in, c->in_size);
 	if (content == ZSTD_CONTENTSIZE_UNKNOWN ||

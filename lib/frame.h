@@ -42,7 +42,8 @@ size_t frame_size_max(size_t chunk_size);
 /* What workers are made from. */
 struct frame_how {
 	struct vfiomig_ctx *ctx;
-	int level; /* 0 to store */
+	int level;   /* 0 to store */
+	bool stored; /* to decode: no frame may be compressed */
 	size_t chunk_size;
 };
 

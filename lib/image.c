@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config.h"
 #include "data.h"
 #include "image.h"
 
@@ -70,7 +71,16 @@ static int use_header(struct image *image)
 		return ctx_fail(
 			image->ctx, -EBADMSG,
 			"the image is damaged: its header makes no sense");
-	image->compressed = strcmp(compression, "none") != 0;
+	image->compressed = strcmp(compression, "zstd") == 0;
+	if (!image->compressed && strcmp(compression, "none") != 0)
+		return ctx_fail(
+			image->ctx, -EBADMSG,
+			"the image is compressed by %s, which this vfiomig does not know",
+			compression);
+	if (!config_is_valid(meta_string(image->header, "config")))
+		return ctx_fail(
+			image->ctx, -EBADMSG,
+			"the image is damaged: its header makes no sense");
 	return 0;
 }
 
@@ -361,6 +371,8 @@ int image_check(const struct image *image, const struct raw *raw)
 	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
 	char text[48];
 
+	if (bytes == UINT64_MAX)
+		return fail_damaged(image, "its trailer makes no sense");
 	if (bytes != raw->bytes)
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image is damaged: it has %" PRIu64

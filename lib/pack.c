@@ -12,6 +12,7 @@ EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
 	struct image image = { .fd = -1 };
 	struct raw state = { .fd = -1 };
 	struct vfiomig_options opt;
+	struct json_object *header;
 	struct stat st;
 	int err;
 
@@ -21,10 +22,15 @@ EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
 		err = raw_init(&state, ctx, in, "reading the state");
 	if (!err && fstat(in, &st) == 0 && S_ISREG(st.st_mode))
 		result->expected = st.st_size;
+	header = meta_header(NULL, false, opt.level, opt.chunk_size);
+	if (result->expected)
+		json_object_object_add(
+			header, "expected_bytes",
+			json_object_new_uint64(result->expected));
 	if (!err)
-		err = image_begin(
-			&image, ctx, out,
-			meta_header(NULL, false, opt.level, opt.chunk_size));
+		err = image_begin(&image, ctx, out, header);
+	else
+		json_object_put(header);
 	if (!err)
 		err = transfer_out(&opt, &state, NULL, NULL, &image, result);
 	if (!err)

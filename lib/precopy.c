@@ -18,6 +18,7 @@
 #include "raw.h"
 
 #define ROUNDS_MAX    32
+#define REINITS_MAX   8
 #define NO_BETTER_MAX 3
 #define SECONDS_MIN   30 /* for the rounds after the first pass, at least */
 #define NS_PER_S      1000000000ULL
@@ -114,12 +115,18 @@ static bool converges(struct precopy *p, uint64_t left)
 static bool in_first_copy(struct precopy *p,
 			  const struct vfio_precopy_info *info)
 {
-	if (info->flags & VFIO_PRECOPY_INFO_REINIT) {
+	/* Nor may it begin again for ever. */
+	if ((info->flags & VFIO_PRECOPY_INFO_REINIT) &&
+	    p->reinits < REINITS_MAX) {
+		p->reinits++;
 		p->seen_initial = false;
 		p->initial_end = 0;
 	}
 	if (!p->initial_end)
-		p->initial_end = p->state->bytes + 2 * info->initial_bytes;
+		p->initial_end = p->state->bytes + info->initial_bytes +
+				 (info->initial_bytes < UINT64_MAX / 4
+					  ? info->initial_bytes
+					  : 0);
 	return info->initial_bytes && p->state->bytes < p->initial_end;
 }
 
@@ -140,6 +147,9 @@ static bool is_time(struct precopy *p)
 	}
 	/* Without the opt-in the flags are what we wrote. */
 	if (in_first_copy(p, &info))
+		return false;
+	/* There is no rate yet to judge by. */
+	if (info.dirty_bytes && !p->state->bytes)
 		return false;
 	left = left_to_move(p, &info);
 	if (!info.dirty_bytes || time_to_move(p, left) <= p->downtime)

@@ -20,6 +20,7 @@ struct precopy {
 	uint64_t start_ns;
 	uint64_t initial_end; /* bytes at which the first copy is over */
 	bool has_info, seen_initial;
+	unsigned int reinits;	/* first copies that began anew */
 	unsigned int rounds;	/* passes over what had changed */
 	unsigned int no_better; /* of them in a row did not get closer */
 	uint64_t round_end;	/* bytes at which this one is over */

@@ -56,6 +56,9 @@ static int save(struct vfiomig_device *dev, int fd,
 	if (!opt->raw)
 		err = image_end(image, state);
 	result->complete = !err;
+	/* It was to be left elsewhere only with its state saved. */
+	if (err && !left && result->now.state != result->before)
+		result->now = vfiomig_device_recover(dev, result->before);
 	return left ? left : err;
 }
 

@@ -96,7 +96,9 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from,
 		 struct precopy *live, struct raw *to, struct image *image,
 		 struct vfiomig_result *result)
 {
-	struct frame_how how = { from->ctx, opt->level, opt->chunk_size };
+	struct frame_how how = { .ctx = from->ctx,
+				 .level = opt->level,
+				 .chunk_size = opt->chunk_size };
 	struct pipeline p = plain(opt, from, to);
 
 	from->chunk_size = opt->chunk_size;
@@ -133,6 +135,7 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from,
 		from->chunk_size = opt->chunk_size;
 	if (image) {
 		how.chunk_size = image->chunk_size;
+		how.stored = !image->compressed;
 		p.in_room = frame_size_max(image->chunk_size);
 		p.out_room = image->chunk_size;
 		p.read = image_read;

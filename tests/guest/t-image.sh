@@ -113,6 +113,17 @@ status 1 "a full disk" vfiomig save "$from" --leave=stop -o small/image
 says 'No space left on device; the device is back in RUNNING'
 check "nothing is left" test -z "$(ls -A small)"
 
+# The trailer alone cannot be written: the state is not saved, so the device comes home.
+vfiomig save "$mtty" -o whole
+size=$(stat -c %s whole)
+for limit in $((size - 1)) $((size - 100)); do
+	mount -t tmpfs -o remount,size=$(((size / 4096 + 1) * 4096)) small
+	head -c $(((size / 4096 + 1) * 4096 - limit)) /dev/zero >small/filler
+	status 1 "no room for the trailer" sh -c "exec vfiomig save $mtty --leave=stop >small/out"
+	rm small/filler small/out
+done
+check "the device is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
+
 # The one thing that is not in the device's stream.
 pci-command "$from" >tap 2>&1 || cat tap
 check "the command register" test "$(grep -c '^ok' tap)" -eq 6

@@ -131,6 +131,43 @@ kill -USR1 $!
 wait
 check "SIGUSR1 prints a line" grep -q '^8388608 bytes (8.0 MiB) copied, .* s, .*/s$' usr1
 
+mkfifo stalled
+{
+	exec 9<stalled
+	sleep 3
+} &
+vfiomig pack state >stalled 2>usr1 &
+sleep 1
+kill -USR1 $!
+sleep 1
+check "SIGUSR1 prints a line while nothing moves" grep -q ' bytes .* copied' usr1
+wait
+
+# A sink that fails does not wait for a source that says nothing.
+check "a full disk is told at once" sh -c "{ cat state; exec sleep 20; } | timeout 10 vfiomig pack -o /dev/full 2>err;
+	grep -q 'No space left' err"
+
+# What is open already is written to where it stands.
+for name in /dev/fd/3 /proc/self/fd/3; do
+	head -c 20000000 /dev/urandom >old
+	vfiomig pack state -o $name 3>>old
+	tail -c +20000001 old >new
+	check "-o $name appends to what is open for it" vfiomig inspect --verify new
+done
+{
+	echo head
+	vfiomig pack state -o /dev/stdout
+	echo tail
+} >out
+check "-o /dev/stdout" sh -c "head -n 1 out | grep -q head && tail -n 1 out | grep -q tail"
+
+# A signal while the destination is being opened leaves nothing.
+mkdir empty
+exec 8<>stalled
+timeout -s INT 1 vfiomig pack -o empty/x <&8
+exec 8<&-
+check "SIGINT before the first byte leaves nothing" test -z "$(ls -A empty)"
+
 # A slow reader does no harm, and a slow writer neither.
 check "a slow reader" sh -c "vfiomig unpack image | { sleep 1; cmp - state; }"
 check "a slow writer" sh -c "{ head -c 5000000 state; sleep 1; tail -c +5000001 state; } | vfiomig pack | vfiomig unpack | cmp - state"

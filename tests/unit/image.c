@@ -283,6 +283,8 @@ static struct bytes image_with(const char *header, const char *trailer)
 
 #define HEADER \
 	"{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"new\":[{}]}"
+#define HEADER_ZSTD \
+	"{\"format\":1,\"compression\":\"zstd\",\"chunk_size\":65536}"
 #define TRAILER \
 	"{\"bytes\":0,\"frames\":0,\"digest\":\"xxh128:99aa06d3014798d86001c324468d497f\"}"
 
@@ -303,9 +305,18 @@ static void test_metadata(void **state)
 		  NULL, "its header makes no sense" },
 		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":-65536}",
 		  NULL, "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"lz4\",\"chunk_size\":65536}",
+		  NULL, "compressed by lz4, which this vfiomig does not know" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,}",
+		  NULL, "its header is not what was written" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"config\":\"f41a1011zz\"}",
+		  NULL, "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"config\":\"f41a\"}",
+		  NULL, "its header makes no sense" },
 		{ HEADER, NULL, "truncated" },
 		{ HEADER, "{}", "it has 0 chunks" },
-		{ HEADER, "{\"frames\":0}", "0 bytes of state" },
+		{ HEADER, "{\"frames\":0}", "its trailer makes no sense" },
+		{ HEADER, "{\"frames\":0,\"bytes\":5}", "0 bytes of state" },
 		{ HEADER, "{\"frames\":0,\"bytes\":0}", "not those that were" },
 		{ HEADER, "{\"frames\":0,\"bytes\":0,\"digest\":0}",
 		  "not those that were" },
@@ -382,8 +393,8 @@ static void test_foreign_frames(void **state)
 		{ 1, 1, CHUNK + 1, "its size is out of bounds" },
 		{ 1, 1, 0, "its size is out of bounds" },
 	};
-	struct bytes h = image_with(HEADER, NULL),
-		     t = image_with(NULL, "{\"frames\":1}");
+	struct bytes h = image_with(HEADER_ZSTD, NULL), t;
+	char trailer[100];
 	ZSTD_CCtx *cctx = ZSTD_createCCtx();
 	char *content = calloc(1, CHUNK + 1);
 
@@ -401,16 +412,53 @@ static void test_foreign_frames(void **state)
 				      150000, content, cases[i].bytes);
 		assert_false(ZSTD_isError(size));
 		frame_put_size(b.data + b.size, size);
+		sprintf(trailer,
+			"{\"frames\":1,\"frames_digest\":\"xxh64:%016llx\"}",
+			(unsigned long long)XXH64(b.data + b.size + SIZE_FRAME,
+						  size, 0));
+		t = image_with(NULL, trailer);
 		b.size += SIZE_FRAME + size;
 		memcpy(b.data + b.size, t.data, t.size);
 		b.size += t.size;
+		free(t.data);
 		expect(b, -EBADMSG, cases[i].why);
 		free(b.data);
 	}
 	ZSTD_freeCCtx(cctx);
 	free(content);
 	free(h.data);
-	free(t.data);
+}
+
+/* Chunks that are alike, but for what the checksum is of. */
+static void test_checksums(void **state)
+{
+	struct bytes s = { calloc(1, 4 * CHUNK), 4 * CHUNK }, b;
+
+	(void)state;
+	/* Constant, not constant, constant, and another byte. */
+	s.data[CHUNK + 100] = 1;
+	memset(s.data + 3 * CHUNK, 1, CHUNK);
+	for (int i = 0; i < 2; i++) {
+		b = pack(s, 0);
+		assert_int_equal(verify(b), 0);
+		free(b.data);
+		s.data[100] = 1;
+	}
+	free(s.data);
+}
+
+/* A dictionary's id in a frame: one bit more for a decoder to trip over. */
+static void test_dictionary_bits(void **state)
+{
+	struct bytes s = make_state(CHUNK), b = pack(s, 0);
+	size_t at[64];
+
+	(void)state;
+	find_frames(b, at);
+	b.data[at[1] + SIZE_FRAME + 4] |= 1;
+	expect(b, -EBADMSG, "its header is not ours");
+	free(b.data);
+	free(s.data);
 }
 
 static void test_write_fails(void **state)
@@ -445,6 +493,8 @@ int main(void)
 		cmocka_unit_test(test_not_images),
 		cmocka_unit_test(test_absurd_lengths),
 		cmocka_unit_test(test_foreign_frames),
+		cmocka_unit_test(test_checksums),
+		cmocka_unit_test(test_dictionary_bits),
 		cmocka_unit_test(test_write_fails),
 	};
 

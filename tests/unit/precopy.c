@@ -5,6 +5,7 @@
  * replaced at ioctl(2) and, for the data_fd, at read(2).
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mman.h>
 
 #include "unit.h"
@@ -21,7 +22,7 @@ static struct {
 	uint64_t dirtying;  /* bytes that change with each read */
 	bool no_info;	    /* VFIO_MIG_GET_PRECOPY_INFO is not there */
 	bool initial_stays; /* initial_bytes never becomes 0 */
-	bool reinit;	    /* a new first copy begins once */
+	int reinits;	    /* so often a new first copy begins */
 	int fail_state;	    /* entering it fails */
 	uint64_t rest;
 	int data_fd, opted_in;
@@ -74,8 +75,8 @@ static int get_info(struct vfio_precopy_info *info)
 	info->initial_bytes = kernel.initial_stays ? 1000 : kernel.initial;
 	info->dirty_bytes = kernel.dirty;
 	info->flags = 0;
-	if (kernel.reinit && !kernel.initial) {
-		kernel.reinit = false;
+	if (kernel.reinits && !kernel.initial) {
+		kernel.reinits--;
 		info->initial_bytes = kernel.initial = 5000;
 		info->flags = VFIO_PRECOPY_INFO_REINIT;
 	}
@@ -255,13 +256,16 @@ static void test_does_not_converge(void **state)
 	kernel.fail_state = VFIOMIG_STATE_STOP_COPY;
 	/* It would be too much to read: what counts is that it stops. */
 	assert_int_equal(save(&opt, &r), -EIO);
+	assert_true(r.gave_up);
 	teardown(NULL);
 
+	/* As much as is read changes again: rounds that get nowhere. */
 	setup(NULL);
 	kernel.dirty = 50000000;
 	kernel.dirtying = 10000;
 	assert_int_equal(save(&opt, &r), 0);
-	assert_true(r.complete && r.precopy);
+	assert_true(r.complete && r.precopy && r.gave_up);
+	assert_true(r.rounds >= 1 && r.rounds < 32);
 }
 
 static void test_initial_bytes_stay(void **state)
@@ -280,9 +284,29 @@ static void test_reinit(void **state)
 	struct vfiomig_result r;
 
 	(void)state;
-	kernel.reinit = true;
+	kernel.reinits = 1;
 	expect_whole(&r);
 	assert_int_equal(r.precopy_bytes, 105000);
+	/* Not for ever. */
+	teardown(NULL);
+	setup(NULL);
+	kernel.reinits = INT_MAX;
+	kernel.dirtying = 1000;
+	assert_int_equal(save(NULL, &r), 0);
+	assert_true(r.complete);
+}
+
+/* A device that has no first copy: nothing is known of its rate at first. */
+static void test_no_initial_bytes(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.initial = 0;
+	kernel.dirty = 10000000;
+	expect_whole(&r);
+	assert_false(r.gave_up);
+	assert_true(r.precopy_bytes > 0);
 }
 
 static void test_read_fails(void **state)
@@ -325,6 +349,7 @@ int main(void)
 		TEST(test_does_not_converge),
 		TEST(test_initial_bytes_stay),
 		TEST(test_reinit),
+		TEST(test_no_initial_bytes),
 		TEST(test_read_fails),
 		TEST(test_arc_fails),
 	};
