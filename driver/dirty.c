@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which granules of BAR 2 a data transfer session has still to move. */
+/*
+ * Which granules of BAR 2 a data transfer session has still to move.
+ *
+ * Whoever holds state_mutex clears and searches. In PRE_COPY others set at the
+ * same time (see track.c), hence the atomic operations.
+ */
 
 #include <linux/bitmap.h>
 #include <linux/mm.h>
@@ -21,6 +26,7 @@ int ivshmem_vfio_dirty_alloc(struct ivshmem_vfio_dirty *dirty,
 
 	dirty->size = size;
 	dirty->next = 0;
+	atomic_long_set(&dirty->count, 0);
 	return 0;
 }
 
@@ -30,32 +36,72 @@ void ivshmem_vfio_dirty_free(struct ivshmem_vfio_dirty *dirty)
 	dirty->bitmap = NULL;
 }
 
+/* Nobody else may use the bitmap meanwhile */
 void ivshmem_vfio_dirty_set_all(struct ivshmem_vfio_dirty *dirty)
 {
 	bitmap_fill(dirty->bitmap, dirty->size);
+	atomic_long_set(&dirty->count, dirty->size);
 	dirty->next = 0;
+}
+
+/* Returns true if none at all was set before */
+bool ivshmem_vfio_dirty_set(struct ivshmem_vfio_dirty *dirty,
+			    unsigned long first, unsigned long count)
+{
+	bool was_empty = false;
+	unsigned long i;
+
+	for (i = first; i < first + count; i++) {
+		if (!test_and_set_bit(i, dirty->bitmap))
+			was_empty |= atomic_long_inc_return(&dirty->count) == 1;
+	}
+
+	return was_empty;
 }
 
 void ivshmem_vfio_dirty_clear(struct ivshmem_vfio_dirty *dirty,
 			      unsigned long first, unsigned long count)
 {
-	bitmap_clear(dirty->bitmap, first, count);
+	unsigned long i;
+
+	for (i = first; i < first + count; i++) {
+		if (test_and_clear_bit(i, dirty->bitmap))
+			atomic_long_dec(&dirty->count);
+	}
+}
+
+/* Are all of these set? */
+bool ivshmem_vfio_dirty_test(struct ivshmem_vfio_dirty *dirty,
+			     unsigned long first, unsigned long count)
+{
+	return find_next_zero_bit(dirty->bitmap, first + count, first) ==
+	       first + count;
 }
 
 bool ivshmem_vfio_dirty_empty(struct ivshmem_vfio_dirty *dirty)
 {
-	return bitmap_empty(dirty->bitmap, dirty->size);
+	return !atomic_long_read(&dirty->count);
+}
+
+static unsigned long ivshmem_vfio_dirty_run(struct ivshmem_vfio_dirty *dirty,
+					    unsigned long start,
+					    unsigned long end,
+					    unsigned long max)
+{
+	end = min(end, start + max);
+	return find_next_zero_bit(dirty->bitmap, end, start) - start;
 }
 
 /*
- * Take the next run of at most @max granules out of the bitmap. Returns its
- * length, 0 if there is none left. The search goes around, because a granule
- * behind it may be set again.
+ * Find the next run of at most @max granules. Returns its length, 0 if none is
+ * set. The search goes around, because a granule behind it may be set again.
+ * The run is the caller's to clear, piece by piece; found again it will be only
+ * after that, as far as it is set again.
  */
-unsigned long ivshmem_vfio_dirty_take(struct ivshmem_vfio_dirty *dirty,
+unsigned long ivshmem_vfio_dirty_find(struct ivshmem_vfio_dirty *dirty,
 				      unsigned long max, unsigned long *first)
 {
-	unsigned long start, end;
+	unsigned long start, count;
 
 	start = find_next_bit(dirty->bitmap, dirty->size, dirty->next);
 	if (start == dirty->size)
@@ -63,11 +109,45 @@ unsigned long ivshmem_vfio_dirty_take(struct ivshmem_vfio_dirty *dirty,
 	if (start == dirty->size)
 		return 0;
 
-	end = find_next_zero_bit(dirty->bitmap, min(dirty->size, start + max),
-				 start);
-	bitmap_clear(dirty->bitmap, start, end - start);
-	dirty->next = end;
+	count = ivshmem_vfio_dirty_run(dirty, start, dirty->size, max);
+	dirty->next = start + count;
 
 	*first = start;
-	return end - start;
+	return count;
+}
+
+static unsigned long ivshmem_vfio_dirty_walk(struct ivshmem_vfio_dirty *dirty,
+					     unsigned long start,
+					     unsigned long end,
+					     unsigned long max,
+					     unsigned long *runs)
+{
+	unsigned long count, total = 0;
+
+	for (;;) {
+		start = find_next_bit(dirty->bitmap, end, start);
+		if (start == end)
+			return total;
+
+		count = ivshmem_vfio_dirty_run(dirty, start, end, max);
+		start += count;
+		total += count;
+		++*runs;
+	}
+}
+
+/*
+ * How many granules ivshmem_vfio_dirty_find() has still to find, and in how
+ * many runs, if no more are set. The last @found granules that it has found are
+ * not among them, whether they are cleared or not.
+ */
+unsigned long ivshmem_vfio_dirty_left(struct ivshmem_vfio_dirty *dirty,
+				      unsigned long max, unsigned long found,
+				      unsigned long *runs)
+{
+	*runs = 0;
+	return ivshmem_vfio_dirty_walk(dirty, dirty->next, dirty->size, max,
+				       runs) +
+	       ivshmem_vfio_dirty_walk(dirty, 0, dirty->next - found, max,
+				       runs);
 }

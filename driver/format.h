@@ -11,9 +11,10 @@
  * fields are zero, and a reader refuses a stream in which they are not, so
  * that they can get a meaning later.
  *
- * MEM records may come in any order and may repeat a page (the last one
- * counts), but together they cover BAR 2 completely. No MEM record follows
- * REGS and nothing at all follows END.
+ * MEM records may come in any order and may repeat a page, which changed while
+ * the device was in PRE_COPY (the last one counts), but together they cover
+ * BAR 2 completely. No MEM record follows REGS, which are read when the device
+ * is stopped, and nothing at all follows END.
  */
 #ifndef IVSHMEM_VFIO_FORMAT_H
 #define IVSHMEM_VFIO_FORMAT_H

@@ -11,7 +11,6 @@
 #include "vfio_dev.h"
 
 #define IVSHMEM_REGS_BAR	0
-#define IVSHMEM_MEMORY_BAR	2
 
 /* In IVSHMEM_REGS_BAR. Reading INTR_STATUS clears it. */
 #define IVSHMEM_INTR_MASK	0x0
@@ -20,13 +19,13 @@
 
 int ivshmem_vfio_hw_check(struct pci_dev *pdev)
 {
-	resource_size_t size = pci_resource_len(pdev, IVSHMEM_MEMORY_BAR);
+	resource_size_t size = pci_resource_len(pdev, IVSHMEM_VFIO_MEMORY_BAR);
 
 	if (!(pci_resource_flags(pdev, IVSHMEM_REGS_BAR) & IORESOURCE_MEM) ||
 	    pci_resource_len(pdev, IVSHMEM_REGS_BAR) < IVSHMEM_REGS_SIZE)
 		return -ENODEV;
 
-	if (!(pci_resource_flags(pdev, IVSHMEM_MEMORY_BAR) & IORESOURCE_MEM) ||
+	if (!(pci_resource_flags(pdev, IVSHMEM_VFIO_MEMORY_BAR) & IORESOURCE_MEM) ||
 	    !size || !IS_ALIGNED(size, IVSHMEM_VFIO_GRANULE))
 		return -ENODEV;
 
@@ -42,12 +41,12 @@ int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 	if (err)
 		return err;
 
-	return vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_MEMORY_BAR);
+	return vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_VFIO_MEMORY_BAR);
 }
 
 u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
 {
-	return pci_resource_len(ivdev->core.pdev, IVSHMEM_MEMORY_BAR);
+	return pci_resource_len(ivdev->core.pdev, IVSHMEM_VFIO_MEMORY_BAR);
 }
 
 /*
@@ -97,7 +96,7 @@ int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 	if (err)
 		return err;
 
-	memcpy_fromio(buf, core->barmap[IVSHMEM_MEMORY_BAR] + offset, len);
+	memcpy_fromio(buf, core->barmap[IVSHMEM_VFIO_MEMORY_BAR] + offset, len);
 	ivshmem_vfio_hw_end(core, cmd);
 
 	return 0;
@@ -114,7 +113,7 @@ int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 	if (err)
 		return err;
 
-	memcpy_toio(core->barmap[IVSHMEM_MEMORY_BAR] + offset, buf, len);
+	memcpy_toio(core->barmap[IVSHMEM_VFIO_MEMORY_BAR] + offset, buf, len);
 	ivshmem_vfio_hw_end(core, cmd);
 
 	return 0;

@@ -7,6 +7,8 @@
 
 struct ivshmem_vfio_device;
 
+#define IVSHMEM_VFIO_MEMORY_BAR	2
+
 /* The registers that are device state */
 struct ivshmem_vfio_regs {
 	u32 intr_mask;

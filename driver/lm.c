@@ -9,6 +9,7 @@
 #include "resume.h"
 #include "save.h"
 #include "stream.h"
+#include "track.h"
 #include "vfio_dev.h"
 
 /*
@@ -20,11 +21,35 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 				      enum vfio_device_mig_state next)
 {
 	enum vfio_device_mig_state cur = ivdev->state;
+	struct file *filp;
 	int err;
 
 	lockdep_assert_held(&ivdev->state_mutex);
 
 	dev_dbg(&ivdev->core.pdev->dev, "%s: %d -> %d\n", __func__, cur, next);
+
+	/*
+	 * "These arcs begin the process of saving the device state and will
+	 * return a new data_fd."
+	 */
+	if ((cur == VFIO_DEVICE_STATE_RUNNING &&
+	     next == VFIO_DEVICE_STATE_PRE_COPY) ||
+	    (cur == VFIO_DEVICE_STATE_RUNNING_P2P &&
+	     next == VFIO_DEVICE_STATE_PRE_COPY_P2P)) {
+		filp = ivshmem_vfio_save_begin(ivdev);
+		if (!IS_ERR(filp))
+			ivshmem_vfio_track_start(ivdev);
+		return filp;
+	}
+
+	/* "The PRE_COPY arc will terminate a data transfer session." */
+	if ((cur == VFIO_DEVICE_STATE_PRE_COPY &&
+	     next == VFIO_DEVICE_STATE_RUNNING) ||
+	    (cur == VFIO_DEVICE_STATE_PRE_COPY_P2P &&
+	     next == VFIO_DEVICE_STATE_RUNNING_P2P)) {
+		ivshmem_vfio_stream_end(ivdev);
+		return NULL;
+	}
 
 	/*
 	 * "The RUNNING_P2P and PRE_COPY_P2P states must prevent the device
@@ -39,6 +64,14 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	    next == VFIO_DEVICE_STATE_RUNNING)
 		return NULL;
 
+	if (cur == VFIO_DEVICE_STATE_PRE_COPY &&
+	    next == VFIO_DEVICE_STATE_PRE_COPY_P2P)
+		return NULL;
+
+	if (cur == VFIO_DEVICE_STATE_PRE_COPY_P2P &&
+	    next == VFIO_DEVICE_STATE_PRE_COPY)
+		return NULL;
+
 	/*
 	 * "The device must not generate interrupts, DMA, or any other change
 	 * to external state." What is left to stop are the interrupts that
@@ -51,6 +84,25 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	if (cur == VFIO_DEVICE_STATE_STOP &&
 	    next == VFIO_DEVICE_STATE_RUNNING_P2P) {
 		ivshmem_vfio_hw_unmask_irqs(ivdev);
+		return NULL;
+	}
+
+	/*
+	 * The session goes on, with what is dirty now and with the registers:
+	 * "the data transfers session continues to stream the migration state.
+	 * The user should take steps to restrict access to vfio device regions
+	 * while the device is in STOP_COPY or risk corruption of the device
+	 * migration data stream." Tracking a user who does not would only keep
+	 * the stream from coming to its end.
+	 */
+	if (cur == VFIO_DEVICE_STATE_PRE_COPY_P2P &&
+	    next == VFIO_DEVICE_STATE_STOP_COPY) {
+		err = ivshmem_vfio_hw_mask_irqs(ivdev);
+		if (err)
+			return ERR_PTR(err);
+
+		ivshmem_vfio_track_stop(ivdev);
+		wake_up_interruptible_all(&ivdev->wait);
 		return NULL;
 	}
 

@@ -2,6 +2,10 @@
 /*
  * Saving: produce the stream that format.h describes.
  *
+ * In PRE_COPY all of the memory goes first, in order, then what was written to
+ * since it was read, again and again. STOP_COPY goes on from there: with what
+ * is dirty then, which without PRE_COPY is all of the memory, and with the rest.
+ *
  * The buffer holds one piece of the stream, of which the user has got what is
  * before head and has still to get what is between head and tail.
  */
@@ -12,8 +16,10 @@
 
 #include "format.h"
 #include "hw.h"
+#include "precopy.h"
 #include "save.h"
 #include "stream.h"
+#include "track.h"
 #include "vfio_dev.h"
 
 static void ivshmem_vfio_save_put(struct ivshmem_vfio_stream *stream,
@@ -52,18 +58,22 @@ static void ivshmem_vfio_save_header(struct ivshmem_vfio_stream *stream)
 }
 
 /* The record of the next run of memory, or on to the registers */
-static void ivshmem_vfio_save_record(struct ivshmem_vfio_stream *stream)
+static int ivshmem_vfio_save_record(struct ivshmem_vfio_stream *stream)
 {
 	unsigned long first, count;
 
-	count = ivshmem_vfio_dirty_take(&stream->ivdev->dirty,
+	count = ivshmem_vfio_dirty_find(&stream->ivdev->dirty,
 					IVSHMEM_VFIO_MEM_MAX /
 					IVSHMEM_VFIO_GRANULE, &first);
 	if (!count) {
+		/* "temporary end of stream" */
+		if (ivshmem_vfio_in_precopy(stream->ivdev))
+			return -ENOMSG;
+
 		ivshmem_vfio_save_put_record(stream, IVSHMEM_VFIO_RECORD_REGS,
 					     0, sizeof(struct ivshmem_vfio_regs_data));
 		stream->part = IVSHMEM_VFIO_PART_REGS;
-		return;
+		return 0;
 	}
 
 	stream->offset = (u64)first * IVSHMEM_VFIO_GRANULE;
@@ -71,6 +81,8 @@ static void ivshmem_vfio_save_record(struct ivshmem_vfio_stream *stream)
 	ivshmem_vfio_save_put_record(stream, IVSHMEM_VFIO_RECORD_MEM,
 				     stream->offset, stream->left);
 	stream->part = IVSHMEM_VFIO_PART_MEM;
+
+	return 0;
 }
 
 static int ivshmem_vfio_save_mem(struct ivshmem_vfio_stream *stream)
@@ -78,6 +90,7 @@ static int ivshmem_vfio_save_mem(struct ivshmem_vfio_stream *stream)
 	size_t len = min_t(u64, stream->left, IVSHMEM_VFIO_BUF_SIZE);
 	int err;
 
+	ivshmem_vfio_track_clean(stream->ivdev, stream->offset, len);
 	err = ivshmem_vfio_hw_read_memory(stream->ivdev, stream->offset,
 					  stream->buf, len);
 	if (err)
@@ -134,8 +147,7 @@ static int ivshmem_vfio_save_fill(struct ivshmem_vfio_stream *stream)
 		ivshmem_vfio_save_header(stream);
 		return 0;
 	case IVSHMEM_VFIO_PART_RECORD:
-		ivshmem_vfio_save_record(stream);
-		return 0;
+		return ivshmem_vfio_save_record(stream);
 	case IVSHMEM_VFIO_PART_MEM:
 		return ivshmem_vfio_save_mem(stream);
 	case IVSHMEM_VFIO_PART_REGS:
@@ -210,6 +222,9 @@ static ssize_t ivshmem_vfio_save_read(struct file *filp, char __user *ubuf,
 static const struct file_operations ivshmem_vfio_save_fops = {
 	.owner = THIS_MODULE,
 	.read = ivshmem_vfio_save_read,
+	.poll = ivshmem_vfio_precopy_poll,
+	.unlocked_ioctl = ivshmem_vfio_precopy_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 	.release = ivshmem_vfio_stream_release,
 };
 

@@ -7,6 +7,7 @@
 #include <linux/vfio.h>
 
 #include "stream.h"
+#include "track.h"
 #include "vfio_dev.h"
 
 /*
@@ -45,7 +46,11 @@ ivshmem_vfio_stream_begin(struct ivshmem_vfio_device *ivdev,
 	get_device(&ivdev->core.vdev.device);
 	stream->ivdev = ivdev;
 	xxh64_reset(&stream->digest, 0);
+
+	/* A fault of the last session may be setting its bit only now */
+	down_write(&ivdev->core.memory_lock);
 	ivshmem_vfio_dirty_set_all(&ivdev->dirty);
+	up_write(&ivdev->core.memory_lock);
 
 	get_file(stream->filp);
 	ivdev->stream = stream;
@@ -68,8 +73,10 @@ void ivshmem_vfio_stream_end(struct ivshmem_vfio_device *ivdev)
 	if (!ivdev->stream)
 		return;
 
+	ivshmem_vfio_track_stop(ivdev);
 	fput(ivdev->stream->filp);
 	ivdev->stream = NULL;
+	wake_up_interruptible_all(&ivdev->wait);
 }
 
 int ivshmem_vfio_stream_release(struct inode *inode, struct file *filp)

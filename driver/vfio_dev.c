@@ -17,15 +17,25 @@
  *   way the data passes through one small buffer between user memory and the
  *   BAR; the kernel never holds a copy of the device's memory.
  *
+ *   In PRE_COPY the memory is sent while it changes, and what changed is sent
+ *   once more: track.c notices each write that the user makes, by mapping or by
+ *   write(), page by page, and precopy.c tells how much is left. The registers
+ *   follow when the device is stopped. Outside of PRE_COPY nothing is tracked,
+ *   and a mapping of the memory is as good as vfio_pci_core's.
+ *
  * Which safeguards check it:
  *   resume.c checks each field before use. Memory is written only inside
  *   BAR 2, registers are written only on the arc RESUMING -> STOP, and that
  *   arc fails unless the stream was complete, in order, covered all of BAR 2
- *   and had the right digest.
+ *   and had the right digest. The digest is of the stream as it was sent, so
+ *   it is no check of the tracking. That rests on one rule, see track.c: what
+ *   is not set in the bitmap cannot be written to without a fault.
  *
  * What a migration of shared memory cannot promise:
  *   The peers of an ivshmem device write to the same memory and no driver
- *   can stop them. Whoever migrates a device must quiesce its peers.
+ *   can stop them, nor notice what they write in PRE_COPY. Nor does it notice
+ *   DMA to the memory by other devices of the user. Whoever migrates a device
+ *   must quiesce its peers, before PRE_COPY if that is used.
  */
 
 #include <linux/pci.h>
@@ -36,13 +46,10 @@
 #include "format.h"
 #include "hw.h"
 #include "lm.h"
+#include "precopy.h"
 #include "stream.h"
+#include "track.h"
 #include "vfio_dev.h"
-
-static struct ivshmem_vfio_device *to_ivdev(struct vfio_device *vdev)
-{
-	return container_of(vdev, struct ivshmem_vfio_device, core.vdev);
-}
 
 struct ivshmem_vfio_device *ivshmem_vfio_drvdata(struct pci_dev *pdev)
 {
@@ -171,6 +178,26 @@ static long ivshmem_vfio_ioctl_set_irqs(struct ivshmem_vfio_device *ivdev,
 	return ret ?: err;
 }
 
+/*
+ * An ioeventfd writes to a BAR without any other call of the user, so that
+ * track.c would miss it. In memory it has no use: there is no bell to ring.
+ * (A user who changes the argument while it is read harms only the own stream.)
+ */
+static long ivshmem_vfio_ioctl_ioeventfd(struct ivshmem_vfio_device *ivdev,
+					 unsigned long arg)
+{
+	struct vfio_device_ioeventfd __user *ioeventfd = (void __user *)arg;
+	u64 offset;
+
+	if (get_user(offset, &ioeventfd->offset))
+		return -EFAULT;
+	if (VFIO_PCI_OFFSET_TO_INDEX(offset) == IVSHMEM_VFIO_MEMORY_BAR)
+		return -EINVAL;
+
+	return vfio_pci_core_ioctl(&ivdev->core.vdev, VFIO_DEVICE_IOEVENTFD,
+				   arg);
+}
+
 static long ivshmem_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 			       unsigned long arg)
 {
@@ -183,6 +210,8 @@ static long ivshmem_vfio_ioctl(struct vfio_device *vdev, unsigned int cmd,
 		return ivshmem_vfio_ioctl_reset(ivdev, arg);
 	case VFIO_DEVICE_SET_IRQS:
 		return ivshmem_vfio_ioctl_set_irqs(ivdev, arg);
+	case VFIO_DEVICE_IOEVENTFD:
+		return ivshmem_vfio_ioctl_ioeventfd(ivdev, arg);
 	default:
 		return vfio_pci_core_ioctl(vdev, cmd, arg);
 	}
@@ -238,7 +267,12 @@ static int ivshmem_vfio_get_device_state(struct vfio_device *vdev,
 static int ivshmem_vfio_get_data_size(struct vfio_device *vdev,
 				      unsigned long *stop_copy_length)
 {
-	*stop_copy_length = ivshmem_vfio_stream_size(to_ivdev(vdev));
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+
+	mutex_lock(&ivdev->state_mutex);
+	*stop_copy_length = ivshmem_vfio_save_size(ivdev);
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
 	return 0;
 }
 
@@ -263,8 +297,10 @@ static int ivshmem_vfio_init_device(struct vfio_device *vdev)
 
 	mutex_init(&ivdev->state_mutex);
 	spin_lock_init(&ivdev->reset_lock);
+	init_waitqueue_head(&ivdev->wait);
 
-	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P;
+	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
+				VFIO_MIGRATION_PRE_COPY;
 	vdev->mig_ops = &ivshmem_vfio_mig_ops;
 
 	return 0;
@@ -340,8 +376,8 @@ const struct vfio_device_ops ivshmem_vfio_ops = {
 	.ioctl = ivshmem_vfio_ioctl,
 	.device_feature = vfio_pci_core_ioctl_feature,
 	.read = vfio_pci_core_read,
-	.write = vfio_pci_core_write,
-	.mmap = vfio_pci_core_mmap,
+	.write = ivshmem_vfio_track_write,
+	.mmap = ivshmem_vfio_track_mmap,
 	.request = vfio_pci_core_request,
 	.match = vfio_pci_core_match,
 	.bind_iommufd = vfio_iommufd_physical_bind,

@@ -5,6 +5,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/wait.h>
 
 #include "dirty.h"
 
@@ -23,7 +24,12 @@ struct ivshmem_vfio_device {
 	enum vfio_device_mig_state state;
 	struct ivshmem_vfio_stream *stream;	/* of the session, or NULL */
 	struct ivshmem_vfio_dirty dirty;
+	bool tracking;		/* writes to BAR 2; set under memory_lock too */
 	bool irqs_masked;	/* and a reference keeps the device awake */
+
+	/* Of the files that BAR 2 is mapped from, or NULL; see memory_lock */
+	struct address_space *mapping;
+	wait_queue_head_t wait;	/* for data_fd to have something to say */
 
 	/* Protects deferred_reset, a reset that found state_mutex taken */
 	spinlock_t reset_lock;
@@ -31,6 +37,11 @@ struct ivshmem_vfio_device {
 };
 
 extern const struct vfio_device_ops ivshmem_vfio_ops;
+
+static inline struct ivshmem_vfio_device *to_ivdev(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct ivshmem_vfio_device, core.vdev);
+}
 
 struct ivshmem_vfio_device *ivshmem_vfio_drvdata(struct pci_dev *pdev);
 void ivshmem_vfio_state_mutex_unlock(struct ivshmem_vfio_device *ivdev);

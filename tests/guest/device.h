@@ -12,6 +12,17 @@
 #include <unistd.h>
 #include <vfiomig.h>
 
+/* Linux 6.2; Debian 12's header is older. */
+#ifndef VFIO_MIG_GET_PRECOPY_INFO
+struct vfio_precopy_info {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 initial_bytes;
+	__aligned_u64 dirty_bytes;
+};
+#define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
+#endif
+
 /* In BAR 0 of an ivshmem device. Reading INTR_STATUS clears it. */
 enum {
 	INTR_MASK = 0,

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the user is told of a session that saves: how much there is to be read,
+ * and when.
+ */
+
+#include <linux/poll.h>
+#include <linux/uaccess.h>
+
+#include "format.h"
+#include "hw.h"
+#include "precopy.h"
+#include "stream.h"
+#include "vfio_dev.h"
+
+bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev)
+{
+	return ivdev->state == VFIO_DEVICE_STATE_PRE_COPY ||
+	       ivdev->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
+}
+
+/* What the rest of the stream carries after the memory */
+static u64 ivshmem_vfio_left_after(struct ivshmem_vfio_stream *stream)
+{
+	u64 left = 0;
+
+	switch (stream->part) {
+	case IVSHMEM_VFIO_PART_HEADER:
+	case IVSHMEM_VFIO_PART_RECORD:
+	case IVSHMEM_VFIO_PART_MEM:
+		left += sizeof(struct ivshmem_vfio_record);
+		fallthrough;
+	case IVSHMEM_VFIO_PART_REGS:
+		left += sizeof(struct ivshmem_vfio_regs_data);
+		fallthrough;
+	case IVSHMEM_VFIO_PART_END:
+		left += sizeof(struct ivshmem_vfio_record) +
+			sizeof(struct ivshmem_vfio_end_data);
+		fallthrough;
+	case IVSHMEM_VFIO_PART_DONE:
+		break;
+	}
+
+	return left;
+}
+
+/* What can be had before that, the memory as dirty as it is now */
+static u64 ivshmem_vfio_left(struct ivshmem_vfio_stream *stream)
+{
+	u64 left = stream->tail - stream->head;
+	unsigned long granules, runs;
+
+	if (stream->part == IVSHMEM_VFIO_PART_HEADER)
+		left += sizeof(struct ivshmem_vfio_header);
+
+	granules = ivshmem_vfio_dirty_left(&stream->ivdev->dirty,
+					   IVSHMEM_VFIO_MEM_MAX /
+					   IVSHMEM_VFIO_GRANULE,
+					   stream->left / IVSHMEM_VFIO_GRANULE,
+					   &runs);
+	return left + stream->left + (u64)granules * IVSHMEM_VFIO_GRANULE +
+	       (u64)runs * sizeof(struct ivshmem_vfio_record);
+}
+
+/*
+ * The first pass: it goes through all of the memory in order, whatever gets
+ * dirty behind it, and is the first that the user gets to read.
+ */
+static u64 ivshmem_vfio_initial(struct ivshmem_vfio_stream *stream)
+{
+	u64 memory = ivshmem_vfio_hw_memory_size(stream->ivdev);
+	u64 total = sizeof(struct ivshmem_vfio_header) + memory +
+		    DIV_ROUND_UP_ULL(memory, IVSHMEM_VFIO_MEM_MAX) *
+		    sizeof(struct ivshmem_vfio_record);
+	u64 delivered = stream->length - (stream->tail - stream->head);
+
+	return total > delivered ? total - delivered : 0;
+}
+
+/* The rest of the session's stream, or that of one that would begin now */
+u64 ivshmem_vfio_save_size(struct ivshmem_vfio_device *ivdev)
+{
+	lockdep_assert_held(&ivdev->state_mutex);
+
+	if (!ivshmem_vfio_in_precopy(ivdev) &&
+	    ivdev->state != VFIO_DEVICE_STATE_STOP_COPY)
+		return ivshmem_vfio_stream_size(ivdev);
+
+	return ivshmem_vfio_left(ivdev->stream) +
+	       ivshmem_vfio_left_after(ivdev->stream);
+}
+
+/*
+ * Both fields are exact, as long as nobody writes. The second version of this
+ * ioctl (VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2), where the kernel has it, is
+ * the kernel's own affair: what it adds is a flag for new initial data, which
+ * this device never has. No flag is set here.
+ */
+long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
+				unsigned long arg)
+{
+	struct ivshmem_vfio_stream *stream = filp->private_data;
+	struct ivshmem_vfio_device *ivdev = stream->ivdev;
+	struct vfio_precopy_info info;
+	unsigned long minsz = offsetofend(struct vfio_precopy_info,
+					  dirty_bytes);
+	int ret = 0;
+
+	if (cmd != VFIO_MIG_GET_PRECOPY_INFO)
+		return -ENOTTY;
+
+	if (copy_from_user(&info, (void __user *)arg, minsz))
+		return -EFAULT;
+	if (info.argsz < minsz)
+		return -EINVAL;
+
+	mutex_lock(&ivdev->state_mutex);
+	if (!ivshmem_vfio_in_precopy(ivdev)) {
+		ret = -EINVAL;
+	} else if (ivdev->stream != stream) {
+		ret = -ENODEV;
+	} else {
+		info.flags = 0;
+		info.initial_bytes = ivshmem_vfio_initial(stream);
+		info.dirty_bytes = ivshmem_vfio_left(stream) -
+				   info.initial_bytes;
+	}
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	if (!ret && copy_to_user((void __user *)arg, &info, minsz))
+		return -EFAULT;
+	return ret;
+}
+
+/* "Userspace can wait for more data (which may never come) by using poll." */
+__poll_t ivshmem_vfio_precopy_poll(struct file *filp,
+				   struct poll_table_struct *wait)
+{
+	struct ivshmem_vfio_stream *stream = filp->private_data;
+	struct ivshmem_vfio_device *ivdev = stream->ivdev;
+	__poll_t mask = 0;
+
+	poll_wait(filp, &ivdev->wait, wait);
+
+	mutex_lock(&ivdev->state_mutex);
+	if (ivdev->stream != stream)
+		mask = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	else if (!ivshmem_vfio_in_precopy(ivdev) ||
+		 stream->part != IVSHMEM_VFIO_PART_RECORD ||
+		 stream->head != stream->tail ||
+		 !ivshmem_vfio_dirty_empty(&ivdev->dirty))
+		mask = EPOLLIN | EPOLLRDNORM;
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return mask;
+}

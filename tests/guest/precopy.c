@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * precopy DEV [ivshmem]: PRE_COPY as the text of the uAPI has it, line by line:
+ * the names of the tests quote it. Where the text says "should", a device that
+ * is not ours is only remarked upon.
+ */
+#include <err.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <vfiomig.h>
+
+#include "device.h"
+#include "tap.h"
+
+#define PAGE 4096
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+static bool ours;
+static volatile char *memory;
+static char buf[1 << 20];
+
+/* What the text only recommends. */
+__attribute__((format(printf, 2, 3))) static void should(bool good,
+							 const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (good || ours)
+		tap(good, "%s", text);
+	else
+		printf("# this driver does not: %s\n", text);
+}
+
+static int go(int state)
+{
+	return device_go(dev, state);
+}
+
+/* Returns 0 or the errno. */
+static int try_info(int fd, struct vfio_precopy_info *info)
+{
+	*info = (struct vfio_precopy_info){ .argsz = sizeof(*info) };
+	return ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, info) ? errno : 0;
+}
+
+static struct vfio_precopy_info get_info(int fd)
+{
+	struct vfio_precopy_info info;
+
+	errno = try_info(fd, &info);
+	if (errno)
+		err(1, "VFIO_MIG_GET_PRECOPY_INFO");
+	return info;
+}
+
+/* The events within that time. */
+static int events(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+
+	if (poll(&p, 1, ms) < 0)
+		err(1, "poll");
+	return p.revents;
+}
+
+/* Reads up to the temporary end; returns the errno there. */
+static int read_to_end(int fd, uint64_t *bytes)
+{
+	ssize_t n;
+
+	for (*bytes = 0; (n = read(fd, buf, sizeof(buf))) > 0; *bytes += n)
+		;
+	return n ? errno : 0;
+}
+
+static void expect_temporary_end(int fd, const char *when)
+{
+	struct vfio_precopy_info info = get_info(fd);
+	ssize_t n = read(fd, buf, sizeof(buf));
+
+	should(info.initial_bytes + info.dirty_bytes == 0,
+	       "\"reached when both initial_bytes and dirty_byte are zero\" (%s)",
+	       when);
+	should(n < 0 && errno == ENOMSG,
+	       "\"the kernel driver should return ENOMSG from read()\" (%s; %zd)",
+	       when, n);
+	should(events(fd, 0) == 0,
+	       "\"wait for more data (...) by using poll\": not readable (%s)",
+	       when);
+}
+
+/* Returns the first session's descriptor, at its temporary end. */
+static int test_initial(void)
+{
+	int fd = go(VFIOMIG_STATE_PRE_COPY), end;
+	struct vfio_precopy_info info, now;
+	uint64_t bytes;
+
+	tap(fd >= 0, "\"These arcs (...) return a new data_fd\"");
+	info = get_info(fd);
+	tap(info.initial_bytes > 0,
+	    "\"This field should have a non-zero initial value\"");
+	tap(info.dirty_bytes == 0,
+	    "dirty_bytes: \"This field starts at zero\"");
+	tap(events(fd, 0) == POLLIN, "what can be read is readable");
+	/* mtty has not many more. */
+	if (read(fd, buf, 8) != 8)
+		err(1, "8 bytes");
+	now = get_info(fd);
+	tap(now.initial_bytes == info.initial_bytes - 8,
+	    "\"and decrease as migration data is read from the device\"");
+
+	end = read_to_end(fd, &bytes);
+	now = get_info(fd);
+	tap(now.initial_bytes == 0, "initial_bytes \"reaches zero\" (%s)",
+	    strerror(end));
+	tap(bytes == info.initial_bytes - 8,
+	    "as many bytes as that were there to be read");
+	expect_temporary_end(fd, "after the first pass");
+	return fd;
+}
+
+static void test_ioctl(int fd)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) - 1 };
+
+	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) && errno == EINVAL,
+	    "a smaller argsz is EINVAL");
+	info.argsz = sizeof(info) + 8;
+	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) == 0,
+	    "a larger one is fine");
+	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, NULL) && errno == EFAULT,
+	    "a bad pointer is EFAULT");
+	tap(ioctl(fd, _IO(VFIO_TYPE, VFIO_BASE + 99), &info) && errno == ENOTTY,
+	    "another ioctl is ENOTTY");
+}
+
+/* Takes the session on to its end, and closes it. */
+static void test_stop_copy(int fd)
+{
+	struct vfio_precopy_info info;
+	uint64_t left, bytes;
+
+	tap(go(VFIOMIG_STATE_PRE_COPY_P2P) < 0 && get_info(fd).argsz,
+	    "\"Entering PRE_COPY_P2P continues all the behaviors of PRE_COPY\"");
+	tap(go(VFIOMIG_STATE_PRE_COPY) < 0 && get_info(fd).argsz,
+	    "\"returning (...) while continuing all the behaviors\"");
+	if (ours) {
+		memory[5 * PAGE] ^= 1;
+		memory[7 * PAGE] ^= 1;
+	}
+	tap(go(VFIOMIG_STATE_STOP_COPY) < 0,
+	    "\"does not terminate or otherwise affect the associated fd\"");
+	tap(try_info(fd, &info) == EINVAL,
+	    "\"-EINVAL from any other migration state\": STOP_COPY");
+	tap(events(fd, 0) & POLLIN, "STOP_COPY: \"poll (...) readable\"");
+	if (vfiomig_device_get_data_size(dev, &left))
+		errx(1, "%s", vfiomig_get_error(ctx));
+	tap(read_to_end(fd, &bytes) == 0,
+	    "\"ENOMSG may not be returned in STOP_COPY\"");
+	should(bytes == left, "MIG_DATA_SIZE was right (%zu, %zu)",
+	       (size_t)left, (size_t)bytes);
+	tap(read(fd, buf, 1) == 0 && read(fd, buf, 1) == 0,
+	    "\"a permanent end of stream (...) read() always returning 0\"");
+	tap(events(fd, 0) & POLLIN, "\"and poll always returning readable\"");
+	go(VFIOMIG_STATE_RUNNING);
+	close(fd);
+}
+
+static void expect_dead(int fd, const char *when)
+{
+	struct vfio_precopy_info info;
+
+	tap(read(fd, buf, 1) < 0 && errno == ENODEV,
+	    "\"will terminate a data transfer session\": %s", when);
+	tap(try_info(fd, &info) == EINVAL,
+	    "\"-EINVAL from any other migration state\": %s", when);
+	should(events(fd, 0) == (POLLIN | POLLRDHUP), "poll tells of it");
+}
+
+static void test_ends(void)
+{
+	struct vfio_precopy_info info;
+	int fd, other;
+
+	fd = go(VFIOMIG_STATE_PRE_COPY);
+	go(VFIOMIG_STATE_RUNNING);
+	expect_dead(fd, "PRE_COPY -> RUNNING");
+	other = go(VFIOMIG_STATE_PRE_COPY);
+	tap(try_info(fd, &info) == ENODEV && try_info(other, &info) == 0,
+	    "the next session is another one");
+	close(fd);
+	device_reset(dev);
+	expect_dead(other, "a reset");
+	close(other);
+
+	go(VFIOMIG_STATE_RUNNING_P2P);
+	fd = go(VFIOMIG_STATE_PRE_COPY_P2P);
+	tap(fd >= 0 && try_info(fd, &info) == 0,
+	    "a session that begins with PRE_COPY_P2P");
+	go(VFIOMIG_STATE_RUNNING_P2P);
+	expect_dead(fd, "PRE_COPY_P2P -> RUNNING_P2P");
+	close(fd);
+
+	fd = go(VFIOMIG_STATE_STOP_COPY);
+	tap(try_info(fd, &info) == EINVAL,
+	    "\"-EINVAL from any other migration state\": without PRE_COPY");
+	close(fd);
+	go(VFIOMIG_STATE_RUNNING);
+}
+
+/* ---- ivshmem only -------------------------------------------------------- */
+
+static void *map(void)
+{
+	struct vfio_region_info info =
+		region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+	void *p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       vfiomig_device_get_fd(dev), info.offset);
+
+	if (p == MAP_FAILED)
+		err(1, "mmap");
+	return p;
+}
+
+static void write_page(void)
+{
+	memory[3 * PAGE]++;
+}
+
+static void write_file(void)
+{
+	region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, 3 * PAGE - 4, buf, 8);
+}
+
+static void do_reset(void)
+{
+	device_reset(dev);
+}
+
+static void leave(void)
+{
+	go(VFIOMIG_STATE_RUNNING);
+}
+
+static void *later(void *what)
+{
+	void (*fn)(void) = (void (*)(void))what;
+
+	usleep(200000);
+	fn();
+	return NULL;
+}
+
+/* Do that while somebody waits; returns what wakes him. */
+static int wake(int fd, void (*fn)(void))
+{
+	pthread_t thread;
+	int got;
+
+	if (pthread_create(&thread, NULL, later, (void *)fn))
+		errx(1, "pthread_create");
+	got = events(fd, 20000);
+	pthread_join(thread, NULL);
+	return got;
+}
+
+static void test_dirty(int fd)
+{
+	struct vfio_precopy_info info;
+	uint64_t bytes;
+	char sum = 0;
+
+	for (int i = 0; i < 100; i++)
+		sum += memory[i * PAGE];
+	tap(get_info(fd).dirty_bytes == 0 && events(fd, 0) == 0,
+	    "reading the memory is no change (%d)", sum);
+
+	tap(wake(fd, write_page) == POLLIN,
+	    "\"wait for more data\": a write to the mapping wakes");
+	info = get_info(fd);
+	tap(info.initial_bytes == 0 && info.dirty_bytes >= PAGE &&
+		    info.dirty_bytes < 2 * PAGE,
+	    "\"may increase as the internal device state is modified\" (%zu)",
+	    (size_t)info.dirty_bytes);
+	memory[3 * PAGE + 8]++;
+	tap(get_info(fd).dirty_bytes == info.dirty_bytes,
+	    "the same page once more is no more");
+	if (read(fd, buf, 1000) != 1000)
+		err(1, "1000 bytes");
+	tap(get_info(fd).dirty_bytes == info.dirty_bytes - 1000,
+	    "\"or decrease as that modified state is read\"");
+	read_to_end(fd, &bytes);
+	tap(bytes == info.dirty_bytes - 1000, "and it is all that there is");
+	expect_temporary_end(fd, "once more");
+
+	tap(wake(fd, write_file) == POLLIN, "a write() to the region wakes");
+	info = get_info(fd);
+	read_to_end(fd, &bytes);
+	tap(bytes == info.dirty_bytes && bytes >= 2 * PAGE && bytes < 3 * PAGE,
+	    "with both of the pages that it touches");
+
+	go(VFIOMIG_STATE_PRE_COPY_P2P);
+	memory[9 * PAGE] ^= 1;
+	tap(get_info(fd).dirty_bytes > PAGE && read_to_end(fd, &bytes) &&
+		    bytes > PAGE,
+	    "so it is in PRE_COPY_P2P");
+	go(VFIOMIG_STATE_PRE_COPY);
+}
+
+/* What is dirtied behind the first pass is for after it. */
+static void test_behind(void)
+{
+	int fd = go(VFIOMIG_STATE_PRE_COPY);
+	uint64_t bytes, size;
+
+	if (read(fd, buf, 300000) != 300000)
+		err(1, "300000 bytes");
+	memory[PAGE] ^= 1;
+	memory[100 * PAGE] ^= 1;
+
+	struct vfio_precopy_info info = get_info(fd);
+
+	tap(info.dirty_bytes > PAGE && info.dirty_bytes < 2 * PAGE,
+	    "only what was read before can be dirty");
+	vfiomig_device_get_data_size(dev, &size);
+	tap(size > info.initial_bytes + info.dirty_bytes &&
+		    size < info.initial_bytes + info.dirty_bytes + PAGE,
+	    "MIG_DATA_SIZE is what a stop now would leave to be read");
+	read_to_end(fd, &bytes);
+	tap(bytes == info.initial_bytes + info.dirty_bytes,
+	    "the estimates were right");
+	close(fd);
+	go(VFIOMIG_STATE_RUNNING);
+}
+
+static void test_wakes(void)
+{
+	uint64_t bytes;
+	int fd;
+
+	fd = go(VFIOMIG_STATE_PRE_COPY);
+	read_to_end(fd, &bytes);
+	tap(wake(fd, leave) == (POLLIN | POLLRDHUP),
+	    "the end of the session wakes");
+	close(fd);
+
+	fd = go(VFIOMIG_STATE_PRE_COPY);
+	read_to_end(fd, &bytes);
+	tap(wake(fd, do_reset) == (POLLIN | POLLRDHUP), "a reset wakes");
+	tap(++memory[11 * PAGE] || true, "and the memory is there after it");
+	close(fd);
+}
+
+static void stop_copy(void)
+{
+	go(VFIOMIG_STATE_STOP_COPY);
+}
+
+static void test_wake_stop(void)
+{
+	int fd = go(VFIOMIG_STATE_PRE_COPY);
+	uint64_t bytes;
+
+	read_to_end(fd, &bytes);
+	tap(wake(fd, stop_copy) == POLLIN, "STOP_COPY wakes");
+	close(fd);
+	leave();
+}
+
+static void test_ioeventfd(void)
+{
+	struct vfio_device_ioeventfd e = {
+		.argsz = sizeof(e),
+		.flags = VFIO_DEVICE_IOEVENTFD_32,
+		.data = 1,
+		.fd = eventfd(0, EFD_CLOEXEC),
+	};
+	int fd = vfiomig_device_get_fd(dev);
+
+	e.offset = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).offset + PAGE;
+	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) && errno == EINVAL,
+	    "no ioeventfd into the memory");
+	e.offset =
+		region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset + INTR_MASK;
+	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) == 0,
+	    "but one into the registers");
+	close(e.fd);
+}
+
+/* A mapping that may only be read, until it may be written to. */
+static void test_mprotect(void)
+{
+	size_t size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
+	int fd = go(VFIOMIG_STATE_PRE_COPY);
+	char *p = (char *)memory;
+	uint64_t bytes;
+
+	memory[2 * PAGE] ^= 1;
+	read_to_end(fd, &bytes);
+	buf[0] = memory[2 * PAGE];
+	if (mprotect(p, size, PROT_READ))
+		err(1, "mprotect");
+	buf[1] = memory[3 * PAGE];
+	if (mprotect(p, size, PROT_READ | PROT_WRITE))
+		err(1, "mprotect");
+	memory[2 * PAGE] ^= 1;
+	memory[3 * PAGE] ^= 1;
+	read_to_end(fd, &bytes);
+	tap(bytes > 2 * PAGE && bytes < 3 * PAGE,
+	    "mprotect does not hide a write");
+	close(fd);
+	leave();
+}
+
+int main(int argc, char **argv)
+{
+	int fd;
+
+	if (argc < 2)
+		errx(2, "usage: precopy DEV [ivshmem]");
+	ours = argc > 2;
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	dev = device_open(ctx, argv[1]);
+	if (ours)
+		memory = map();
+	fd = test_initial();
+	test_ioctl(fd);
+	if (ours)
+		test_dirty(fd);
+	test_stop_copy(fd);
+	test_ends();
+	if (ours) {
+		test_behind();
+		test_wakes();
+		test_wake_stop();
+		test_ioeventfd();
+		test_mprotect();
+	}
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * tracking SOURCE DESTINATION SAVES: pre-copy saves of an ivshmem device while
+ * threads of this program write to its memory, in several ways. They stop just
+ * before the device does. What the stream makes of the other device must be
+ * what the memory was then: every byte, every time.
+ *
+ * tracking DEV: what tracking costs the writer in page faults, and sessions
+ * that end in all ways while the memory is written.
+ */
+#include <err.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <vfiomig.h>
+
+#include "device.h"
+#include "tap.h"
+
+#define PAGE	4096
+#define HUGE_2M (2 << 20)
+#define WRITERS 2
+
+static struct vfiomig_device *src, *dst;
+static volatile uint64_t *memory; /* of src, mapped */
+static uint64_t *loaded;	  /* of dst */
+static size_t size;
+
+/* At an address that huge pages can have. */
+static void *map(struct vfiomig_device *dev)
+{
+	struct vfio_region_info info =
+		region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+	char *room = mmap(NULL, info.size + HUGE_2M, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p;
+
+	if (room == MAP_FAILED)
+		err(1, "mmap");
+	room += -(uintptr_t)room % HUGE_2M;
+	p = mmap(room, info.size, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, vfiomig_device_get_fd(dev),
+		 info.offset);
+	if (p == MAP_FAILED)
+		err(1, "mmap");
+	size = info.size;
+	return p;
+}
+
+/* ---- The writers --------------------------------------------------------- */
+
+static struct mode {
+	const char *name;
+	void (*write)(uint64_t *seed);
+	unsigned int us; /* between two writes */
+} mode;
+
+static atomic_bool hold, quit;
+static atomic_int held;
+static atomic_ulong writes;
+
+static uint64_t next_random(uint64_t *seed)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 7;
+	*seed ^= *seed << 17;
+	return *seed;
+}
+
+static void write_random(uint64_t *seed)
+{
+	uint64_t r = next_random(seed);
+
+	memory[r % (size / 8)] = r;
+}
+
+static void write_in_order(uint64_t *seed)
+{
+	*seed += 40;
+	memory[*seed % (size / 8)] = *seed;
+}
+
+/* Finds a page that is mapped, if it is, read-only. */
+static void read_and_write(uint64_t *seed)
+{
+	size_t at = next_random(seed) % (size / 8);
+
+	memory[at] = memory[at] * 5 + 1;
+}
+
+/* Most pages are mapped read-only, whenever they can be. */
+static void mostly_read(uint64_t *seed)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 16; i++)
+		sum += memory[next_random(seed) % (size / 8)];
+	memory[next_random(seed) % (size / 8)] = sum;
+}
+
+static void write_file(uint64_t *seed)
+{
+	char data[6000];
+	size_t n = next_random(seed) % sizeof(data) + 1;
+
+	memset(data, *seed, sizeof(data));
+	region_write(src, VFIO_PCI_BAR2_REGION_INDEX,
+		     next_random(seed) % (size - n), data, n);
+}
+
+static void write_any(uint64_t *seed)
+{
+	if (next_random(seed) % 16 == 0)
+		write_file(seed);
+	else if (next_random(seed) % 2)
+		read_and_write(seed);
+	else
+		write_random(seed);
+}
+
+static const struct mode modes[] = {
+	{ "anywhere, all the time", write_random, 0 },
+	{ "anywhere, often", write_random, 50 },
+	{ "anywhere, at times", write_random, 1000 },
+	{ "in order, all the time", write_in_order, 0 },
+	{ "in order, often", write_in_order, 50 },
+	{ "after reading, all the time", read_and_write, 0 },
+	{ "after reading, often", read_and_write, 50 },
+	{ "among many reads", mostly_read, 20 },
+	{ "by pwrite, all the time", write_file, 0 },
+	{ "by pwrite, often", write_file, 200 },
+	{ "in every way", write_any, 20 },
+};
+
+static void *writer(void *arg)
+{
+	uint64_t seed = 0x9e3779b97f4a7c15 * (1 + (uintptr_t)arg);
+
+	while (!quit) {
+		if (hold) {
+			held++;
+			while (hold && !quit)
+				usleep(100);
+			held--;
+			continue;
+		}
+		mode.write(&seed);
+		writes++;
+		if (mode.us)
+			usleep(mode.us);
+	}
+	return NULL;
+}
+
+static void hold_writers(void)
+{
+	hold = true;
+	while (held < WRITERS)
+		usleep(20);
+}
+
+static void release_writers(void)
+{
+	hold = false;
+	while (held)
+		usleep(20);
+}
+
+/* ---- One save ------------------------------------------------------------ */
+
+static char *stream;
+static size_t stream_size, stream_room;
+
+/* Returns what read() does, which takes another size each time. */
+static ssize_t read_some(int fd)
+{
+	size_t n = random() % 100000 + 1;
+	ssize_t got;
+
+	if (stream_size + n > stream_room) {
+		stream_room = 2 * stream_room + n;
+		stream = realloc(stream, stream_room);
+		if (!stream)
+			err(1, NULL);
+	}
+	got = read(fd, stream + stream_size, n);
+	if (got > 0)
+		stream_size += got;
+	return got;
+}
+
+static void read_running(int fd)
+{
+	if (read_some(fd) >= 0)
+		return;
+	if (errno != ENOMSG)
+		err(1, "read in PRE_COPY");
+	usleep(100);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
+}
+
+/* Mostly beyond the first pass; returns the bytes that STOP_COPY had. */
+static size_t save(void)
+{
+	int fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
+	uint64_t end = now_us() + random() % 40000;
+	size_t least = random() % 8 ? size + PAGE : random() % size;
+	size_t before;
+	ssize_t n;
+
+	stream_size = 0;
+	/* Nothing more may come: a second is enough to wait for it. */
+	while (now_us() < end ||
+	       (stream_size < least && now_us() < end + 1000000))
+		read_running(fd);
+	if (random() % 2) {
+		device_go(src, VFIOMIG_STATE_PRE_COPY_P2P);
+		for (int i = random() % 8; i; i--)
+			read_running(fd);
+	}
+	hold_writers();
+	device_go(src, VFIOMIG_STATE_STOP_COPY);
+	before = stream_size;
+	while ((n = read_some(fd)) > 0)
+		;
+	if (n < 0)
+		err(1, "read in STOP_COPY");
+	close(fd);
+	return stream_size - before;
+}
+
+static void load(void)
+{
+	int fd = device_go(dst, VFIOMIG_STATE_RESUMING);
+
+	/* No byte is there from the last time. */
+	memset(loaded, 0xa5, size);
+	if (!write_all(fd, stream, stream_size))
+		err(1, "load");
+	device_go(dst, VFIOMIG_STATE_RUNNING);
+	close(fd);
+}
+
+/* Pages that differ. */
+static int compare(void)
+{
+	int different = 0;
+
+	for (size_t at = 0; at < size / 8; at += PAGE / 8)
+		different +=
+			memcmp((void *)(memory + at), loaded + at, PAGE) != 0;
+	return different;
+}
+
+static void test_mode(const struct mode *m, int saves)
+{
+	size_t again = 0, rest = 0;
+	int lost = 0, bad = 0;
+
+	mode = *m;
+	writes = 0;
+	for (int i = 0; i < saves; i++) {
+		int different;
+
+		release_writers();
+		rest += save();
+		again += stream_size > size ? stream_size - size : 0;
+		load();
+		different = compare();
+		lost += different;
+		bad += different != 0;
+		device_go(src, VFIOMIG_STATE_RUNNING);
+	}
+	tap(lost == 0 && again > 0,
+	    "%d saves while it is written %s: %d are wrong, %d pages are lost",
+	    saves, m->name, bad, lost);
+	printf("# a save: %lu writes, %zu KiB sent again, %zu KiB in STOP_COPY\n",
+	       writes / saves, again / saves >> 10, rest / saves >> 10);
+}
+
+static void test_saves(int saves)
+{
+	const int count = sizeof(modes) / sizeof(modes[0]);
+	pthread_t threads[WRITERS];
+
+	memory = map(src);
+	loaded = map(dst);
+	hold = true;
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		if (pthread_create(&threads[i], NULL, writer, (void *)i))
+			errx(1, "pthread_create");
+	hold_writers();
+	for (int i = 0; i < count; i++)
+		test_mode(&modes[i], (saves + count - 1) / count);
+	quit = true;
+	for (int i = 0; i < WRITERS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* ---- Page faults --------------------------------------------------------- */
+
+/* Those of writing to each page twice. */
+static long count_faults(void)
+{
+	struct rusage before, after;
+
+	getrusage(RUSAGE_THREAD, &before);
+	for (int i = 0; i < 2; i++)
+		for (size_t at = 0; at < size / 8; at += PAGE / 8)
+			memory[at + i] = at;
+	getrusage(RUSAGE_THREAD, &after);
+	return after.ru_minflt - before.ru_minflt;
+}
+
+static void read_to_end(int fd)
+{
+	static char buf[1 << 20];
+
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	if (errno != ENOMSG)
+		err(1, "read");
+}
+
+static bool has_huge_pages(void)
+{
+	char line[64] = "";
+	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+
+	if (f) {
+		if (!fgets(line, sizeof(line), f))
+			line[0] = '\0';
+		fclose(f);
+	}
+	return strstr(line, "[always]") != NULL;
+}
+
+static void test_faults(void)
+{
+	long n, pages;
+	int fd;
+
+	memory = map(src);
+	pages = size / PAGE;
+	n = count_faults();
+	if (has_huge_pages())
+		tap(n <= (long)(size / HUGE_2M),
+		    "RUNNING: a fault for each huge page (%ld)", n);
+	else
+		tap(n <= pages, "RUNNING: a fault for each page (%ld)", n);
+
+	fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
+	n = count_faults();
+	tap(n == 0, "PRE_COPY: none before anything is read (%ld)", n);
+	for (int round = 1; round <= 3; round++) {
+		read_to_end(fd);
+		n = count_faults();
+		tap(n >= pages && n <= pages + 2,
+		    "one for each of %ld pages in round %d (%ld)", pages, round,
+		    n);
+		n = count_faults();
+		tap(n == 0, "and no more in that round (%ld)", n);
+	}
+	device_go(src, VFIOMIG_STATE_RUNNING);
+	close(fd);
+	n = count_faults();
+	tap(n == 0, "RUNNING: no more (%ld)", n);
+}
+
+/* ---- Sessions that end early --------------------------------------------- */
+
+static atomic_int session = -1;
+
+/* Whatever it is told: all this is about is that nothing breaks. */
+static void *observer(void *arg)
+{
+	struct vfio_precopy_info *info = arg;
+
+	info->argsz = sizeof(*info);
+	while (!quit) {
+		int fd = session;
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+
+		if (fd < 0 || poll(&p, 1, 1) < 0)
+			continue;
+		ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, info);
+	}
+	return NULL;
+}
+
+static void end_session(int fd)
+{
+	static const int states[] = {
+		VFIOMIG_STATE_RUNNING,	    VFIOMIG_STATE_RUNNING_P2P,
+		VFIOMIG_STATE_STOP,	    VFIOMIG_STATE_STOP_COPY,
+		VFIOMIG_STATE_PRE_COPY_P2P,
+	};
+	int state = states[random() % 5];
+
+	if (random() % 2) {
+		device_go(src, state);
+		read_some(fd);
+	}
+	if (random() % 2)
+		device_reset(src);
+	device_go(src, VFIOMIG_STATE_RUNNING);
+}
+
+static void test_upheaval(int sessions)
+{
+	static struct vfio_precopy_info info;
+	pthread_t threads[WRITERS + 1];
+	bool dead = true;
+
+	mode = (struct mode){ "", write_any, 0 };
+	for (uintptr_t i = 0; i < WRITERS; i++)
+		if (pthread_create(&threads[i], NULL, writer, (void *)i))
+			errx(1, "pthread_create");
+	if (pthread_create(&threads[WRITERS], NULL, observer, &info))
+		errx(1, "pthread_create");
+	for (int i = 0; i < sessions; i++) {
+		int fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
+
+		stream_size = 0;
+		session = fd;
+		while (read_some(fd) > 0 && random() % 8)
+			;
+		end_session(fd);
+		dead &= read_some(fd) < 0 && errno == ENODEV;
+		session = -1;
+		close(fd);
+	}
+	quit = true;
+	for (int i = 0; i <= WRITERS; i++)
+		pthread_join(threads[i], NULL);
+	tap(dead, "%d sessions that end in any way, %lu writes meanwhile",
+	    sessions, writes);
+}
+
+int main(int argc, char **argv)
+{
+	struct vfiomig_ctx *ctx;
+
+	if (argc != 2 && argc != 4)
+		errx(2, "usage: tracking SOURCE [DESTINATION SAVES]");
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	src = device_open(ctx, argv[1]);
+	if (argc == 2) {
+		test_faults();
+		test_upheaval(200);
+	} else {
+		dst = device_open(ctx, argv[2]);
+		test_saves(atoi(argv[3]));
+	}
+	vfiomig_device_unref(src);
+	vfiomig_device_unref(dst);
+	vfiomig_unref(ctx);
+	return tap_end();
+}
