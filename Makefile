@@ -131,6 +131,13 @@ check: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/check
 
+# The driver's tests on a kernel with KASAN, lockdep and kmemleak.
+DEBUG_TESTS = boot arcs session stream craft reset roundtrip
+
+check-debug: deps
+	@$(MAKE) --no-print-directory -s tests
+	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
+
 demo: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/demo
@@ -166,5 +173,5 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(B)/fuzz/image.d $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check demo fuzz bench install uninstall clean
+.PHONY: FORCE all driver deps tests check check-debug demo fuzz bench install uninstall clean
 .DELETE_ON_ERROR:
