@@ -77,10 +77,11 @@ static void tell(const struct cli *cli, const struct vfiomig_result *r)
 		       "pre-copy did not converge: the device changes its state faster than it can be read");
 	if (r->precopy)
 		notice(cli,
-		       "saved %llu bytes (%s) in %.3f s: %s running, in %u passes, and %s stopped, for %.1f ms; the device is in %s",
+		       "saved %llu bytes (%s) in %.3f s: %s running, in %u pass%s, and %s stopped, for %.1f ms; the device is in %s",
 		       (unsigned long long)r->bytes,
 		       format_bytes(r->bytes, size), r->ns / 1e9,
 		       format_bytes(r->precopy_bytes, before), r->rounds + 1,
+		       r->rounds ? "es" : "",
 		       format_bytes(r->bytes - r->precopy_bytes, after),
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
 	else

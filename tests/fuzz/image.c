@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect(ftruncate(image_fd, 0) == 0 &&
 		       pwrite(image_fd, data, size, 0) == (ssize_t)size,
 	       "writing the image");
-	skim = look(false, NULL);
+	skim = look(false, &verified);
 	verify = look(true, &verified);
 	expect(verify || !skim, "what verifies cannot be skimmed");
 	expect(unpack(&unpacked) == verify,

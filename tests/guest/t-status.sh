@@ -76,8 +76,6 @@ says 'Broken pipe; the device is back in RUNNING'
 status 1 "a directory that is not there" vfiomig save "$device" --raw -o nowhere/image
 status 1 "an input that is not there" vfiomig restore "$device" --raw -i nowhere
 says 'No such file'
-status 1 "a state that the device has not got" vfiomig state "$device" PRE_COPY
-says 'the device does not support it'
 status 1 "a state to be left in that it has not got" vfiomig save "$device" --raw --leave=PRE_COPY -o x
 says 'cannot be left in PRE_COPY'
 check "no file was made" test ! -e x
