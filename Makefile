@@ -132,7 +132,7 @@ check: deps
 	@tests/check
 
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
-DEBUG_TESTS = boot arcs session stream craft reset roundtrip
+DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy
 
 check-debug: deps
 	@$(MAKE) --no-print-directory -s tests

@@ -45,7 +45,7 @@ vfiomig save "$from" -z -o image
 vfiomig inspect --json image >json
 check "the image names its device" test "$(jq -r .header.device.name json)" = "$from"
 check "its ids" test "$(jq -r '.header.device | .vendor + .device + .driver' json)" = 1af41110ivshmem_vfio_pci
-check "its flags" test "$(jq -c .header.migration json)" = '["STOP_COPY","P2P"]'
+check "its flags" test "$(jq -c .header.migration json)" = '["STOP_COPY","P2P","PRE_COPY"]'
 check "its configuration space" test "$(jq -r .header.config json | cut -c1-8)" = f41a1011
 check "what was expected" test "$(jq .header.expected_bytes json)" -eq "$(jq .trailer.bytes json)"
 check "inspect" sh -c "vfiomig inspect --verify image | grep -q '^device: *$from$'"

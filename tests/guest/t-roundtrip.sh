@@ -3,6 +3,7 @@
 #
 # Save and restore, byte for byte.
 # guest: -m 1M -m 1M -m 16M -m 16M -m 256M -m 256M -s 600
+# kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
