@@ -3,13 +3,15 @@
  * Reads and writes of a data_fd, and of whatever is at its other end. All of
  * them may be short or interrupted, and a pipe may be in non-blocking mode.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
 
 #include "data.h"
 
-#define TICK_MS 200
+#define TICK_MS	  200
+#define PIPE_SIZE (1 << 20)
 
 /*
  * Until @fd is ready, or something else has happened. Devices and files are
@@ -35,6 +37,12 @@ static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
 			ctx_tick(ctx);
 	} while (n <= 0);
 	return p[1].revents ? -ECANCELED : 0;
+}
+
+void fd_widen(int fd)
+{
+	if (fd >= 0)
+		fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
 }
 
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx)

@@ -22,6 +22,10 @@ int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf,
 /* Whether a read would end with -EINTR or -ECANCELED. */
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx);
 
+/* If it is a pipe, have it take more at a time: fewer switches between the two
+ * ends. What it is beyond that, and whether that is allowed, is no matter. */
+void fd_widen(int fd);
+
 /* What strerror() says, but for what a signal does. */
 const char *fd_error(int err);
 

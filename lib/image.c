@@ -13,6 +13,7 @@
 static int image_init(struct image *image, struct vfiomig_ctx *ctx, int fd)
 {
 	*image = (struct image){ .ctx = ctx, .fd = fd };
+	fd_widen(fd);
 	image->frames_digest = XXH64_createState();
 	if (!image->frames_digest)
 		return ctx_fail(ctx, -ENOMEM, "out of memory");

@@ -10,6 +10,7 @@
 int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
 {
 	*raw = (struct raw){ .ctx = ctx, .fd = fd, .what = what };
+	fd_widen(fd);
 	raw->digest = XXH3_createState();
 	if (!raw->digest)
 		return ctx_fail(ctx, -ENOMEM, "out of memory");
