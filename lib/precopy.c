@@ -161,8 +161,9 @@ static bool is_time(struct precopy *p)
 }
 
 /*
- * "It is the user's to leave PRE_COPY for STOP_COPY": by way of PRE_COPY_P2P
- * where there is one, in the same session.
+ * By way of PRE_COPY_P2P where there is one, in the same session: "Moving
+ * between these states alters what is streamed in session, but does not
+ * terminate or otherwise affect the associated fd."
  */
 static int stop(struct precopy *p)
 {

@@ -78,6 +78,9 @@ static int restore(struct vfiomig_device *dev, struct raw *from,
 	int err =
 		raw_init(&state, dev->ctx, -1, "the device refused its state");
 
+	/* Without a trailer there is no digest to compare with. */
+	if (opt->raw)
+		raw_free(&state);
 	if (!err)
 		err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd,
 				    result);

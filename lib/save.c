@@ -4,7 +4,6 @@
  * and all the rest, home again, and only then the end of the image: what is
  * slow waits for no device.
  */
-
 #include "precopy.h"
 #include "session.h"
 #include "transfer.h"
@@ -80,6 +79,9 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd,
 	if (!err)
 		err = raw_init(&state, dev->ctx, -1,
 			       "reading the device's state");
+	/* Without a trailer nobody asks for a digest. */
+	if (opt.raw)
+		raw_free(&state);
 	if (!err && vfiomig_device_get_data_size(dev, &result->expected))
 		result->expected = 0;
 	result->precopy = !err && !opt.no_precopy &&
