@@ -16,6 +16,8 @@ struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are; tests put other trees there. */
 	const char *sysfs, *devfs, *procfs;
+	/* The run-time directory, where it is not the usual one. */
+	const char *rundir;
 	void (*log)(void *data, const char *line);
 	void *log_data;
 	/* Called on the caller's thread while a transfer goes on. */
