@@ -20,6 +20,9 @@ enum status {
 	STATUS_IMAGE = 5,	 /* damaged, truncated or not an image */
 	STATUS_OTHER_DEVICE = 6, /* the image is of another device */
 	STATUS_DEVICE_LOST = 7,	 /* the device entered ERROR or was reset */
+	/* Of the command that exec runs, as env(1) and the shells have them. */
+	STATUS_CANNOT_RUN = 126,
+	STATUS_NOT_FOUND = 127,
 };
 
 struct cli {
@@ -28,6 +31,8 @@ struct cli {
 	const char *device;	/* as the user named it, or NULL */
 	const char *usage_name; /* "vfiomig save", while options are parsed */
 	enum vfiomig_via via;
+	int wait; /* for other commands, in seconds; negative: without end */
+	bool in_order; /* what follows the first argument is not for us */
 	bool verbose, quiet;
 };
 
@@ -38,7 +43,8 @@ struct command {
 };
 
 extern const struct command cmd_list, cmd_info, cmd_state, cmd_save,
-	cmd_restore, cmd_inspect, cmd_pack, cmd_unpack;
+	cmd_restore, cmd_inspect, cmd_pack, cmd_unpack, cmd_hold, cmd_release,
+	cmd_exec;
 
 /* options.c: -v and -q, and the way that all commands parse theirs. */
 /* Returns 0, or STATUS_USAGE after having said what is wrong. */
@@ -50,8 +56,9 @@ error_t parse_arguments(const struct argp *argp, int argc, char **argv,
 /* For parsers: like argp_error(), one line; returns EINVAL. */
 __attribute__((format(printf, 2, 3))) error_t
 usage_error(struct argp_state *state, const char *fmt, ...);
-/* --via, for the commands that open a device; their input is the struct cli. */
-extern const struct argp argp_device;
+/* --wait, for the commands that work on a device, and with --via, for those
+ * that open it; their input is the struct cli. */
+extern const struct argp argp_wait, argp_device;
 /* For parsers of commands with one positional argument, the device. */
 error_t parse_device(struct argp_state *state, int key, char *arg,
 		     struct cli *cli);
@@ -69,12 +76,16 @@ __attribute__((format(printf, 2, 3))) void notice(const struct cli *cli,
 						  const char *fmt, ...);
 
 /* device.c */
+/* The exit status for the library's failure with this errno, after fail(). */
+int fail_device(const struct cli *cli, int err);
 /* Each returns 0, or the exit status after fail(). */
 int find_device(struct cli *cli, struct vfiomig_device **dev);
 int open_found(struct cli *cli, struct vfiomig_device *dev);
 /* Both, and it has to have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		    uint64_t *flags);
+/* A device whose owner goes on using it does not stay as it is now. */
+void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
 /* The exit status of a transfer that failed, after having told of it and of
  * where the device is now. */
 int fail_transfer(const struct cli *cli, int err, const char *why,
@@ -83,6 +94,14 @@ int fail_transfer(const struct cli *cli, int err, const char *why,
 /* The exit status for what is wrong with an image, STATUS_FAILED for other
  * errors. */
 enum status image_status(int err);
+
+/* holder.c */
+/* Serve until the device is released; the exit status. */
+int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
+		 struct vfiomig_holder *holder);
+/* Have a process in the background do that; 0, or the exit status. */
+int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
+		 struct vfiomig_holder *holder, int *pid);
 
 /* transfer.c: the options of all commands that move state. */
 struct transfer {
@@ -131,6 +150,10 @@ int fail_output(const struct cli *cli, const char *path, int err);
 void output_discard(struct output *out);
 
 /* signals.c */
+/* What would end the program in the middle of a write is ignored. */
+void signals_ignore(void);
+/* As the program found them, for another one. */
+void signals_restore(void);
 /* SIGINT, SIGTERM and SIGHUP stop the transfers of @ctx from now on. */
 void signals_catch(struct vfiomig_ctx *ctx);
 /* If one came: end by it, as nothing had caught it. */

@@ -2,10 +2,11 @@
 /* From a device's name to an open device, and from a failure to a status. */
 #include "cli.h"
 
-static enum status open_status(int err)
+static enum status device_status(int err)
 {
 	switch (err) {
-	case -EINVAL: /* no such form of a name */
+	case -EINVAL:	/* no such form of a name */
+	case -ENOTUNIQ: /* not precise enough */
 		return STATUS_USAGE;
 	case -ENODEV:
 	case -EOPNOTSUPP:
@@ -19,13 +20,16 @@ static enum status open_status(int err)
 	}
 }
 
+int fail_device(const struct cli *cli, int err)
+{
+	return fail(cli, device_status(err), "%s", vfiomig_get_error(cli->ctx));
+}
+
 int find_device(struct cli *cli, struct vfiomig_device **dev)
 {
 	int err = vfiomig_device_new(cli->ctx, cli->device, dev);
 
-	if (!err)
-		return STATUS_OK;
-	return fail(cli, open_status(err), "%s", vfiomig_get_error(cli->ctx));
+	return err ? fail_device(cli, err) : STATUS_OK;
 }
 
 int open_found(struct cli *cli, struct vfiomig_device *dev)
@@ -33,12 +37,12 @@ int open_found(struct cli *cli, struct vfiomig_device *dev)
 	int err;
 
 	vfiomig_device_set_via(dev, cli->via);
+	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_open(dev);
 	if (!err)
 		return STATUS_OK;
 	/* -EINVAL of an ioctl is no fault of the command line. */
-	return fail(cli, err == -EINVAL ? STATUS_FAILED : open_status(err),
-		    "%s", vfiomig_get_error(cli->ctx));
+	return fail_device(cli, err == -EINVAL ? -EIO : err);
 }
 
 static int open_device(struct cli *cli, struct vfiomig_device **dev)
@@ -62,6 +66,19 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		return status;
 	*dev = vfiomig_device_unref(*dev);
 	return fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
+}
+
+void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
+{
+	char comm[16];
+	int pid;
+
+	if (!vfiomig_device_owner_runs(dev) ||
+	    vfiomig_device_get_owner(dev, &pid, comm))
+		return;
+	notice(cli,
+	       "warning: process %d (%s) is running; a VMM should be paused before its device is touched",
+	       pid, comm);
 }
 
 enum status image_status(int err)

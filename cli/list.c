@@ -17,9 +17,14 @@ static int add_row(struct vfiomig_device *dev, void *data)
 		snprintf(id, sizeof(id), "%04x:%04x", pci.vendor, pci.device);
 		type = id;
 	}
-	if (vfiomig_device_get_opener(dev, &pid, comm) == 0) {
+	if (vfiomig_device_get_holder(dev, &pid) == 0) {
+		snprintf(user, sizeof(user), "%d (holder)", pid);
+		opener = user;
+	} else if (vfiomig_device_get_opener(dev, &pid, comm) == 0) {
 		snprintf(user, sizeof(user), "%d (%s)", pid, comm);
 		opener = user;
+	}
+	if (opener) {
 		/* Of a device that nobody has open it would mean nothing. */
 		if (vfiomig_device_peek_state(dev) >= 0)
 			state = vfiomig_state_name(
@@ -40,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	.parser = parse,
-	.doc = "List the devices that have a VFIO driver, without opening them.\vOPEN BY is the process that has the device's group or character device open, as far as this user may see; STATE is its migration state then, where the kernel shows that (VFIO_DEBUGFS).",
+	.doc = "List the devices that have a VFIO driver, without opening them.\vOPEN BY is the device's holder, or the process that has its group or character device open, as far as this user may see; STATE is its migration state then, where the kernel shows that (VFIO_DEBUGFS).",
 };
 
 static int list(struct cli *cli, int argc, char **argv)

@@ -2,7 +2,6 @@
 /* vfiomig: find the command and run it. */
 #include <fcntl.h>
 #include <locale.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@ const char *argp_program_version = "vfiomig " VERSION;
 static const struct command *const commands[] = {
 	&cmd_list,    &cmd_info,    &cmd_state, &cmd_save,
 	&cmd_restore, &cmd_inspect, &cmd_pack,	&cmd_unpack,
+	&cmd_hold,    &cmd_release, &cmd_exec,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -123,8 +123,7 @@ int main(int argc, char **argv)
 	on_exit(close_stdout, NULL);
 	/* A reader that went away and a file that is too large are errors of
 	 * write(2) like any other. */
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	signals_ignore();
 	if (parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice))
 		return STATUS_USAGE;
 	cli.command = choice.command->name;

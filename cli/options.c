@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How every command parses its options, and those that all of them have. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -102,7 +103,9 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
 	snprintf(usage_name, sizeof(usage_name), "vfiomig %s", cli->command);
 	argv[0] = message_name;
 	cli->usage_name = usage_name;
-	return parse_arguments(&wrapper, argc, argv, ARGP_NO_HELP, &in)
+	return parse_arguments(
+		       &wrapper, argc, argv,
+		       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in)
 		       ? STATUS_USAGE
 		       : STATUS_OK;
 }
@@ -151,7 +154,30 @@ error_t usage_error(struct argp_state *state, const char *fmt, ...)
 }
 
 enum {
-	OPT_VIA = 520
+	OPT_VIA = 520,
+	OPT_WAIT
+};
+
+static error_t parse_wait(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+
+	if (key != OPT_WAIT)
+		return ARGP_ERR_UNKNOWN;
+	cli->wait = arg ? parse_number(state, "--wait", arg, 0, INT_MAX) : -1;
+	return arg && cli->wait < 0 ? EINVAL : 0;
+}
+
+static const struct argp_option wait_options[] = {
+	{ "wait", OPT_WAIT, "SECONDS", OPTION_ARG_OPTIONAL,
+	  "If another command is at work on the device, wait until it has ended (default: do not)",
+	  0 },
+	{ 0 }
+};
+
+const struct argp argp_wait = {
+	.options = wait_options,
+	.parser = parse_wait,
 };
 
 static error_t parse_via(int key, char *arg, struct argp_state *state)
@@ -163,6 +189,8 @@ static error_t parse_via(int key, char *arg, struct argp_state *state)
 	};
 	struct cli *cli = state->input;
 
+	if (key == ARGP_KEY_INIT)
+		state->child_inputs[0] = cli;
 	if (key != OPT_VIA)
 		return ARGP_ERR_UNKNOWN;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -182,7 +210,13 @@ static const struct argp_option via_options[] = {
 	{ 0 }
 };
 
+static const struct argp_child device_children[] = {
+	{ .argp = &argp_wait },
+	{ 0 },
+};
+
 const struct argp argp_device = {
+	.children = device_children,
 	.options = via_options,
 	.parser = parse_via,
 };

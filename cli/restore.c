@@ -6,12 +6,19 @@
 
 enum {
 	OPT_FORCE = 256,
-	OPT_NO_VERIFY
+	OPT_NO_VERIFY,
+	OPT_NO_HOLD
+};
+
+struct restore {
+	struct transfer transfer;
+	bool no_hold;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct transfer *t = state->input;
+	struct restore *r = state->input;
+	struct transfer *t = &r->transfer;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
@@ -27,6 +34,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_NO_VERIFY:
 		t->opt.no_verify = true;
 		return 0;
+	case OPT_NO_HOLD:
+		r->no_hold = true;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -39,6 +49,9 @@ static const struct argp_option options[] = {
 	  "Restore an image that is of another device", 0 },
 	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
 	  "Do not check all of an image file before the device is touched", 0 },
+	{ "no-hold", OPT_NO_HOLD, NULL, 0,
+	  "Close the device at the end, which on most devices ends its state: to try an image",
+	  0 },
 	{ 0 }
 };
 
@@ -51,47 +64,93 @@ static const struct argp_child children[] = {
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Load a device's state from an image.\vWhen the command ends and nobody else has the device open, its session ends too, and most devices lose with it what was restored.",
+	.doc = "Load a device's state from an image.\vUnless somebody has the device open already, a process stays in the background that keeps it open, because otherwise what was restored would be lost: \"vfiomig release\" ends it.",
 	.children = children,
 };
 
-static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd)
+static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd,
+			struct vfiomig_result *result)
 {
-	struct vfiomig_result result;
-	char size[32];
 	int err;
 
 	progress_start(t);
-	err = vfiomig_restore(dev, fd, &t->opt, &result);
+	err = vfiomig_restore(dev, fd, &t->opt, result);
 	progress_end();
+	return err ? fail_transfer(t->cli, err, vfiomig_get_error(t->cli->ctx),
+				   result)
+		   : STATUS_OK;
+}
+
+static void tell(const struct cli *cli, const struct vfiomig_result *result,
+		 const char *then)
+{
+	char size[32];
+
+	notice(cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
+	       (unsigned long long)result->bytes,
+	       format_bytes(result->bytes, size), result->ns / 1e9,
+	       vfiomig_state_name(result->now.state), then);
+}
+
+/* That there can be a holder is known before the device is touched. */
+static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev,
+			    int fd)
+{
+	struct vfiomig_holder *holder;
+	struct vfiomig_result result;
+	int err = vfiomig_holder_new(dev, &holder);
+	int pid, status;
+	char then[64];
+
 	if (err)
-		return fail_transfer(t->cli, err,
-				     vfiomig_get_error(t->cli->ctx), &result);
-	notice(t->cli,
-	       "restored %llu bytes (%s) in %.3f s; the device is in %s and closed now, which on most devices ends its state",
-	       (unsigned long long)result.bytes,
-	       format_bytes(result.bytes, size), result.ns / 1e9,
-	       vfiomig_state_name(result.now.state));
-	return STATUS_OK;
+		return fail_device(t->cli, err);
+	status = restore_from(t, dev, fd, &result);
+	if (!status)
+		status = holder_leave(t->cli, dev, holder, &pid);
+	if (!status) {
+		snprintf(then, sizeof(then), "; process %d holds it", pid);
+		tell(t->cli, &result, then);
+	}
+	vfiomig_holder_free(holder);
+	return status;
+}
+
+static int restore_into(struct restore *r, struct vfiomig_device *dev, int fd)
+{
+	struct transfer *t = &r->transfer;
+	bool borrowed = vfiomig_device_is_borrowed(dev);
+	struct vfiomig_result result;
+	int status;
+
+	warn_of_owner(t->cli, dev);
+	if (!r->no_hold && !borrowed)
+		return restore_and_hold(t, dev, fd);
+	status = restore_from(t, dev, fd, &result);
+	if (!status)
+		tell(t->cli, &result,
+		     borrowed
+			     ? ""
+			     : " and closed now, which on most devices ends its state");
+	return status;
 }
 
 static int restore(struct cli *cli, int argc, char **argv)
 {
-	struct transfer t = TRANSFER_INIT(cli);
+	struct restore r = { .transfer = TRANSFER_INIT(cli) };
 	struct vfiomig_device *dev;
 	uint64_t flags;
-	int status = cli_parse(cli, &argp, argc, argv, &t);
+	int status = cli_parse(cli, &argp, argc, argv, &r);
 	int fd;
 
 	if (status)
 		return status;
-	fd = open_input(cli, t.input, &status);
+	fd = open_input(cli, r.transfer.input, &status);
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);
 	status = open_migratable(cli, &dev, &flags);
 	if (!status) {
-		status = restore_from(&t, dev, fd);
+		status = restore_into(&r, dev, fd);
 		vfiomig_device_unref(dev);
 	}
 	close(fd);

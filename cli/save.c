@@ -145,6 +145,7 @@ static int save(struct cli *cli, int argc, char **argv)
 		output_discard(&out);
 		return status;
 	}
+	warn_of_owner(cli, dev);
 	status = save_to(&t, dev, &out);
 	vfiomig_device_unref(dev);
 	return status;

@@ -11,6 +11,23 @@
 static volatile sig_atomic_t caught, usr1;
 static struct vfiomig_ctx *interrupted;
 
+static const int ignored[] = { SIGPIPE, SIGXFSZ };
+static struct sigaction as_found[2];
+
+void signals_ignore(void)
+{
+	struct sigaction act = { .sa_handler = SIG_IGN };
+
+	for (int i = 0; i < 2; i++)
+		sigaction(ignored[i], &act, &as_found[i]);
+}
+
+void signals_restore(void)
+{
+	for (int i = 0; i < 2; i++)
+		sigaction(ignored[i], &as_found[i], NULL);
+}
+
 /*
  * The signal itself ends a write that blocks. One that comes just before the
  * write begins would be slept on: so an alarm interrupts again, each second.

@@ -172,6 +172,8 @@ static int state(struct cli *cli, int argc, char **argv)
 	status = open_migratable(cli, &dev, &flags);
 	if (status)
 		return status;
+	if (opt.reset || opt.state >= 0)
+		warn_of_owner(cli, dev);
 	if (opt.reset && vfiomig_device_reset(dev))
 		status = fail(cli, STATUS_FAILED, "%s",
 			      vfiomig_get_error(cli->ctx));

@@ -3,10 +3,12 @@
  * A device reached through its own character device and iommufd: since Linux
  * 6.6, where the kernel was built with VFIO_DEVICE_CDEV.
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "cdev.h"
 #include "node.h"
 
 static void node_path(const struct vfiomig_device *dev, char path[PATH_MAX])
@@ -24,11 +26,11 @@ bool cdev_exists(const struct vfiomig_device *dev)
 	return access(path, F_OK) == 0 && access(iommu, F_OK) == 0;
 }
 
-static int bind_iommufd(struct vfiomig_device *dev, int iommufd)
+static int bind_iommufd(struct vfiomig_device *dev)
 {
 	struct vfio_device_bind_iommufd bind = {
 		.argsz = sizeof(bind),
-		.iommufd = iommufd,
+		.iommufd = dev->iommufd,
 	};
 	char comm[16];
 	int pid;
@@ -46,20 +48,54 @@ static int bind_iommufd(struct vfiomig_device *dev, int iommufd)
 }
 
 /* An address space of its own, empty: the device cannot do DMA anywhere. */
-static int attach_ioas(struct vfiomig_device *dev, int iommufd)
+static int attach_ioas(struct vfiomig_device *dev)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
 	struct vfio_device_attach_iommufd_pt attach = {
 		.argsz = sizeof(attach),
 	};
 
-	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &alloc))
+	if (ioctl(dev->iommufd, IOMMU_IOAS_ALLOC, &alloc))
 		return ctx_fail(dev->ctx, -errno, "IOMMU_IOAS_ALLOC: %m");
 	attach.pt_id = alloc.out_ioas_id;
 	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
 		return ctx_fail(dev->ctx, -errno,
 				"VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
 	return 0;
+}
+
+static int open_iommufd(struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/iommu", dev->ctx->devfs);
+	fd = node_open(dev, path);
+	if (fd < 0)
+		return fd;
+	dev->iommufd = fd;
+	return 0;
+}
+
+/* The iommufd of "vfiomig exec", which its command may go on with. */
+static bool inherit_iommufd(struct vfiomig_device *dev)
+{
+	const char *number = secure_getenv("VFIOMIG_IOMMUFD");
+
+	if (number)
+		dev->iommufd = fcntl(atoi(number), F_DUPFD_CLOEXEC, 3);
+	return dev->iommufd >= 0;
+}
+
+int cdev_bind(struct vfiomig_device *dev)
+{
+	int err = 0;
+
+	if (dev->iommufd < 0 && !inherit_iommufd(dev))
+		err = open_iommufd(dev);
+	if (!err)
+		err = bind_iommufd(dev);
+	return err ? err : attach_ioas(dev);
 }
 
 static int cdev_open(struct vfiomig_device *dev)
@@ -71,18 +107,15 @@ static int cdev_open(struct vfiomig_device *dev)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
 			"the kernel has no cdev for the device, or no /dev/iommu (IOMMUFD, VFIO_DEVICE_CDEV); go through its group");
-	snprintf(path, sizeof(path), "%s/iommu", dev->ctx->devfs);
-	fd = node_open(dev, path);
-	if (fd < 0)
-		return fd;
-	dev->held[0] = fd;
+	err = open_iommufd(dev);
+	if (err)
+		return err;
 	node_path(dev, path);
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
 	dev->fd = fd;
-	err = bind_iommufd(dev, dev->held[0]);
-	return err ? err : attach_ioas(dev, dev->held[0]);
+	return dev->unbound ? 0 : cdev_bind(dev);
 }
 
 const struct backend backend_cdev = {

@@ -26,6 +26,18 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	return 0;
 }
 
+/* The eventfd of before wakes the other process. */
+int ctx_after_fork(struct vfiomig_ctx *ctx)
+{
+	close(ctx->wake);
+	ctx->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ctx->wake < 0)
+		return ctx_fail(ctx, -errno, "eventfd: %m");
+	if (ctx->interrupted)
+		ctx_wake(ctx);
+	return 0;
+}
+
 EXPORT struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx)
 {
 	ctx->refs++;

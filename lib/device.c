@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "cdev.h"
+#include "facts.h"
+#include "held.h"
+#include "lock.h"
+#include "name.h"
 
 static void read_pci_id(struct vfiomig_device *dev)
 {
@@ -30,45 +34,57 @@ static void read_pci_id(struct vfiomig_device *dev)
 	dev->is_pci = true;
 }
 
-/* Takes @syspath over, also on failure. */
-static int device_from_syspath(struct vfiomig_ctx *ctx, char *syspath,
-			       struct vfiomig_device **devp)
+static void read_sysfs(struct vfiomig_device *dev)
 {
-	struct vfiomig_device *dev = calloc(1, sizeof(*dev));
-	_cleanup_free_ char *group = NULL;
+	const char *syspath = dev->syspath;
+	_cleanup_free_ char *group = sysfs_link_name(syspath, "iommu_group");
 
-	if (!dev) {
-		free(syspath);
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
-	}
-	dev->refs = 1;
-	dev->ctx = vfiomig_ref(ctx);
-	dev->fd = dev->held[0] = dev->held[1] = -1;
-	dev->syspath = syspath;
-	dev->name = strdup(strrchr(syspath, '/') + 1);
 	dev->bus = sysfs_link_name(syspath, "subsystem");
 	dev->driver = sysfs_link_name(syspath, "driver");
 	dev->cdev = sysfs_first_entry(syspath, "vfio-dev");
 	dev->mdev_type = sysfs_link_name(syspath, "mdev_type");
-	group = sysfs_link_name(syspath, "iommu_group");
 	dev->group = group ? atoi(group) : -1;
-	if (!dev->name || !dev->bus) {
-		vfiomig_device_unref(dev);
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
-	}
-	if (strcmp(dev->bus, "pci") == 0)
+	if (dev->bus && strcmp(dev->bus, "pci") == 0)
 		read_pci_id(dev);
-	*devp = dev;
-	return 0;
+}
+
+static const char *base_name(const char *path)
+{
+	return strrchr(path, '/') + 1;
 }
 
 EXPORT int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name,
-			      struct vfiomig_device **dev)
+			      struct vfiomig_device **devp)
 {
-	char *syspath;
-	int err = name_to_syspath(ctx, name, &syspath);
+	struct vfiomig_device *dev = calloc(1, sizeof(*dev));
+	int err;
 
-	return err ? err : device_from_syspath(ctx, syspath, dev);
+	if (!dev)
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	dev->refs = 1;
+	dev->ctx = vfiomig_ref(ctx);
+	dev->group = -1;
+	dev->fd = dev->iommufd = dev->group_fd = dev->container = dev->claim =
+		-1;
+	dev->identity = calloc(1, sizeof(*dev->identity));
+	err = dev->identity
+		      ? origin_find(ctx, name, &dev->origin, dev->identity)
+		      : ctx_fail(ctx, -ENOMEM, "out of memory");
+	if (!err && dev->identity->count == 1) {
+		dev->syspath = dev->identity->syspath[0];
+		read_sysfs(dev);
+	}
+	if (!err) {
+		dev->name =
+			strdup(dev->syspath ? base_name(dev->syspath) : name);
+		if (!dev->name)
+			err = ctx_fail(ctx, -ENOMEM, "out of memory");
+	}
+	if (err)
+		vfiomig_device_unref(dev);
+	else
+		*devp = dev;
+	return err;
 }
 
 EXPORT struct vfiomig_device *vfiomig_device_ref(struct vfiomig_device *dev)
@@ -82,7 +98,10 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 	if (!dev || --dev->refs > 0)
 		return NULL;
 	vfiomig_device_close(dev);
-	free(dev->syspath);
+	if (dev->identity)
+		identity_free(dev->identity);
+	free(dev->identity);
+	free(dev->origin.path);
 	free(dev->name);
 	free(dev->bus);
 	free(dev->driver);
@@ -258,41 +277,136 @@ EXPORT void vfiomig_device_set_via(struct vfiomig_device *dev,
 	dev->via = via;
 }
 
+EXPORT void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds)
+{
+	dev->wait = seconds;
+}
+
+/* ---- One at a time ------------------------------------------------------- */
+
+int device_lock(struct vfiomig_device *dev)
+{
+	size_t count = dev->identity ? dev->identity->count : 0;
+	struct turn turn = turn_begin(dev->ctx, dev->wait);
+	int err = 0;
+
+	dev->locks = calloc(count + 1, sizeof(*dev->locks));
+	if (!dev->locks)
+		return ctx_fail(dev->ctx, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++)
+		dev->locks[i].fd = -1;
+	for (size_t i = 0; i < count && !err; i++)
+		err = lock_take(&dev->locks[i],
+				base_name(dev->identity->syspath[i]), &turn);
+	/*
+	 * Where there is no run-time directory, the kernel itself gives a
+	 * device to one process only, unless it is borrowed.
+	 */
+	if ((err == -ENOENT || err == -EACCES || err == -EROFS) &&
+	    dev->origin.kind == ORIGIN_SYSFS) {
+		ctx_log(dev->ctx, "no lock: %s", dev->ctx->error);
+		err = 0;
+	}
+	if (err)
+		device_unlock(dev);
+	return err;
+}
+
+static void end_lock(struct vfiomig_device *dev, void (*fn)(struct lock *lock))
+{
+	for (size_t i = 0; dev->locks && i < dev->identity->count; i++)
+		fn(&dev->locks[i]);
+	free(dev->locks);
+	dev->locks = NULL;
+}
+
+void device_unlock(struct vfiomig_device *dev)
+{
+	end_lock(dev, lock_drop);
+}
+
+void device_forget_lock(struct vfiomig_device *dev)
+{
+	end_lock(dev, lock_forget);
+}
+
+/* ---- Open ---------------------------------------------------------------- */
+
 static const struct backend *choose_backend(const struct vfiomig_device *dev)
 {
+	if (dev->origin.kind == ORIGIN_PROCESS)
+		return &backend_process;
+	if (dev->origin.kind == ORIGIN_FD)
+		return &backend_fd;
+	if (dev->origin.kind == ORIGIN_SOCKET || held_by(dev))
+		return &backend_holder;
 	if (dev->via == VFIOMIG_VIA_GROUP ||
 	    (dev->via == VFIOMIG_VIA_AUTO && !cdev_exists(dev)))
 		return &backend_group;
 	return &backend_cdev;
 }
 
-EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
+static int read_info(struct vfiomig_device *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	const struct backend *backend = choose_backend(dev);
+
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info))
+		return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_GET_INFO: %m");
+	dev->info_flags = info.flags;
+	if (!dev->syspath)
+		dev->is_pci = facts_pci_id(dev, &dev->pci);
+	return 0;
+}
+
+/* Under the lock: who has had it may have changed what there is. */
+static int open_locked(struct vfiomig_device *dev)
+{
+	int err;
+
+	dev->backend = choose_backend(dev);
+	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs.
+	 */
+	if (!dev->backend->borrows && !dev->cdev)
+		return fail_not_bound(dev);
+	err = dev->backend->open(dev);
+	if (!err && !dev->unbound)
+		err = read_info(dev);
+	if (err)
+		return err;
+	ctx_log(dev->ctx, "opened %s (%s) through its %s", dev->name,
+		dev->driver ? dev->driver : "no driver", dev->backend->name);
+	if (!dev->backend->borrows && !dev->unbound)
+		start_clean(dev);
+	return 0;
+}
+
+EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
+{
 	int err;
 
 	if (dev->fd >= 0)
 		return 0;
-	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs.
-	 */
-	if (!dev->cdev)
-		return fail_not_bound(dev);
-	err = backend->open(dev);
-	if (err) {
+	err = device_lock(dev);
+	if (!err)
+		err = open_locked(dev);
+	if (err)
 		vfiomig_device_close(dev);
-		return err;
-	}
-	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info)) {
-		err = ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_GET_INFO: %m");
-		vfiomig_device_close(dev);
-		return err;
-	}
-	dev->info_flags = info.flags;
-	ctx_log(dev->ctx, "opened %s (%s) through its %s", dev->name,
-		dev->driver ? dev->driver : "no driver", backend->name);
-	start_clean(dev);
-	return 0;
+	return err;
+}
+
+EXPORT int vfiomig_device_open_unbound(struct vfiomig_device *dev)
+{
+	int err;
+
+	dev->unbound = true;
+	err = vfiomig_device_open(dev);
+	dev->unbound = false;
+	return err;
+}
+
+EXPORT bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev)
+{
+	return dev->fd >= 0 && dev->backend->borrows;
 }
 
 EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
@@ -310,10 +424,24 @@ EXPORT void vfiomig_device_close(struct vfiomig_device *dev)
 {
 	/* The device before what it hangs on. */
 	close_fdp(&dev->fd);
-	for (size_t i = 0; i < ARRAY_SIZE(dev->held); i++)
-		close_fdp(&dev->held[i]);
-	dev->fd = dev->held[0] = dev->held[1] = -1;
+	close_fdp(&dev->iommufd);
+	close_fdp(&dev->group_fd);
+	close_fdp(&dev->container);
+	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
 	dev->migration = 0;
+	held_give_back(dev);
+	device_unlock(dev);
+}
+
+EXPORT void vfiomig_device_get_fds(const struct vfiomig_device *dev,
+				   struct vfiomig_fds *fds)
+{
+	*fds = (struct vfiomig_fds){
+		.device = dev->fd,
+		.iommufd = dev->iommufd,
+		.group = dev->group_fd,
+		.container = dev->container,
+	};
 }
 
 EXPORT int vfiomig_device_get_fd(const struct vfiomig_device *dev)

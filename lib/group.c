@@ -17,7 +17,7 @@ static int open_container(struct vfiomig_device *dev)
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
-	dev->held[0] = fd;
+	dev->container = fd;
 	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
 		return ctx_fail(dev->ctx, -EOPNOTSUPP,
 				"%s speaks an unknown version of VFIO", path);
@@ -38,7 +38,7 @@ static int open_group(struct vfiomig_device *dev)
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
-	dev->held[1] = fd;
+	dev->group_fd = fd;
 	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status))
 		return ctx_fail(dev->ctx, -errno, "VFIO_GROUP_GET_STATUS: %m");
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
@@ -48,7 +48,7 @@ static int open_group(struct vfiomig_device *dev)
 
 static int attach(struct vfiomig_device *dev)
 {
-	int container = dev->held[0], group = dev->held[1];
+	int container = dev->container, group = dev->group_fd;
 
 	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container)) {
 		/* Newer kernels find out only here who owns the group's DMA. */
@@ -83,7 +83,7 @@ static int group_open(struct vfiomig_device *dev)
 	if (err)
 		return err;
 
-	dev->fd = ioctl(dev->held[1], VFIO_GROUP_GET_DEVICE_FD, dev->name);
+	dev->fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, dev->name);
 	if (dev->fd < 0)
 		return ctx_fail(dev->ctx, -errno,
 				"cannot open the device in group %d: %m",

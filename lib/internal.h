@@ -51,36 +51,63 @@ void ctx_wake(struct vfiomig_ctx *ctx);
 /* A way to reach a device: each back end is one file with one of these. */
 struct backend {
 	const char *name;
-	/* Sets dev->fd, and what it needs to keep in dev->held[]. */
+	/* Sets dev->fd, and what has to stay open as long as it. */
 	int (*open)(struct vfiomig_device *dev);
+	/* It is in somebody else's session, who goes on with it. */
+	bool borrows;
 };
 
-extern const struct backend backend_group, backend_cdev;
-/* Whether a device has what backend_cdev needs. */
-bool cdev_exists(const struct vfiomig_device *dev);
+extern const struct backend backend_group, backend_cdev, backend_holder,
+	backend_process, backend_fd;
+
+/* How a device was named, where that says who has it open. */
+struct origin {
+	enum {
+		ORIGIN_SYSFS,
+		ORIGIN_SOCKET,
+		ORIGIN_PROCESS,
+		ORIGIN_FD
+	} kind;
+	int pid;
+	int fd; /* as it is called in that process, or -1 */
+	char *path;
+};
 
 struct vfiomig_device {
 	int refs;
 	struct vfiomig_ctx *ctx;
-	char *syspath, *name, *bus;
+	struct origin origin;
+	/* What it can be, in sysfs; @syspath is that, if it is one. */
+	struct identity *identity;
+	const char *syspath;
+	char *name, *bus;
 	/* Of the moment when the device was looked up. */
 	char *driver, *cdev, *mdev_type;
 	int group;
 	bool is_pci;
 	struct vfiomig_pci_id pci;
 	enum vfiomig_via via;
+	int wait;	    /* for others, in seconds; negative: without end */
+	struct lock *locks; /* as many as there are identities, or NULL */
+	bool unbound; /* to be opened without an iommufd's address space */
 	/* -1 while the device is closed. */
 	int fd;
-	/* Descriptors that must stay open as long as fd, e.g. a container. */
-	int held[2];
+	/* What must stay open as long as it, or -1. */
+	int iommufd, group_fd, container;
+	int claim; /* the connection to its holder */
+	const struct backend *backend;
 	uint32_t info_flags;
 	/* Asked once for each session; VFIOMIG_STOP_COPY is always among them,
 	 * so that 0 stands for "not asked yet". */
 	uint64_t migration;
 };
 
-/* name.c: the canonical sysfs directory of the device called @name. */
-int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath);
+/* device.c: for the time that a command works on the device. */
+int device_lock(struct vfiomig_device *dev);
+void device_unlock(struct vfiomig_device *dev);
+/* In the child of a fork. */
+void device_forget_lock(struct vfiomig_device *dev);
+int ctx_after_fork(struct vfiomig_ctx *ctx);
 
 /* sysfs.c */
 /* The last component of where the link @dir/@name points to, or NULL. */

@@ -112,7 +112,8 @@ static void add_driver_version(struct json_object *object,
 {
 	char version[64];
 
-	if (sysfs_read_text(dev->syspath, "driver/module/version", version,
+	if (dev->syspath &&
+	    sysfs_read_text(dev->syspath, "driver/module/version", version,
 			    sizeof(version)) == 0)
 		add_string(object, "driver_version", version);
 }

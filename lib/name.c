@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "name.h"
 
 /* Does @text have the shape of @pattern, where 'x' stands for a hex digit? */
 static bool has_shape(const char *text, const char *pattern)

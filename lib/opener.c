@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "process.h"
 
 static bool has_open(const char *fd_dir, const char *path)
 {
@@ -28,15 +28,6 @@ static bool has_open(const char *fd_dir, const char *path)
 	return found;
 }
 
-static void read_comm(const char *procfs, int pid, char comm[16])
-{
-	char dir[64];
-
-	snprintf(dir, sizeof(dir), "%s/%d", procfs, pid);
-	if (sysfs_read_text(dir, "comm", comm, 16))
-		strcpy(comm, "?");
-}
-
 int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
 	      char comm[16])
 {
@@ -54,7 +45,7 @@ int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
 		snprintf(fd_dir, sizeof(fd_dir), "%s/%d/fd", ctx->procfs, n);
 		if (has_open(fd_dir, path)) {
 			*pid = n;
-			read_comm(ctx->procfs, n, comm);
+			process_comm(ctx, n, comm);
 			err = 0;
 		}
 	}

@@ -61,7 +61,8 @@ static int revive(struct vfiomig_device *dev, struct image *image, int state,
 		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 
 	result->loaded = !err;
-	if (!err && config)
+	/* What a process has made of its device's registers is its own. */
+	if (!err && config && dev->backend != &backend_process)
 		err = config_restore_command(dev, config);
 	if (!err)
 		return session_leave(dev, state, result);
@@ -97,6 +98,16 @@ static int restore(struct vfiomig_device *dev, struct raw *from,
 	return err;
 }
 
+/* A process's device goes back to what its owner left it in. */
+static int default_leave(struct vfiomig_device *dev)
+{
+	int state = -1;
+
+	if (dev->backend == &backend_process)
+		state = vfiomig_device_get_state(dev);
+	return state < 0 ? VFIOMIG_STATE_RUNNING : state;
+}
+
 EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
 			   const struct vfiomig_options *options,
 			   struct vfiomig_result *result)
@@ -111,7 +122,7 @@ EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
 	*result = (struct vfiomig_result){ .before = -1 };
 	err = options_check(dev->ctx, options, &opt);
 	if (opt.leave < 0)
-		opt.leave = VFIOMIG_STATE_RUNNING;
+		opt.leave = default_leave(dev);
 	if (!err)
 		err = session_check(dev, VFIOMIG_STATE_RESUMING, opt.leave,
 				    result);

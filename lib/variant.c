@@ -26,7 +26,8 @@ char *variant_driver_for(const struct vfiomig_device *dev)
 	struct kmod_ctx *kmod = NULL;
 	char alias[256], *best = NULL;
 
-	if (!dev->is_pci || vfio_alias(dev, alias, sizeof(alias)))
+	if (!dev->is_pci || !dev->syspath ||
+	    vfio_alias(dev, alias, sizeof(alias)))
 		return NULL;
 	kmod = kmod_new(NULL, NULL);
 	if (!kmod || kmod_module_new_from_lookup(kmod, alias, &list) < 0)

@@ -116,11 +116,18 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to,
  * vfiomig_device_new - find a device by its name; opens nothing
  * @name: a PCI function ("0000:3b:00.1", "3b:00.1"), the UUID of a mediated
  *	device, a VFIO character device ("vfio0", "/dev/vfio/devices/vfio0"), or
- *	any sysfs path of such a device
+ *	any sysfs path of such a device; or one that somebody has open:
+ *	"pid:PID/DEV" and "pid:PID/fd:N" for a process, "fd:N" for the caller,
+ *	"unix:PATH" for a holder
  * @dev: receives the device; release it with vfiomig_device_unref()
  *
+ * A descriptor may fit several devices of sysfs, or none: then there is no
+ * sysfs path, and the name is @name.
+ *
  * Returns 0, -EINVAL when @name has no such form, -ENOENT when there is no
- * such device, -ENOMEM.
+ * such device, descriptor or holder, -ESRCH when there is no such process,
+ * -ENOTTY when the descriptor is no VFIO device, -EPERM when the process may
+ * not be looked into (see pidfd_getfd(2)), -ENOMEM.
  */
 int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name,
 		       struct vfiomig_device **dev);
@@ -193,26 +200,134 @@ enum vfiomig_via {
 /* How vfiomig_device_open() is to reach it from now on. */
 void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via);
 
+/* How long it and vfiomig_device_release() wait for others that use this
+ * library to end, in seconds: 0, the default, for not at all, negative for as
+ * long as it takes. */
+void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
+
 /**
- * vfiomig_device_open - open the device
+ * vfiomig_device_open - open the device, or borrow it from who has it open
  *
- * Opening starts a session: the driver usually resets an idle device, and it
- * is RUNNING. (Some drivers keep the last session's state. Of those, ERROR and
- * RESUMING, out of which no arc leads any more, are reset here.) Closing, by
- * vfiomig_device_close() or the last unref, ends the session and with it the
- * device's state. All descriptors are close-on-exec.
+ * A device that was named by who has it open is borrowed from there: with
+ * pidfd_getfd(2), with fcntl(2), or from its holder. So is one that has a
+ * holder, whatever its name. Its session goes on when it is closed here.
+ *
+ * Any other is opened, which starts a session: the driver usually resets an
+ *idle device, and it is RUNNING. (Some drivers keep the last session's state.
+ *Of those, ERROR and RESUMING, out of which no arc leads any more, are reset
+ *here.) Closing, by vfiomig_device_close() or the last unref, ends the session
+ *and with it the device's state. All descriptors are close-on-exec.
+ *
+ * Until it is closed, others that use this library do not get it: they lock a
+ * file in the run-time directory (/run/vfiomig, or $XDG_RUNTIME_DIR/vfiomig
+ * for users other than root), and a holder serves one at a time.
  *
  * Returns 0, or
  *  -ENODEV	the device is not bound to a VFIO driver
  *  -EOPNOTSUPP	the kernel has no VFIO, or the device no IOMMU group
- *  -EBUSY	somebody else has the device open, or the group is not viable
+ *  -EBUSY	somebody else has the device open, or works on it, or the group
+ *		is not viable
  *  -EACCES, -EPERM	not permitted
+ *  -ENOENT	the process has not got the device open
+ *  -ENOTUNIQ	it cannot be told which descriptor of the process it is
+ *  -EINTR	vfiomig_interrupt() was called while it waited
  * or the errno of the call that failed.
  */
 int vfiomig_device_open(struct vfiomig_device *dev);
 void vfiomig_device_close(struct vfiomig_device *dev);
 /* The VFIO device descriptor, owned by @dev, or -EBADF when it is not open. */
 int vfiomig_device_get_fd(const struct vfiomig_device *dev);
+
+/**
+ * vfiomig_device_open_unbound - open the device for another program
+ *
+ * As vfiomig_device_open(), but a cdev that is opened here is not bound to the
+ * iommufd (VFIO_DEVICE_BIND_IOMMUFD), which can be done once only and which a
+ * VMM does itself. Nothing can be asked of such a device.
+ */
+int vfiomig_device_open_unbound(struct vfiomig_device *dev);
+
+/* What an open device hangs on, owned by @dev; -1 where there is none. */
+struct vfiomig_fds {
+	int device;
+	int iommufd;	      /* of a cdev */
+	int group, container; /* of a device opened through its group */
+};
+void vfiomig_device_get_fds(const struct vfiomig_device *dev,
+			    struct vfiomig_fds *fds);
+
+/* Whether the open device is in somebody else's session, which goes on. */
+bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev);
+
+/**
+ * vfiomig_device_get_owner - the process of "pid:PID/..."
+ * @comm: receives its command name, at least 16 bytes
+ *
+ * Returns 0, or -ENOENT for a device that was named otherwise.
+ */
+int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid,
+			     char comm[16]);
+
+/* Whether a thread of that process was seen to run all the time, for some 60
+ * ms: a VMM that is not paused, whose device had better be left alone. */
+bool vfiomig_device_owner_runs(const struct vfiomig_device *dev);
+
+/* ---- Holders ----------------------------------------------------------- */
+
+/*
+ * A holder keeps a device open, and with it the device's state, after the
+ * program that opened it has ended. It serves the descriptors, on a socket in
+ * the run-time directory, to others that use this library, of the same user or
+ * root: vfiomig_device_open() finds it there. One of them at a time has the
+ * device; if it dies in the middle of something, the holder brings the device
+ * back to the state that it was in, as vfiomig_device_recover() does.
+ */
+struct vfiomig_holder;
+
+/**
+ * vfiomig_holder_new - make the socket for an open device
+ * @holder: receives the holder; release it with vfiomig_holder_free()
+ *
+ * Returns 0, -EBUSY when it has a holder, -EINVAL when the device's name in
+ * sysfs is not known, or the errno of what failed.
+ */
+int vfiomig_holder_new(struct vfiomig_device *dev,
+		       struct vfiomig_holder **holder);
+/* Removes the socket. The device stays the caller's. */
+void vfiomig_holder_free(struct vfiomig_holder *holder);
+/* The socket's path, owned by @holder. */
+const char *vfiomig_holder_get_path(const struct vfiomig_holder *holder);
+
+/**
+ * vfiomig_holder_fork - go on in a process of its own
+ *
+ * In the child, which shares nothing with the parent, all descriptors beyond
+ * standard error are closed but those that the holder needs; the holder is the
+ * child's from then on, who is to call vfiomig_holder_serve().
+ *
+ * Returns the child's PID, 0 in the child, or a negative errno.
+ */
+int vfiomig_holder_fork(struct vfiomig_holder *holder);
+
+/**
+ * vfiomig_holder_serve - serve until the device is released
+ *
+ * Then, or after vfiomig_interrupt(), the device is closed. The log, see
+ * vfiomig_set_log(), is told who released it, who was refused, and who ended
+ * without giving it back. Returns 0, or -EINTR.
+ */
+int vfiomig_holder_serve(struct vfiomig_holder *holder);
+
+/* The device's holder: 0 with its PID, or -ENOENT. */
+int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid);
+
+/**
+ * vfiomig_device_release - have the device's holder close it and end
+ *
+ * Returns 0 when it is closed, -ENOENT when nobody holds the device, -EBUSY
+ * when somebody works on it, or another errno.
+ */
+int vfiomig_device_release(struct vfiomig_device *dev);
 
 /* ---- Features of an open device ---------------------------------------- */
 
@@ -319,8 +434,8 @@ struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev,
 
 /* How to transfer. Start from VFIOMIG_OPTIONS_INIT. */
 struct vfiomig_options {
-	/* The state to leave the device in; -1: after a save the one that it
-	 * was found in, after a restore RUNNING. */
+	/* The state to leave the device in; -1: after a save, or of a process's
+	 * device, the one that it was found in, after a restore RUNNING. */
 	int leave;
 	bool raw;    /* the kernel's bytes, without a container */
 	int level;   /* of compression, 1 to 19; 0 to store */

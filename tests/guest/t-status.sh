@@ -123,7 +123,7 @@ vfiomig save "$device" --raw -q >pipe &
 exec 6<pipe
 wait_for vfiomig list >/dev/null
 status 4 "two at once: the second" vfiomig save "$device" --raw -o x
-says '(vfiomig) has the device or its group open'
+says '(vfiomig) is at work on it; --wait waits for it'
 cat <&6 >image-1
 exec 6<&-
 wait

@@ -21,7 +21,7 @@ for d in "$device" "$mtty"; do
 	for via in cdev group; do
 		status 0 "$d: save --via=$via" vfiomig save "$d" --raw -v --via=$via -o $via
 		says "through its $via"
-		status 0 "$d: restore --via=$via" vfiomig restore "$d" --raw --via=$via -i $via
+		status 0 "$d: restore --via=$via" vfiomig restore "$d" --no-hold --raw --via=$via -i $via
 		status 0 "$d: state --via=$via" vfiomig state "$d" --via=$via STOP_COPY
 		vfiomig state "$d" --reset >/dev/null
 	done
@@ -33,7 +33,7 @@ for d in "$device" "$mtty"; do
 	status 0 "$d: by the cdev's path" vfiomig info "/dev/vfio/devices/$cdev"
 done
 check "from one to the other, by both ways" sh -c \
-	"vfiomig save $device --via=cdev | vfiomig restore $other --via=group"
+	"vfiomig save $device --via=cdev | vfiomig restore $other --no-hold --via=group"
 check "the memory is the same" sh -c "bar $device read >a; bar $other read >b; cmp a b"
 
 # A save that nobody reads from holds the device in STOP_COPY.
@@ -48,7 +48,7 @@ for via in cdev group; do
 	ok "$via: list shows the state, and who has the device: $(vfiomig list | grep "^$device")"
 	for second in cdev group; do
 		status 4 "$via: a second command, by $second, is refused" vfiomig save "$device" --raw --via=$second -o x
-		says "(vfiomig) has the device or its group open"
+		says "(vfiomig) is at work on it; --wait waits for it"
 	done
 	status 4 "$via: info" vfiomig info "$device"
 	prints 'state:      STOP_COPY'

@@ -152,7 +152,7 @@ static int setup(void **state)
 	dev = calloc(1, sizeof(*dev));
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
-	dev->held[0] = dev->held[1] = -1;
+	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return 0;
 }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vfiomig exec: run a command that inherits an open device. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+struct options {
+	struct cli *cli;
+	char **command;
+};
+
+/* What the command inherits. */
+struct descriptor {
+	const char *placeholder, *variable;
+	int fd;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = opt->cli;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (state->arg_num == 0)
+			break;
+		opt->command = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_END:
+		if (!opt->command)
+			return usage_error(
+				state,
+				"which command? as in \"vfiomig exec DEV -- CMD\"");
+		return 0;
+	}
+	return parse_device(state, key, arg, opt->cli);
+}
+
+static const struct argp_child children[] = {
+	{ .argp = &argp_device },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.children = children,
+	.parser = parse,
+	.args_doc = "DEV -- CMD [ARG...]",
+	.doc = "Open a device and run a command that inherits its descriptors.\vTheir numbers are in the environment (VFIOMIG_DEVICE_FD; VFIOMIG_IOMMUFD, or VFIOMIG_GROUP_FD and VFIOMIG_CONTAINER_FD) and replace {device}, {iommufd}, {group} and {container} in the command's arguments. A cdev is not bound to the iommufd yet, unless it comes from a holder.",
+};
+
+/* @arg with each @from in it replaced; a new string, or NULL. */
+static char *replace(const char *arg, const char *from, int number)
+{
+	const char *at;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	while ((at = strstr(arg, from))) {
+		fprintf(f, "%.*s%d", (int)(at - arg), arg, number);
+		arg = at + strlen(from);
+	}
+	fputs(arg, f);
+	return fclose(f) ? NULL : text;
+}
+
+/* In all arguments. They stay allocated: what follows is exec. */
+static int substitute(const struct cli *cli, char **arg,
+		      const struct descriptor *d)
+{
+	for (; *arg; arg++) {
+		if (!strstr(*arg, d->placeholder))
+			continue;
+		if (d->fd < 0)
+			return fail(
+				cli, STATUS_USAGE,
+				"there is no %s when the device is opened this way; see --via",
+				d->placeholder);
+		*arg = replace(*arg, d->placeholder, d->fd);
+		if (!*arg)
+			return fail(cli, STATUS_FAILED, "out of memory");
+	}
+	return STATUS_OK;
+}
+
+static int hand_down(const struct cli *cli, char **command,
+		     struct descriptor *d)
+{
+	char number[16];
+
+	unsetenv(d->variable);
+	if (d->fd >= 0) {
+		/* A duplicate, which is not close-on-exec. */
+		d->fd = fcntl(d->fd, F_DUPFD, 3);
+		if (d->fd < 0)
+			return fail(cli, STATUS_FAILED, "%m");
+		snprintf(number, sizeof(number), "%d", d->fd);
+		if (setenv(d->variable, number, 1))
+			return fail(cli, STATUS_FAILED, "%m");
+	}
+	return substitute(cli, command, d);
+}
+
+static int run(const struct options *opt, struct vfiomig_device *dev)
+{
+	struct vfiomig_fds fds;
+	int status = STATUS_OK;
+
+	vfiomig_device_get_fds(dev, &fds);
+	struct descriptor descriptors[] = {
+		{ "{device}", "VFIOMIG_DEVICE_FD", fds.device },
+		{ "{iommufd}", "VFIOMIG_IOMMUFD", fds.iommufd },
+		{ "{group}", "VFIOMIG_GROUP_FD", fds.group },
+		{ "{container}", "VFIOMIG_CONTAINER_FD", fds.container },
+	};
+	for (size_t i = 0; i < 4 && !status; i++)
+		status = hand_down(opt->cli, opt->command, &descriptors[i]);
+	if (status)
+		return status;
+	/* The duplicates keep the device open; the turn is over. */
+	vfiomig_device_close(dev);
+	signals_restore();
+	execvp(opt->command[0], opt->command);
+	return fail(opt->cli,
+		    errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN,
+		    "%s: %m", opt->command[0]);
+}
+
+static int exec(struct cli *cli, int argc, char **argv)
+{
+	struct options opt = { .cli = cli };
+	struct vfiomig_device *dev;
+	int err, status;
+
+	cli->in_order = true;
+	status = cli_parse(cli, &argp, argc, argv, &opt);
+	if (status)
+		return status;
+	status = find_device(cli, &dev);
+	if (status)
+		return status;
+	vfiomig_device_set_via(dev, cli->via);
+	vfiomig_device_set_wait(dev, cli->wait);
+	err = vfiomig_device_open_unbound(dev);
+	status = err ? fail_device(cli, err == -EINVAL ? -EIO : err)
+		     : run(&opt, dev);
+	vfiomig_device_unref(dev);
+	return status;
+}
+
+const struct command cmd_exec = {
+	.name = "exec",
+	.help = "Run a command that inherits an open device",
+	.main = exec,
+};

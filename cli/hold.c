@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vfiomig hold and release: keep a device open, and end that. */
+#include "cli.h"
+
+struct options {
+	struct cli *cli;
+	bool foreground;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = opt->cli;
+		return 0;
+	case 'f':
+		opt->foreground = true;
+		return 0;
+	default:
+		return parse_device(state, key, arg, opt->cli);
+	}
+}
+
+static const struct argp_option options[] = {
+	{ "foreground", 'f', NULL, 0, "Do not go into the background", 0 },
+	{ 0 }
+};
+
+static const struct argp_child children[] = {
+	{ .argp = &argp_device },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.children = children,
+	.options = options,
+	.parser = parse,
+	.args_doc = "DEV",
+	.doc = "Open a device and keep it open in the background, so that its state outlives the commands that work on it.\vEvery other command finds the device there. \"vfiomig release\" closes it.",
+};
+
+static int hold_open(const struct options *opt, struct vfiomig_device *dev)
+{
+	const struct cli *cli = opt->cli;
+	struct vfiomig_holder *holder;
+	int err, status, pid;
+
+	err = vfiomig_holder_new(dev, &holder);
+	if (err)
+		return fail_device(cli, err);
+	if (opt->foreground) {
+		notice(cli, "holding it on %s",
+		       vfiomig_holder_get_path(holder));
+		status = holder_serve(cli, dev, holder);
+	} else {
+		status = holder_leave(cli, dev, holder, &pid);
+		if (!status)
+			notice(cli, "process %d holds it, on %s", pid,
+			       vfiomig_holder_get_path(holder));
+	}
+	vfiomig_holder_free(holder);
+	return status;
+}
+
+static int hold(struct cli *cli, int argc, char **argv)
+{
+	struct options opt = { .cli = cli };
+	struct vfiomig_device *dev;
+	int status = cli_parse(cli, &argp, argc, argv, &opt);
+
+	if (status)
+		return status;
+	signals_catch(cli->ctx);
+	status = find_device(cli, &dev);
+	if (status)
+		return status;
+	status = open_found(cli, dev);
+	if (!status)
+		status = hold_open(&opt, dev);
+	vfiomig_device_unref(dev);
+	return status;
+}
+
+const struct command cmd_hold = {
+	.name = "hold",
+	.help = "Keep a device open in the background",
+	.main = hold,
+};
+
+static error_t parse_release(int key, char *arg, struct argp_state *state)
+{
+	struct options *opt = state->input;
+
+	if (key == ARGP_KEY_INIT) {
+		state->child_inputs[0] = opt->cli;
+		return 0;
+	}
+	return parse_device(state, key, arg, opt->cli);
+}
+
+static const struct argp_child release_children[] = {
+	{ .argp = &argp_wait },
+	{ 0 },
+};
+
+static const struct argp argp_release = {
+	.children = release_children,
+	.parser = parse_release,
+	.args_doc = "DEV",
+	.doc = "Have a device's holder close it. On most devices that ends their state.",
+};
+
+static int release(struct cli *cli, int argc, char **argv)
+{
+	struct options opt = { .cli = cli };
+	struct vfiomig_device *dev;
+	int err, status = cli_parse(cli, &argp_release, argc, argv, &opt);
+
+	if (status)
+		return status;
+	signals_catch(cli->ctx);
+	status = find_device(cli, &dev);
+	if (status)
+		return status;
+	vfiomig_device_set_wait(dev, cli->wait);
+	err = vfiomig_device_release(dev);
+	if (err)
+		status = fail_device(cli, err);
+	vfiomig_device_unref(dev);
+	return status;
+}
+
+const struct command cmd_release = {
+	.name = "release",
+	.help = "Close a device that is held",
+	.main = release,
+};

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A holder in the background: what a command leaves behind. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static void log_to_journal(void *data, const char *line)
+{
+	(void)data;
+	syslog(LOG_NOTICE, "%s", line);
+}
+
+/* No terminal, no directory that could not be unmounted, nobody's descriptors.
+ */
+static void detach(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	setsid();
+	if (chdir("/"))
+		_exit(STATUS_FAILED);
+	umask(0077);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	if (null > STDERR_FILENO)
+		close(null);
+	/* The terminal's; those that end it are caught. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	prctl(PR_SET_NAME, "vfiomig-hold");
+}
+
+int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
+		 struct vfiomig_holder *holder)
+{
+	int err;
+
+	openlog("vfiomig", LOG_PID, LOG_DAEMON);
+	vfiomig_set_log(cli->ctx, log_to_journal, NULL);
+	syslog(LOG_INFO, "holding %s (%s) for user %u on %s",
+	       vfiomig_device_get_name(dev),
+	       vfiomig_device_get_driver(dev) ?: "no driver", getuid(),
+	       vfiomig_holder_get_path(holder));
+	err = vfiomig_holder_serve(holder);
+	syslog(LOG_INFO, "%s is closed now%s%s", vfiomig_device_get_name(dev),
+	       err ? ": " : "", err ? vfiomig_get_error(cli->ctx) : "");
+	closelog();
+	return err == -EINTR ? STATUS_OK : image_status(err);
+}
+
+int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
+		 struct vfiomig_holder *holder, int *pid)
+{
+	int status = STATUS_OK;
+
+	/* Else the child would print it once more. */
+	fflush(NULL);
+	*pid = vfiomig_holder_fork(holder);
+	if (*pid < 0)
+		return fail(cli, STATUS_FAILED, "%s",
+			    vfiomig_get_error(cli->ctx));
+	if (*pid == 0) {
+		detach();
+		status = holder_serve(cli, dev, holder);
+		vfiomig_holder_free(holder);
+		_exit(status);
+	}
+	return STATUS_OK;
+}

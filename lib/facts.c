@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A descriptor has no name, but a PCI function shows its ids and the sizes of
+ * its BARs, and VFIO which functions a hot reset of it takes along.
+ */
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "facts.h"
+
+#define RESET_MAX 4096 /* functions */
+
+static void read_bars(int fd, struct facts *facts)
+{
+	for (int i = 0; i < PCI_STD_NUM_BARS; i++) {
+		struct vfio_region_info info = {
+			.argsz = sizeof(info),
+			.index = VFIO_PCI_BAR0_REGION_INDEX + i,
+		};
+
+		if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) == 0)
+			facts->bar[i] = info.size;
+	}
+}
+
+/* The first call tells how many there are. */
+static void read_reset(int fd, struct facts *facts)
+{
+	struct vfio_pci_hot_reset_info *info, head = { .argsz = sizeof(head) };
+	size_t size;
+
+	if (ioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &head) == 0 ||
+	    errno != ENOSPC || head.count > RESET_MAX)
+		return;
+	size = sizeof(*info) + head.count * sizeof(info->devices[0]);
+	info = calloc(1, size);
+	if (!info)
+		return;
+	info->argsz = size;
+	if (ioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info) == 0)
+		facts->reset = info;
+	else
+		free(info);
+}
+
+void facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct vfiomig_device dev = { .ctx = ctx, .fd = fd };
+
+	*facts = (struct facts){ .has_config = false };
+	if (ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
+		return;
+	dev.info_flags = info.flags;
+	facts->has_config = config_read(&dev, facts->config) > PCI_SUBSYSTEM_ID;
+	read_bars(fd, facts);
+	read_reset(fd, facts);
+}
+
+void facts_free(struct facts *facts)
+{
+	free(facts->reset);
+	facts->reset = NULL;
+}
+
+static uint16_t word(const struct facts *facts, int at)
+{
+	return facts->config[at] | facts->config[at + 1] << 8;
+}
+
+bool facts_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
+{
+	struct facts facts = { .has_config = true };
+
+	if (config_read(dev, facts.config) <= PCI_SUBSYSTEM_ID)
+		return false;
+	*id = (struct vfiomig_pci_id){
+		.vendor = word(&facts, PCI_VENDOR_ID),
+		.device = word(&facts, PCI_DEVICE_ID),
+		.subsystem_vendor = word(&facts, PCI_SUBSYSTEM_VENDOR_ID),
+		.subsystem_device = word(&facts, PCI_SUBSYSTEM_ID),
+		.class_code = word(&facts, PCI_CLASS_DEVICE) << 8 |
+			      facts.config[PCI_CLASS_PROG],
+		.revision = facts.config[PCI_REVISION_ID],
+	};
+	return true;
+}
+
+bool facts_fit_vendor(const struct vfiomig_device *dev,
+		      const struct facts *facts)
+{
+	return dev->is_pci && facts->has_config &&
+	       word(facts, PCI_VENDOR_ID) == dev->pci.vendor;
+}
+
+bool facts_fit_ids(const struct vfiomig_device *dev, const struct facts *facts)
+{
+	return facts_fit_vendor(dev, facts) &&
+	       word(facts, PCI_DEVICE_ID) == dev->pci.device &&
+	       word(facts, PCI_SUBSYSTEM_VENDOR_ID) ==
+		       dev->pci.subsystem_vendor &&
+	       word(facts, PCI_SUBSYSTEM_ID) == dev->pci.subsystem_device &&
+	       facts->config[PCI_REVISION_ID] == dev->pci.revision;
+}
+
+bool facts_fit_no_function(const struct vfiomig_device *dev,
+			   const struct facts *facts)
+{
+	(void)facts;
+	return !dev->is_pci;
+}
+
+bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts)
+{
+	uint64_t first, last, flags;
+	char path[PATH_MAX];
+	bool fit = true;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/resource", dev->syspath);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	for (int i = 0; i < PCI_STD_NUM_BARS && fit; i++) {
+		if (fscanf(f, "%" SCNx64 " %" SCNx64 " %" SCNx64, &first, &last,
+			   &flags) != 3)
+			fit = false;
+		else
+			fit = facts->bar[i] == (last ? last - first + 1 : 0);
+	}
+	fclose(f);
+	return fit;
+}
+
+bool facts_fit_reset(const struct vfiomig_device *dev,
+		     const struct facts *facts)
+{
+	unsigned int domain, bus, slot, function;
+
+	if (!facts->reset || sscanf(dev->name, "%x:%x:%x.%x", &domain, &bus,
+				    &slot, &function) != 4)
+		return false;
+	for (uint32_t i = 0; i < facts->reset->count; i++) {
+		const struct vfio_pci_dependent_device *d =
+			&facts->reset->devices[i];
+
+		if (d->segment == domain && d->bus == bus &&
+		    d->devfn == (slot << 3 | function))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A device that a holder has: find it, claim it, give it back. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "held.h"
+#include "lock.h"
+#include "process.h"
+#include "rundir.h"
+#include "wire.h"
+
+/* A stranger's holder could serve anything. */
+static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)
+{
+	struct ucred cred = { .uid = -1 };
+	socklen_t size = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size))
+		return ctx_fail(ctx, -errno, "%s: %m", path);
+	if (geteuid() == 0 || cred.uid == 0 || cred.uid == geteuid())
+		return 0;
+	return ctx_fail(ctx, -EPERM,
+			"%s is served by user %u, who is neither you nor root",
+			path, cred.uid);
+}
+
+int held_connect(struct vfiomig_ctx *ctx, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct turn turn = turn_begin(ctx, WIRE_PATIENCE);
+	int fd, err;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return ctx_fail(ctx, -ENAMETOOLONG,
+				"%s is too long for a socket's path", path);
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
+	/* EAGAIN: too many are in the queue for the moment. */
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		err = -errno;
+		if (err == -EAGAIN)
+			err = turn_wait(&turn);
+		if (!err)
+			continue;
+		close(fd);
+		return ctx_fail(ctx, err, "cannot connect to %s: %s", path,
+				strerror(-err));
+	}
+	err = check_server(ctx, fd, path);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
+{
+	switch (err) {
+	case -EINTR:
+		return ctx_fail(ctx, err, "interrupted by a signal");
+	case -EPERM:
+		return ctx_fail(
+			ctx, err,
+			"not permitted: the holder on %s serves its own user and root",
+			path);
+	case -EPROTONOSUPPORT:
+		return ctx_fail(
+			ctx, err,
+			"the holder on %s is of another version of vfiomig; release the device with that one",
+			path);
+	case -EPROTO:
+	case -EINVAL:
+		return ctx_fail(ctx, -EPROTO, "%s is not a holder's socket",
+				path);
+	case -ETIMEDOUT:
+		return ctx_fail(ctx, -EBUSY,
+				"busy: the holder on %s does not answer", path);
+	default:
+		return ctx_fail(ctx, err, "the holder on %s: %s", path,
+				strerror(-err));
+	}
+}
+
+static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
+{
+	char comm[16];
+
+	process_comm(ctx, reply->claimed, comm);
+	return ctx_fail(
+		ctx, -EBUSY,
+		"busy: process %u (%s) has it from its holder; --wait waits for it",
+		reply->claimed, comm);
+}
+
+int held_query(struct vfiomig_ctx *ctx, const char *path, char **syspath,
+	       int *pid)
+{
+	_cleanup_close_ int fd = held_connect(ctx, path);
+	struct wire_reply reply;
+	int err;
+
+	if (fd < 0)
+		return fd == -ECONNREFUSED ? -ENOENT : fd;
+	err = wire_ask(ctx, fd, WIRE_QUERY, &reply, NULL);
+	if (err)
+		return fail_reply(ctx, path, err);
+	*pid = reply.holder;
+	*syspath = strdup(reply.syspath);
+	return *syspath ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
+}
+
+/* Where the device's holder would serve it: 0 or a negative errno. */
+static int find_socket(const struct vfiomig_device *dev, char path[108])
+{
+	if (dev->origin.kind == ORIGIN_SOCKET) {
+		int n = snprintf(path, 108, "%s", dev->origin.path);
+
+		return n < 108 ? 0 : -ENAMETOOLONG;
+	}
+	if (dev->origin.kind != ORIGIN_SYSFS)
+		return -ENOENT;
+	return rundir_path(dev->ctx, dev->name, ".sock", path, 108);
+}
+
+int held_by(const struct vfiomig_device *dev)
+{
+	_cleanup_free_ char *syspath = NULL;
+	char path[108];
+	int pid = 0;
+
+	if (find_socket(dev, path) == 0)
+		held_query(dev->ctx, path, &syspath, &pid);
+	return pid;
+}
+
+EXPORT int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid)
+{
+	*pid = held_by(dev);
+	return *pid ? 0 : -ENOENT;
+}
+
+/* One request on a connection of its own; again while somebody else has the
+ * device and there is time left. The connection, or a negative errno. */
+static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
+	       struct wire_reply *reply, int fds[WIRE_NR_FDS])
+{
+	struct turn turn = turn_begin(dev->ctx, dev->wait);
+	int fd, err;
+
+	while (true) {
+		fd = held_connect(dev->ctx, path);
+		if (fd < 0)
+			return fd;
+		err = wire_ask(dev->ctx, fd, op, reply, fds);
+		if (!err)
+			return fd;
+		close(fd);
+		if (err != -EBUSY)
+			return fail_reply(dev->ctx, path, err);
+		err = turn_wait(&turn);
+		if (err)
+			return err == -EBUSY ? fail_claimed(dev->ctx, reply)
+					     : err;
+	}
+}
+
+static int check_via(struct vfiomig_device *dev, const struct wire_reply *reply)
+{
+	bool cdev = reply->fds & (1U << WIRE_IOMMUFD);
+
+	if (dev->via == VFIOMIG_VIA_AUTO ||
+	    (dev->via == VFIOMIG_VIA_CDEV) == cdev)
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"its holder, process %u, has opened it through its %s; release it first",
+		reply->holder, cdev ? "cdev" : "group");
+}
+
+static int held_open(struct vfiomig_device *dev)
+{
+	struct wire_reply reply;
+	int fds[WIRE_NR_FDS];
+	char path[108];
+	int err = find_socket(dev, path);
+
+	if (err)
+		return err;
+	err = ask(dev, path, WIRE_TAKE, &reply, fds);
+	if (err < 0)
+		return err;
+	dev->claim = err;
+	dev->fd = fds[WIRE_DEVICE];
+	dev->iommufd = fds[WIRE_IOMMUFD];
+	dev->group_fd = fds[WIRE_GROUP];
+	dev->container = fds[WIRE_CONTAINER];
+	if (dev->fd < 0)
+		return fail_reply(dev->ctx, path, -EPROTO);
+	return check_via(dev, &reply);
+}
+
+void held_give_back(struct vfiomig_device *dev)
+{
+	struct wire_reply reply;
+
+	if (dev->claim < 0)
+		return;
+	/* If the holder is gone, there is nobody to give it back to. */
+	wire_ask(dev->ctx, dev->claim, WIRE_DONE, &reply, NULL);
+	close(dev->claim);
+	dev->claim = -1;
+}
+
+EXPORT int vfiomig_device_release(struct vfiomig_device *dev)
+{
+	struct wire_reply reply;
+	char path[108];
+	int fd, err = find_socket(dev, path);
+
+	if (!err && !held_by(dev))
+		err = -ENOENT;
+	if (err == -ENOENT)
+		return ctx_fail(dev->ctx, err, "nobody holds it");
+	if (!err)
+		err = device_lock(dev);
+	if (err)
+		return err;
+	fd = ask(dev, path, WIRE_RELEASE, &reply, NULL);
+	device_unlock(dev);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+const struct backend backend_holder = {
+	.name = "holder",
+	.open = held_open,
+	.borrows = true,
+};

@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The holder: keeps a device open and serves its descriptors, see wire.h. It
+ * waits for nobody: each peer may send garbage, nothing, or be one of a
+ * thousand.
+ */
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "held.h"
+#include "lock.h"
+#include "process.h"
+#include "rundir.h"
+#include "wire.h"
+
+#define PEERS_MAX 64
+#define BACKLOG	  128
+
+struct peer {
+	int fd;
+	int pid;
+	uint64_t since; /* when it came */
+};
+
+struct vfiomig_holder {
+	struct vfiomig_device *dev;
+	int socket;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct stat there; /* the socket's file, as it was made */
+	struct peer peers[PEERS_MAX];
+	struct peer *claimer;
+	int home; /* the state when the device was claimed */
+	bool ended;
+};
+
+/* ---- The socket ---------------------------------------------------------- */
+
+static int bind_socket(struct vfiomig_holder *h)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct vfiomig_ctx *ctx = h->dev->ctx;
+
+	h->socket = socket(AF_UNIX,
+			   SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (h->socket < 0)
+		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
+	strcpy(address.sun_path, h->path);
+	/* Before the file is there, so that it never has another mode. */
+	if (fchmod(h->socket, 0600) ||
+	    bind(h->socket, (struct sockaddr *)&address, sizeof(address)) ||
+	    lstat(h->path, &h->there) || listen(h->socket, BACKLOG))
+		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
+	return 0;
+}
+
+/* One that nobody serves any more is a dead holder's: it goes. */
+static int remove_stale(struct vfiomig_holder *h)
+{
+	struct vfiomig_ctx *ctx = h->dev->ctx;
+	struct wire_reply reply;
+	int fd = held_connect(ctx, h->path);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd == -ECONNREFUSED) {
+		if (unlink(h->path) && errno != ENOENT)
+			return ctx_fail(ctx, -errno, "cannot remove %s: %m",
+					h->path);
+		return 0;
+	}
+	if (fd < 0)
+		return fd;
+	if (wire_ask(ctx, fd, WIRE_QUERY, &reply, NULL))
+		reply.holder = 0;
+	close(fd);
+	return ctx_fail(ctx, -EBUSY, "busy: process %u holds it already",
+			reply.holder);
+}
+
+EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
+			      struct vfiomig_holder **holder)
+{
+	struct vfiomig_holder *h;
+	int dir, err;
+
+	if (dev->fd < 0)
+		return ctx_fail(dev->ctx, -EBADF, "the device is not open");
+	if (!dev->syspath)
+		return ctx_fail(
+			dev->ctx, -EINVAL,
+			"cannot tell which device this is, so others could not find its holder");
+	dir = rundir_open(dev->ctx);
+	if (dir < 0)
+		return dir;
+	close(dir);
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return ctx_fail(dev->ctx, -ENOMEM, "out of memory");
+	h->dev = vfiomig_device_ref(dev);
+	h->socket = -1;
+	for (int i = 0; i < PEERS_MAX; i++)
+		h->peers[i].fd = -1;
+	err = rundir_path(dev->ctx, strrchr(dev->syspath, '/') + 1, ".sock",
+			  h->path, sizeof(h->path));
+	if (!err)
+		err = remove_stale(h);
+	if (!err)
+		err = bind_socket(h);
+	if (err)
+		vfiomig_holder_free(h);
+	else
+		*holder = h;
+	return err;
+}
+
+EXPORT const char *vfiomig_holder_get_path(const struct vfiomig_holder *h)
+{
+	return h->path;
+}
+
+/* The file may be another holder's by now. */
+static void remove_socket(struct vfiomig_holder *h)
+{
+	struct stat now;
+
+	if (h->there.st_ino && lstat(h->path, &now) == 0 &&
+	    now.st_ino == h->there.st_ino && now.st_dev == h->there.st_dev)
+		unlink(h->path);
+	h->there.st_ino = 0;
+}
+
+EXPORT void vfiomig_holder_free(struct vfiomig_holder *h)
+{
+	if (!h)
+		return;
+	remove_socket(h);
+	close_fdp(&h->socket);
+	for (int i = 0; i < PEERS_MAX; i++)
+		close_fdp(&h->peers[i].fd);
+	vfiomig_device_unref(h->dev);
+	free(h);
+}
+
+/* ---- Peers --------------------------------------------------------------- */
+
+static void drop(struct vfiomig_holder *h, struct peer *peer)
+{
+	close(peer->fd);
+	peer->fd = -1;
+	if (h->claimer == peer)
+		h->claimer = NULL;
+}
+
+/* The claimer died in the middle of something. */
+static void bring_home(struct vfiomig_holder *h)
+{
+	struct vfiomig_recovery now = { .home = true };
+
+	if (h->home >= 0)
+		now = vfiomig_device_recover(h->dev, h->home);
+	ctx_log(h->dev->ctx,
+		"process %d ended without giving %s back; the device %s%s%s",
+		h->claimer->pid, h->dev->name,
+		now.reset ? "had to be reset (its state is lost) and " : "",
+		h->home < 0 ? "has no state to be brought back to"
+		: now.home  ? "is in "
+			    : "is not in ",
+		h->home < 0 ? "" : vfiomig_state_name(h->home));
+}
+
+static void hung_up(struct vfiomig_holder *h, struct peer *peer)
+{
+	if (h->claimer == peer)
+		bring_home(h);
+	drop(h, peer);
+}
+
+static struct peer *oldest(struct vfiomig_holder *h)
+{
+	struct peer *found = NULL;
+
+	for (int i = 0; i < PEERS_MAX; i++) {
+		struct peer *peer = &h->peers[i];
+
+		if (peer->fd >= 0 && peer != h->claimer &&
+		    (!found || peer->since < found->since))
+			found = peer;
+	}
+	return found;
+}
+
+static struct peer *free_slot(struct vfiomig_holder *h)
+{
+	for (int i = 0; i < PEERS_MAX; i++)
+		if (h->peers[i].fd < 0)
+			return &h->peers[i];
+	return NULL;
+}
+
+/* When there are too many, the one that has been silent longest goes. */
+static void admit(struct vfiomig_holder *h)
+{
+	struct ucred cred = { .uid = -1 };
+	socklen_t size = sizeof(cred);
+	struct peer *slot;
+	int fd;
+
+	fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
+		return;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) ||
+	    (cred.uid && cred.uid != geteuid())) {
+		struct wire_reply reply = { .error = -EPERM };
+
+		ctx_log(h->dev->ctx,
+			"refused process %d of user %u, who is not the one that holds %s",
+			cred.pid, cred.uid, h->dev->name);
+		wire_send_reply(fd, &reply, NULL);
+		close(fd);
+		return;
+	}
+	slot = free_slot(h);
+	if (!slot) {
+		slot = oldest(h);
+		drop(h, slot);
+	}
+	*slot = (struct peer){ .fd = fd, .pid = cred.pid, .since = now_ns() };
+}
+
+/* ---- Requests ------------------------------------------------------------ */
+
+static void give(struct vfiomig_holder *h, struct peer *peer,
+		 struct wire_reply *reply)
+{
+	const struct vfiomig_device *dev = h->dev;
+	const int fds[WIRE_NR_FDS] = {
+		[WIRE_DEVICE] = dev->fd,
+		[WIRE_IOMMUFD] = dev->iommufd,
+		[WIRE_GROUP] = dev->group_fd,
+		[WIRE_CONTAINER] = dev->container,
+	};
+
+	h->claimer = peer;
+	h->home = vfiomig_device_get_state(h->dev);
+	/* Without an answer it does not know that the device is its own. */
+	if (wire_send_reply(peer->fd, reply, fds))
+		drop(h, peer);
+}
+
+static void end(struct vfiomig_holder *h, struct wire_reply *reply,
+		const struct peer *peer)
+{
+	ctx_log(h->dev->ctx, "process %d released %s", peer->pid, h->dev->name);
+	h->ended = true;
+	remove_socket(h);
+	vfiomig_device_close(h->dev);
+	wire_send_reply(peer->fd, reply, NULL);
+}
+
+/* What is wrong with a request, or 0. */
+static int check(const struct vfiomig_holder *h, const struct peer *peer,
+		 const struct wire_request *request, ssize_t n)
+{
+	if (n < (ssize_t)sizeof(*request) ||
+	    memcmp(request->magic, WIRE_MAGIC, sizeof(request->magic)) != 0)
+		return -EPROTO;
+	if (request->version != WIRE_VERSION)
+		return -EPROTONOSUPPORT;
+	if (n != sizeof(*request))
+		return -EPROTO;
+	switch (request->op) {
+	case WIRE_QUERY:
+		return 0;
+	case WIRE_TAKE:
+	case WIRE_RELEASE:
+		return h->claimer ? -EBUSY : 0;
+	case WIRE_DONE:
+		return h->claimer == peer ? 0 : -EPROTO;
+	default:
+		return -EPROTO;
+	}
+}
+
+static void answer(struct vfiomig_holder *h, struct peer *peer)
+{
+	struct wire_request request;
+	struct wire_reply reply = {
+		.holder = getpid(),
+		.claimed = h->claimer ? h->claimer->pid : 0,
+	};
+	/* MSG_TRUNC: the true length of what came. What descriptors came with
+	 * it the kernel drops. */
+	ssize_t n = recv(peer->fd, &request, sizeof(request),
+			 MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		hung_up(h, peer);
+		return;
+	}
+	snprintf(reply.syspath, sizeof(reply.syspath), "%s", h->dev->syspath);
+	reply.error = check(h, peer, &request, n);
+	if (!reply.error && request.op == WIRE_TAKE) {
+		give(h, peer, &reply);
+		return;
+	}
+	if (!reply.error && request.op == WIRE_RELEASE) {
+		end(h, &reply, peer);
+	} else {
+		if (!reply.error && request.op == WIRE_DONE)
+			h->claimer = NULL;
+		wire_send_reply(peer->fd, &reply, NULL);
+	}
+	/* A claimer that speaks nonsense has lost its claim. */
+	hung_up(h, peer);
+}
+
+/* ---- The loop ------------------------------------------------------------ */
+
+/* The number of milliseconds until the next one has been silent too long. */
+static int expire(struct vfiomig_holder *h)
+{
+	const uint64_t patience = WIRE_PATIENCE * 1000000000ULL;
+	uint64_t now = now_ns();
+	struct peer *peer;
+
+	while ((peer = oldest(h))) {
+		if (now < peer->since + patience)
+			return (peer->since + patience - now) / 1000000 + 1;
+		drop(h, peer);
+	}
+	return -1;
+}
+
+static void look(struct vfiomig_holder *h)
+{
+	struct pollfd p[PEERS_MAX + 2] = {
+		{ .fd = h->socket, .events = POLLIN },
+		{ .fd = h->dev->ctx->wake, .events = POLLIN },
+	};
+	const struct pollfd *claimer = NULL;
+
+	for (int i = 0; i < PEERS_MAX; i++) {
+		p[i + 2] = (struct pollfd){ .fd = h->peers[i].fd,
+					    .events = POLLIN };
+		if (h->claimer == &h->peers[i])
+			claimer = &p[i + 2];
+	}
+	if (poll(p, PEERS_MAX + 2, expire(h)) <= 0)
+		return;
+	/* First, so that who comes after it is not told that it is there. */
+	if (claimer && claimer->revents)
+		answer(h, h->claimer);
+	for (int i = 0; i < PEERS_MAX && !h->ended; i++)
+		if (p[i + 2].revents && &p[i + 2] != claimer)
+			answer(h, &h->peers[i]);
+	/* Last, so that no slot changes its owner under the loop. */
+	if (p[0].revents && !h->ended)
+		admit(h);
+}
+
+EXPORT int vfiomig_holder_serve(struct vfiomig_holder *h)
+{
+	struct vfiomig_ctx *ctx = h->dev->ctx;
+
+	/* From here on others may have it. */
+	device_unlock(h->dev);
+	while (!h->ended && !ctx->interrupted)
+		look(h);
+	remove_socket(h);
+	vfiomig_device_close(h->dev);
+	return h->ended ? 0 : ctx_fail(ctx, -EINTR, "interrupted by a signal");
+}
+
+/* ---- In a process of its own --------------------------------------------- */
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* All descriptors but the first three and the holder's own: what the caller
+ * had open, a pipe for example, must not be kept open by a process that stays.
+ */
+static void close_others(const struct vfiomig_holder *h)
+{
+	int keep[] = { h->socket,	h->dev->ctx->wake, h->dev->fd,
+		       h->dev->iommufd, h->dev->group_fd,  h->dev->container };
+	int next = 3;
+
+	qsort(keep, ARRAY_SIZE(keep), sizeof(keep[0]), by_number);
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		if (keep[i] < next)
+			continue;
+		if (keep[i] > next)
+			syscall(SYS_close_range, next, keep[i] - 1, 0);
+		next = keep[i] + 1;
+	}
+	syscall(SYS_close_range, next, ~0U, 0);
+}
+
+EXPORT int vfiomig_holder_fork(struct vfiomig_holder *h)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return ctx_fail(h->dev->ctx, -errno, "cannot fork: %m");
+	if (pid == 0) {
+		/* Two who take themselves for the parent would be worse. */
+		if (ctx_after_fork(h->dev->ctx))
+			_exit(1);
+		device_forget_lock(h->dev);
+		close_others(h);
+	} else {
+		/* The file is the child's now. */
+		h->there.st_ino = 0;
+	}
+	return pid;
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Which device a descriptor is. The kernel says so of a cdev by its number, and
+ * newer ones in fdinfo. Else there is evidence: the groups that the process has
+ * open, and what the device reports of itself (see facts.h).
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "facts.h"
+#include "identity.h"
+#include "process.h"
+
+#define GROUPS_MAX 64
+
+struct search {
+	struct vfiomig_ctx *ctx;
+	int pid;
+	int groups[GROUPS_MAX], nr_groups;
+	struct vfiomig_device **candidates;
+	size_t count;
+};
+
+bool identity_is_device(const char *target)
+{
+	return strcmp(target, "anon_inode:[vfio-device]") == 0 ||
+	       strstr(target, "/vfio/devices/vfio");
+}
+
+static int add_syspath(struct identity *identity, const char *syspath)
+{
+	char **all = realloc(identity->syspath,
+			     (identity->count + 1) * sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	identity->syspath = all;
+	all[identity->count] = strdup(syspath);
+	return all[identity->count++] ? 0 : -ENOMEM;
+}
+
+/* Where sysfs has the character device of this number. */
+static bool char_device(const struct vfiomig_ctx *ctx, dev_t rdev,
+			char real[PATH_MAX])
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/dev/char/%u:%u", ctx->sysfs,
+		 major(rdev), minor(rdev));
+	return realpath(path, real);
+}
+
+static bool in_class(const char *dir, const char *class)
+{
+	_cleanup_free_ char *subsystem = sysfs_link_name(dir, "subsystem");
+
+	return subsystem && strcmp(subsystem, class) == 0;
+}
+
+/* A cdev: .../0000:3b:00.1/vfio-dev/vfio0 */
+static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev,
+		     struct identity *identity)
+{
+	char real[PATH_MAX];
+
+	if (!char_device(ctx, rdev, real) || !in_class(real, "vfio-dev"))
+		return -ENOTTY;
+	*strrchr(real, '/') = '\0';
+	*strrchr(real, '/') = '\0';
+	return add_syspath(identity, real);
+}
+
+/* "vfio-device-syspath: /sys/devices/...", in newer kernels */
+static int from_fdinfo(struct vfiomig_ctx *ctx, int pid, int number,
+		       struct identity *identity)
+{
+	char path[PATH_MAX], line[PATH_MAX], real[PATH_MAX];
+	int err = -ENOENT;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, pid,
+		 number);
+	f = fopen(path, "re");
+	while (f && err && fgets(line, sizeof(line), f)) {
+		char *value = line + strlen("vfio-device-syspath:");
+
+		if (strncmp(line, "vfio-device-syspath:", value - line) != 0)
+			continue;
+		value += strspn(value, " \t");
+		value[strcspn(value, "\n")] = '\0';
+		if (realpath(value, real))
+			err = add_syspath(identity, real);
+	}
+	if (f)
+		fclose(f);
+	return err;
+}
+
+/* If this descriptor of the process is a group, note it. */
+static int note_group(void *data, int number, const char *target)
+{
+	struct search *search = data;
+	char path[PATH_MAX], real[PATH_MAX];
+	struct stat st;
+
+	(void)target;
+	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs,
+		 search->pid, number);
+	if (search->nr_groups < GROUPS_MAX && stat(path, &st) == 0 &&
+	    S_ISCHR(st.st_mode) && char_device(search->ctx, st.st_rdev, real) &&
+	    in_class(real, "vfio"))
+		search->groups[search->nr_groups++] =
+			atoi(strrchr(real, '/') + 1);
+	return 0;
+}
+
+static bool has_group(const struct search *search, int group)
+{
+	for (int i = 0; i < search->nr_groups; i++)
+		if (search->groups[i] == group)
+			return true;
+	/* A process may have closed them all. */
+	return !search->nr_groups;
+}
+
+static int add_candidate(struct vfiomig_device *dev, void *data)
+{
+	struct search *search = data;
+	struct vfiomig_device **all;
+
+	if (!has_group(search, dev->group))
+		return 0;
+	all = realloc(search->candidates, (search->count + 1) * sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	search->candidates = all;
+	all[search->count++] = vfiomig_device_ref(dev);
+	return 0;
+}
+
+/* Keep those that @fits, unless there is none: a variant driver may show
+ * another face of the device than sysfs does. */
+static bool narrow(struct search *search, const struct facts *facts,
+		   bool (*fits)(const struct vfiomig_device *dev,
+				const struct facts *facts))
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < search->count; i++)
+		kept += fits(search->candidates[i], facts);
+	if (!kept)
+		return false;
+	kept = 0;
+	for (size_t i = 0; i < search->count; i++) {
+		if (fits(search->candidates[i], facts))
+			search->candidates[kept++] = search->candidates[i];
+		else
+			vfiomig_device_unref(search->candidates[i]);
+	}
+	search->count = kept;
+	return true;
+}
+
+static void weigh(struct search *search, const struct facts *facts)
+{
+	if (!narrow(search, facts, facts_fit_ids) &&
+	    !narrow(search, facts, facts_fit_vendor))
+		narrow(search, facts, facts_fit_no_function);
+	narrow(search, facts, facts_fit_bars);
+	narrow(search, facts, facts_fit_reset);
+}
+
+static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd,
+			 struct identity *identity)
+{
+	struct search search = { .ctx = ctx, .pid = pid };
+	struct facts facts;
+	int err;
+
+	err = process_foreach_fd(ctx, pid, note_group, &search);
+	if (!err)
+		err = vfiomig_device_foreach(ctx, add_candidate, &search);
+	if (!err && search.count > 1) {
+		facts_read(ctx, fd, &facts);
+		weigh(&search, &facts);
+		facts_free(&facts);
+	}
+	for (size_t i = 0; i < search.count; i++) {
+		if (!err)
+			err = add_syspath(identity,
+					  search.candidates[i]->syspath);
+		vfiomig_device_unref(search.candidates[i]);
+	}
+	free(search.candidates);
+	return err;
+}
+
+int identity_find(struct vfiomig_ctx *ctx, int pid, int number, int fd,
+		  struct identity *identity)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	struct stat st;
+	ssize_t n;
+	int err;
+
+	*identity = (struct identity){ .count = 0 };
+	snprintf(path, sizeof(path), "%s/%d/fd/%d", ctx->procfs, pid, number);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode))
+		err = from_cdev(ctx, st.st_rdev, identity);
+	else if (!identity_is_device(target))
+		err = -ENOTTY;
+	else if (from_fdinfo(ctx, pid, number, identity) == 0)
+		err = 0;
+	else
+		err = from_evidence(ctx, pid, fd, identity);
+	if (err == -ENOTTY)
+		return ctx_fail(ctx, err,
+				"descriptor %d is not a VFIO device, but %s",
+				number, n < 0 ? "closed" : target);
+	return err;
+}
+
+bool identity_has(const struct identity *identity, const char *syspath)
+{
+	for (size_t i = 0; i < identity->count; i++)
+		if (strcmp(identity->syspath[i], syspath) == 0)
+			return true;
+	return false;
+}
+
+void identity_free(struct identity *identity)
+{
+	for (size_t i = 0; i < identity->count; i++)
+		free(identity->syspath[i]);
+	free(identity->syspath);
+	*identity = (struct identity){ .count = 0 };
+}

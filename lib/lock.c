@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Locks: flock(2) on a file in the run-time directory, which the kernel drops
+ * when its owner dies, however that happens. The file says who the owner is.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "lock.h"
+#include "process.h"
+#include "rundir.h"
+
+#define RETRY_MS 50
+
+struct turn turn_begin(struct vfiomig_ctx *ctx, int seconds)
+{
+	return (struct turn){
+		.ctx = ctx,
+		.until = seconds < 0 ? UINT64_MAX
+				     : now_ns() + seconds * 1000000000ULL,
+	};
+}
+
+int turn_wait(const struct turn *turn)
+{
+	struct pollfd wake = { .fd = turn->ctx->wake, .events = POLLIN };
+
+	if (now_ns() >= turn->until)
+		return -EBUSY;
+	poll(&wake, 1, RETRY_MS);
+	return turn->ctx->interrupted
+		       ? ctx_fail(turn->ctx, -EINTR, "interrupted by a signal")
+		       : 0;
+}
+
+/* Whether @path still is the file: who drops a lock removes it. */
+static bool is_same(int fd, const char *path)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && lstat(path, &there) == 0 &&
+	       mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+}
+
+static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
+{
+	do {
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			   0600);
+		if (*fd < 0)
+			return ctx_fail(ctx, -errno, "cannot open %s: %m",
+					path);
+		if (flock(*fd, LOCK_EX | LOCK_NB)) {
+			close(*fd);
+			return errno == EWOULDBLOCK
+				       ? -EBUSY
+				       : ctx_fail(ctx, -errno,
+						  "cannot lock %s: %m", path);
+		}
+		if (is_same(*fd, path))
+			return 0;
+		close(*fd);
+	} while (true);
+}
+
+static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
+{
+	char text[32] = "", comm[16];
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int pid;
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
+	    sscanf(text, "%d", &pid) == 1) {
+		process_comm(ctx, pid, comm);
+		return ctx_fail(
+			ctx, -EBUSY,
+			"busy: process %d (%s) is at work on it; --wait waits for it",
+			pid, comm);
+	}
+	return ctx_fail(
+		ctx, -EBUSY,
+		"busy: another command is at work on it; --wait waits for it");
+}
+
+int lock_take(struct lock *lock, const char *name, const struct turn *turn)
+{
+	struct vfiomig_ctx *ctx = turn->ctx;
+	char path[PATH_MAX];
+	_cleanup_close_ int dir = rundir_open(ctx);
+	int err = dir < 0 ? dir
+			  : rundir_path(ctx, name, ".lock", path, sizeof(path));
+
+	lock->fd = -1;
+	if (err)
+		return err;
+	while ((err = try_lock(ctx, path, &lock->fd)) == -EBUSY) {
+		err = turn_wait(turn);
+		if (err)
+			return err == -EBUSY ? fail_locked(ctx, path) : err;
+	}
+	if (err)
+		return err;
+	lock->path = strdup(path);
+	if (!lock->path) {
+		close_fdp(&lock->fd);
+		lock->fd = -1;
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	}
+	/* Only for the message to others: that it cannot be written is no
+	 * reason to give up. */
+	if (ftruncate(lock->fd, 0) == 0)
+		dprintf(lock->fd, "%d\n", getpid());
+	return 0;
+}
+
+void lock_drop(struct lock *lock)
+{
+	if (lock->fd < 0)
+		return;
+	unlink(lock->path);
+	lock_forget(lock);
+}
+
+void lock_forget(struct lock *lock)
+{
+	if (lock->fd < 0)
+		return;
+	close(lock->fd);
+	free(lock->path);
+	lock->fd = -1;
+	lock->path = NULL;
+}

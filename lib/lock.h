@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One command at a time works on a device, however it was named. */
+#ifndef VFIOMIG_LOCK_H
+#define VFIOMIG_LOCK_H
+
+#include "internal.h"
+
+/* One file in the run-time directory, while its lock is held. */
+struct lock {
+	int fd;
+	char *path;
+};
+
+/* How long to wait for somebody else to end. */
+struct turn {
+	struct vfiomig_ctx *ctx;
+	uint64_t until; /* CLOCK_MONOTONIC in ns */
+};
+
+/* @seconds: 0 for not at all, negative for as long as it takes. */
+struct turn turn_begin(struct vfiomig_ctx *ctx, int seconds);
+/* Wait a little: 0 to try again, -EBUSY when the time is up, -EINTR. */
+int turn_wait(const struct turn *turn);
+
+/*
+ * Lock the device called @name for this process. -EBUSY with a sentence that
+ * says who has it; other errors when there is no run-time directory.
+ */
+int lock_take(struct lock *lock, const char *name, const struct turn *turn);
+void lock_drop(struct lock *lock);
+/* In the child of a fork: the lock stays the parent's. */
+void lock_forget(struct lock *lock);
+
+#endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What /proc shows of other processes, and pidfd_getfd(2) of them. */
+#include <dirent.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "process.h"
+
+/* Of that many looks, that many find a thread of a running VMM at work. */
+#define LOOKS	    6
+#define LOOKS_BUSY  4
+#define LOOKS_EVERY 10 /* ms */
+
+void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16])
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
+	if (sysfs_read_text(dir, "comm", comm, 16))
+		strcpy(comm, "?");
+}
+
+/* Why the kernel does not let us at another process: see ptrace(2). */
+static int fail_access(struct vfiomig_ctx *ctx, int pid)
+{
+	unsigned long scope = 0;
+	char dir[PATH_MAX];
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%s/sys/kernel/yama", ctx->procfs);
+	sysfs_read_number(dir, "ptrace_scope", &scope);
+	if (scope >= 3)
+		return ctx_fail(
+			ctx, -EPERM,
+			"not permitted to take descriptors of process %d: kernel.yama.ptrace_scope is %lu, which forbids it to everybody until the next boot",
+			pid, scope);
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
+	if (geteuid() && stat(dir, &st) == 0 && st.st_uid == geteuid() && scope)
+		return ctx_fail(
+			ctx, -EPERM,
+			"not permitted to take descriptors of process %d: kernel.yama.ptrace_scope is %lu, with which that needs CAP_SYS_PTRACE; run as root",
+			pid, scope);
+	return ctx_fail(
+		ctx, -EPERM,
+		"not permitted to take descriptors of process %d: that needs CAP_SYS_PTRACE%s",
+		pid,
+		geteuid() ? "; run as root" : ", which root has not got here");
+}
+
+static int fail_gone(struct vfiomig_ctx *ctx, int pid)
+{
+	return ctx_fail(ctx, -ESRCH, "there is no process %d", pid);
+}
+
+int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number)
+{
+	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	int fd;
+
+	if (pidfd < 0 && errno == ENOSYS)
+		return ctx_fail(
+			ctx, -EOPNOTSUPP,
+			"the kernel has no pidfd_getfd(2), which is in Linux 5.6");
+	if (pidfd < 0)
+		return errno == ESRCH || errno == EINVAL
+			       ? fail_gone(ctx, pid)
+			       : ctx_fail(ctx, -errno, "process %d: %m", pid);
+	fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case EPERM:
+		return fail_access(ctx, pid);
+	case ESRCH:
+		return fail_gone(ctx, pid);
+	case EBADF:
+		return ctx_fail(ctx, -ENOENT, "process %d has no descriptor %d",
+				pid, number);
+	default:
+		return ctx_fail(ctx, -errno,
+				"cannot take descriptor %d of process %d: %m",
+				number, pid);
+	}
+}
+
+int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
+		       int (*fn)(void *data, int number, const char *target),
+		       void *data)
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	struct dirent *entry;
+	int ret = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/%d/fd", ctx->procfs, pid);
+	d = opendir(path);
+	if (!d)
+		return errno == EACCES || errno == EPERM ? fail_access(ctx, pid)
+							 : fail_gone(ctx, pid);
+	while (!ret && (entry = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target,
+				       sizeof(target) - 1);
+
+		if (n < 0)
+			continue;
+		target[n] = '\0';
+		ret = fn(data, atoi(entry->d_name), target);
+	}
+	closedir(d);
+	return ret;
+}
+
+/* The state letter in a "stat" file stands behind the name in parentheses,
+ * which may itself have parentheses. */
+static bool is_running(const char *task, const char *tid)
+{
+	char text[512];
+	const char *end;
+
+	if (sysfs_read_text(task, tid, text, sizeof(text)))
+		return false;
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' && end[2] == 'R';
+}
+
+static bool any_thread_runs(const struct vfiomig_ctx *ctx, int pid)
+{
+	char task[PATH_MAX], stat[300];
+	struct dirent *entry;
+	bool runs = false;
+	DIR *d;
+
+	snprintf(task, sizeof(task), "%s/%d/task", ctx->procfs, pid);
+	d = opendir(task);
+	while (d && !runs && (entry = readdir(d))) {
+		snprintf(stat, sizeof(stat), "%s/stat", entry->d_name);
+		runs = entry->d_name[0] != '.' && is_running(task, stat);
+	}
+	if (d)
+		closedir(d);
+	return runs;
+}
+
+bool process_is_busy(const struct vfiomig_ctx *ctx, int pid)
+{
+	int busy = 0;
+
+	for (int i = 0; i < LOOKS; i++) {
+		busy += any_thread_runs(ctx, pid);
+		poll(NULL, 0, LOOKS_EVERY);
+	}
+	return busy >= LOOKS_BUSY;
+}

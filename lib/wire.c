@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Messages between a holder and those who use what it holds. */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "wire.h"
+
+_Static_assert(sizeof(struct wire_request) == 16, "as in every version");
+_Static_assert(sizeof(struct wire_reply) == 1032, "as in version 1");
+
+union control {
+	struct cmsghdr header; /* for its alignment */
+	char space[CMSG_SPACE(WIRE_NR_FDS * sizeof(int))];
+};
+
+int wire_send_reply(int socket, struct wire_reply *reply,
+		    const int fds[WIRE_NR_FDS])
+{
+	struct iovec iov = { .iov_base = reply, .iov_len = sizeof(*reply) };
+	union control control = { .space = { 0 } };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int list[WIRE_NR_FDS], count = 0;
+
+	memcpy(reply->magic, WIRE_MAGIC, sizeof(reply->magic));
+	reply->version = WIRE_VERSION;
+	reply->fds = 0;
+	for (int i = 0; fds && i < WIRE_NR_FDS; i++) {
+		if (fds[i] < 0)
+			continue;
+		reply->fds |= 1U << i;
+		list[count++] = fds[i];
+	}
+	if (count) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(&control.header), list, count * sizeof(int));
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
+	}
+	if (sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Put the descriptors that came where they belong; close what is too many. */
+static void sort_fds(struct msghdr *msg, uint32_t present, int fds[WIRE_NR_FDS])
+{
+	int next = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
+	     c = CMSG_NXTHDR(msg, c)) {
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			while (next < WIRE_NR_FDS && !(present & (1U << next)))
+				next++;
+			if (fds && next < WIRE_NR_FDS)
+				fds[next++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+static int receive_reply(int socket, struct wire_reply *reply,
+			 int fds[WIRE_NR_FDS])
+{
+	struct iovec iov = { .iov_base = reply, .iov_len = sizeof(*reply) };
+	union control control;
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	if (n < 0)
+		return -errno;
+	if (n < 16)
+		reply->fds = 0;
+	sort_fds(&msg, reply->fds, fds);
+	if (n == 0)
+		return -ECONNRESET;
+	if (n < 16 ||
+	    memcmp(reply->magic, WIRE_MAGIC, sizeof(reply->magic)) != 0)
+		return -EPROTO;
+	if (reply->version != WIRE_VERSION)
+		return -EPROTONOSUPPORT;
+	if (n != sizeof(*reply))
+		return -EPROTO;
+	reply->syspath[sizeof(reply->syspath) - 1] = '\0';
+	return reply->error;
+}
+
+/* A holder that a debugger has stopped must not stop others too. */
+static int wait_reply(const struct vfiomig_ctx *ctx, int socket)
+{
+	uint64_t until = now_ns() + 2 * WIRE_PATIENCE * 1000000000ULL;
+	struct pollfd p[] = {
+		{ .fd = socket, .events = POLLIN },
+		{ .fd = ctx->wake, .events = POLLIN },
+	};
+
+	while (now_ns() < until) {
+		if (poll(p, 2, 100) > 0 && p[0].revents)
+			return 0;
+		if (ctx->interrupted)
+			return -EINTR;
+	}
+	return -ETIMEDOUT;
+}
+
+int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op,
+	     struct wire_reply *reply, int fds[WIRE_NR_FDS])
+{
+	struct wire_request request = {
+		.magic = WIRE_MAGIC,
+		.version = WIRE_VERSION,
+		.op = op,
+	};
+	int err;
+
+	for (int i = 0; fds && i < WIRE_NR_FDS; i++)
+		fds[i] = -1;
+	*reply = (struct wire_reply){ .error = 0 };
+	if (send(socket, &request, sizeof(request), MSG_NOSIGNAL) < 0)
+		return -errno;
+	err = wait_reply(ctx, socket);
+	return err ? err : receive_reply(socket, reply, fds);
+}
