@@ -307,6 +307,10 @@ int device_lock(struct vfiomig_device *dev)
 		ctx_log(dev->ctx, "no lock: %s", dev->ctx->error);
 		err = 0;
 	}
+	if (err == -ENOENT || err == -EACCES || err == -EROFS)
+		err = ctx_fail(dev->ctx, err,
+			       "nowhere to lock it: %s; set XDG_RUNTIME_DIR",
+			       dev->ctx->error);
 	if (err)
 		device_unlock(dev);
 	return err;

@@ -26,6 +26,7 @@
 struct peer {
 	int fd;
 	int pid;
+	bool refused;	/* of another user, who is told so when it asks */
 	uint64_t since; /* when it came */
 };
 
@@ -210,28 +211,30 @@ static void admit(struct vfiomig_holder *h)
 	struct ucred cred = { .uid = -1 };
 	socklen_t size = sizeof(cred);
 	struct peer *slot;
+	bool refused;
 	int fd;
 
 	fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0)
 		return;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) ||
-	    (cred.uid && cred.uid != geteuid())) {
-		struct wire_reply reply = { .error = -EPERM };
-
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size))
+		cred.uid = -1;
+	refused = cred.uid && cred.uid != geteuid();
+	if (refused)
 		ctx_log(h->dev->ctx,
 			"refused process %d of user %u, who is not the one that holds %s",
 			cred.pid, cred.uid, h->dev->name);
-		wire_send_reply(fd, &reply, NULL);
-		close(fd);
-		return;
-	}
 	slot = free_slot(h);
 	if (!slot) {
 		slot = oldest(h);
 		drop(h, slot);
 	}
-	*slot = (struct peer){ .fd = fd, .pid = cred.pid, .since = now_ns() };
+	*slot = (struct peer){
+		.fd = fd,
+		.pid = cred.pid,
+		.refused = refused,
+		.since = now_ns(),
+	};
 }
 
 /* ---- Requests ------------------------------------------------------------ */
@@ -268,6 +271,8 @@ static void end(struct vfiomig_holder *h, struct wire_reply *reply,
 static int check(const struct vfiomig_holder *h, const struct peer *peer,
 		 const struct wire_request *request, ssize_t n)
 {
+	if (peer->refused)
+		return -EPERM;
 	if (n < (ssize_t)sizeof(*request) ||
 	    memcmp(request->magic, WIRE_MAGIC, sizeof(request->magic)) != 0)
 		return -EPROTO;

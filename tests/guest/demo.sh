@@ -36,10 +36,14 @@ try "vfiomig inspect --verify image"
 say "The second one has other memory, until the image is restored into it:"
 try "bar $to read | sha256sum"
 try "vfiomig restore $to -v <image"
-try "bar $to read | head -n 2"
+
+say "A holder keeps it open now, else its state would be lost; other commands find it there (as region does, which reads"
+say "a region of a VFIO device through the library, and is no part of vfiomig either):"
+try "vfiomig list"
+try "region $to 2 | head -n 2"
 
 say "The same, byte for byte:"
-try "bar $from read >from; bar $to read >to; cmp from to && echo identical"
+try "bar $from read >from; region $to 2 >to; cmp from to && echo identical"
 
 say "A driver's author drives single arcs, and sees what is refused:"
 try "vfiomig state $from STOP_COPY"
@@ -47,3 +51,6 @@ try "vfiomig state $from ERROR || echo exit status \$?"
 
 say "An image that was cut off is refused, and the device reset:"
 try "head -c 1000000 image | vfiomig restore $to || echo exit status \$?"
+
+say "Done with it:"
+try "vfiomig release $to"

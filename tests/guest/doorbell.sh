@@ -28,7 +28,7 @@ for device; do
 	check "$device: fill" sh -c "bar $device write <memory"
 	check "$device: save" vfiomig save "$device" --raw -o image
 	head -c 1048576 /dev/zero | bar "$device" write
-	check "$device: restore" vfiomig restore "$device" --raw -i image
+	check "$device: restore" vfiomig restore "$device" --no-hold --raw -i image
 	check "$device: the memory is the same" sh -c "bar $device read | cmp - memory"
 	check "$device: the image is the same" sh -c "vfiomig save $device --raw | cmp - image"
 done

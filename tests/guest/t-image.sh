@@ -33,10 +33,10 @@ for how in '' -z '-z -T4' --chunk-size=64K '--chunk-size=32M -z1'; do
 	# shellcheck disable=SC2086 # words
 	check "save $how" vfiomig save "$from" $how -o image
 	check "zstd -t" zstd -tq image
-	check "restore $how" vfiomig restore "$to" -i image
+	check "restore $how" vfiomig restore "$to" --no-hold -i image
 	check "the memory is the same" test "$(checksum "$to")" = "$before"
 	fill "$to"
-	check "through a pipe $how" sh -c "vfiomig save $from $how | vfiomig restore $to"
+	check "through a pipe $how" sh -c "vfiomig save $from $how | vfiomig restore $to --no-hold"
 	check "the memory is the same again" test "$(checksum "$to")" = "$before"
 done
 
@@ -52,32 +52,32 @@ check "inspect" sh -c "vfiomig inspect --verify image | grep -q '^device: *$from
 vfiomig save "$from" --raw -o raw
 check "unpack gives the kernel's bytes" sh -c "vfiomig unpack image | cmp - raw"
 check "and so does zstd -dc" sh -c "zstd -dcq image | cmp - raw"
-check "pack makes an image that is restored" sh -c "vfiomig pack raw | vfiomig restore $to"
+check "pack makes an image that is restored" sh -c "vfiomig pack raw | vfiomig restore $to --no-hold"
 
 vfiomig save "$mtty" -o image-of-mtty
 check "mtty: its type" test "$(vfiomig inspect --json image-of-mtty | jq -r .header.device.mdev_type)" = mtty-2
-check "mtty: restore" vfiomig restore "$other" -i image-of-mtty
+check "mtty: restore" vfiomig restore "$other" --no-hold -i image-of-mtty
 
 # Another device: refused before it is touched, from a file and from a pipe.
 fill "$to"
 held=$(checksum "$to")
-status 6 "an image of another device" vfiomig restore "$to" -i image-of-mtty
+status 6 "an image of another device" vfiomig restore "$to" --no-hold -i image-of-mtty
 says "the image is of another device: its bus is mdev, this one's is pci"
-status 6 "from a pipe" sh -c "cat image-of-mtty | vfiomig restore $to"
-status 6 "mtty too" vfiomig restore "$mtty" -i image
+status 6 "from a pipe" sh -c "cat image-of-mtty | vfiomig restore $to --no-hold"
+status 6 "mtty too" vfiomig restore "$mtty" --no-hold -i image
 check "the device was not touched" test "$(checksum "$to")" = "$held"
-status 7 "--force: the driver refuses it" vfiomig restore "$to" --force -i image-of-mtty
-status 7 "more memory: the driver refuses it" vfiomig restore "$bigger" -i image
+status 7 "--force: the driver refuses it" vfiomig restore "$to" --no-hold --force -i image-of-mtty
+status 7 "more memory: the driver refuses it" vfiomig restore "$bigger" --no-hold -i image
 
 # Damaged images. From a file: the device is not even touched.
 damaged() {
 	fill "$to"
 	held=$(checksum "$to")
-	status 5 "$1" vfiomig restore "$to" -i bad
+	status 5 "$1" vfiomig restore "$to" --no-hold -i bad
 	says "$2"
 	check "$1: the device was not touched" test "$(checksum "$to")" = "$held"
-	status 5 "$1, from a pipe" sh -c "cat bad | vfiomig restore $to"
-	check "$1: it works afterwards" vfiomig restore "$to" -q -i image
+	status 5 "$1, from a pipe" sh -c "cat bad | vfiomig restore $to --no-hold"
+	check "$1: it works afterwards" vfiomig restore "$to" --no-hold -q -i image
 }
 size=$(stat -c %s image)
 head -c $((size - 1)) image >bad
@@ -99,11 +99,11 @@ damaged "an empty file" "the image is empty"
 
 # From a pipe, damage at the end is found when the device is RESUMING: reset.
 head -c $((size - 1)) image >bad
-status 5 "truncated, from a pipe" sh -c "cat bad | vfiomig restore $to"
+status 5 "truncated, from a pipe" sh -c "cat bad | vfiomig restore $to --no-hold"
 says 'the device had to be reset (its state is lost) and is now in RUNNING'
-status 5 "truncated, not verified" vfiomig restore "$to" --no-verify -i bad
+status 5 "truncated, not verified" vfiomig restore "$to" --no-hold --no-verify -i bad
 says 'the device had to be reset (its state is lost) and is now in RUNNING'
-check "it works afterwards" vfiomig restore "$to" -q -i image
+check "it works afterwards" vfiomig restore "$to" --no-hold -q -i image
 
 # The image cannot be kept: a device that was to be left elsewhere comes home.
 mkdir small

@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do
 
 	check "$size MiB: save" sh -c "vfiomig save $from --raw >image"
 	check "$size MiB: the save has not changed the memory" test "$(checksum "$from")" = "$before"
-	check "$size MiB: restore" sh -c "vfiomig restore $to --raw <image"
+	check "$size MiB: restore" sh -c "vfiomig restore $to --no-hold --raw <image"
 	check "$size MiB: the memory is the same" test "$(checksum "$to")" = "$before"
 	check "$size MiB: -o" vfiomig save "$to" --raw -o image2
 	check "$size MiB: the same device gives the same image" cmp image image2
@@ -35,7 +35,7 @@ while [ $# -gt 0 ]; do
 	rm image image2
 
 	head -c "$bytes" /dev/zero | bar "$to" write
-	check "$size MiB: through a pipe" sh -c "vfiomig save $from --raw | vfiomig restore $to --raw"
+	check "$size MiB: through a pipe" sh -c "vfiomig save $from --raw | vfiomig restore $to --no-hold --raw"
 	check "$size MiB: the memory is the same again" test "$(checksum "$to")" = "$before"
 done
 
@@ -48,7 +48,7 @@ region "$1" 1 0 0x41
 vfiomig save "$1" --raw -q >image
 vfiomig save "$2" --raw -q >other
 check "mtty: two devices are different" sh -c '! cmp -s image other'
-check "mtty: -i" vfiomig restore "$2" --raw -i image
+check "mtty: -i" vfiomig restore "$2" --no-hold --raw -i image
 check "mtty: the scratch register" test "$(region "$2" 0 7)" = 90
 vfiomig save "$2" --raw -q >other
 check "mtty: the image is the same" cmp image other

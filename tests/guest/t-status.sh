@@ -56,6 +56,7 @@ status 0 "restore --leave" vfiomig restore "$mtty" --raw --leave=running-p2p -i 
 check "the device was left there too" test "$(vfiomig state "$mtty")" = RUNNING_P2P
 status 0 "restore leaves RUNNING" vfiomig restore "$mtty" --raw -i image-of-mtty
 check "it is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
+status 0 "the restored device is released" vfiomig release "$mtty"
 check "-q says nothing" sh -c "test -z \"\$(vfiomig save $device --raw -q -o image 2>&1)\""
 status 0 "a session that was left in RESUMING" vfiomig state "$mtty" RESUMING
 status 0 "is none in the next one" vfiomig save "$mtty" --raw -o image-of-mtty

@@ -22,9 +22,9 @@ size=$(stat -c %s image)
 
 # refused WHAT IMAGE DEVICE GOOD-IMAGE
 refused() {
-	status 7 "$1: refused" vfiomig restore "$3" --raw -i "$2"
+	status 7 "$1: refused" vfiomig restore "$3" --no-hold --raw -i "$2"
 	says 'the device had to be reset (its state is lost) and is now in RUNNING'
-	check "$1: a good image is restored afterwards" vfiomig restore "$3" --raw -i "$4"
+	check "$1: a good image is restored afterwards" vfiomig restore "$3" --no-hold --raw -i "$4"
 	vfiomig save "$3" --raw -q -o after
 	check "$1: and is there" cmp after "$4"
 }

@@ -26,12 +26,12 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore pack unpack inspect; do
+for command in info state save restore pack unpack inspect hold release exec; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" $vfiomig $command --help
 	status 0 "$command --usage" $vfiomig $command --usage
 done
-for command in info state; do
+for command in info state hold release; do
 	usage $command
 	says 'which device? "vfiomig list" shows them'
 	usage $command x y z
@@ -49,6 +49,15 @@ for command in save restore; do
 done
 usage state x NOWHERE
 says "'NOWHERE' is not a state"
+usage exec
+usage exec x
+says 'which command? as in "vfiomig exec DEV -- CMD"'
+for name in fd: fd:x fd:-1 fd:99999999999 pid: pid:1 pid:1/ pid:x/y pid:0/x pid:1/fd:x; do
+	usage info "$name"
+done
+usage info x --wait=-1
+says '--wait is a number from 0'
+usage info x --wait=soon
 usage info ''
 says "'' does not name a device"
 usage info /etc/passwd

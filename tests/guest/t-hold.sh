@@ -1,0 +1,260 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# A device that is held: its state outlives the commands, and what happens to its holder and to those who use it.
+# guest: -m 1M -m 1M -s 240
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 other=$2
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+socket=/run/vfiomig/$device.sock
+
+# holder_of DEV: its PID
+holder_of() {
+	vfiomig list | sed -n "s/^$1 .* \([0-9]*\) (holder)$/\1/p"
+}
+
+# wait_for CMD...: until it succeeds
+wait_for() {
+	until "$@"; do
+		sleep 0.1
+	done
+}
+
+# shellcheck disable=SC2317 # wait_for calls it
+is_held() {
+	[ -n "$(holder_of "$1")" ]
+}
+
+fds_of() {
+	find "/proc/$1/fd" -type l | wc -l
+}
+
+syslogd -O /run/log
+head -c 1048576 /dev/urandom | bar "$device" write
+bar "$device" read >memory
+
+# What a holder is
+status 3 "a device without a VFIO driver cannot be held" vfiomig hold 0000:00:00.0
+status 1 "release of a device that nobody holds" vfiomig release "$device"
+says 'nobody holds it'
+status 0 "hold" sh -c "exec 9>keep; mkdir -p here; cd here; vfiomig hold $device 2>&1"
+prints "holds it, on $socket"
+holder=$(holder_of "$device")
+check "list shows the holder" test -n "$holder"
+check "the directory is for its owner only" test "$(stat -c %a /run/vfiomig)" = 700
+check "so is the socket" test "$(stat -c %a "$socket")" = 600
+check "it is a session of its own, without a terminal" test "$(cut -d ' ' -f 6,7 "/proc/$holder/stat")" = "$holder 0"
+check "it holds no directory" test "$(readlink "/proc/$holder/cwd")" = /
+check "it keeps nothing open that was the shell's" test "$(for fd in "/proc/$holder/fd"/*; do readlink "$fd"; done |
+	grep -v -e '^/dev/vfio/' -e '^/dev/iommu$' -e '^anon_inode:' -e '^socket:' | sort | uniq -c | sed 's/  */ /g')" = " 3 /dev/null"
+check "it has a name" test "$(cat "/proc/$holder/comm")" = vfiomig-hold
+check "the journal has a line" grep -q "vfiomig\[$holder\]: holding $device (ivshmem_vfio_pci) for user 0 on $socket" /run/log
+status 4 "a second holder" vfiomig hold "$device"
+says "process $holder holds it already"
+vfiomig state "$device" -v 2>log >/dev/null
+check "other commands find it there" grep -q 'through its holder$' log
+region "$device" 0 0 0x55
+check "a register is as the last command left it" test "$(region "$device" 0 0)" = 85
+status 0 "state" vfiomig state "$device" STOP
+check "so is the state" test "$(vfiomig state "$device")" = STOP
+check "by the socket's name" test "$(vfiomig state "unix:$socket")" = STOP
+status 0 "info" vfiomig info "$device"
+prints 'state:      STOP'
+kill -HUP "$holder"
+kill -INT "$holder"
+check "a terminal's signals do not end it" test "$(vfiomig state "$device")" = STOP
+status 4 "a way that it was not opened by" vfiomig state "$device" --via="$(vfiomig list | grep -q "^$device .*nothing" ||
+	[ -e /dev/iommu ] && echo group || echo cdev)"
+says "release it first"
+status 0 "release" vfiomig release "$device"
+check "the socket is gone" test ! -e "$socket"
+wait_for test ! -e "/proc/$holder"
+ok "the holder is gone"
+check "the device was closed" test "$(vfiomig state "$device") $(region "$device" 0 0)" = "RUNNING 0"
+check "the journal says so" grep -q "released $device" /run/log
+check "nothing is left in the directory" test -z "$(ls -A /run/vfiomig)"
+
+# SIGTERM, and in the foreground
+vfiomig hold "$device" -q
+kill "$(holder_of "$device")"
+wait_for test ! -e "$socket"
+ok "SIGTERM ends it, socket and all"
+vfiomig hold --foreground "$device" 2>log &
+holder=$!
+wait_for is_held "$device"
+check "in the foreground it is the command itself" test "$(holder_of "$device")" = "$holder"
+kill $holder
+wait $holder
+check "it ends by the signal" test $? -eq 143
+check "its socket is gone" test ! -e "$socket"
+
+# restore
+vfiomig save "$device" -q -o image
+status 0 "restore leaves a holder" vfiomig restore "$other" -i image
+holder=$(holder_of "$other")
+says "the device is in RUNNING; process $holder holds it"
+region "$other" 0 0 0x33
+check "the memory is there" sh -c "region $other 2 | cmp - memory"
+status 0 "a restore into a held device" vfiomig restore "$other" -i image
+says 'the device is in RUNNING'
+check "has the same holder" test "$(holder_of "$other")" = "$holder"
+check "and restores the register" test "$(region "$other" 0 0)" = 0
+status 0 "save from it" vfiomig save "$other" -q -o again
+check "is the same state" sh -c "zstd -dcq image >a; zstd -dcq again >b; cmp a b"
+vfiomig release "$other"
+status 0 "restore --no-hold" vfiomig restore "$other" --no-hold -i image
+says 'and closed now, which on most devices ends its state'
+check "leaves none" test -z "$(holder_of "$other")"
+ln -s /tmp /run/vfiomig/not
+mv /run/vfiomig /run/aside
+ln -s /run/aside /run/vfiomig
+status 4 "restore, when there cannot be a holder" vfiomig restore "$other" -i image
+says '/run/vfiomig is not a directory (a link to one is none either); remove it'
+rm /run/vfiomig
+mkdir -m 777 /run/vfiomig
+status 4 "a directory that others may write to" vfiomig hold "$device"
+says 'others may write to /run/vfiomig'
+chmod 700 /run/vfiomig
+chown nobody /run/vfiomig
+status 4 "a directory of another user" vfiomig hold "$device"
+says '/run/vfiomig belongs to user 65534'
+rmdir /run/vfiomig
+
+# One at a time
+mkfifo pipe
+for held in no yes; do
+	[ $held = no ] || vfiomig hold "$device" -q
+	vfiomig save "$device" --precopy=never --raw -q >pipe &
+	first=$!
+	exec 6<pipe
+	wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $first'"
+	status 4 "held: $held: a second command" vfiomig save "$device" --raw -o x
+	says "busy: process $first (vfiomig) is at work on it; --wait waits for it"
+	status 4 "held: $held: it waits for as long as it is told to" vfiomig state "$device" --wait=1
+	vfiomig state "$device" --wait >waited &
+	second=$!
+	vfiomig state "$device" --wait=100 >waited-too &
+	third=$!
+	timeout -s INT 1 vfiomig state "$device" --wait 2>log
+	check "held: $held: a signal ends the wait" test $? -eq 130
+	cat <&6 >first-image
+	exec 6<&-
+	wait $first
+	check "held: $held: the first one succeeds" test $? -eq 0
+	wait $second && wait $third
+	check "held: $held: those that waited too" test "$? $(cat waited waited-too | xargs)" = "0 RUNNING RUNNING"
+done
+check "lock files do not stay" test "$(ls -A /run/vfiomig)" = "$device.sock"
+
+# Who dies
+holder=$(holder_of "$device")
+vfiomig save "$device" --precopy=never --raw -q >pipe &
+client=$!
+exec 6<pipe
+wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
+sleep 0.3
+kill -9 $client
+wait $client
+exec 6<&-
+check "kill -9 in a save: the device is brought back" test "$(vfiomig state "$device")" = RUNNING
+check "the journal says so" grep -q "process $client ended without giving $device back; the device is in RUNNING" /run/log
+check "its memory is as it was" sh -c "region $device 2 | cmp - memory"
+vfiomig state "$device" -q STOP >/dev/null
+head -c 50000 image >half
+{
+	cat half
+	exec sleep 100
+} >pipe &
+feeder=$!
+vfiomig restore "$device" -v <pipe 2>log &
+client=$!
+wait_for grep -q 'STOP -> RESUMING' log
+kill -9 $client
+wait $client
+kill $feeder
+check "kill -9 in a restore: the device is back in STOP" test "$(vfiomig state "$device")" = STOP
+check "the journal says that it was reset" grep -q "process $client ended without giving $device back; the device had to be reset (its state is lost) and is in STOP" /run/log
+kill -9 "$holder"
+wait_for sh -c "! test -e /proc/$holder || grep -q zombie /proc/$holder/status"
+check "kill -9 of the holder leaves its socket" test -S "$socket"
+check "the device is closed" test "$(vfiomig state "$device")" = RUNNING
+status 1 "there is nothing to release" vfiomig release "$device"
+status 0 "a new holder takes the socket over" vfiomig hold "$device"
+holder=$(holder_of "$device")
+vfiomig save "$device" --precopy=never --raw -q >pipe &
+client=$!
+exec 6<pipe
+wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
+kill -9 $client "$holder"
+wait $client
+exec 6<&-
+wait_for sh -c "! test -e /proc/$holder || grep -q zombie /proc/$holder/status"
+check "kill -9 of both" test "$(vfiomig state "$device")" = RUNNING
+status 0 "the device works" vfiomig save "$device" -q -o again
+
+# Many
+vfiomig hold "$device" -q
+holder=$(holder_of "$device")
+before=$(fds_of "$holder")
+n=0
+for i in $(seq 100); do
+	[ "$(vfiomig state "$device")" = RUNNING ] && n=$((n + 1))
+done
+check "100 commands, one after the other" test $n -eq 100
+for i in $(seq 50); do
+	vfiomig state "$device" --wait >"state.$i" &
+done
+wait
+check "50 at once that wait" test "$(cat state.* | sort | uniq -c | sed 's/^ *//')" = "50 RUNNING"
+for i in $(seq 50); do
+	{
+		vfiomig state "$device" 2>/dev/null >/dev/null
+		echo $? >"state.$i"
+	} &
+done
+wait
+check "50 at once that do not: done or busy" test -z "$(cat state.* | grep -v -e '^0$' -e '^4$')"
+check "no descriptor has leaked" test "$(fds_of "$holder")" -eq "$before"
+
+# Bad company
+check "garbage" test "$(peer "$socket" garbage 16)" = "71 version 1"
+check "more garbage" test "$(peer "$socket" garbage 5000)" = "71 version 1"
+check "one byte" test "$(peer "$socket" garbage 1)" = "71 version 1"
+check "another version" test "$(peer "$socket" version 2)" = "93 version 1"
+check "an unknown request" test "$(peer "$socket" op 77)" = "71 version 1"
+check "DONE without a claim" test "$(peer "$socket" op 3)" = "71 version 1"
+check "descriptors" test "$(peer "$socket" fds)" = "0 version 1"
+mkfifo stay
+peer "$socket" flood 1000 <stay >flooded &
+exec 7>stay
+wait_for grep -q 1000 flooded
+check "1000 silent connections: commands go on" test "$(vfiomig state "$device")" = RUNNING
+exec 7>&-
+wait
+check "garbage while nobody listens to it" test "$(vfiomig state "$device")" = RUNNING
+check "no descriptor has leaked" test "$(fds_of "$holder")" -eq "$before"
+chmod 755 /run/vfiomig . /tmp
+chmod 666 "$socket"
+status 4 "another user" su -s /bin/sh nobody -c "exec vfiomig state unix:$socket"
+says "the holder on $socket serves its own user and root"
+check "the journal says so" grep -q "of user 65534, who is not the one that holds $device" /run/log
+status 4 "nor does it find it by name" su -s /bin/sh nobody -c "exec vfiomig state $device"
+check "the holder is alive" test "$(holder_of "$device")" = "$holder"
+check "the directory is its owner's again" sh -c "vfiomig state $device && test \$(stat -c %a /run/vfiomig) = 700"
+kill -STOP "$holder"
+status 4 "a holder that does not answer" vfiomig state "unix:$socket"
+says 'does not answer'
+kill -CONT "$holder"
+status 0 "release it" vfiomig release "$device" --wait
+status 1 "a socket that is not there" vfiomig state unix:/run/nowhere
+status 0 "mtty: hold" vfiomig hold "$mtty"
+status 0 "mtty: restore" sh -c "vfiomig save $mtty | vfiomig restore --wait $mtty"
+status 0 "mtty: release" vfiomig release "$mtty"
+
+finish

@@ -1,0 +1,258 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Devices that other processes have open: a real QEMU, whose virtual machine does not run, and commands that inherit
+# them. The functions behind root ports can be reset one by one, which tells them apart.
+# guest: -m 1M -m 1M -m 2M -s 240
+# env: GUEST_FILES='/usr/bin/qemu-system-x86_64 /usr/share/seabios/bios-256k.bin /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so' GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device pcie-root-port,id=r1,chassis=1,slot=1,addr=7 -device pcie-root-port,id=r2,chassis=2,slot=2,addr=8 -device ivshmem-plain,memdev=a,bus=r1 -device ivshmem-plain,memdev=b,bus=r2'
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 twin=$2 bigger=$3
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+export QEMU_MODULE_DIR=/tests
+
+wait_for() {
+	until "$@"; do
+		sleep 0.1
+	done
+}
+
+# start ADDRESS...: a QEMU that has these functions, its PID in $qemu, its monitor on descriptor 7
+start() {
+	functions=
+	for function; do
+		functions="$functions -device vfio-pci,host=$function"
+	done
+	rm -f monitor
+	mkfifo monitor
+	# shellcheck disable=SC2086 # a list
+	qemu-system-x86_64 -nodefaults -no-user-config -display none -M q35 -m 16M -bios /tests/bios-256k.bin -S \
+		$functions -monitor stdio <monitor >qemu.log 2>&1 &
+	qemu=$!
+	exec 7>monitor
+	# Its monitor is there before its devices are.
+	wait_for has_devices $#
+	wait_for grep -q '^(qemu)' qemu.log
+}
+
+# has_devices N: QEMU has opened so many
+# shellcheck disable=SC2317 # wait_for calls it
+has_devices() {
+	[ "$(for fd in "/proc/$qemu/fd"/*; do readlink "$fd"; done | grep -c vfio-device)" -eq "$1" ]
+}
+
+# tell COMMAND: to QEMU's monitor, and wait until it has been heard
+tell() {
+	lines=$(grep -c '^(qemu)' qemu.log)
+	echo "$1" >&7
+	wait_for sh -c "[ \$(grep -c '^(qemu)' qemu.log) -gt $lines ]"
+}
+
+# quit: QEMU ends well
+quit() {
+	echo quit >&7
+	wait $qemu
+	check "QEMU ends well" test $? -eq 0
+	exec 7>&-
+}
+
+state_of() {
+	zstd -dcq "$1"
+}
+
+head -c 1048576 /dev/urandom | bar "$device" write
+bar "$device" read >memory
+vfiomig save "$device" -q -o before
+head -c 1048576 /dev/urandom | bar "$twin" write
+bar "$twin" read >memory-of-twin
+vfiomig save "$twin" -q -o image-of-twin
+
+# One device
+start "$device"
+status 0 "state" vfiomig state "pid:$qemu/$device"
+prints RUNNING
+status 0 "info" vfiomig info "pid:$qemu/$device"
+prints '1af4:1110'
+status 0 "save" vfiomig save "pid:$qemu/$device" -v -o image
+says 'the device is in RUNNING'
+check "nobody is warned of a paused VMM" sh -c "! grep -q warning $ERR"
+state_of before >a
+state_of image >b
+check "it is the state that the device has" cmp a b
+status 0 "restore" vfiomig restore "pid:$qemu/$device" -i image-of-twin
+says 'the device is in RUNNING'
+check "no holder is left" sh -c "! vfiomig list | grep -q holder"
+status 0 "save once more" vfiomig save "pid:$qemu/$device" -q -o image
+state_of image-of-twin >a
+state_of image >b
+check "the state has changed" cmp a b
+status 0 "drive it to STOP" vfiomig state "pid:$qemu/$device" STOP
+check "there it stays" test "$(vfiomig state "pid:$qemu/$device")" = STOP
+status 0 "restore leaves it where its owner has it" vfiomig restore "pid:$qemu/$device" -i before
+says 'the device is in STOP'
+status 0 "restore --leave" vfiomig restore "pid:$qemu/$device" --leave=RUNNING -i image-of-twin
+says 'the device is in RUNNING'
+status 5 "a bad image" sh -c "head -c 60000 image | vfiomig restore pid:$qemu/$device"
+check "QEMU is alive" grep -q '^(qemu)' qemu.log
+tell 'info status'
+check "and says that it is paused" grep -q 'paused (prelaunch)' qemu.log
+status 0 "the last image" vfiomig restore "pid:$qemu/$device" -i image-of-twin
+
+# One at a time
+mkfifo pipe
+vfiomig save "pid:$qemu/$device" --precopy=never --raw -q >pipe &
+first=$!
+exec 6<pipe
+wait_for sh -c "vfiomig state pid:$qemu/$device 2>&1 | grep -q 'process $first'"
+status 4 "a second command" vfiomig save "pid:$qemu/$device" -o x
+says "busy: process $first (vfiomig) is at work on it; --wait waits for it"
+status 4 "by another name" vfiomig save "$device" -o x
+says "busy: process $first (vfiomig) is at work on it; --wait waits for it"
+cat <&6 >x
+exec 6<&-
+wait $first
+check "the first one succeeds" test $? -eq 0
+status 4 "it is QEMU's" vfiomig save "$device" -o x
+says "busy: process $qemu (qemu-system-x86) has the device or its group open"
+
+# What cannot be had
+status 1 "a device that it has not got" vfiomig state "pid:$qemu/$twin"
+says "process $qemu (qemu-system-x86) has not got $twin open"
+status 1 "a device that is not there" vfiomig state "pid:$qemu/0000:00:1e.7"
+status 1 "no device" vfiomig state "pid:$qemu/fd:0"
+says 'descriptor 0 is not a VFIO device, but /tmp/monitor'
+status 1 "a descriptor that is not open" vfiomig state "pid:$qemu/fd:1000"
+says "process $qemu has no descriptor 1000"
+status 1 "a process that has none" vfiomig state "pid:1/$device"
+status 1 "a process that is not there" vfiomig state "pid:4000000/$device"
+says 'there is no process 4000000'
+status 2 "no number" vfiomig state "pid:qemu/$device"
+status 2 "no device" vfiomig state "pid:$qemu"
+chmod 755 . /tmp
+mkdir /run/session
+chown nobody /run/session
+status 4 "another user's process" su -s /bin/sh nobody -c "XDG_RUNTIME_DIR=/run/session exec vfiomig state pid:$qemu/$device"
+says "not permitted to take descriptors of process $qemu: that needs CAP_SYS_PTRACE; run as root"
+status 1 "there has to be a lock" su -s /bin/sh nobody -c "exec vfiomig state pid:$qemu/$device"
+says 'nowhere to lock it: cannot make /run/user/65534/vfiomig: No such file or directory; set XDG_RUNTIME_DIR'
+
+# A machine that runs
+tell cont
+sleep 0.5
+status 0 "a VMM that runs" vfiomig save "pid:$qemu/$device" -o image
+says "warning: process $qemu (qemu-system-x86) is running; a VMM should be paused before its device is touched"
+tell stop
+quit
+check "the last state is in the device's memory" sh -c "bar $device read | cmp - memory-of-twin"
+
+# Which one is it
+start "$device" "$twin" "$bigger"
+status 0 "the sizes of the BARs tell" vfiomig save "pid:$qemu/$bigger" -o image
+check "it is the bigger one" test "$(state_of image | wc -c)" -gt 2097152
+status 2 "two that are the same" vfiomig state "pid:$qemu/$twin"
+says "cannot tell which descriptor of process $qemu (qemu-system-x86) is $twin; it may be pid:$qemu/fd:"
+candidate=$(grep -o "pid:$qemu/fd:[0-9]*" $ERR | tail -n 1)
+check "both candidates are named" test "$(grep -o "pid:$qemu/fd:[0-9]*" $ERR | wc -l)" -eq 2
+status 0 "by its descriptor" vfiomig save "$candidate" -o image
+state_of image >a
+check "it is one of them" sh -c "zstd -dcq image-of-twin >b; cmp a b"
+check "its image has the PCI ids" test "$(vfiomig inspect --json image | jq -r '[.. | objects | select(.vendor?) | .vendor + ":" + .device][0]')" = 1af4:1110
+vfiomig save "$candidate" --precopy=never --raw -q >pipe &
+first=$!
+exec 6<pipe
+wait_for sh -c "vfiomig state $candidate 2>&1 | grep -q 'process $first'"
+status 4 "all that it may be are busy" vfiomig state "pid:$qemu/$twin"
+cat <&6 >x
+exec 6<&-
+wait $first
+quit
+
+ports=$(grep -l 0x1110 /sys/bus/pci/devices/0000:0[1-9]:*/device | cut -d/ -f6)
+for function in $ports; do
+	echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$function/driver_override"
+	echo "$function" >/sys/bus/pci/drivers_probe
+done
+# shellcheck disable=SC2086 # a list
+start $ports
+for function in $ports; do
+	head -c 1048576 /dev/urandom >"memory-$function"
+	status 0 "$function: what a reset takes along tells" vfiomig state "pid:$qemu/$function"
+	prints RUNNING
+done
+first=${ports%%[!0-9:.]*}
+status 0 "save one of them" vfiomig save "pid:$qemu/$first" -q -o image
+quit
+vfiomig save "$first" -q -o again
+state_of image >a
+state_of again >b
+check "it is that one" cmp a b
+
+# exec
+# shellcheck disable=SC2016 # the inner shell's
+status 0 "exec" vfiomig exec "$device" --via=group -- sh -c 'vfiomig state -v fd:$VFIOMIG_DEVICE_FD; env; echo {device} {group} {container}'
+says "opened $device (ivshmem_vfio_pci) through its descriptor"
+prints RUNNING
+check "the numbers are those of the environment" test "$(tail -n 1 $OUT)" = \
+	"$(sed -n 's/^VFIOMIG_DEVICE_FD=//p' $OUT) $(sed -n 's/^VFIOMIG_GROUP_FD=//p' $OUT) $(sed -n 's/^VFIOMIG_CONTAINER_FD=//p' $OUT)"
+check "there is no other" sh -c "! grep -q VFIOMIG_IOMMUFD $OUT"
+status 7 "the command's status" vfiomig exec "$device" -- sh -c 'exit 7'
+status 127 "a command that is not there" vfiomig exec "$device" -- /nowhere
+says '/nowhere: No such file or directory'
+status 126 "a command that cannot be run" vfiomig exec "$device" -- /tmp/memory
+status 2 "no command" vfiomig exec "$device"
+status 2 "a placeholder without a descriptor" vfiomig exec "$device" --via=group -- echo '{iommufd}'
+says 'there is no {iommufd} when the device is opened this way; see --via'
+check "its options are its own" test "$(vfiomig exec "$device" -- echo --via=x -v)" = "--via=x -v"
+check "also without --" test "$(vfiomig exec "$device" echo --via=x -v)" = "--via=x -v"
+check "its signals are as they were" sh -c "test \"\$(vfiomig exec $device -- grep SigIgn /proc/self/status)\" = \"\$(grep SigIgn /proc/self/status)\""
+status 1 "fd: that is none" vfiomig state fd:77
+says 'descriptor 77 is not open'
+vfiomig exec "$device" --via=group -- sleep 100 &
+sleeper=$!
+wait_for sh -c "grep -q sleep /proc/$sleeper/comm"
+check "a command is nobody who works on it" test "$(vfiomig state "pid:$sleeper/$device")" = RUNNING
+status 0 "mtty, from a process that has one device" vfiomig exec "$mtty" -- vfiomig state 'fd:{device}'
+# shellcheck disable=SC2016 # the inner shell's
+status 0 "mtty, from one that has two" vfiomig exec "$mtty" --via=group -- vfiomig exec "$bigger" --via=group -- sh -c \
+	"vfiomig info pid:\$\$/$mtty; vfiomig info pid:\$\$/$bigger; vfiomig info fd:{device}"
+# The first exec has replaced it.
+check "each is told" test "$(sed -n 's/^device: *//p' $OUT | xargs)" = "$mtty $bigger $mtty"
+kill $sleeper
+wait $sleeper
+vfiomig hold "$device" -q
+status 0 "exec of a held device" vfiomig exec "$device" -- vfiomig state 'fd:{device}' STOP
+check "is in the holder's session" test "$(vfiomig state "$device")" = STOP
+vfiomig release "$device"
+if [ -e /dev/iommu ]; then
+	status 0 "QEMU's way with iommufd" vfiomig exec "$device" -- vmm '{device}' '{iommufd}'
+	status 0 "and ours" vfiomig exec "$device" -- vfiomig state 'fd:{device}'
+	status 1 "a cdev of a holder is bound" sh -c "vfiomig hold -q $device; vfiomig exec $device -- vmm '{device}' '{iommufd}'"
+	says 'the device is bound already'
+	vfiomig release "$device"
+	vfiomig exec "$device" --via=cdev -- sleep 100 &
+	sleeper=$!
+	wait_for sh -c "grep -q sleep /proc/$sleeper/comm"
+	status 1 "a cdev that is not bound" vfiomig state "pid:$sleeper/$device"
+	kill $sleeper
+	wait $sleeper
+fi
+
+# Yama, if it is there; the last number cannot be taken back.
+scope=/proc/sys/kernel/yama/ptrace_scope
+if [ -e $scope ]; then
+	echo 1 >$scope
+	# shellcheck disable=SC2016 # the inner shell's
+	status 4 "a process of one's own, with Yama" su -s /bin/sh nobody -c 'sleep 100 & vfiomig state pid:$!/fd:0; rc=$?; kill $!; exit $rc'
+	says 'kernel.yama.ptrace_scope is 1, with which that needs CAP_SYS_PTRACE; run as root'
+	sleep 100 &
+	echo 3 >$scope
+	status 4 "root, with all of Yama" vfiomig state "pid:$!/fd:0"
+	says 'kernel.yama.ptrace_scope is 3, which forbids it to everybody until the next boot'
+fi
+
+finish

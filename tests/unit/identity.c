@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Which device a descriptor is, on a sysfs and a procfs made of plain files:
+ * with the line in fdinfo that newer kernels have, and with nothing but groups.
+ */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "identity.h"
+#include "unit.h"
+
+#define A     "devices/pci0000:00/0000:00:10.0"
+#define B     "devices/pci0000:00/0000:00:11.0"
+#define SHELL 4711 /* a process */
+
+static char root[] = "/tmp/vfiomig-unit.XXXXXX";
+static struct vfiomig_ctx *ctx;
+
+__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
+{
+	char command[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	assert_int_equal(system(command), 0);
+}
+
+/* /dev/null plays the group's node. */
+static unsigned int null_major, null_minor;
+
+static int make_trees(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(stat("/dev/null", &st), 0);
+	null_major = major(st.st_rdev);
+	null_minor = minor(st.st_rdev);
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(chdir(root), 0);
+	sh("mkdir -p class/vfio class/vfio-dev bus/pci/devices bus/pci/drivers dev/char kernel/iommu_groups/7 kernel/iommu_groups/8 devices/virtual/vfio/7 proc/%d/fd proc/%d/fdinfo; ln -s $PWD/class/vfio devices/virtual/vfio/7/subsystem",
+	   SHELL, SHELL);
+	for (int i = 0; i < 2; i++)
+		sh("d=%s; mkdir -p $d/vfio-dev/vfio%d; ln -s $PWD/bus/pci $d/subsystem; ln -s $PWD/kernel/iommu_groups/%d $d/iommu_group; ln -s $PWD/$d bus/pci/devices/; ln -s $PWD/class/vfio-dev $d/vfio-dev/vfio%d/subsystem; ln -s $PWD/$d/vfio-dev/vfio%d class/vfio-dev/",
+		   i ? B : A, i, 7 + i, i, i);
+	sh("ln -s 'anon_inode:[vfio-device]' proc/%d/fd/5; echo 'pos: 0' >proc/%d/fdinfo/5",
+	   SHELL, SHELL);
+	assert_int_equal(vfiomig_new(&ctx), 0);
+	ctx->sysfs = root;
+	ctx->procfs = "proc";
+	return 0;
+}
+
+static int remove_trees(void **state)
+{
+	(void)state;
+	vfiomig_unref(ctx);
+	assert_int_equal(chdir("/"), 0);
+	sh("rm -r %s", root);
+	return 0;
+}
+
+static bool is(const struct identity *id, const char *device)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", root, device);
+	return identity_has(id, path);
+}
+
+static void test_both(void **state)
+{
+	struct identity id;
+
+	(void)state;
+	/* A process without a group: it can be any. */
+	assert_int_equal(identity_find(ctx, SHELL, 5, -1, &id), 0);
+	assert_int_equal(id.count, 2);
+	assert_true(is(&id, A));
+	assert_true(is(&id, B));
+	identity_free(&id);
+}
+
+static void test_group(void **state)
+{
+	struct identity id;
+
+	(void)state;
+	sh("ln -s /dev/null proc/%d/fd/4; ln -s $PWD/devices/virtual/vfio/7 dev/char/%u:%u",
+	   SHELL, null_major, null_minor);
+	assert_int_equal(identity_find(ctx, SHELL, 5, -1, &id), 0);
+	assert_int_equal(id.count, 1);
+	assert_true(is(&id, A));
+	identity_free(&id);
+}
+
+static void test_fdinfo(void **state)
+{
+	struct identity id;
+
+	(void)state;
+	/* What the kernel says is stronger than all evidence. */
+	sh("printf 'pos:\\t0\\nvfio-device-syspath: %%s\\n' $PWD/" B
+	   " >proc/%d/fdinfo/5",
+	   SHELL);
+	assert_int_equal(identity_find(ctx, SHELL, 5, -1, &id), 0);
+	assert_int_equal(id.count, 1);
+	assert_true(is(&id, B));
+	identity_free(&id);
+}
+
+static void test_cdev(void **state)
+{
+	int fd = open("/dev/null", O_RDWR);
+	struct identity id;
+
+	(void)state;
+	/* A character device that sysfs has as a group is none. */
+	assert_int_equal(identity_find(ctx, SHELL, 4, fd, &id), -ENOTTY);
+	assert_int_equal(id.count, 0);
+	sh("ln -sfn $PWD/" B "/vfio-dev/vfio1 dev/char/%u:%u", null_major,
+	   null_minor);
+	assert_int_equal(identity_find(ctx, SHELL, 4, fd, &id), 0);
+	assert_int_equal(id.count, 1);
+	assert_true(is(&id, B));
+	identity_free(&id);
+	close(fd);
+}
+
+static void test_other(void **state)
+{
+	struct identity id;
+
+	(void)state;
+	sh("ln -s /etc/passwd proc/%d/fd/6", SHELL);
+	assert_int_equal(identity_find(ctx, SHELL, 6, -1, &id), -ENOTTY);
+	assert_non_null(strstr(vfiomig_get_error(ctx), "/etc/passwd"));
+	identity_free(&id);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_both),   cmocka_unit_test(test_group),
+		cmocka_unit_test(test_fdinfo), cmocka_unit_test(test_cdev),
+		cmocka_unit_test(test_other),
+	};
+
+	return cmocka_run_group_tests(tests, make_trees, remove_trees);
+}
