@@ -6,6 +6,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/vfio_pci_core.h>
 
+#include "compat.h"
 #include "format.h"
 #include "hw.h"
 #include "vfio_dev.h"

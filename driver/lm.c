@@ -4,6 +4,7 @@
 #include <linux/pci.h>
 #include <linux/vfio.h>
 
+#include "compat.h"
 #include "hw.h"
 #include "lm.h"
 #include "resume.h"

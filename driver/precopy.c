@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the user is told of a session that saves: how much there is to be read,
+ * What the user is told of a session in PRE_COPY: how much there is to be read,
  * and when.
  */
 
@@ -10,6 +10,7 @@
 #include "format.h"
 #include "hw.h"
 #include "precopy.h"
+#include "size.h"
 #include "stream.h"
 #include "vfio_dev.h"
 
@@ -17,49 +18,6 @@ bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev)
 {
 	return ivdev->state == VFIO_DEVICE_STATE_PRE_COPY ||
 	       ivdev->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
-}
-
-/* What the rest of the stream carries after the memory */
-static u64 ivshmem_vfio_left_after(struct ivshmem_vfio_stream *stream)
-{
-	u64 left = 0;
-
-	switch (stream->part) {
-	case IVSHMEM_VFIO_PART_HEADER:
-	case IVSHMEM_VFIO_PART_RECORD:
-	case IVSHMEM_VFIO_PART_MEM:
-		left += sizeof(struct ivshmem_vfio_record);
-		fallthrough;
-	case IVSHMEM_VFIO_PART_REGS:
-		left += sizeof(struct ivshmem_vfio_regs_data);
-		fallthrough;
-	case IVSHMEM_VFIO_PART_END:
-		left += sizeof(struct ivshmem_vfio_record) +
-			sizeof(struct ivshmem_vfio_end_data);
-		fallthrough;
-	case IVSHMEM_VFIO_PART_DONE:
-		break;
-	}
-
-	return left;
-}
-
-/* What can be had before that, the memory as dirty as it is now */
-static u64 ivshmem_vfio_left(struct ivshmem_vfio_stream *stream)
-{
-	u64 left = stream->tail - stream->head;
-	unsigned long granules, runs;
-
-	if (stream->part == IVSHMEM_VFIO_PART_HEADER)
-		left += sizeof(struct ivshmem_vfio_header);
-
-	granules = ivshmem_vfio_dirty_left(&stream->ivdev->dirty,
-					   IVSHMEM_VFIO_MEM_MAX /
-					   IVSHMEM_VFIO_GRANULE,
-					   stream->left / IVSHMEM_VFIO_GRANULE,
-					   &runs);
-	return left + stream->left + (u64)granules * IVSHMEM_VFIO_GRANULE +
-	       (u64)runs * sizeof(struct ivshmem_vfio_record);
 }
 
 /*
@@ -75,19 +33,6 @@ static u64 ivshmem_vfio_initial(struct ivshmem_vfio_stream *stream)
 	u64 delivered = stream->length - (stream->tail - stream->head);
 
 	return total > delivered ? total - delivered : 0;
-}
-
-/* The rest of the session's stream, or that of one that would begin now */
-u64 ivshmem_vfio_save_size(struct ivshmem_vfio_device *ivdev)
-{
-	lockdep_assert_held(&ivdev->state_mutex);
-
-	if (!ivshmem_vfio_in_precopy(ivdev) &&
-	    ivdev->state != VFIO_DEVICE_STATE_STOP_COPY)
-		return ivshmem_vfio_stream_size(ivdev);
-
-	return ivshmem_vfio_left(ivdev->stream) +
-	       ivshmem_vfio_left_after(ivdev->stream);
 }
 
 /*
@@ -122,7 +67,7 @@ long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 	} else {
 		info.flags = 0;
 		info.initial_bytes = ivshmem_vfio_initial(stream);
-		info.dirty_bytes = ivshmem_vfio_left(stream) -
+		info.dirty_bytes = ivshmem_vfio_size_left(stream) -
 				   info.initial_bytes;
 	}
 	ivshmem_vfio_state_mutex_unlock(ivdev);

@@ -7,11 +7,25 @@
 
 struct ivshmem_vfio_device;
 
+#ifdef IVSHMEM_VFIO_HAVE_PRECOPY
+
 bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev);
 long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 				unsigned long arg);
 __poll_t ivshmem_vfio_precopy_poll(struct file *filp,
 				   struct poll_table_struct *wait);
-u64 ivshmem_vfio_save_size(struct ivshmem_vfio_device *ivdev);
+
+#else
+
+static inline bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev)
+{
+	return false;
+}
+
+/* Such a data_fd can only be read */
+#define ivshmem_vfio_precopy_ioctl	NULL
+#define ivshmem_vfio_precopy_poll	NULL
+
+#endif
 
 #endif /* IVSHMEM_VFIO_PRECOPY_H */

@@ -96,15 +96,3 @@ void ivshmem_vfio_stream_account(struct ivshmem_vfio_stream *stream,
 	xxh64_update(&stream->digest, data, len);
 	stream->length += len;
 }
-
-/* The length of a stream that carries each granule once, in order */
-u64 ivshmem_vfio_stream_size(struct ivshmem_vfio_device *ivdev)
-{
-	u64 memory = ivshmem_vfio_hw_memory_size(ivdev);
-	u64 records = DIV_ROUND_UP_ULL(memory, IVSHMEM_VFIO_MEM_MAX) + 2;
-
-	return sizeof(struct ivshmem_vfio_header) +
-	       records * sizeof(struct ivshmem_vfio_record) + memory +
-	       sizeof(struct ivshmem_vfio_regs_data) +
-	       sizeof(struct ivshmem_vfio_end_data);
-}

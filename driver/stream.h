@@ -58,6 +58,5 @@ void ivshmem_vfio_stream_end(struct ivshmem_vfio_device *ivdev);
 int ivshmem_vfio_stream_release(struct inode *inode, struct file *filp);
 void ivshmem_vfio_stream_account(struct ivshmem_vfio_stream *stream,
 				 const void *data, size_t len);
-u64 ivshmem_vfio_stream_size(struct ivshmem_vfio_device *ivdev);
 
 #endif /* IVSHMEM_VFIO_STREAM_H */

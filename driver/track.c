@@ -25,6 +25,7 @@
 #include <linux/pci.h>
 #include <linux/vfio_pci_core.h>
 
+#include "compat.h"
 #include "format.h"
 #include "hw.h"
 #include "track.h"
@@ -32,14 +33,6 @@
 
 #define IVSHMEM_VFIO_REGION_OFFSET \
 	VFIO_PCI_INDEX_TO_OFFSET(IVSHMEM_VFIO_MEMORY_BAR)
-
-/* Until Linux 6.16 huge pages have a type of their own for this; see Kbuild */
-#ifdef IVSHMEM_VFIO_HAVE_PFN_T
-#include <linux/pfn_t.h>
-#define ivshmem_vfio_huge_pfn(pfn)	__pfn_to_pfn_t(pfn, PFN_DEV)
-#else
-#define ivshmem_vfio_huge_pfn(pfn)	(pfn)
-#endif
 
 /* The session's bitmap is full, and keeps up from here on */
 void ivshmem_vfio_track_start(struct ivshmem_vfio_device *ivdev)

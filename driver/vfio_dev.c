@@ -43,10 +43,11 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
+#include "compat.h"
 #include "format.h"
 #include "hw.h"
 #include "lm.h"
-#include "precopy.h"
+#include "size.h"
 #include "stream.h"
 #include "track.h"
 #include "vfio_dev.h"
@@ -264,22 +265,10 @@ static int ivshmem_vfio_get_device_state(struct vfio_device *vdev,
 	return 0;
 }
 
-static int ivshmem_vfio_get_data_size(struct vfio_device *vdev,
-				      unsigned long *stop_copy_length)
-{
-	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
-
-	mutex_lock(&ivdev->state_mutex);
-	*stop_copy_length = ivshmem_vfio_save_size(ivdev);
-	ivshmem_vfio_state_mutex_unlock(ivdev);
-
-	return 0;
-}
-
 static const struct vfio_migration_ops ivshmem_vfio_mig_ops = {
 	.migration_set_state = ivshmem_vfio_set_device_state,
 	.migration_get_state = ivshmem_vfio_get_device_state,
-	.migration_get_data_size = ivshmem_vfio_get_data_size,
+	IVSHMEM_VFIO_DATA_SIZE_OPS
 };
 
 static int ivshmem_vfio_init_device(struct vfio_device *vdev)
@@ -300,7 +289,7 @@ static int ivshmem_vfio_init_device(struct vfio_device *vdev)
 	init_waitqueue_head(&ivdev->wait);
 
 	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
-				VFIO_MIGRATION_PRE_COPY;
+				IVSHMEM_VFIO_PRECOPY_FLAG;
 	vdev->mig_ops = &ivshmem_vfio_mig_ops;
 
 	return 0;
@@ -380,8 +369,6 @@ const struct vfio_device_ops ivshmem_vfio_ops = {
 	.mmap = ivshmem_vfio_track_mmap,
 	.request = vfio_pci_core_request,
 	.match = vfio_pci_core_match,
-	.bind_iommufd = vfio_iommufd_physical_bind,
-	.unbind_iommufd = vfio_iommufd_physical_unbind,
-	.attach_ioas = vfio_iommufd_physical_attach_ioas,
-	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+	IVSHMEM_VFIO_IOMMUFD_OPS
+	IVSHMEM_VFIO_CDEV_OPS
 };

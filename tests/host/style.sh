@@ -32,11 +32,16 @@ kernel=$(tests/guest/kernel stock)
 # --no-tree: from outside of the kernel's.
 # shellcheck disable=SC2086
 check "checkpatch --strict" perl "$kernel/scripts/checkpatch.pl" --no-tree --strict --quiet -f $driver
-# shellcheck disable=SC2086
-cp $driver driver/Kbuild "$work"
-make -s -C "$kernel/build" "M=$work" C=2 W=1 modules >"$work/log" 2>&1
-check "the driver compiles" test -e "$work/ivshmem_vfio_pci.ko"
-check "without a warning, by W=1 or by sparse" sh -c "! grep -E 'warning:|error:' '$work/log'"
+# The newest kernel and the oldest one.
+for variant in stock 6.1; do
+	kernel=$(tests/guest/kernel $variant)
+	mkdir "$work/$variant"
+	# shellcheck disable=SC2086
+	cp $driver driver/Kbuild "$work/$variant"
+	make -s -C "$kernel/build" "M=$work/$variant" C=2 W=1 modules >"$work/log" 2>&1
+	check "$variant: the driver compiles" test -e "$work/$variant/ivshmem_vfio_pci.ko"
+	check "$variant: without a warning, by W=1 or by sparse" sh -c "! grep -E 'warning:|error:' '$work/log'"
+done
 
 # An SPDX line for each file that can have one.
 for file in $(files 'lib' 'cli' 'driver' 'tests' 'man' 'completions' Makefile .ci .clang-format); do
