@@ -91,13 +91,15 @@ EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
 			const char *now = dev->driver ? dev->driver : "?";
 			bool other = fits && strcmp(fits, now) != 0 &&
 				     strcmp(fits, "vfio_pci") != 0;
+			const char *remedy =
+				dev->bus && strcmp(dev->bus, "pci") == 0
+					? "a variant driver for the device is needed"
+					: "a newer version of it may have";
 
 			return ctx_fail(
 				dev->ctx, -EOPNOTSUPP,
 				"its driver %s has no migration support; %s%s",
-				now,
-				other ? "bind it to "
-				      : "a variant driver for the device is needed",
+				now, other ? "bind it to " : remedy,
 				other ? fits : "");
 		}
 		if (err)
