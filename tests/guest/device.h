@@ -8,6 +8,8 @@
 #include <linux/vfio.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <vfiomig.h>
@@ -22,6 +24,15 @@ struct vfio_precopy_info {
 };
 #define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
 #endif
+
+/* Whether this is the guest's kernel that has neither MIG_DATA_SIZE nor
+ * PRE_COPY. */
+static inline bool old_kernel(void)
+{
+	const char *kernel = getenv("KERNEL");
+
+	return kernel && strcmp(kernel, "6.1") == 0;
+}
 
 /* In BAR 0 of an ivshmem device. Reading INTR_STATUS clears it. */
 enum {

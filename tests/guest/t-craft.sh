@@ -3,5 +3,6 @@
 #
 # Streams that are refused, or taken, for what is in them.
 # guest: -m 2M -s 120
+# kernels: stock cdev 6.1
 
 craft "$IVSHMEM"

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Data transfer sessions on both devices.
+# Data transfer sessions on both devices, if both have migration.
 # guest: -m 1M -s 300
+# kernels: stock cdev 6.1
 
 failed=0
 session "$IVSHMEM" ivshmem || failed=1
-session "${MTTY%% *}" || failed=1
+[ "$KERNEL" = 6.1 ] || session "${MTTY%% *}" || failed=1
 exit $failed

@@ -5,6 +5,7 @@
 # The bridge makes a group of two devices; 02:02.0 has a driver that is built into the kernel.
 # guest: -m 1M -m 1M -s 120
 # env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
+# kernels: stock cdev 6.1
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
@@ -48,19 +49,23 @@ check "state --json" test "$(vfiomig state "$device" stop --json | jq -r '[.stat
 	"STOP RUNNING_P2P STOP false"
 check "state --json, only asked" test "$(vfiomig state "$device" --json | jq -r .state)" = RUNNING
 check "state -v tells of each arc" sh -c "vfiomig state -v $device STOP 2>&1 | grep -q 'RUNNING_P2P -> STOP (.* ms)'"
-status 0 "save --leave" vfiomig save "$mtty" --raw --leave=stop -o image-of-mtty
-check "the device was left there" test "$(vfiomig state "$mtty")" = STOP
-status 0 "a save from STOP" vfiomig save "$mtty" --raw -o image-of-mtty
-check "the device is back in STOP" test "$(vfiomig state "$mtty")" = STOP
-status 0 "restore --leave" vfiomig restore "$mtty" --raw --leave=running-p2p -i image-of-mtty
-check "the device was left there too" test "$(vfiomig state "$mtty")" = RUNNING_P2P
-status 0 "restore leaves RUNNING" vfiomig restore "$mtty" --raw -i image-of-mtty
-check "it is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
-status 0 "the restored device is released" vfiomig release "$mtty"
 check "-q says nothing" sh -c "test -z \"\$(vfiomig save $device --raw -q -o image 2>&1)\""
-status 0 "a session that was left in RESUMING" vfiomig state "$mtty" RESUMING
-status 0 "is none in the next one" vfiomig save "$mtty" --raw -o image-of-mtty
 status 0 "state --reset" vfiomig state "$device" --reset STOP
+
+# mtty keeps its state when it is closed. On 6.1 it has none that could be migrated.
+if [ "$KERNEL" != 6.1 ]; then
+	status 0 "save --leave" vfiomig save "$mtty" --raw --leave=stop -o image-of-mtty
+	check "the device was left there" test "$(vfiomig state "$mtty")" = STOP
+	status 0 "a save from STOP" vfiomig save "$mtty" --raw -o image-of-mtty
+	check "the device is back in STOP" test "$(vfiomig state "$mtty")" = STOP
+	status 0 "restore --leave" vfiomig restore "$mtty" --raw --leave=running-p2p -i image-of-mtty
+	check "the device was left there too" test "$(vfiomig state "$mtty")" = RUNNING_P2P
+	status 0 "restore leaves RUNNING" vfiomig restore "$mtty" --raw -i image-of-mtty
+	check "it is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
+	status 0 "the restored device is released" vfiomig release "$mtty"
+	status 0 "a session that was left in RESUMING" vfiomig state "$mtty" RESUMING
+	status 0 "is none in the next one" vfiomig save "$mtty" --raw -o image-of-mtty
+fi
 
 # 1
 status 1 "a disk that is full" sh -c "vfiomig save $device --raw >/dev/full"
