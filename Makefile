@@ -56,12 +56,14 @@ $(B)/libvfiomig.pc: lib/libvfiomig.pc.in FORCE
 
 KDIR = /lib/modules/$(shell uname -r)/build
 
+DRIVER_SOURCES = $(filter-out %.mod.c,$(wildcard driver/*.[ch])) driver/Kbuild
+
 # In a directory of links, so that the sources stay as they are.
 driver:
 	@test -d $(KDIR) || { echo "no headers of this kernel ($(KDIR)); install them, or set KDIR=" >&2; exit 1; }
 	@mkdir -p $(B)/driver
-	@ln -sf $(abspath $(wildcard driver/*.[ch] driver/Kbuild)) $(B)/driver/
-	$(MAKE) -C $(KDIR) M=$(abspath $(B)/driver) modules
+	@ln -sf $(abspath $(DRIVER_SOURCES)) $(B)/driver/
+	$(MAKE) -C $(KDIR) M=$(abspath $(B)/driver) IVSHMEM_VFIO_VERSION=$(VERSION) modules
 
 # ---- Tests ---------------------------------------------------------------
 
@@ -166,6 +168,25 @@ uninstall:
 		$(DESTDIR)$(libdir)/libvfiomig.so $(DESTDIR)$(includedir)/vfiomig.h \
 		$(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc
 
+# The driver's sources, from which DKMS builds it for each kernel. Where it looks for them does not depend on prefix.
+dkms_sources = /usr/src
+dkms_tree = /var/lib/dkms
+DKMS_MODULE = ivshmem-vfio-pci/$(VERSION)
+DKMS_DIR = $(DESTDIR)$(dkms_sources)/$(subst /,-,$(DKMS_MODULE))
+
+install-dkms:
+	install -d $(DKMS_DIR)
+	install -m 644 $(DRIVER_SOURCES) $(DKMS_DIR)
+	sed 's|@version@|$(VERSION)|' driver/dkms.conf.in > $(DKMS_DIR)/dkms.conf
+	chmod 644 $(DKMS_DIR)/dkms.conf
+	@test -n "$(DESTDIR)" || echo "now: dkms install $(DKMS_MODULE)"
+
+# What DKMS has built is DKMS's to remove, which it cannot without the sources.
+uninstall-dkms:
+	@test -n "$(DESTDIR)" || ! test -e $(dkms_tree)/$(DKMS_MODULE) || \
+		{ echo "DKMS still has the driver; first: dkms remove $(DKMS_MODULE) --all" >&2; exit 1; }
+	rm -rf $(DKMS_DIR)
+
 clean:
 	rm -rf $(B)
 
@@ -173,5 +194,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(B)/fuzz/image.d $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check check-debug demo fuzz bench install uninstall clean
+.PHONY: FORCE all driver deps tests check check-debug demo fuzz bench install uninstall install-dkms uninstall-dkms \
+	clean
 .DELETE_ON_ERROR:

@@ -66,5 +66,8 @@ static struct pci_driver ivshmem_vfio_pci_driver = {
 module_pci_driver(ivshmem_vfio_pci_driver);
 
 MODULE_LICENSE("GPL");
+#ifdef IVSHMEM_VFIO_VERSION
+MODULE_VERSION(IVSHMEM_VFIO_VERSION);
+#endif
 MODULE_AUTHOR("The vfiomig authors");
 MODULE_DESCRIPTION("VFIO PCI variant driver with migration for ivshmem");

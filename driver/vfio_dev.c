@@ -21,7 +21,8 @@
  *   once more: track.c notices each write that the user makes, by mapping or by
  *   write(), page by page, and precopy.c tells how much is left. The registers
  *   follow when the device is stopped. Outside of PRE_COPY nothing is tracked,
- *   and a mapping of the memory is as good as vfio_pci_core's.
+ *   and a mapping of the memory is as good as vfio_pci_core's. A kernel that
+ *   has no PRE_COPY is served without these two files; see Kbuild and compat.h.
  *
  * Which safeguards check it:
  *   resume.c checks each field before use. Memory is written only inside
