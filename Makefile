@@ -13,7 +13,7 @@ CFLAGS = -O2 -g
 CLANG_FORMAT = clang-format
 PKG_CONFIG = pkg-config
 LIB_PKGS = libkmod libzstd libxxhash json-c
-CLI_PKGS = json-c
+CLI_PKGS = json-c libpci
 
 B = build
 WARN = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes \

@@ -108,6 +108,7 @@ struct transfer {
 	struct cli *cli;
 	struct vfiomig_options opt;
 	const char *input, *output; /* NULL for standard input and output */
+	bool json;		    /* a summary at the end */
 	enum progress_mode {
 		PROGRESS_AUTO,
 		PROGRESS_ALWAYS,
@@ -165,9 +166,39 @@ bool signals_usr1(void);
 
 /* json.c: pretty, and with nothing in it that a terminal would obey. */
 struct json_object;
-void print_json(struct json_object *object);
+void print_json(struct json_object *object, FILE *to);
 
-/* table.c: columns that line up. */
+/* describe.c: devices and transfers as JSON. */
+extern const char *const flag_names[3]; /* of VFIOMIG_STOP_COPY and so on */
+/* NULL becomes null, and so does a negative state. */
+void json_string(struct json_object *object, const char *key,
+		 const char *value);
+void json_state(struct json_object *object, const char *key, int state);
+void json_flags(struct json_object *object, uint64_t flags);
+void json_seconds(struct json_object *object, const char *key, uint64_t ns);
+struct json_object *describe_device(const struct vfiomig_device *dev);
+struct json_object *describe_transfer(const struct cli *cli, const char *error,
+				      const struct vfiomig_result *result);
+
+/* names.c: what pci.ids says; NULL where it says nothing. */
+const char *pci_vendor_name(const struct vfiomig_pci_id *id, char *name,
+			    int size);
+const char *pci_device_name(const struct vfiomig_pci_id *id, char *name,
+			    int size);
+const char *pci_class_name(const struct vfiomig_pci_id *id, char *name,
+			   int size);
+
+/* user.c: who has a device open. */
+struct user {
+	int pid;
+	char comm[16];
+	bool is_holder;
+	int state; /* that the device is in, negative if it is not known */
+};
+bool find_user(const struct vfiomig_device *dev, struct user *user);
+
+/* table.c: columns that line up; on a terminal, lines that fit. */
+#define TABLE_COLUMNS_MAX 8
 struct table {
 	size_t columns, cells, size;
 	char **cell;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig info: what a device is and can do. */
+#include <json-c/json.h>
+
 #include "cli.h"
 
 static void print_identity(const struct vfiomig_device *dev)
@@ -7,18 +9,24 @@ static void print_identity(const struct vfiomig_device *dev)
 	const char *cdev = vfiomig_device_get_cdev(dev);
 	const char *mdev_type = vfiomig_device_get_mdev_type(dev);
 	struct vfiomig_pci_id id;
+	char vendor[128], device[128];
 
 	printf("device:     %s\n", vfiomig_device_get_name(dev));
-	printf("bus:        %s\n", vfiomig_device_get_bus(dev));
+	if (vfiomig_device_get_pci_id(dev, &id))
+		printf("name:       %s %s\n",
+		       pci_vendor_name(&id, vendor, sizeof(vendor)) ?: "?",
+		       pci_device_name(&id, device, sizeof(device)) ?: "?");
+	printf("bus:        %s\n", vfiomig_device_get_bus(dev) ?: "unknown");
 	if (vfiomig_device_get_pci_id(dev, &id)) {
 		printf("PCI id:     %04x:%04x (rev %02x), subsystem %04x:%04x\n",
 		       id.vendor, id.device, id.revision, id.subsystem_vendor,
 		       id.subsystem_device);
-		printf("PCI class:  %06x\n", id.class_code);
+		printf("PCI class:  %06x (%s)\n", id.class_code,
+		       pci_class_name(&id, device, sizeof(device)) ?: "?");
 	}
 	if (mdev_type)
 		printf("mdev type:  %s\n", mdev_type);
-	printf("driver:     %s\n", vfiomig_device_get_driver(dev));
+	printf("driver:     %s\n", vfiomig_device_get_driver(dev) ?: "unknown");
 	printf("group:      %d\n", vfiomig_device_get_group(dev));
 	if (cdev)
 		printf("cdev:       %s\n", cdev);
@@ -26,7 +34,6 @@ static void print_identity(const struct vfiomig_device *dev)
 
 static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 {
-	static const char *const names[] = { "STOP_COPY", "P2P", "PRE_COPY" };
 	int state = vfiomig_device_get_state(dev);
 	uint64_t bytes;
 
@@ -35,7 +42,7 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 		if (!(flags & (1ULL << bit)))
 			continue;
 		if (bit < 3)
-			printf(" %s", names[bit]);
+			printf(" %s", flag_names[bit]);
 		else
 			printf(" unknown(0x%llx)", 1ULL << bit);
 	}
@@ -71,39 +78,126 @@ static void print_features(const struct vfiomig_device *dev)
 }
 
 /* Two of the features by the name of what they are good for. */
-static void print_dma_logging(const struct vfiomig_device *dev)
+static bool has_dma_logging(const struct vfiomig_device *dev)
 {
-	bool logging = false;
-
 	for (unsigned int f = 0; vfiomig_feature_name(f); f++)
 		if (strcmp(vfiomig_feature_name(f), "DMA_LOGGING_START") == 0)
-			logging = vfiomig_device_probe(dev, f);
-	printf("DMA log:    %s\n", logging ? "yes" : "no");
+			return vfiomig_device_probe(dev, f);
+	return false;
 }
 
 /* What can be known of a device that somebody else has open. */
 static void print_from_outside(const struct vfiomig_device *dev)
 {
-	int state = vfiomig_device_peek_state(dev);
-	char comm[16];
-	int pid;
+	struct user user;
 
-	if (vfiomig_device_get_opener(dev, &pid, comm))
-		return;
 	print_identity(dev);
-	printf("open by:    %d (%s)\n", pid, comm);
-	if (state >= 0)
-		printf("state:      %s\n", vfiomig_state_name(state));
+	if (!find_user(dev, &user))
+		return;
+	printf("open by:    %d (%s)\n", user.pid,
+	       user.is_holder ? "holder" : user.comm);
+	if (user.state >= 0)
+		printf("state:      %s\n", vfiomig_state_name(user.state));
 }
+
+/* ---- The same as JSON ---------------------------------------------------- */
+
+static void add_migration(struct json_object *object,
+			  struct vfiomig_device *dev)
+{
+	struct json_object *states = json_object_new_array();
+	uint64_t flags, bytes;
+
+	if (vfiomig_device_get_migration(dev, &flags))
+		flags = 0;
+	json_flags(object, flags);
+	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
+		if (flags && s != VFIOMIG_STATE_ERROR &&
+		    vfiomig_fsm_supports(flags, s))
+			json_object_array_add(
+				states,
+				json_object_new_string(vfiomig_state_name(s)));
+	json_object_object_add(object, "states", states);
+	json_state(object, "state", flags ? vfiomig_device_get_state(dev) : -1);
+	json_object_object_add(
+		object, "expected_bytes",
+		flags && vfiomig_device_get_data_size(dev, &bytes) == 0
+			? json_object_new_uint64(bytes)
+			: NULL);
+}
+
+static void add_features(struct json_object *object,
+			 const struct vfiomig_device *dev)
+{
+	struct json_object *features = json_object_new_object();
+
+	for (unsigned int f = 0; vfiomig_feature_name(f); f++) {
+		unsigned int ops = vfiomig_device_probe(dev, f);
+		struct json_object *list;
+
+		if (!ops)
+			continue;
+		list = json_object_new_array();
+		if (ops & VFIOMIG_FEATURE_GET)
+			json_object_array_add(list,
+					      json_object_new_string("get"));
+		if (ops & VFIOMIG_FEATURE_SET)
+			json_object_array_add(list,
+					      json_object_new_string("set"));
+		json_object_object_add(features, vfiomig_feature_name(f), list);
+	}
+	json_object_object_add(object, "features", features);
+	json_object_object_add(object, "dma_logging",
+			       json_object_new_boolean(has_dma_logging(dev)));
+}
+
+/* @open: it is, so that it can be asked. */
+static void print_object(struct vfiomig_device *dev, bool open)
+{
+	struct json_object *object = describe_device(dev);
+	struct user user;
+
+	if (open) {
+		add_migration(object, dev);
+		add_features(object, dev);
+	} else {
+		find_user(dev, &user);
+		json_state(object, "state", user.state);
+	}
+	print_json(object, stdout);
+	json_object_put(object);
+}
+
+/* ---- The command --------------------------------------------------------- */
+
+struct options {
+	struct cli *cli;
+	bool json;
+};
+
+enum {
+	OPT_JSON = 256
+};
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	if (key == ARGP_KEY_INIT) {
-		state->child_inputs[0] = state->input;
+	struct options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = opt->cli;
 		return 0;
+	case OPT_JSON:
+		opt->json = true;
+		return 0;
+	default:
+		return parse_device(state, key, arg, opt->cli);
 	}
-	return parse_device(state, key, arg, state->input);
 }
+
+static const struct argp_option options[] = {
+	{ "json", OPT_JSON, NULL, 0, "One JSON object", 0 }, { 0 }
+};
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_device },
@@ -111,16 +205,29 @@ static const struct argp_child children[] = {
 };
 
 static const struct argp argp = {
+	.options = options,
 	.parser = parse,
 	.args_doc = "DEV",
 	.children = children,
 	.doc = "Tell what a device is and can do.\vThis opens the device, which resets it if nobody else has it open.",
 };
 
+static void print_text(struct vfiomig_device *dev)
+{
+	uint64_t flags;
+
+	print_identity(dev);
+	if (vfiomig_device_get_migration(dev, &flags) == 0)
+		print_migration(dev, flags);
+	printf("DMA log:    %s\n", has_dma_logging(dev) ? "yes" : "no");
+	print_features(dev);
+}
+
 static int info(struct cli *cli, int argc, char **argv)
 {
+	struct options opt = { .cli = cli };
 	struct vfiomig_device *dev;
-	int status = cli_parse(cli, &argp, argc, argv, cli);
+	int status = cli_parse(cli, &argp, argc, argv, &opt);
 	uint64_t flags;
 
 	if (status)
@@ -129,20 +236,15 @@ static int info(struct cli *cli, int argc, char **argv)
 	if (status)
 		return status;
 	status = open_found(cli, dev);
-	if (status == STATUS_BUSY)
+	if (opt.json && (!status || status == STATUS_BUSY))
+		print_object(dev, !status);
+	else if (status == STATUS_BUSY)
 		print_from_outside(dev);
-	if (status) {
-		vfiomig_device_unref(dev);
-		return status;
-	}
-	print_identity(dev);
-	if (vfiomig_device_get_migration(dev, &flags) == 0)
-		print_migration(dev, flags);
-	else
+	else if (!status)
+		print_text(dev);
+	if (!status && vfiomig_device_get_migration(dev, &flags))
 		status = fail(cli, STATUS_UNSUPPORTED, "%s",
 			      vfiomig_get_error(cli->ctx));
-	print_dma_logging(dev);
-	print_features(dev);
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -195,7 +195,7 @@ static void print(const struct options *opt, struct vfiomig_image *image)
 	json_object_object_add(all, "verified",
 			       json_object_new_boolean(opt->verify));
 	if (opt->json)
-		print_json(all);
+		print_json(all, stdout);
 	json_object_put(all);
 }
 

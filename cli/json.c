@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* JSON on standard output, in ASCII. */
+/* JSON in ASCII. */
 #include <json-c/json.h>
 
 #include "cli.h"
 
 /* In a JSON text, non-ASCII characters stand only in strings. */
-void print_json(struct json_object *object)
+void print_json(struct json_object *object, FILE *to)
 {
 	const char *p = json_object_to_json_string_ext(
 		object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
@@ -17,7 +17,7 @@ void print_json(struct json_object *object)
 		int more;
 
 		if (c < 0x7f) {
-			putchar(c);
+			putc(c, to);
 			continue;
 		}
 		/* json-c has checked that this is UTF-8. */
@@ -26,10 +26,10 @@ void print_json(struct json_object *object)
 		for (; more && *p; more--)
 			code = code << 6 | (*p++ & 0x3f);
 		if (code >= 0x10000)
-			printf("\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
-			       0xdc00 + (code & 0x3ff));
+			fprintf(to, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
+				0xdc00 + (code & 0x3ff));
 		else
-			printf("\\u%04x", code);
+			fprintf(to, "\\u%04x", code);
 	}
-	putchar('\n');
+	putc('\n', to);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig restore: image -> device. */
+#include <json-c/json.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -68,25 +69,48 @@ static const struct argp argp = {
 	.children = children,
 };
 
+/* @holder: its PID, or 0 */
+static void print_summary(const struct transfer *t, const char *error,
+			  const struct vfiomig_result *r, int holder)
+{
+	struct json_object *object = describe_transfer(t->cli, error, r);
+
+	json_string(object, "input", t->input);
+	json_object_object_add(object, "holder",
+			       holder ? json_object_new_int(holder) : NULL);
+	print_json(object, stdout);
+	json_object_put(object);
+}
+
 static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd,
 			struct vfiomig_result *result)
 {
-	int err;
+	int err, status;
 
 	progress_start(t);
 	err = vfiomig_restore(dev, fd, &t->opt, result);
 	progress_end();
-	return err ? fail_transfer(t->cli, err, vfiomig_get_error(t->cli->ctx),
-				   result)
-		   : STATUS_OK;
+	if (!err)
+		return STATUS_OK;
+	status = fail_transfer(t->cli, err, vfiomig_get_error(t->cli->ctx),
+			       result);
+	if (t->json)
+		print_summary(t, vfiomig_get_error(t->cli->ctx), result, 0);
+	return status;
 }
 
-static void tell(const struct cli *cli, const struct vfiomig_result *result,
-		 const char *then)
+/* @holder: its PID, or 0; @then: the end of the sentence */
+static void tell(const struct transfer *t, const struct vfiomig_result *result,
+		 int holder, const char *then)
 {
 	char size[32];
 
-	notice(cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
+	if (t->json) {
+		print_summary(t, NULL, result, holder);
+		return;
+	}
+	notice(t->cli,
+	       "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
 	       (unsigned long long)result->bytes,
 	       format_bytes(result->bytes, size), result->ns / 1e9,
 	       vfiomig_state_name(result->now.state), then);
@@ -109,7 +133,7 @@ static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev,
 		status = holder_leave(t->cli, dev, holder, &pid);
 	if (!status) {
 		snprintf(then, sizeof(then), "; process %d holds it", pid);
-		tell(t->cli, &result, then);
+		tell(t, &result, pid, then);
 	}
 	vfiomig_holder_free(holder);
 	return status;
@@ -127,7 +151,7 @@ static int restore_into(struct restore *r, struct vfiomig_device *dev, int fd)
 		return restore_and_hold(t, dev, fd);
 	status = restore_from(t, dev, fd, &result);
 	if (!status)
-		tell(t->cli, &result,
+		tell(t, &result, 0,
 		     borrowed
 			     ? ""
 			     : " and closed now, which on most devices ends its state");

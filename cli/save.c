@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig save: device -> image. */
+#include <json-c/json.h>
 #include <limits.h>
 
 #include "cli.h"
@@ -68,6 +69,27 @@ static const struct argp argp = {
 	.children = children,
 };
 
+/* On standard output, if that is not where the image goes. */
+static void print_summary(const struct transfer *t, const char *error,
+			  const struct vfiomig_result *r)
+{
+	struct json_object *object = describe_transfer(t->cli, error, r);
+	bool to_file = t->output && strcmp(t->output, "-") != 0;
+
+	json_string(object, "output", to_file ? t->output : NULL);
+	json_object_object_add(object, "precopy",
+			       json_object_new_boolean(r->precopy));
+	json_object_object_add(object, "precopy_bytes",
+			       json_object_new_uint64(r->precopy_bytes));
+	json_object_object_add(object, "rounds",
+			       json_object_new_int(r->rounds));
+	json_object_object_add(object, "converged",
+			       json_object_new_boolean(!r->gave_up));
+	json_seconds(object, "downtime_seconds", r->downtime_ns);
+	print_json(object, to_file ? stdout : stderr);
+	json_object_put(object);
+}
+
 static void tell(const struct cli *cli, const struct vfiomig_result *r)
 {
 	char size[32], before[32], after[32];
@@ -101,9 +123,13 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 	progress_start(t);
 	err = vfiomig_save(dev, out->fd, &t->opt, &result);
 	progress_end();
-	if (err)
+	if (err) {
 		status = fail_transfer(t->cli, err,
 				       vfiomig_get_error(t->cli->ctx), &result);
+		if (t->json)
+			print_summary(t, vfiomig_get_error(t->cli->ctx),
+				      &result);
+	}
 	/* A device that did not come home gave a whole image all the same, and
 	 * it may be all that is left of the state. */
 	if (!result.complete) {
@@ -119,9 +145,15 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 			result.now = vfiomig_device_recover(dev, result.before);
 		snprintf(why, sizeof(why), "%.200s: %s",
 			 t->output ?: "standard output", strerror(-err));
-		return fail_transfer(t->cli, err, why, &result);
+		status = fail_transfer(t->cli, err, why, &result);
+		if (t->json)
+			print_summary(t, why, &result);
+		return status;
 	}
-	tell(t->cli, &result);
+	if (t->json && !status)
+		print_summary(t, NULL, &result);
+	else if (!t->json)
+		tell(t->cli, &result);
 	return status;
 }
 

@@ -61,8 +61,10 @@ static const struct argp argp = {
 /* The way that a device went: text as it goes, JSON at the end. */
 struct way {
 	bool json;
+	bool verbose; /* each arc is told of already: text at the end */
 	int at;
 	uint64_t ns;
+	int passed[VFIOMIG_NR_STATES], arcs_passed;
 	struct json_object *arcs;
 };
 
@@ -81,11 +83,12 @@ static int on_step(void *data, int state, uint64_t ns)
 			json_object_new_string(vfiomig_state_name(state)));
 		json_object_object_add(arc, "ns", json_object_new_uint64(ns));
 		json_object_array_add(way->arcs, arc);
-	} else {
+	} else if (!way->verbose) {
 		printf(" -> %s", vfiomig_state_name(state));
 		/* An arc can take long: show what is behind us. */
 		fflush(stdout);
 	}
+	way->passed[way->arcs_passed++] = state;
 	way->at = state;
 	way->ns += ns;
 	return signals_came() ? -EINTR : 0;
@@ -110,8 +113,15 @@ static void print_result(const struct cli *cli, const struct way *way, int err,
 		now->state < 0 ? NULL
 			       : json_object_new_string(
 					 vfiomig_state_name(now->state)));
-	print_json(all);
+	print_json(all, stdout);
 	json_object_put(all);
+}
+
+static void print_way(int from, const struct way *way)
+{
+	printf("%s", vfiomig_state_name(from));
+	for (int i = 0; i < way->arcs_passed; i++)
+		printf(" -> %s", vfiomig_state_name(way->passed[i]));
 }
 
 static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
@@ -119,7 +129,11 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 {
 	int from = vfiomig_device_get_state(dev);
 	struct vfiomig_result result = { .before = from };
-	struct way way = { .json = opt->json, .at = from };
+	struct way way = {
+		.json = opt->json,
+		.verbose = cli->verbose,
+		.at = from,
+	};
 	int err;
 
 	if (from < 0)
@@ -127,9 +141,11 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 			    vfiomig_get_error(cli->ctx));
 	result.touched = vfiomig_fsm_path(flags, from, opt->state, NULL) >= 0;
 	way.arcs = json_object_new_array();
-	if (result.touched && !opt->json)
+	if (result.touched && !opt->json && !way.verbose)
 		printf("%s", vfiomig_state_name(from));
 	err = vfiomig_device_drive(dev, opt->state, NULL, on_step, &way);
+	if (result.touched && !opt->json && way.verbose)
+		print_way(from, &way);
 	if (result.touched && !opt->json)
 		printf(" (%.3f ms)\n", way.ns / 1e6);
 	/* Before the message about it. */

@@ -11,7 +11,8 @@ enum {
 	OPT_PROGRESS = 300,
 	OPT_CHUNK_SIZE,
 	OPT_LEAVE,
-	OPT_RAW
+	OPT_RAW,
+	OPT_JSON
 };
 
 /* The value of "512K", or 0 if it is no size. */
@@ -130,6 +131,9 @@ static error_t parse_session(int key, char *arg, struct argp_state *state)
 	case OPT_RAW:
 		t->opt.raw = true;
 		return 0;
+	case OPT_JSON:
+		t->json = true;
+		return 0;
 	default:
 		return parse_device(state, key, arg, t->cli);
 	}
@@ -140,6 +144,8 @@ static const struct argp_option session_options[] = {
 	  "The state to leave the device in (default: after a save the one it was in, after a restore RUNNING)",
 	  0 },
 	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
+	  0 },
+	{ "json", OPT_JSON, NULL, 0, "A summary at the end, as one JSON object",
 	  0 },
 	{ 0 }
 };

@@ -416,8 +416,10 @@ EXPORT bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev)
 EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
 {
 	char dir[PATH_MAX], state[32];
-	int err;
+	int err = held_state(dev);
 
+	if (err >= 0)
+		return err;
 	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration",
 		 dev->ctx->sysfs, dev->name);
 	err = sysfs_read_text(dir, "state", state, sizeof(state));

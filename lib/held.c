@@ -9,7 +9,6 @@
 #include "lock.h"
 #include "process.h"
 #include "rundir.h"
-#include "wire.h"
 
 /* A stranger's holder could serve anything. */
 static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)
@@ -97,21 +96,16 @@ static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
 		reply->claimed, comm);
 }
 
-int held_query(struct vfiomig_ctx *ctx, const char *path, char **syspath,
-	       int *pid)
+int held_query(struct vfiomig_ctx *ctx, const char *path,
+	       struct wire_reply *reply)
 {
 	_cleanup_close_ int fd = held_connect(ctx, path);
-	struct wire_reply reply;
 	int err;
 
 	if (fd < 0)
 		return fd == -ECONNREFUSED ? -ENOENT : fd;
-	err = wire_ask(ctx, fd, WIRE_QUERY, &reply, NULL);
-	if (err)
-		return fail_reply(ctx, path, err);
-	*pid = reply.holder;
-	*syspath = strdup(reply.syspath);
-	return *syspath ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
+	err = wire_ask(ctx, fd, WIRE_QUERY, reply, NULL);
+	return err ? fail_reply(ctx, path, err) : 0;
 }
 
 /* Where the device's holder would serve it: 0 or a negative errno. */
@@ -129,13 +123,22 @@ static int find_socket(const struct vfiomig_device *dev, char path[108])
 
 int held_by(const struct vfiomig_device *dev)
 {
-	_cleanup_free_ char *syspath = NULL;
+	struct wire_reply reply;
 	char path[108];
-	int pid = 0;
 
-	if (find_socket(dev, path) == 0)
-		held_query(dev->ctx, path, &syspath, &pid);
-	return pid;
+	if (find_socket(dev, path) || held_query(dev->ctx, path, &reply))
+		return 0;
+	return reply.holder;
+}
+
+int held_state(const struct vfiomig_device *dev)
+{
+	struct wire_reply reply;
+	char path[108];
+
+	if (find_socket(dev, path) || held_query(dev->ctx, path, &reply))
+		return -ENOENT;
+	return reply.state;
 }
 
 EXPORT int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid)

@@ -3,19 +3,20 @@
 #ifndef VFIOMIG_HELD_H
 #define VFIOMIG_HELD_H
 
-#include "internal.h"
+#include "wire.h"
 
 /* A connection, or -ENOENT when there is no such socket, -ECONNREFUSED when
  * nobody serves it, or another errno with its sentence. */
 int held_connect(struct vfiomig_ctx *ctx, const char *path);
 
-/* The device that a holder on @path has: its place in sysfs, for free(), and
- * the holder's PID. -ENOENT if there is none. */
-int held_query(struct vfiomig_ctx *ctx, const char *path, char **syspath,
-	       int *pid);
+/* What the holder on @path has, see WIRE_QUERY. -ENOENT if there is none. */
+int held_query(struct vfiomig_ctx *ctx, const char *path,
+	       struct wire_reply *reply);
 
 /* The PID of the device's holder, or 0. */
 int held_by(const struct vfiomig_device *dev);
+/* The state that the device is in there, or a negative number. */
+int held_state(const struct vfiomig_device *dev);
 
 /* The claim on the device ends; the holder keeps it as it is. */
 void held_give_back(struct vfiomig_device *dev);

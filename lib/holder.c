@@ -299,6 +299,7 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 	struct wire_reply reply = {
 		.holder = getpid(),
 		.claimed = h->claimer ? h->claimer->pid : 0,
+		.state = -1,
 	};
 	/* MSG_TRUNC: the true length of what came. What descriptors came with
 	 * it the kernel drops. */
@@ -317,6 +318,9 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 		give(h, peer, &reply);
 		return;
 	}
+	/* Who has claimed it may keep the driver busy for long. */
+	if (!h->claimer && !reply.error)
+		reply.state = vfiomig_device_get_state(h->dev);
 	if (!reply.error && request.op == WIRE_RELEASE) {
 		end(h, &reply, peer);
 	} else {

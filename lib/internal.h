@@ -100,6 +100,9 @@ struct vfiomig_device {
 	/* Asked once for each session; VFIOMIG_STOP_COPY is always among them,
 	 * so that 0 stands for "not asked yet". */
 	uint64_t migration;
+	/* The states since path_begin(). */
+	int path[VFIOMIG_PATH_MAX];
+	unsigned int path_length;
 };
 
 /* device.c: for the time that a command works on the device. */

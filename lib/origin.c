@@ -103,9 +103,10 @@ static int identify(struct vfiomig_ctx *ctx, const struct origin *origin,
 int origin_find(struct vfiomig_ctx *ctx, const char *name,
 		struct origin *origin, struct identity *identity)
 {
+	struct wire_reply reply;
 	char *syspath = NULL;
 	const char *device;
-	int pid, err = parse(ctx, name, origin, &device);
+	int err = parse(ctx, name, origin, &device);
 
 	*identity = (struct identity){ .count = 0 };
 	if (err)
@@ -115,11 +116,13 @@ int origin_find(struct vfiomig_ctx *ctx, const char *name,
 	if (device)
 		err = name_to_syspath(ctx, device, &syspath);
 	else
-		err = held_query(ctx, origin->path, &syspath, &pid);
+		err = held_query(ctx, origin->path, &reply);
 	if (err)
 		return err;
+	if (!device)
+		syspath = strdup(reply.syspath);
 	identity->syspath = malloc(sizeof(*identity->syspath));
-	if (!identity->syspath) {
+	if (!identity->syspath || !syspath) {
 		free(syspath);
 		return ctx_fail(ctx, -ENOMEM, "out of memory");
 	}

@@ -9,6 +9,7 @@
 #include "config.h"
 #include "data.h"
 #include "session.h"
+#include "state.h"
 #include "transfer.h"
 
 /* All of an image in a regular file, and back to its start. */
@@ -131,6 +132,7 @@ EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
 			      : open_image(dev, fd, &opt, &image, result);
 	if (!err)
 		err = restore(dev, &from, &opt, &image, result);
+	path_end(dev, result);
 	image_free(&image);
 	raw_free(&from);
 	return err;

@@ -6,6 +6,7 @@
  */
 #include "precopy.h"
 #include "session.h"
+#include "state.h"
 #include "transfer.h"
 
 static int pump(struct vfiomig_device *dev, int fd,
@@ -93,6 +94,7 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd,
 					      opt.chunk_size));
 	if (!err)
 		err = save(dev, fd, &opt, &image, &state, result);
+	path_end(dev, result);
 	if (state.fd >= 0)
 		close(state.fd);
 	image_free(&image);

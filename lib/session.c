@@ -16,6 +16,7 @@ int session_check(struct vfiomig_device *dev, int via, int leave,
 		return result->before;
 	result->now.state = result->before;
 	result->now.home = true;
+	path_begin(dev, result->before);
 	if (result->before == VFIOMIG_STATE_ERROR)
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,

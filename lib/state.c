@@ -59,6 +59,27 @@ EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
 	return 0;
 }
 
+static void path_add(struct vfiomig_device *dev, int state)
+{
+	unsigned int n = dev->path_length;
+
+	if (state >= 0 && n < VFIOMIG_PATH_MAX &&
+	    (!n || dev->path[n - 1] != state))
+		dev->path[dev->path_length++] = state;
+}
+
+void path_begin(struct vfiomig_device *dev, int state)
+{
+	dev->path_length = 0;
+	path_add(dev, state);
+}
+
+void path_end(const struct vfiomig_device *dev, struct vfiomig_result *result)
+{
+	memcpy(result->path, dev->path, sizeof(result->path));
+	result->path_length = dev->path_length;
+}
+
 static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from,
 			int to)
 {
@@ -109,6 +130,7 @@ EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state,
 			vfiomig_state_name(from), vfiomig_state_name(path[i]),
 			ns / 1e6);
 		from = path[i];
+		path_add(dev, from);
 		err = step ? step(data, from, ns) : 0;
 		/* Only the last arc can start a session that is wanted. */
 		if (fd >= 0 && (err || i < arcs - 1 || !data_fd))
@@ -135,6 +157,7 @@ EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s",
 				strerror(-err));
 	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
+	path_add(dev, VFIOMIG_STATE_RUNNING);
 	return 0;
 }
 
@@ -161,6 +184,7 @@ vfiomig_device_recover(struct vfiomig_device *dev, int home)
 	/* What failed before stays the failure that is told. */
 	memcpy(why, dev->ctx->error, sizeof(why));
 	r.state = vfiomig_device_get_state(dev);
+	path_add(dev, r.state);
 	if (r.state != home &&
 	    (r.state < 0 || r.state == VFIOMIG_STATE_ERROR ||
 	     r.state == VFIOMIG_STATE_RESUMING || state_walk(dev, home)) &&

@@ -184,9 +184,9 @@ int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
 /**
  * vfiomig_device_peek_state - the state of a device that need not be open here
  *
- * From debugfs, where the kernel has VFIO_DEBUGFS (Linux 6.8) and the caller
- * may read it. What it says of a device that nobody has open means nothing.
- * Returns an enum vfiomig_state or a negative errno.
+ * From its holder, or from debugfs, where the kernel has VFIO_DEBUGFS (Linux
+ * 6.8) and the caller may read it. What it says of a device that nobody has
+ * open means nothing. Returns an enum vfiomig_state or a negative errno.
  */
 int vfiomig_device_peek_state(const struct vfiomig_device *dev);
 
@@ -431,6 +431,7 @@ struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev,
 #define VFIOMIG_LEVEL_MAX      19
 #define VFIOMIG_CHUNK_SIZE_MIN (64u << 10)
 #define VFIOMIG_CHUNK_SIZE_MAX (32u << 20)
+#define VFIOMIG_PATH_MAX       32 /* states; a transfer passes fewer */
 
 /* How to transfer. Start from VFIOMIG_OPTIONS_INIT. */
 struct vfiomig_options {
@@ -474,6 +475,10 @@ struct vfiomig_result {
 	uint64_t precopy_bytes; /* that were read before the stop */
 	uint64_t downtime_ns;
 	int before; /* that state; negative if not even that is known */
+	/* The states that the device went through, the one that it was found
+	 * in first. RUNNING may be where a reset has taken it. */
+	int path[VFIOMIG_PATH_MAX];
+	unsigned int path_length;
 	/* Where the device is now and, after a failure, how it came there;
 	 * "home" is @before, or the state that it was to be left in. */
 	struct vfiomig_recovery now;

@@ -57,7 +57,8 @@ struct wire_reply {
 	uint32_t holder;  /* its PID */
 	uint32_t claimed; /* the PID of who has the device now, or 0 */
 	uint32_t fds;	  /* 1 << enum wire_fd */
-	char syspath[1004];
+	int32_t state;	  /* of the device, or -1 while it is claimed */
+	char syspath[1000];
 };
 
 /* Both return 0 or a negative errno. @fds: -1 where there is none. */

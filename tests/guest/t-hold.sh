@@ -16,7 +16,7 @@ socket=/run/vfiomig/$device.sock
 
 # holder_of DEV: its PID
 holder_of() {
-	vfiomig list | sed -n "s/^$1 .* \([0-9]*\) (holder)$/\1/p"
+	vfiomig list --json | jq -r --arg d "$1" ".devices[] | select(.name == \$d).open_by | select(.holder).pid"
 }
 
 # wait_for CMD...: until it succeeds
@@ -69,8 +69,9 @@ prints 'state:      STOP'
 kill -HUP "$holder"
 kill -INT "$holder"
 check "a terminal's signals do not end it" test "$(vfiomig state "$device")" = STOP
-status 4 "a way that it was not opened by" vfiomig state "$device" --via="$(vfiomig list | grep -q "^$device .*nothing" ||
-	[ -e /dev/iommu ] && echo group || echo cdev)"
+other_way=cdev
+[ ! -e /dev/iommu ] || other_way=group
+status 4 "a way that it was not opened by" vfiomig state "$device" --via=$other_way
 says "release it first"
 status 0 "release" vfiomig release "$device"
 check "the socket is gone" test ! -e "$socket"
@@ -130,7 +131,7 @@ rmdir /run/vfiomig
 mkfifo pipe
 for held in no yes; do
 	[ $held = no ] || vfiomig hold "$device" -q
-	vfiomig save "$device" --precopy=never --raw -q >pipe &
+	vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
 	first=$!
 	exec 6<pipe
 	wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $first'"
@@ -154,7 +155,7 @@ check "lock files do not stay" test "$(ls -A /run/vfiomig)" = "$device.sock"
 
 # Who dies
 holder=$(holder_of "$device")
-vfiomig save "$device" --precopy=never --raw -q >pipe &
+vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
 client=$!
 exec 6<pipe
 wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
@@ -187,7 +188,7 @@ check "the device is closed" test "$(vfiomig state "$device")" = RUNNING
 status 1 "there is nothing to release" vfiomig release "$device"
 status 0 "a new holder takes the socket over" vfiomig hold "$device"
 holder=$(holder_of "$device")
-vfiomig save "$device" --precopy=never --raw -q >pipe &
+vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
 client=$!
 exec 6<pipe
 wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
@@ -253,8 +254,11 @@ says 'does not answer'
 kill -CONT "$holder"
 status 0 "release it" vfiomig release "$device" --wait
 status 1 "a socket that is not there" vfiomig state unix:/run/nowhere
-status 0 "mtty: hold" vfiomig hold "$mtty"
-status 0 "mtty: restore" sh -c "vfiomig save $mtty | vfiomig restore --wait $mtty"
-status 0 "mtty: release" vfiomig release "$mtty"
+# That of Linux 6.1 has no state that could be migrated.
+if [ "$KERNEL" != 6.1 ]; then
+	status 0 "mtty: hold" vfiomig hold "$mtty"
+	status 0 "mtty: restore" sh -c "vfiomig save $mtty -q -o image; vfiomig restore $mtty -i image"
+	status 0 "mtty: release" vfiomig release "$mtty"
+fi
 
 finish

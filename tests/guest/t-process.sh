@@ -105,7 +105,7 @@ status 0 "the last image" vfiomig restore "pid:$qemu/$device" -i image-of-twin
 
 # One at a time
 mkfifo pipe
-vfiomig save "pid:$qemu/$device" --precopy=never --raw -q >pipe &
+vfiomig save "pid:$qemu/$device" --wait --precopy=never --raw -q >pipe &
 first=$!
 exec 6<pipe
 wait_for sh -c "vfiomig state pid:$qemu/$device 2>&1 | grep -q 'process $first'"
@@ -162,7 +162,7 @@ status 0 "by its descriptor" vfiomig save "$candidate" -o image
 state_of image >a
 check "it is one of them" sh -c "zstd -dcq image-of-twin >b; cmp a b"
 check "its image has the PCI ids" test "$(vfiomig inspect --json image | jq -r '[.. | objects | select(.vendor?) | .vendor + ":" + .device][0]')" = 1af4:1110
-vfiomig save "$candidate" --precopy=never --raw -q >pipe &
+vfiomig save "$candidate" --wait --precopy=never --raw -q >pipe &
 first=$!
 exec 6<pipe
 wait_for sh -c "vfiomig state $candidate 2>&1 | grep -q 'process $first'"

@@ -122,7 +122,7 @@ says 'not bound to a VFIO driver (bound to virtio-pci); bind it to vfio_pci'
 exec 5<>"/dev/vfio/$group"
 status 4 "a device that is busy" vfiomig save "$device" --raw -o x
 says "busy: process $$ (sh) has the device or its group open"
-check "list says it too" sh -c "vfiomig list | grep -q '^$device .* $$ (sh)$'"
+check "list says it too" sh -c "vfiomig list | grep -q '^$device .* $$ (sh) '"
 exec 5>&-
 mkfifo pipe
 vfiomig save "$device" --raw -q >pipe &

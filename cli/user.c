@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who has a device open, and in which state it is there. */
+#include "cli.h"
+
+bool find_user(const struct vfiomig_device *dev, struct user *user)
+{
+	*user = (struct user){ .state = -1 };
+	user->is_holder = vfiomig_device_get_holder(dev, &user->pid) == 0;
+	if (user->is_holder)
+		strcpy(user->comm, "vfiomig-hold");
+	else if (vfiomig_device_get_opener(dev, &user->pid, user->comm))
+		return false;
+	/* Of a device that nobody has open it would mean nothing. */
+	user->state = vfiomig_device_peek_state(dev);
+	return true;
+}

@@ -1,0 +1,100 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# --json: the keys that the pages promise, their types, and that they say what the commands do. And list's table.
+# guest: -m 1M -m 1M -s 120
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 other=$2
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+
+# has FILTER: jq finds it true of the last output
+has() {
+	check "$1" jq -e "$1" out
+}
+
+# keys KEY...: the object has these and no others
+keys() {
+	check "keys: $*" test "$(jq -r 'keys_unsorted | sort | join(" ")' out)" = "$(printf '%s\n' "$@" | sort | xargs)"
+}
+
+pci='vendor device subsystem_vendor subsystem_device class revision vendor_name device_name class_name'
+
+vfiomig list --json >out
+keys devices
+has '.devices | length == 4'
+has '[.devices[].name] == ([.devices[].name] | sort)'
+has ".devices[0].name == \"$device\" and .devices[0].vendor == \"1af4\" and .devices[0].device == \"1110\""
+has '.devices[0] | .device_name == "Inter-VM shared memory" and .vendor_name == "Red Hat, Inc."'
+has '.devices[0] | .open_by == null and .state == null and has("migration") == false'
+has ".devices[2] | .name == \"$mtty\" and .mdev_type == \"mtty-2\" and .bus == \"mdev\""
+vfiomig list --probe --json >out
+has '.devices[0] | .migration == ["STOP_COPY", "P2P", "PRE_COPY"] and .state == "RUNNING"'
+vfiomig list --json | jq '.devices[0]' >out
+# shellcheck disable=SC2086 # a list
+keys name syspath bus $pci driver group cdev open_by state
+
+vfiomig info "$device" --json >out
+# shellcheck disable=SC2086 # a list
+keys name syspath bus $pci driver group cdev open_by migration states state expected_bytes features dma_logging
+has '.driver == "ivshmem_vfio_pci" and (.group | type) == "number" and .state == "RUNNING"'
+has '.expected_bytes >= 1048576 and .features.MIG_DEVICE_STATE == ["get", "set"] and .dma_logging == false'
+has '.states | contains(["STOP", "PRE_COPY"])'
+
+vfiomig state "$device" --json >out
+keys device arcs reset state
+vfiomig state "$device" STOP --json >out
+has '[.arcs[] | .from + ">" + .to] == ["RUNNING>RUNNING_P2P", "RUNNING_P2P>STOP"] and (.arcs[0].ns | type) == "number"'
+vfiomig state "$device" ERROR --json >out 2>/dev/null
+has '.error | contains("ERROR is never a target")'
+
+save='device complete bytes seconds bytes_per_second path before state reset output precopy precopy_bytes rounds converged downtime_seconds'
+status 0 "save" vfiomig save "$device" -o image --json
+cp "$OUT" out
+check "nothing else is said" test ! -s "$ERR"
+# shellcheck disable=SC2086 # a list
+keys $save
+has '.path == ["RUNNING", "PRE_COPY", "PRE_COPY_P2P", "STOP_COPY", "STOP", "RUNNING_P2P", "RUNNING"]'
+has '.complete and .bytes > 1048576 and .precopy_bytes < .bytes and .output == "image" and .state == "RUNNING"'
+has '.seconds > 0 and .downtime_seconds > 0 and .bytes_per_second > 0'
+vfiomig save "$device" --json --precopy=never >image 2>out
+has '.output == null and .precopy == false and .rounds == 0'
+has '.path == ["RUNNING", "RUNNING_P2P", "STOP", "STOP_COPY", "STOP", "RUNNING_P2P", "RUNNING"]'
+check "the image is whole" vfiomig inspect --verify image
+vfiomig save "$device" --json >/dev/full 2>err
+tail -n +2 err >out
+# shellcheck disable=SC2086 # a list
+keys $save error
+has '.complete == false and .state == "RUNNING" and (.error | contains("No space left"))'
+
+restore='device complete bytes seconds bytes_per_second path before state reset input holder'
+vfiomig restore "$other" --json -i image >out
+# shellcheck disable=SC2086 # a list
+keys $restore
+has '.path == ["RUNNING", "RUNNING_P2P", "STOP", "RESUMING", "STOP", "RUNNING_P2P", "RUNNING"] and .input == "image"'
+check "the holder is the one that list has" test "$(jq .holder out)" = "$(vfiomig list --json | jq ".devices[1].open_by.pid")"
+has '.holder > 0'
+vfiomig list --json >out
+has '.devices[1].open_by | .holder and .command == "vfiomig-hold"'
+has '.devices[1].state == "RUNNING"'
+head -c 30000 image | vfiomig restore "$other" --json >out 2>/dev/null
+# shellcheck disable=SC2086 # a list
+keys $restore error
+has '.complete == false and .reset and .holder == null'
+vfiomig inspect --json image >out
+has 'type == "object"'
+
+# The table
+vfiomig list >table
+check "columns line up" test "$(cut -c "1-$(head -n 1 table | sed 's/STATE.*//' | wc -c)" table | grep -v -c ' .$')" -eq 0
+check "no blanks at the end of a line" sh -c "! grep -q ' \$' table"
+check "no colour in a pipe" sh -c "! grep -q \$(printf '\\033') table"
+check "names from pci.ids" grep -q 'Inter-VM shared memory \[1af4:1110\]' table
+
+vfiomig release "$other"
+finish
