@@ -84,6 +84,9 @@ int open_found(struct cli *cli, struct vfiomig_device *dev);
 /* Both, and it has to have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		    uint64_t *flags);
+/* Close a device before success is told of: its holder may have ended. Returns
+ * @status, or that failure's. */
+int give_back(const struct cli *cli, struct vfiomig_device *dev, int status);
 /* A device whose owner goes on using it does not stay as it is now. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
 /* The exit status of a transfer that failed, after having told of it and of
@@ -157,6 +160,8 @@ void signals_ignore(void);
 void signals_restore(void);
 /* SIGINT, SIGTERM and SIGHUP stop the transfers of @ctx from now on. */
 void signals_catch(struct vfiomig_ctx *ctx);
+/* In a process that stays: SIGTERM ends it. */
+void signals_hold(void);
 /* If one came: end by it, as nothing had caught it. */
 void signals_raise(void);
 /* Whether one came. */

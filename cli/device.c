@@ -68,6 +68,14 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 	return fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
 }
 
+int give_back(const struct cli *cli, struct vfiomig_device *dev, int status)
+{
+	/* What failed before has been told. */
+	if (vfiomig_device_close(dev) == 0 || status)
+		return status;
+	return fail(cli, STATUS_DEVICE_LOST, "%s", vfiomig_get_error(cli->ctx));
+}
+
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 {
 	char comm[16];

@@ -30,7 +30,9 @@ static void detach(void)
 		dup2(null, fd);
 	if (null > STDERR_FILENO)
 		close(null);
-	/* The terminal's; those that end it are caught. */
+	/* The terminal's. What ends it is caught, also if its parent was told
+	 * to ignore it. */
+	signals_hold();
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);

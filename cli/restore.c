@@ -150,6 +150,7 @@ static int restore_into(struct restore *r, struct vfiomig_device *dev, int fd)
 	if (!r->no_hold && !borrowed)
 		return restore_and_hold(t, dev, fd);
 	status = restore_from(t, dev, fd, &result);
+	status = give_back(t->cli, dev, status);
 	if (!status)
 		tell(t, &result, 0,
 		     borrowed

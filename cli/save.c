@@ -150,6 +150,8 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 			print_summary(t, why, &result);
 		return status;
 	}
+	/* The image is whole, whatever has become of the device. */
+	status = give_back(t->cli, dev, status);
 	if (t->json && !status)
 		print_summary(t, NULL, &result);
 	else if (!t->json)

@@ -73,6 +73,16 @@ void signals_catch(struct vfiomig_ctx *ctx)
 	catch_signal(SIGUSR1, on_usr1);
 }
 
+void signals_hold(void)
+{
+	struct sigaction act = { .sa_handler = on_signal };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigaction(SIGTERM, &act, NULL);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
 void signals_raise(void)
 {
 	if (!caught)

@@ -338,6 +338,7 @@ void device_forget_lock(struct vfiomig_device *dev)
 
 static const struct backend *choose_backend(const struct vfiomig_device *dev)
 {
+	/* A holder that cannot be asked is one too. */
 	if (dev->origin.kind == ORIGIN_PROCESS)
 		return &backend_process;
 	if (dev->origin.kind == ORIGIN_FD)
@@ -426,8 +427,10 @@ EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
 	return err ? err : vfiomig_state_from_name(state);
 }
 
-EXPORT void vfiomig_device_close(struct vfiomig_device *dev)
+EXPORT int vfiomig_device_close(struct vfiomig_device *dev)
 {
+	int err;
+
 	/* The device before what it hangs on. */
 	close_fdp(&dev->fd);
 	close_fdp(&dev->iommufd);
@@ -435,8 +438,9 @@ EXPORT void vfiomig_device_close(struct vfiomig_device *dev)
 	close_fdp(&dev->container);
 	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
 	dev->migration = 0;
-	held_give_back(dev);
+	err = held_give_back(dev);
 	device_unlock(dev);
+	return err;
 }
 
 EXPORT void vfiomig_device_get_fds(const struct vfiomig_device *dev,

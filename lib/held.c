@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "held.h"
+#include "identity.h"
 #include "lock.h"
 #include "process.h"
 #include "rundir.h"
@@ -125,10 +126,13 @@ int held_by(const struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
 	char path[108];
+	int err = find_socket(dev, path);
 
-	if (find_socket(dev, path) || held_query(dev->ctx, path, &reply))
+	if (!err)
+		err = held_query(dev->ctx, path, &reply);
+	if (err == -ENOENT)
 		return 0;
-	return reply.holder;
+	return err ? err : (int)reply.holder;
 }
 
 int held_state(const struct vfiomig_device *dev)
@@ -144,7 +148,7 @@ int held_state(const struct vfiomig_device *dev)
 EXPORT int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid)
 {
 	*pid = held_by(dev);
-	return *pid ? 0 : -ENOENT;
+	return *pid > 0 ? 0 : *pid ? *pid : -ENOENT;
 }
 
 /* One request on a connection of its own; again while somebody else has the
@@ -185,6 +189,20 @@ static int check_via(struct vfiomig_device *dev, const struct wire_reply *reply)
 		reply->holder, cdev ? "cdev" : "group");
 }
 
+/* What came is that device, whoever served it. */
+static int check_device(struct vfiomig_device *dev, const char *path)
+{
+	struct identity identity;
+	int err = identity_find(dev->ctx, getpid(), dev->fd, &identity);
+
+	if (!err && !identity_has(&identity, dev->syspath))
+		err = ctx_fail(dev->ctx, -EPROTO,
+			       "what %s serves is not the device %s", path,
+			       dev->name);
+	identity_free(&identity);
+	return err;
+}
+
 static int held_open(struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
@@ -204,37 +222,57 @@ static int held_open(struct vfiomig_device *dev)
 	dev->container = fds[WIRE_CONTAINER];
 	if (dev->fd < 0)
 		return fail_reply(dev->ctx, path, -EPROTO);
-	return check_via(dev, &reply);
+	err = check_device(dev, path);
+	return err ? err : check_via(dev, &reply);
 }
 
-void held_give_back(struct vfiomig_device *dev)
+int held_give_back(struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
+	int err;
 
 	if (dev->claim < 0)
-		return;
-	/* If the holder is gone, there is nobody to give it back to. */
-	wire_ask(dev->ctx, dev->claim, WIRE_DONE, &reply, NULL);
+		return 0;
+	err = wire_ask(dev->ctx, dev->claim, WIRE_DONE, &reply, NULL);
 	close(dev->claim);
 	dev->claim = -1;
+	/* An interrupt came while it answered. */
+	if (err == -EINTR)
+		return 0;
+	return err ? ctx_fail(
+			     dev->ctx, -EOWNERDEAD,
+			     "its holder has ended, which closed the device: its state is lost")
+		   : 0;
+}
+
+static int fail_nobody(struct vfiomig_device *dev)
+{
+	return ctx_fail(dev->ctx, -ENOENT, "nobody holds it");
 }
 
 EXPORT int vfiomig_device_release(struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
 	char path[108];
-	int fd, err = find_socket(dev, path);
+	int fd, err;
 
-	if (!err && !held_by(dev))
-		err = -ENOENT;
-	if (err == -ENOENT)
-		return ctx_fail(dev->ctx, err, "nobody holds it");
+	if (dev->origin.kind != ORIGIN_SYSFS &&
+	    dev->origin.kind != ORIGIN_SOCKET)
+		return ctx_fail(
+			dev->ctx, -EINVAL,
+			"what is released is a holder's device; name the device, or unix:PATH");
+	err = find_socket(dev, path);
 	if (!err)
-		err = device_lock(dev);
+		err = held_query(dev->ctx, path, &reply);
+	if (err)
+		return err == -ENOENT ? fail_nobody(dev) : err;
+	err = device_lock(dev);
 	if (err)
 		return err;
 	fd = ask(dev, path, WIRE_RELEASE, &reply, NULL);
 	device_unlock(dev);
+	if (fd == -ENOENT || fd == -ECONNREFUSED)
+		return fail_nobody(dev);
 	if (fd < 0)
 		return fd;
 	close(fd);

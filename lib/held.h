@@ -13,12 +13,14 @@ int held_connect(struct vfiomig_ctx *ctx, const char *path);
 int held_query(struct vfiomig_ctx *ctx, const char *path,
 	       struct wire_reply *reply);
 
-/* The PID of the device's holder, or 0. */
+/* The PID of the device's holder, 0 if it has none, or a negative errno when
+ * that cannot be told. */
 int held_by(const struct vfiomig_device *dev);
 /* The state that the device is in there, or a negative number. */
 int held_state(const struct vfiomig_device *dev);
 
-/* The claim on the device ends; the holder keeps it as it is. */
-void held_give_back(struct vfiomig_device *dev);
+/* The claim on the device ends; the holder keeps it as it is. -EOWNERDEAD if
+ * there is no holder any more. */
+int held_give_back(struct vfiomig_device *dev);
 
 #endif

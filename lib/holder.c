@@ -56,7 +56,7 @@ static int bind_socket(struct vfiomig_holder *h)
 	/* Before the file is there, so that it never has another mode. */
 	if (fchmod(h->socket, 0600) ||
 	    bind(h->socket, (struct sockaddr *)&address, sizeof(address)) ||
-	    lstat(h->path, &h->there) || listen(h->socket, BACKLOG))
+	    lstat(h->path, &h->there))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
 	return 0;
 }
@@ -93,6 +93,10 @@ EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
 
 	if (dev->fd < 0)
 		return ctx_fail(dev->ctx, -EBADF, "the device is not open");
+	if (dev->backend == &backend_holder)
+		return ctx_fail(dev->ctx, -EBUSY,
+				"busy: process %d holds it already",
+				held_by(dev));
 	if (!dev->syspath)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
@@ -205,6 +209,19 @@ static struct peer *free_slot(struct vfiomig_holder *h)
 	return NULL;
 }
 
+/* No more descriptors: make room, or let those that there are go on. */
+static void admit_none(struct vfiomig_holder *h)
+{
+	struct peer *peer = oldest(h);
+
+	if (errno != EMFILE && errno != ENFILE)
+		return;
+	if (peer)
+		drop(h, peer);
+	else
+		poll(NULL, 0, 100);
+}
+
 /* When there are too many, the one that has been silent longest goes. */
 static void admit(struct vfiomig_holder *h)
 {
@@ -215,8 +232,10 @@ static void admit(struct vfiomig_holder *h)
 	int fd;
 
 	fd = accept4(h->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0)
+	if (fd < 0) {
+		admit_none(h);
 		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size))
 		cred.uid = -1;
 	refused = cred.uid && cred.uid != geteuid();
@@ -351,9 +370,11 @@ static int expire(struct vfiomig_holder *h)
 
 static void look(struct vfiomig_holder *h)
 {
+	struct vfiomig_ctx *ctx = h->dev->ctx;
+	/* Once interrupted, it only waits for who has the device. */
 	struct pollfd p[PEERS_MAX + 2] = {
-		{ .fd = h->socket, .events = POLLIN },
-		{ .fd = h->dev->ctx->wake, .events = POLLIN },
+		{ .fd = ctx->interrupted ? -1 : h->socket, .events = POLLIN },
+		{ .fd = ctx->interrupted ? -1 : ctx->wake, .events = POLLIN },
 	};
 	const struct pollfd *claimer = NULL;
 
@@ -380,9 +401,11 @@ EXPORT int vfiomig_holder_serve(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 
+	if (listen(h->socket, BACKLOG))
+		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
 	/* From here on others may have it. */
 	device_unlock(h->dev);
-	while (!h->ended && !ctx->interrupted)
+	while (!h->ended && (!ctx->interrupted || h->claimer))
 		look(h);
 	remove_socket(h);
 	vfiomig_device_close(h->dev);
@@ -418,13 +441,20 @@ static void close_others(const struct vfiomig_holder *h)
 
 EXPORT int vfiomig_holder_fork(struct vfiomig_holder *h)
 {
-	pid_t pid = fork();
+	struct vfiomig_ctx *ctx = h->dev->ctx;
+	pid_t pid;
 
+	if (ctx->interrupted)
+		return ctx_fail(ctx, -EINTR, "interrupted by a signal");
+	/* It serves from here on, not only when the child has begun. */
+	if (listen(h->socket, BACKLOG))
+		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
+	pid = fork();
 	if (pid < 0)
-		return ctx_fail(h->dev->ctx, -errno, "cannot fork: %m");
+		return ctx_fail(ctx, -errno, "cannot fork: %m");
 	if (pid == 0) {
 		/* Two who take themselves for the parent would be worse. */
-		if (ctx_after_fork(h->dev->ctx))
+		if (ctx_after_fork(ctx))
 			_exit(1);
 		device_forget_lock(h->dev);
 		close_others(h);

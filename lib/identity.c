@@ -74,15 +74,15 @@ static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev,
 }
 
 /* "vfio-device-syspath: /sys/devices/...", in newer kernels */
-static int from_fdinfo(struct vfiomig_ctx *ctx, int pid, int number,
+static int from_fdinfo(struct vfiomig_ctx *ctx, int fd,
 		       struct identity *identity)
 {
 	char path[PATH_MAX], line[PATH_MAX], real[PATH_MAX];
 	int err = -ENOENT;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, pid,
-		 number);
+	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, getpid(),
+		 fd);
 	f = fopen(path, "re");
 	while (f && err && fgets(line, sizeof(line), f)) {
 		char *value = line + strlen("vfio-device-syspath:");
@@ -105,15 +105,16 @@ static int note_group(void *data, int number, const char *target)
 	struct search *search = data;
 	char path[PATH_MAX], real[PATH_MAX];
 	struct stat st;
+	int group;
 
 	(void)target;
 	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs,
 		 search->pid, number);
 	if (search->nr_groups < GROUPS_MAX && stat(path, &st) == 0 &&
 	    S_ISCHR(st.st_mode) && char_device(search->ctx, st.st_rdev, real) &&
-	    in_class(real, "vfio"))
-		search->groups[search->nr_groups++] =
-			atoi(strrchr(real, '/') + 1);
+	    in_class(real, "vfio") &&
+	    sscanf(strrchr(real, '/') + 1, "%d", &group) == 1)
+		search->groups[search->nr_groups++] = group;
 	return 0;
 }
 
@@ -198,7 +199,7 @@ static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd,
 	return err;
 }
 
-int identity_find(struct vfiomig_ctx *ctx, int pid, int number, int fd,
+int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
 		  struct identity *identity)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -207,21 +208,20 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int number, int fd,
 	int err;
 
 	*identity = (struct identity){ .count = 0 };
-	snprintf(path, sizeof(path), "%s/%d/fd/%d", ctx->procfs, pid, number);
+	snprintf(path, sizeof(path), "%s/%d/fd/%d", ctx->procfs, getpid(), fd);
 	n = readlink(path, target, sizeof(target) - 1);
 	target[n < 0 ? 0 : n] = '\0';
 	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode))
 		err = from_cdev(ctx, st.st_rdev, identity);
 	else if (!identity_is_device(target))
 		err = -ENOTTY;
-	else if (from_fdinfo(ctx, pid, number, identity) == 0)
+	else if (from_fdinfo(ctx, fd, identity) == 0)
 		err = 0;
 	else
 		err = from_evidence(ctx, pid, fd, identity);
 	if (err == -ENOTTY)
-		return ctx_fail(ctx, err,
-				"descriptor %d is not a VFIO device, but %s",
-				number, n < 0 ? "closed" : target);
+		return ctx_fail(ctx, err, "%s is not a VFIO device",
+				n < 0 ? "the descriptor" : target);
 	return err;
 }
 

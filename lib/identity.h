@@ -15,13 +15,13 @@ struct identity {
 bool identity_is_device(const char *target);
 
 /*
- * @pid, @number: the process that the descriptor comes from, and what it calls
- *	it; its other descriptors are evidence
+ * @pid: the process that the descriptor comes from, whose other descriptors are
+ *	evidence
  * @fd: our duplicate of it
  *
  * Returns 0, or -ENOTTY when it is no VFIO device at all. Free in both cases.
  */
-int identity_find(struct vfiomig_ctx *ctx, int pid, int number, int fd,
+int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
 		  struct identity *identity);
 bool identity_has(const struct identity *identity, const char *syspath);
 void identity_free(struct identity *identity);

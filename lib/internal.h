@@ -123,6 +123,8 @@ int sysfs_read_number(const char *dir, const char *name, unsigned long *value);
 char *sysfs_first_entry(const char *dir, const char *name);
 /* Whether @dir is a device that sits on a bus, with or without a driver. */
 bool sysfs_is_device(const char *dir);
+/* Whether @path is the canonical directory of such a device. */
+bool sysfs_has_device(const struct vfiomig_ctx *ctx, const char *path);
 
 /* opener.c: the process that has @path open. */
 int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,

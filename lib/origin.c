@@ -97,7 +97,7 @@ static int identify(struct vfiomig_ctx *ctx, const struct origin *origin,
 
 	if (fd < 0)
 		return fd;
-	return identity_find(ctx, origin->pid, origin->fd, fd, identity);
+	return identity_find(ctx, origin->pid, fd, identity);
 }
 
 int origin_find(struct vfiomig_ctx *ctx, const char *name,
@@ -119,6 +119,10 @@ int origin_find(struct vfiomig_ctx *ctx, const char *name,
 		err = held_query(ctx, origin->path, &reply);
 	if (err)
 		return err;
+	if (!device && !sysfs_has_device(ctx, reply.syspath))
+		return ctx_fail(ctx, -EPROTO,
+				"%s serves something that is not in %s",
+				origin->path, ctx->sysfs);
 	if (!device)
 		syspath = strdup(reply.syspath);
 	identity->syspath = malloc(sizeof(*identity->syspath));
@@ -160,7 +164,7 @@ static int consider(void *data, int number, const char *target)
 	/* A cdev that is not bound is open, but nobody uses it. */
 	if (ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
 		return 0;
-	err = identity_find(dev->ctx, dev->origin.pid, number, fd, &identity);
+	err = identity_find(dev->ctx, dev->origin.pid, fd, &identity);
 	if (!err && identity_has(&identity, dev->syspath)) {
 		if (identity.count == 1 && search->certain < 0)
 			search->certain = number;
@@ -229,8 +233,7 @@ static int borrowed_open(struct vfiomig_device *dev)
 		return err;
 	}
 	/* The number may have been given to something else meanwhile. */
-	err = identity_find(dev->ctx, dev->origin.pid, number, dev->fd,
-			    &identity);
+	err = identity_find(dev->ctx, dev->origin.pid, dev->fd, &identity);
 	if (!err && dev->syspath && !identity_has(&identity, dev->syspath))
 		err = ctx_fail(dev->ctx, -ENOENT,
 			       "descriptor %d is not %s any more", number,

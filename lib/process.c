@@ -10,10 +10,8 @@
 
 #include "process.h"
 
-/* Of that many looks, that many find a thread of a running VMM at work. */
-#define LOOKS	    6
-#define LOOKS_BUSY  4
-#define LOOKS_EVERY 10 /* ms */
+/* A VMM that runs has a processor that wakes up more often than this. */
+#define WATCH_MS 200
 
 void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16])
 {
@@ -114,44 +112,69 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 	return ret;
 }
 
-/* The state letter in a "stat" file stands behind the name in parentheses,
- * which may itself have parentheses. */
-static bool is_running(const char *task, const char *tid)
+static unsigned long switches_of(const char *task, const char *tid)
 {
-	char text[512];
-	const char *end;
+	unsigned long count, sum = 0;
+	char path[PATH_MAX + 300], line[256];
+	FILE *f;
 
-	if (sysfs_read_text(task, tid, text, sizeof(text)))
-		return false;
-	end = strrchr(text, ')');
-	return end && end[1] == ' ' && end[2] == 'R';
+	snprintf(path, sizeof(path), "%s/%s/status", task, tid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &count) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &count) ==
+			    1)
+			sum += count;
+	}
+	if (f)
+		fclose(f);
+	return sum;
 }
 
-static bool any_thread_runs(const struct vfiomig_ctx *ctx, int pid)
+/*
+ * How often the threads beside the first one have given up a processor. The
+ * first one of a VMM serves its monitor, also while the machine is paused.
+ */
+static unsigned long switches(const struct vfiomig_ctx *ctx, int pid)
 {
-	char task[PATH_MAX], stat[300];
+	unsigned long sum = 0;
+	char task[PATH_MAX];
 	struct dirent *entry;
-	bool runs = false;
 	DIR *d;
 
 	snprintf(task, sizeof(task), "%s/%d/task", ctx->procfs, pid);
 	d = opendir(task);
-	while (d && !runs && (entry = readdir(d))) {
-		snprintf(stat, sizeof(stat), "%s/stat", entry->d_name);
-		runs = entry->d_name[0] != '.' && is_running(task, stat);
-	}
+	while (d && (entry = readdir(d)))
+		if (entry->d_name[0] != '.' && atoi(entry->d_name) != pid)
+			sum += switches_of(task, entry->d_name);
 	if (d)
 		closedir(d);
-	return runs;
+	return sum;
+}
+
+/* One that computes all the time switches seldom, but its time is used up. */
+static unsigned long ticks(const struct vfiomig_ctx *ctx, int pid)
+{
+	unsigned long user = 0, kernel = 0;
+	char dir[PATH_MAX], text[512];
+	const char *end;
+
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
+	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
+		return 0;
+	/* The command's name in parentheses may itself have some. */
+	end = strrchr(text, ')');
+	if (end)
+		sscanf(end + 1,
+		       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+		       &user, &kernel);
+	return user + kernel;
 }
 
 bool process_is_busy(const struct vfiomig_ctx *ctx, int pid)
 {
-	int busy = 0;
+	unsigned long before = switches(ctx, pid), used = ticks(ctx, pid);
 
-	for (int i = 0; i < LOOKS; i++) {
-		busy += any_thread_runs(ctx, pid);
-		poll(NULL, 0, LOOKS_EVERY);
-	}
-	return busy >= LOOKS_BUSY;
+	poll(NULL, 0, WATCH_MS);
+	return switches(ctx, pid) != before || ticks(ctx, pid) > used + 5;
 }

@@ -18,7 +18,8 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 		       int (*fn)(void *data, int number, const char *target),
 		       void *data);
 
-/* Whether a thread of the process uses a processor all the time. */
+/* Whether a thread of the process beside the first one was seen to run, or the
+ * first one to compute, for a fifth of a second. */
 bool process_is_busy(const struct vfiomig_ctx *ctx, int pid);
 
 #endif

@@ -3,6 +3,13 @@
 #include "session.h"
 #include "state.h"
 
+static bool is_saving(int state)
+{
+	return state == VFIOMIG_STATE_STOP_COPY ||
+	       state == VFIOMIG_STATE_PRE_COPY ||
+	       state == VFIOMIG_STATE_PRE_COPY_P2P;
+}
+
 int session_check(struct vfiomig_device *dev, int via, int leave,
 		  struct vfiomig_result *result)
 {
@@ -25,6 +32,12 @@ int session_check(struct vfiomig_device *dev, int via, int leave,
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,
 			"the device is RESUMING, a restore of it has not ended; only a reset leads out of it without loading half a state");
+	if (is_saving(result->before) &&
+	    (dev->backend == &backend_process || dev->backend == &backend_fd))
+		return ctx_fail(
+			dev->ctx, -EUCLEAN,
+			"the device is in %s: its owner may be in the middle of saving it, which this would end; drive it to STOP first if that is not so",
+			vfiomig_state_name(result->before));
 	if (leave == VFIOMIG_STATE_RESUMING ||
 	    vfiomig_fsm_path(flags, via, leave, NULL) < 0)
 		return ctx_fail(dev->ctx, -EINVAL,
@@ -40,11 +53,10 @@ int session_check(struct vfiomig_device *dev, int via, int leave,
 int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 		  struct vfiomig_result *result)
 {
-	int now = result->before, err = 0;
+	int err = 0;
 
 	result->touched = true;
-	if (now == VFIOMIG_STATE_STOP_COPY || now == VFIOMIG_STATE_PRE_COPY ||
-	    now == VFIOMIG_STATE_PRE_COPY_P2P)
+	if (is_saving(result->before))
 		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
 					   NULL);
 	if (!err)

@@ -88,3 +88,15 @@ bool sysfs_is_device(const char *dir)
 		return false;
 	return access(bus, F_OK) == 0;
 }
+
+bool sysfs_has_device(const struct vfiomig_ctx *ctx, const char *path)
+{
+	char real[PATH_MAX], root[PATH_MAX];
+	size_t length;
+
+	if (!realpath(path, real) || !realpath(ctx->sysfs, root))
+		return false;
+	length = strlen(root);
+	return strcmp(path, real) == 0 && strncmp(real, root, length) == 0 &&
+	       real[length] == '/' && sysfs_is_device(real);
+}

@@ -234,7 +234,9 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * or the errno of the call that failed.
  */
 int vfiomig_device_open(struct vfiomig_device *dev);
-void vfiomig_device_close(struct vfiomig_device *dev);
+/* Returns 0, or -EOWNERDEAD when the device was its holder's, who has ended
+ * meanwhile: the device is closed then, and its state lost. */
+int vfiomig_device_close(struct vfiomig_device *dev);
 /* The VFIO device descriptor, owned by @dev, or -EBADF when it is not open. */
 int vfiomig_device_get_fd(const struct vfiomig_device *dev);
 
@@ -268,8 +270,9 @@ bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev);
 int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid,
 			     char comm[16]);
 
-/* Whether a thread of that process was seen to run all the time, for some 60
- * ms: a VMM that is not paused, whose device had better be left alone. */
+/* Whether a thread of that process was seen to run, for a fifth of a second: a
+ * VMM that is not paused, whose device had better be left alone. That none was
+ * seen proves nothing. */
 bool vfiomig_device_owner_runs(const struct vfiomig_device *dev);
 
 /* ---- Holders ----------------------------------------------------------- */
@@ -318,7 +321,8 @@ int vfiomig_holder_fork(struct vfiomig_holder *holder);
  */
 int vfiomig_holder_serve(struct vfiomig_holder *holder);
 
-/* The device's holder: 0 with its PID, or -ENOENT. */
+/* The device's holder: 0 with its PID, -ENOENT, or an errno if there is a
+ * socket whose holder cannot be asked. */
 int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid);
 
 /**

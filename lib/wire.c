@@ -101,10 +101,15 @@ static int receive_reply(int socket, struct wire_reply *reply,
 	return reply->error;
 }
 
-/* A holder that a debugger has stopped must not stop others too. */
-static int wait_reply(const struct vfiomig_ctx *ctx, int socket)
+/*
+ * A holder that a debugger has stopped must not stop others too. What is asked
+ * by the way, as list does, waits less.
+ */
+static int wait_reply(const struct vfiomig_ctx *ctx, int socket,
+		      enum wire_op op)
 {
-	uint64_t until = now_ns() + 2 * WIRE_PATIENCE * 1000000000ULL;
+	uint64_t seconds = op == WIRE_QUERY ? 2 : 2 * WIRE_PATIENCE;
+	uint64_t until = now_ns() + seconds * 1000000000ULL;
 	struct pollfd p[] = {
 		{ .fd = socket, .events = POLLIN },
 		{ .fd = ctx->wake, .events = POLLIN },
@@ -134,6 +139,12 @@ int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op,
 	*reply = (struct wire_reply){ .error = 0 };
 	if (send(socket, &request, sizeof(request), MSG_NOSIGNAL) < 0)
 		return -errno;
-	err = wait_reply(ctx, socket);
-	return err ? err : receive_reply(socket, reply, fds);
+	err = wait_reply(ctx, socket, op);
+	if (!err)
+		err = receive_reply(socket, reply, fds);
+	for (int i = 0; err && fds && i < WIRE_NR_FDS; i++) {
+		close_fdp(&fds[i]);
+		fds[i] = -1;
+	}
+	return err;
 }

@@ -13,6 +13,7 @@
 #define A     "devices/pci0000:00/0000:00:10.0"
 #define B     "devices/pci0000:00/0000:00:11.0"
 #define SHELL 4711 /* a process */
+#define FD    1005 /* our own descriptor, by the name that procfs has */
 
 static char root[] = "/tmp/vfiomig-unit.XXXXXX";
 static struct vfiomig_ctx *ctx;
@@ -46,8 +47,9 @@ static int make_trees(void **state)
 	for (int i = 0; i < 2; i++)
 		sh("d=%s; mkdir -p $d/vfio-dev/vfio%d; ln -s $PWD/bus/pci $d/subsystem; ln -s $PWD/kernel/iommu_groups/%d $d/iommu_group; ln -s $PWD/$d bus/pci/devices/; ln -s $PWD/class/vfio-dev $d/vfio-dev/vfio%d/subsystem; ln -s $PWD/$d/vfio-dev/vfio%d class/vfio-dev/",
 		   i ? B : A, i, 7 + i, i, i);
-	sh("ln -s 'anon_inode:[vfio-device]' proc/%d/fd/5; echo 'pos: 0' >proc/%d/fdinfo/5",
-	   SHELL, SHELL);
+	sh("mkdir -p proc/%d/fd proc/%d/fdinfo", getpid(), getpid());
+	sh("ln -s 'anon_inode:[vfio-device]' proc/%d/fd/%d; echo 'pos: 0' >proc/%d/fdinfo/%d",
+	   getpid(), FD, getpid(), FD);
 	assert_int_equal(vfiomig_new(&ctx), 0);
 	ctx->sysfs = root;
 	ctx->procfs = "proc";
@@ -77,7 +79,7 @@ static void test_both(void **state)
 
 	(void)state;
 	/* A process without a group: it can be any. */
-	assert_int_equal(identity_find(ctx, SHELL, 5, -1, &id), 0);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
 	assert_int_equal(id.count, 2);
 	assert_true(is(&id, A));
 	assert_true(is(&id, B));
@@ -91,9 +93,22 @@ static void test_group(void **state)
 	(void)state;
 	sh("ln -s /dev/null proc/%d/fd/4; ln -s $PWD/devices/virtual/vfio/7 dev/char/%u:%u",
 	   SHELL, null_major, null_minor);
-	assert_int_equal(identity_find(ctx, SHELL, 5, -1, &id), 0);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
 	assert_int_equal(id.count, 1);
 	assert_true(is(&id, A));
+	identity_free(&id);
+}
+
+static void test_noiommu(void **state)
+{
+	struct identity id;
+
+	(void)state;
+	/* Its group has a name, and is not group 0. */
+	sh("mkdir -p devices/virtual/vfio/noiommu-7; ln -s $PWD/class/vfio devices/virtual/vfio/noiommu-7/subsystem; ln -sfn $PWD/devices/virtual/vfio/noiommu-7 dev/char/%u:%u",
+	   null_major, null_minor);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
+	assert_int_equal(id.count, 2);
 	identity_free(&id);
 }
 
@@ -104,9 +119,9 @@ static void test_fdinfo(void **state)
 	(void)state;
 	/* What the kernel says is stronger than all evidence. */
 	sh("printf 'pos:\\t0\\nvfio-device-syspath: %%s\\n' $PWD/" B
-	   " >proc/%d/fdinfo/5",
-	   SHELL);
-	assert_int_equal(identity_find(ctx, SHELL, 5, -1, &id), 0);
+	   " >proc/%d/fdinfo/%d",
+	   getpid(), FD);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
 	assert_int_equal(id.count, 1);
 	assert_true(is(&id, B));
 	identity_free(&id);
@@ -119,11 +134,11 @@ static void test_cdev(void **state)
 
 	(void)state;
 	/* A character device that sysfs has as a group is none. */
-	assert_int_equal(identity_find(ctx, SHELL, 4, fd, &id), -ENOTTY);
+	assert_int_equal(identity_find(ctx, SHELL, fd, &id), -ENOTTY);
 	assert_int_equal(id.count, 0);
 	sh("ln -sfn $PWD/" B "/vfio-dev/vfio1 dev/char/%u:%u", null_major,
 	   null_minor);
-	assert_int_equal(identity_find(ctx, SHELL, 4, fd, &id), 0);
+	assert_int_equal(identity_find(ctx, SHELL, fd, &id), 0);
 	assert_int_equal(id.count, 1);
 	assert_true(is(&id, B));
 	identity_free(&id);
@@ -135,8 +150,8 @@ static void test_other(void **state)
 	struct identity id;
 
 	(void)state;
-	sh("ln -s /etc/passwd proc/%d/fd/6", SHELL);
-	assert_int_equal(identity_find(ctx, SHELL, 6, -1, &id), -ENOTTY);
+	sh("ln -sf /etc/passwd proc/%d/fd/%d", getpid(), FD);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), -ENOTTY);
 	assert_non_null(strstr(vfiomig_get_error(ctx), "/etc/passwd"));
 	identity_free(&id);
 }
@@ -144,9 +159,9 @@ static void test_other(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both),   cmocka_unit_test(test_group),
-		cmocka_unit_test(test_fdinfo), cmocka_unit_test(test_cdev),
-		cmocka_unit_test(test_other),
+		cmocka_unit_test(test_both),	cmocka_unit_test(test_group),
+		cmocka_unit_test(test_noiommu), cmocka_unit_test(test_fdinfo),
+		cmocka_unit_test(test_cdev),	cmocka_unit_test(test_other),
 	};
 
 	return cmocka_run_group_tests(tests, make_trees, remove_trees);

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * The run-time directory, locks in it, and a client whose holder is somebody
+ * else: what no holder of ours does. The good ways are tested in the guest.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "lock.h"
+#include "name.h"
+#include "rundir.h"
+#include "unit.h"
+#include "wire.h"
+
+static char root[] = "/tmp/vfiomig-unit.XXXXXX";
+static struct vfiomig_ctx *ctx;
+
+static int make_directory(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(chdir(root), 0);
+	assert_int_equal(vfiomig_new(&ctx), 0);
+	ctx->rundir = "run";
+	ctx->sysfs = root;
+	return 0;
+}
+
+static int remove_directory(void **state)
+{
+	char command[64];
+
+	(void)state;
+	vfiomig_unref(ctx);
+	assert_int_equal(chdir("/"), 0);
+	snprintf(command, sizeof(command), "rm -r %s", root);
+	assert_int_equal(system(command), 0);
+	return 0;
+}
+
+/* ---- The directory ------------------------------------------------------- */
+
+static void test_rundir(void **state)
+{
+	struct stat st;
+	int fd = rundir_open(ctx);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	close(fd);
+
+	/* Readable for others: it is made ours again. */
+	assert_int_equal(chmod("run", 0755), 0);
+	fd = rundir_open(ctx);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	close(fd);
+
+	assert_int_equal(chmod("run", 0770), 0);
+	assert_int_equal(rundir_open(ctx), -EPERM);
+	assert_int_equal(rmdir("run"), 0);
+	assert_int_equal(symlink("/tmp", "run"), 0);
+	assert_int_equal(rundir_open(ctx), -EPERM);
+	assert_non_null(strstr(vfiomig_get_error(ctx), "not a directory"));
+	assert_int_equal(unlink("run"), 0);
+	ctx->rundir = "nowhere/run";
+	assert_int_equal(rundir_open(ctx), -ENOENT);
+	ctx->rundir = "run";
+}
+
+/* ---- Locks --------------------------------------------------------------- */
+
+static void test_lock(void **state)
+{
+	struct turn now = turn_begin(ctx, 0);
+	struct lock first, second;
+	char text[32] = "", pid[32];
+	int fd;
+
+	(void)state;
+	assert_int_equal(lock_take(&first, "a", &now), 0);
+	assert_int_equal(lock_take(&second, "b", &now), 0);
+	lock_drop(&second);
+	assert_int_equal(lock_take(&second, "a", &now), -EBUSY);
+	/* It names who has it. */
+	snprintf(pid, sizeof(pid), "process %d (holder)", getpid());
+	assert_non_null(strstr(vfiomig_get_error(ctx), pid));
+	fd = open("run/a.lock", O_RDONLY);
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_int_equal(atoi(text), getpid());
+	close(fd);
+	lock_drop(&first);
+	assert_int_equal(access("run/a.lock", F_OK), -1);
+	assert_int_equal(lock_take(&second, "a", &now), 0);
+	lock_drop(&second);
+}
+
+static void *drop_later(void *data)
+{
+	usleep(200000);
+	lock_drop(data);
+	return NULL;
+}
+
+static void test_lock_waits(void **state)
+{
+	struct turn now = turn_begin(ctx, 0), later = turn_begin(ctx, 60);
+	struct lock first, second;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(lock_take(&first, "a", &now), 0);
+	pthread_create(&thread, NULL, drop_later, &first);
+	assert_int_equal(lock_take(&second, "a", &later), 0);
+	pthread_join(thread, NULL);
+
+	vfiomig_interrupt(ctx);
+	assert_int_equal(lock_take(&first, "a", &later), -EINTR);
+	ctx->interrupted = 0;
+	ctx_keep_first_error(ctx, false);
+	lock_drop(&second);
+}
+
+/* A link in the directory would be one that the user has made. */
+static void test_lock_is_no_link(void **state)
+{
+	struct turn now = turn_begin(ctx, 0);
+	struct lock lock;
+
+	(void)state;
+	assert_int_equal(symlink("../precious", "run/a.lock"), 0);
+	assert_int_equal(lock_take(&lock, "a", &now), -ELOOP);
+	assert_int_equal(access("precious", F_OK), -1);
+	assert_int_equal(unlink("run/a.lock"), 0);
+}
+
+/* ---- A holder that is none ----------------------------------------------- */
+
+struct server {
+	int socket;
+	struct wire_reply reply;
+	size_t size; /* of the reply that is sent */
+	int fds[8], nr_fds;
+};
+
+static void send_reply(int fd, struct server *server)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(8 * sizeof(int))];
+	} control = { .space = { 0 } };
+	struct iovec iov = { &server->reply, server->size };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t size = server->nr_fds * sizeof(int);
+
+	if (server->nr_fds) {
+		control.header.cmsg_level = SOL_SOCKET;
+		control.header.cmsg_type = SCM_RIGHTS;
+		control.header.cmsg_len = CMSG_LEN(size);
+		memcpy(CMSG_DATA(&control.header), server->fds, size);
+		msg.msg_control = &control;
+		msg.msg_controllen = CMSG_SPACE(size);
+	}
+	sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+static void *serve(void *data)
+{
+	struct server *server = data;
+	struct wire_request request;
+	int fd = accept(server->socket, NULL, NULL);
+
+	if (recv(fd, &request, sizeof(request), 0) > 0)
+		send_reply(fd, server);
+	close(fd);
+	return NULL;
+}
+
+static int count_fds(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 1000; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* What opening "unix:socket" gives with this reply, and that nothing leaks. */
+static void expect(struct server *server, int err, const char *says)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX,
+				       .sun_path = "socket" };
+	struct vfiomig_device *dev;
+	pthread_t thread;
+	int before;
+
+	unlink("socket");
+	server->socket = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	assert_int_equal(bind(server->socket, (struct sockaddr *)&address,
+			      sizeof(address)),
+			 0);
+	assert_int_equal(listen(server->socket, 1), 0);
+	before = count_fds();
+	pthread_create(&thread, NULL, serve, server);
+	assert_int_equal(vfiomig_device_new(ctx, "unix:socket", &dev), err);
+	assert_non_null(strstr(vfiomig_get_error(ctx), says));
+	pthread_join(thread, NULL);
+	assert_int_equal(count_fds(), before);
+	close(server->socket);
+}
+
+static struct server good(void)
+{
+	return (struct server){
+		.reply = { .magic = WIRE_MAGIC, .version = WIRE_VERSION },
+		.size = sizeof(struct wire_reply),
+	};
+}
+
+static void test_strange_replies(void **state)
+{
+	struct server s = good();
+
+	(void)state;
+	/* Its device is none of this machine's. */
+	expect(&s, -EPROTO, "something that is not in");
+	strcpy(s.reply.syspath, "nodir");
+	expect(&s, -EPROTO, "something that is not in");
+	strcpy(s.reply.syspath, "/etc");
+	expect(&s, -EPROTO, "something that is not in");
+	memset(s.reply.syspath, '/', sizeof(s.reply.syspath));
+	expect(&s, -EPROTO, "something that is not in");
+
+	s = good();
+	s.reply.version = 2;
+	expect(&s, -EPROTONOSUPPORT, "another version of vfiomig");
+	s.size = 20;
+	expect(&s, -EPROTONOSUPPORT, "another version of vfiomig");
+	s = good();
+	s.size = 20;
+	expect(&s, -EPROTO, "not a holder's socket");
+	s.size = 3;
+	expect(&s, -EPROTO, "not a holder's socket");
+	s = good();
+	s.reply.magic[0] = 'x';
+	expect(&s, -EPROTO, "not a holder's socket");
+	s = good();
+	s.reply.error = -EPERM;
+	expect(&s, -EPERM, "serves its own user and root");
+
+	/* Descriptors that nobody has asked for. */
+	s = good();
+	for (int i = 0; i < 8; i++)
+		s.fds[i] = 1;
+	s.nr_fds = 4;
+	s.reply.fds = ~0U;
+	expect(&s, -EPROTO, "something that is not in");
+	s.reply.fds = 0;
+	expect(&s, -EPROTO, "something that is not in");
+	s.nr_fds = 8;
+	expect(&s, -EPROTO, "something that is not in");
+}
+
+/* More bits than descriptors, more descriptors than bits, and in what order. */
+static void test_descriptors(void **state)
+{
+	int fds[WIRE_NR_FDS], ends[2], given = open("/dev/null", O_RDWR);
+	struct server s = good();
+	struct wire_reply reply;
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		s.fds[i] = given;
+	s.nr_fds = 2;
+	s.reply.fds = 1U << WIRE_GROUP | 1U << WIRE_CONTAINER | 1U << 9;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	send_reply(ends[1], &s);
+	assert_int_equal(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds), 0);
+	assert_int_equal(fds[WIRE_DEVICE], -1);
+	assert_int_equal(fds[WIRE_IOMMUFD], -1);
+	assert_int_equal(fcntl(fds[WIRE_GROUP], F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(fds[WIRE_CONTAINER], F_GETFD), FD_CLOEXEC);
+	close(fds[WIRE_GROUP]);
+	close(fds[WIRE_CONTAINER]);
+
+	/* None is left open of an answer that says no. */
+	s.reply.error = -EBUSY;
+	send_reply(ends[1], &s);
+	assert_int_equal(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds),
+			 -EBUSY);
+	for (int i = 0; i < WIRE_NR_FDS; i++)
+		assert_int_equal(fds[i], -1);
+	close(ends[1]);
+	assert_true(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds) < 0);
+	close(ends[0]);
+	close(given);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rundir),
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_lock_waits),
+		cmocka_unit_test(test_lock_is_no_link),
+		cmocka_unit_test(test_strange_replies),
+		cmocka_unit_test(test_descriptors),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
