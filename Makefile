@@ -90,6 +90,7 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 	$(CC) $(CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP) -o $@ $< \
 		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
 
+$(B)/tests/unit/bind: WRAP = -Wl,--wrap=sysfs_write
 $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
 $(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
 

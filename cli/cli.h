@@ -44,7 +44,7 @@ struct command {
 
 extern const struct command cmd_list, cmd_info, cmd_state, cmd_save,
 	cmd_restore, cmd_inspect, cmd_pack, cmd_unpack, cmd_hold, cmd_release,
-	cmd_exec;
+	cmd_exec, cmd_bind, cmd_unbind;
 
 /* options.c: -v and -q, and the way that all commands parse theirs. */
 /* Returns 0, or STATUS_USAGE after having said what is wrong. */

@@ -10,9 +10,9 @@
 const char *argp_program_version = "vfiomig " VERSION;
 
 static const struct command *const commands[] = {
-	&cmd_list,    &cmd_info,    &cmd_state, &cmd_save,
-	&cmd_restore, &cmd_inspect, &cmd_pack,	&cmd_unpack,
-	&cmd_hold,    &cmd_release, &cmd_exec,
+	&cmd_list,    &cmd_info, &cmd_state,  &cmd_save, &cmd_restore,
+	&cmd_inspect, &cmd_pack, &cmd_unpack, &cmd_hold, &cmd_release,
+	&cmd_exec,    &cmd_bind, &cmd_unbind,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -34,14 +34,21 @@ static void read_pci_id(struct vfiomig_device *dev)
 	dev->is_pci = true;
 }
 
+void device_refresh(struct vfiomig_device *dev)
+{
+	free(dev->driver);
+	free(dev->cdev);
+	dev->driver = sysfs_link_name(dev->syspath, "driver");
+	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
+}
+
 static void read_sysfs(struct vfiomig_device *dev)
 {
 	const char *syspath = dev->syspath;
 	_cleanup_free_ char *group = sysfs_link_name(syspath, "iommu_group");
 
 	dev->bus = sysfs_link_name(syspath, "subsystem");
-	dev->driver = sysfs_link_name(syspath, "driver");
-	dev->cdev = sysfs_first_entry(syspath, "vfio-dev");
+	device_refresh(dev);
 	dev->mdev_type = sysfs_link_name(syspath, "mdev_type");
 	dev->group = group ? atoi(group) : -1;
 	if (dev->bus && strcmp(dev->bus, "pci") == 0)
@@ -228,26 +235,28 @@ EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
 static int fail_not_bound(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *variant = variant_driver_for(dev);
-	char bound[128], class[PATH_MAX];
+	char class[PATH_MAX];
 
 	snprintf(class, sizeof(class), "%s/class/vfio-dev", dev->ctx->sysfs);
+	if (access(class, F_OK) && !dev->is_pci)
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the kernel has no VFIO loaded; load the driver that made the device");
 	if (access(class, F_OK))
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
-			"the kernel has no VFIO loaded; load vfio-pci or the device's variant driver, and bind the device to it");
-	if (dev->driver)
-		snprintf(bound, sizeof(bound), "bound to %s", dev->driver);
-	else
-		snprintf(bound, sizeof(bound), "bound to no driver");
-	if (variant)
+			"the kernel has no VFIO loaded; run \"vfiomig bind %s\", which loads %s",
+			dev->name, variant ? variant : "vfio-pci");
+	if (!dev->is_pci)
 		return ctx_fail(
 			dev->ctx, -ENODEV,
-			"not bound to a VFIO driver (%s); bind it to %s", bound,
-			variant);
+			"not bound to a VFIO driver (bound to %s); the driver that made it binds it",
+			dev->driver ? dev->driver : "no driver");
 	return ctx_fail(
 		dev->ctx, -ENODEV,
-		"not bound to a VFIO driver (%s); bind it to vfio-pci or to its variant driver",
-		bound);
+		"not bound to a VFIO driver (bound to %s); run \"vfiomig bind %s\", which binds it to %s",
+		dev->driver ? dev->driver : "no driver", dev->name,
+		variant ? variant : "vfio-pci");
 }
 
 /*

@@ -72,6 +72,24 @@ EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev,
 	return found;
 }
 
+/* Which driver it has, and which one would have it. */
+static int fail_no_migration(struct vfiomig_device *dev)
+{
+	_cleanup_free_ char *fits = variant_driver_for(dev);
+	const char *now = dev->driver ? dev->driver : "?";
+
+	if (fits && strcmp(fits, now) != 0)
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"its driver %s has no migration support; run \"vfiomig bind %s\", which binds it to %s",
+			now, dev->name, fits);
+	return ctx_fail(dev->ctx, -EOPNOTSUPP,
+			"its driver %s has no migration support; %s", now,
+			dev->bus && strcmp(dev->bus, "pci") == 0
+				? "a variant driver for the device is needed"
+				: "a newer version of it may have");
+}
+
 EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
 					uint64_t *flags)
 {
@@ -86,22 +104,8 @@ EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
 		/* "at least VFIO_MIGRATION_STOP_COPY must be set" */
 		if (!err && !(mig.flags & VFIO_MIGRATION_STOP_COPY))
 			err = -EOPNOTSUPP;
-		if (err == -ENOTTY || err == -EINVAL || err == -EOPNOTSUPP) {
-			_cleanup_free_ char *fits = variant_driver_for(dev);
-			const char *now = dev->driver ? dev->driver : "?";
-			bool other = fits && strcmp(fits, now) != 0 &&
-				     strcmp(fits, "vfio_pci") != 0;
-			const char *remedy =
-				dev->bus && strcmp(dev->bus, "pci") == 0
-					? "a variant driver for the device is needed"
-					: "a newer version of it may have";
-
-			return ctx_fail(
-				dev->ctx, -EOPNOTSUPP,
-				"its driver %s has no migration support; %s%s",
-				now, other ? "bind it to " : remedy,
-				other ? fits : "");
-		}
+		if (err == -ENOTTY || err == -EINVAL || err == -EOPNOTSUPP)
+			return fail_no_migration(dev);
 		if (err)
 			return ctx_fail(dev->ctx, err,
 					"VFIO_DEVICE_FEATURE_MIGRATION: %s",

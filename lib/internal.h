@@ -16,8 +16,9 @@ struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are; tests put other trees there. */
 	const char *sysfs, *devfs, *procfs;
-	/* The run-time directory, where it is not the usual one. */
-	const char *rundir;
+	/* The run-time directory and that of the kernel's modules, where they
+	 * are not the usual ones. */
+	const char *rundir, *modules;
 	void (*log)(void *data, const char *line);
 	void *log_data;
 	/* Called on the caller's thread while a transfer goes on. */
@@ -112,6 +113,9 @@ void device_unlock(struct vfiomig_device *dev);
 void device_forget_lock(struct vfiomig_device *dev);
 int ctx_after_fork(struct vfiomig_ctx *ctx);
 
+/* device.c: what may have changed since the device was looked up. */
+void device_refresh(struct vfiomig_device *dev);
+
 /* sysfs.c */
 /* The last component of where the link @dir/@name points to, or NULL. */
 char *sysfs_link_name(const char *dir, const char *name);
@@ -121,6 +125,8 @@ int sysfs_read_text(const char *dir, const char *name, char *text, size_t size);
 int sysfs_read_number(const char *dir, const char *name, unsigned long *value);
 /* The first entry of directory @dir/@name that is not hidden, or NULL. */
 char *sysfs_first_entry(const char *dir, const char *name);
+/* To the file that is there, @text and nothing else: 0 or a negative errno. */
+int sysfs_write(const char *dir, const char *name, const char *text);
 /* Whether @dir is a device that sits on a bus, with or without a driver. */
 bool sysfs_is_device(const char *dir);
 /* Whether @path is the canonical directory of such a device. */
@@ -130,7 +136,8 @@ bool sysfs_has_device(const struct vfiomig_ctx *ctx, const char *path);
 int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
 	      char comm[16]);
 
-/* variant.c: the best VFIO driver for a PCI function, or NULL; free() it. */
+/* variant.c: the VFIO driver that is made for this PCI function, or NULL if
+ * that is none (vfio-pci fits all of them); free() it. */
 char *variant_driver_for(const struct vfiomig_device *dev);
 
 static inline void free_charp(char **p)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -55,43 +56,105 @@ int node_open(struct vfiomig_device *dev, const char *path)
 	return fd < 0 ? fail_open(dev, path, errno) : fd;
 }
 
-/*
- * A group can be used only when nobody but VFIO drives the devices in it.
- * Name the first that somebody else drives.
- */
-int node_fail_not_viable(struct vfiomig_device *dev)
+static bool is_obstacle(const char *member, char driver[256])
+{
+	_cleanup_free_ char *bound = sysfs_link_name(member, "driver");
+	_cleanup_free_ char *vfio = sysfs_first_entry(member, "vfio-dev");
+
+	/* Two drivers leave a group usable: they do no DMA. */
+	if (vfio || !bound || strcmp(bound, "pci-stub") == 0 ||
+	    strcmp(bound, "pcieport") == 0)
+		return false;
+	snprintf(driver, 256, "%s", bound);
+	return true;
+}
+
+EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
+				       char name[256], char driver[256])
 {
 	char path[PATH_MAX], member[PATH_MAX];
 	struct dirent *entry;
+	int err = -ENOENT;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->syspath);
 	d = opendir(path);
-	while (d && (entry = readdir(d))) {
-		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *vfio = NULL;
+	while (d && err && (entry = readdir(d))) {
 		int n = snprintf(member, sizeof(member), "%s/%s", path,
 				 entry->d_name);
 
-		if (entry->d_name[0] == '.' || n >= (int)sizeof(member))
+		if (entry->d_name[0] == '.' || n >= (int)sizeof(member) ||
+		    !is_obstacle(member, driver))
 			continue;
-		vfio = sysfs_first_entry(member, "vfio-dev");
-		driver = sysfs_link_name(member, "driver");
-		/* The drivers that leave a group usable: they do no DMA. */
-		if (vfio || !driver || strcmp(driver, "pci-stub") == 0 ||
-		    strcmp(driver, "pcieport") == 0)
-			continue;
-		ctx_fail(
-			dev->ctx, -EBUSY,
-			"IOMMU group %d is not viable: %s is in it and bound to %s; unbind it, or bind it to a VFIO driver too",
-			dev->group, entry->d_name, driver);
-		closedir(d);
-		return -EBUSY;
+		snprintf(name, 256, "%s", entry->d_name);
+		err = 0;
 	}
 	if (d)
 		closedir(d);
+	return err;
+}
+
+int node_fail_not_viable(struct vfiomig_device *dev)
+{
+	char name[256], driver[256];
+
+	if (vfiomig_device_get_obstacle(dev, name, driver) == 0)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"IOMMU group %d is not viable: %s is in it and bound to %s; run \"vfiomig bind --group %s\", which takes it along",
+			dev->group, name, driver, dev->name);
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"IOMMU group %d is not viable: a device in it is bound to another driver",
 		dev->group);
+}
+
+#define WAIT_NS	    (10 * 1000000000ULL)
+#define INTERVAL_MS 10
+
+/* The first of the device's nodes that the kernel has and /dev has not. */
+static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
+{
+	const struct vfiomig_ctx *ctx = dev->ctx;
+
+	/* With a "dev" of its own it has a cdev. */
+	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs,
+		 dev->cdev);
+	if (access(path, F_OK) == 0) {
+		snprintf(path, PATH_MAX, "%s/vfio/devices/%s", ctx->devfs,
+			 dev->cdev);
+		if (access(path, F_OK))
+			return true;
+	}
+	snprintf(path, PATH_MAX, "%s/class/vfio/%d", ctx->sysfs, dev->group);
+	if (access(path, F_OK))
+		return false;
+	snprintf(path, PATH_MAX, "%s/vfio/%d", ctx->devfs, dev->group);
+	return access(path, F_OK) != 0;
+}
+
+int node_wait(struct vfiomig_device *dev)
+{
+	struct pollfd wake = { .fd = dev->ctx->wake, .events = POLLIN };
+	uint64_t end = now_ns() + WAIT_NS;
+	char path[PATH_MAX];
+
+	/* Drivers register their devices before their probe returns. */
+	if (!dev->cdev)
+		return ctx_fail(
+			dev->ctx, -ENODEV,
+			"%s is not a VFIO driver: it took %s and did not register it with VFIO",
+			dev->driver ? dev->driver : "?", dev->name);
+	while (is_missing(dev, path)) {
+		if (dev->ctx->interrupted)
+			return ctx_fail(dev->ctx, -EINTR,
+					"interrupted by a signal");
+		if (now_ns() > end)
+			return ctx_fail(
+				dev->ctx, -ETIMEDOUT,
+				"%s has not appeared within %llu seconds; is udev running?",
+				path, WAIT_NS / 1000000000ULL);
+		poll(&wake, 1, INTERVAL_MS);
+	}
+	return 0;
 }

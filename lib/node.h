@@ -11,5 +11,8 @@ int node_open(struct vfiomig_device *dev, const char *path);
 /* Both return -EBUSY. */
 int node_fail_busy(struct vfiomig_device *dev);
 int node_fail_not_viable(struct vfiomig_device *dev);
+/* Until a device that was just bound can be opened: 0, -ENODEV when it was no
+ * VFIO driver that took it, -ETIMEDOUT or -EINTR. */
+int node_wait(struct vfiomig_device *dev);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Small readings of sysfs. */
+/* Small readings and writings of sysfs. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -54,6 +54,21 @@ int sysfs_read_number(const char *dir, const char *name, unsigned long *value)
 		return err;
 	*value = strtoul(text, &end, 0);
 	return end == text ? -EINVAL : 0;
+}
+
+int sysfs_write(const char *dir, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* Each write is a request of its own: it cannot be continued. */
+	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
 char *sysfs_first_entry(const char *dir, const char *name)

@@ -2,12 +2,15 @@
 /*
  * Which VFIO driver fits a PCI function. Drivers that only bind by
  * driver_override have their ids in aliases with the prefix "vfio_pci:" (see
- * PCI_DRIVER_OVERRIDE_DEVICE_VFIO), where modprobe does not look by itself.
+ * PCI_DRIVER_OVERRIDE_DEVICE_VFIO), where modprobe does not look by itself. The
+ * kernel's rule is that the alias with the fewest wildcards is the best; all of
+ * vfio_pci's own, which fits every function, are wildcards.
  */
-#include <libkmod.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <string.h>
 
-#include "internal.h"
+#include "module.h"
 
 /* The function's "pci:v...d..." as a "vfio_pci:" alias. */
 static int vfio_alias(const struct vfiomig_device *dev, char *alias,
@@ -20,32 +23,94 @@ static int vfio_alias(const struct vfiomig_device *dev, char *alias,
 			       size - prefix);
 }
 
+static int count_wildcards(const char *pattern)
+{
+	int n = 0;
+
+	for (; *pattern; pattern++)
+		n += *pattern == '*';
+	return n;
+}
+
+/* Of the module's aliases that match, the fewest wildcards. A module that
+ * cannot be read comes last: it can hardly be loaded either. */
+static int fewest_wildcards(const struct kmod_module *mod, const char *alias)
+{
+	struct kmod_list *info = NULL, *item;
+	int fewest = INT_MAX;
+
+	if (kmod_module_get_info(mod, &info) < 0)
+		return INT_MAX;
+	kmod_list_foreach(item, info)
+	{
+		const char *pattern = kmod_module_info_get_value(item);
+		int n;
+
+		if (strcmp(kmod_module_info_get_key(item), "alias") != 0 ||
+		    fnmatch(pattern, alias, 0) != 0)
+			continue;
+		n = count_wildcards(pattern);
+		if (n < fewest)
+			fewest = n;
+	}
+	kmod_module_info_free_list(info);
+	return fewest;
+}
+
+/* The name of the best module in @list; of equals, libkmod's first. */
+static char *best_module(const struct kmod_list *list, const char *alias)
+{
+	const struct kmod_list *item;
+	int fewest = INT_MAX;
+	char *best = NULL;
+
+	kmod_list_foreach(item, list)
+	{
+		struct kmod_module *mod = kmod_module_get_module(item);
+		int n = fewest_wildcards(mod, alias);
+
+		if (!best || n < fewest) {
+			free(best);
+			best = strdup(kmod_module_get_name(mod));
+			fewest = n;
+		}
+		kmod_module_unref(mod);
+	}
+	return best;
+}
+
+static char *module_for(const struct vfiomig_ctx *ctx, const char *alias)
+{
+	struct kmod_list *list = NULL, *allowed = NULL;
+	struct kmod_ctx *kmod = modules_open(ctx);
+	char *best = NULL;
+
+	if (!kmod)
+		return NULL;
+	/* What the administrator has blacklisted is loaded by its name only,
+	 * and not because it fits. */
+	if (kmod_module_new_from_lookup(kmod, alias, &list) >= 0 &&
+	    kmod_module_apply_filter(kmod, KMOD_FILTER_BLACKLIST, list,
+				     &allowed) >= 0)
+		best = best_module(allowed, alias);
+	kmod_module_unref_list(allowed);
+	kmod_module_unref_list(list);
+	kmod_unref(kmod);
+	return best;
+}
+
 char *variant_driver_for(const struct vfiomig_device *dev)
 {
-	struct kmod_list *list = NULL, *item;
-	struct kmod_ctx *kmod = NULL;
-	char alias[256], *best = NULL;
+	_cleanup_free_ char *module = NULL;
+	char alias[256], *driver;
 
 	if (!dev->is_pci || !dev->syspath ||
 	    vfio_alias(dev, alias, sizeof(alias)))
 		return NULL;
-	kmod = kmod_new(NULL, NULL);
-	if (!kmod || kmod_module_new_from_lookup(kmod, alias, &list) < 0)
-		goto out;
-	kmod_list_foreach(item, list)
-	{
-		struct kmod_module *mod = kmod_module_get_module(item);
-		const char *name = kmod_module_get_name(mod);
-
-		/* vfio_pci fits every function: any other is made for this. */
-		if (!best || strcmp(best, "vfio_pci") == 0) {
-			free(best);
-			best = strdup(name);
-		}
-		kmod_module_unref(mod);
-	}
-out:
-	kmod_module_unref_list(list);
-	kmod_unref(kmod);
-	return best;
+	module = module_for(dev->ctx, alias);
+	if (!module || strcmp(module, "vfio_pci") == 0)
+		return NULL;
+	/* Drivers have their module's name, but need not. */
+	driver = module_pci_driver(dev->ctx, module);
+	return driver ? driver : strdup(module);
 }

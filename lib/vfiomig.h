@@ -333,6 +333,58 @@ int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid);
  */
 int vfiomig_device_release(struct vfiomig_device *dev);
 
+/* ---- Binding to drivers ------------------------------------------------- */
+
+#define VFIOMIG_BIND_GROUP   (1U << 0) /* all endpoints of the IOMMU group */
+#define VFIOMIG_BIND_DRY_RUN (1U << 1) /* only tell what would be done */
+#define VFIOMIG_BIND_FORCE   (1U << 2) /* a bind: also what is in use */
+
+/* What was done to a function, or would be. The strings are the library's. */
+struct vfiomig_binding {
+	const char *device;    /* "0000:3b:00.1" */
+	const char *from, *to; /* drivers; NULL for none */
+	const char *lost; /* the driver it had, if the kernel has it no more */
+	bool unchanged;	  /* there was nothing to do */
+	bool unknown;	  /* a dry run: @to is left to the kernel */
+};
+typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
+
+/**
+ * vfiomig_device_bind - bind a PCI function to a VFIO driver
+ * @driver: a PCI driver or its module; NULL for the best: the variant driver
+ *	whose "vfio_pci:" alias fits with the fewest wildcards, or vfio-pci
+ * @fn: called for each function once all is done; may be NULL
+ *
+ * Loads the driver, notes what the function is bound to, sets driver_override
+ * (it stays set), unbinds, probes, waits for the node. If a step fails, all
+ *goes back to what it was, or the error says that it did not. Strings that
+ * vfiomig_device_get_*() returned before are not valid any more. Returns 0, or
+ *  -EINVAL	not a PCI function, or no name of a driver
+ *  -ENOENT	no such driver
+ *  -EOPNOTSUPP	a bridge, no IOMMU group, no vfio-pci
+ *  -ENODEV	@driver took it and is no VFIO driver
+ *  -EBUSY	a process has it open; or, without VFIOMIG_BIND_FORCE, its disk,
+ *		network interface, console or virtual functions are in use
+ *  -EPERM, -EINTR, -ETIMEDOUT (no node), -EIO (a driver or the kernel refused)
+ */
+int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver,
+			unsigned int flags, vfiomig_binding_fn fn, void *data);
+
+/**
+ * vfiomig_device_unbind - give a PCI function back to the driver it had
+ *
+ * To what vfiomig_device_bind() has noted, no driver included; what it has not
+ * bound loses its driver_override and goes to the driver that the kernel
+ * chooses. What has no VFIO driver is left alone. Returns as that.
+ */
+int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
+			  vfiomig_binding_fn fn, void *data);
+
+/* What keeps the device's group from being used: the first device in it whose
+ * driver does DMA without VFIO. Returns 0, or -ENOENT when there is none. */
+int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
+				char name[256], char driver[256]);
+
 /* ---- Features of an open device ---------------------------------------- */
 
 /* The flags of struct vfio_device_info, e.g. VFIO_DEVICE_FLAGS_RESET. */

@@ -107,16 +107,16 @@ check "the FIFO had the image" cmp image from-fifo
 # 3
 bind "$other" vfio-pci
 status 3 "a driver without migration" vfiomig save "$other" --raw -o x
-says 'its driver vfio-pci has no migration support; bind it to ivshmem_vfio_pci'
+says "its driver vfio-pci has no migration support; run \"vfiomig bind $other\", which binds it to ivshmem_vfio_pci"
 check "no file was made of it" test ! -e x
 status 3 "info of it" vfiomig info "$other"
 status 3 "state of it" vfiomig state "$other"
 bind "$other" nothing
 status 3 "no driver" vfiomig info "$other"
-says 'not bound to a VFIO driver (bound to no driver); bind it to ivshmem_vfio_pci'
+says "not bound to a VFIO driver (bound to no driver); run \"vfiomig bind $other\", which binds it to ivshmem_vfio_pci"
 rng=$(grep -l 0x1005 /sys/bus/pci/devices/*/device | cut -d/ -f6)
 status 3 "another driver" vfiomig info "$rng"
-says 'not bound to a VFIO driver (bound to virtio-pci); bind it to vfio_pci'
+says "not bound to a VFIO driver (bound to virtio-pci); run \"vfiomig bind $rng\", which binds it to vfio-pci"
 
 # 4
 exec 5<>"/dev/vfio/$group"
@@ -136,7 +136,7 @@ wait
 check "two at once: the first" cmp image image-1
 bind "$edu" vfio-pci
 status 4 "a group that is not viable" vfiomig info "$edu"
-says "is not viable: $rng is in it and bound to virtio-pci; unbind it"
+says "is not viable: $rng is in it and bound to virtio-pci; run \"vfiomig bind --group $edu\", which takes it along"
 bind "$rng" nothing
 status 3 "it is viable without that driver" vfiomig info "$edu"
 says 'its driver vfio-pci has no migration support; a variant driver for the device is needed'

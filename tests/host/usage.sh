@@ -26,7 +26,7 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore pack unpack inspect hold release exec; do
+for command in info state save restore pack unpack inspect hold release exec bind unbind; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" $vfiomig $command --help
 	status 0 "$command --usage" $vfiomig $command --usage
@@ -47,6 +47,14 @@ for command in save restore; do
 	says "-T is a number from 0 to 512, not 'many'"
 	usage $command x --progress=sometimes
 done
+for command in bind unbind; do
+	usage $command
+	says 'which device? "lspci -D" shows the PCI functions'
+	usage $command x y
+	says "'y' is one argument too many"
+	usage $command x --driver
+done
+usage unbind x --force
 usage state x NOWHERE
 says "'NOWHERE' is not a state"
 usage exec

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vfiomig bind, vfiomig unbind: give a function to a VFIO driver, and back. */
+#include "cli.h"
+
+struct options {
+	struct cli *cli;
+	const char *driver; /* NULL for the best */
+	unsigned int flags;
+};
+
+enum {
+	OPT_DRIVER = 256,
+	OPT_DRY_RUN,
+	OPT_FORCE,
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct options *opt = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = opt->cli;
+		return 0;
+	case 'g':
+		opt->flags |= VFIOMIG_BIND_GROUP;
+		return 0;
+	case 'n':
+		opt->flags |= VFIOMIG_BIND_DRY_RUN;
+		return 0;
+	case OPT_FORCE:
+		opt->flags |= VFIOMIG_BIND_FORCE;
+		return 0;
+	case 'd':
+		opt->driver = arg;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		/* It need not be one of those that "vfiomig list" has. */
+		return usage_error(
+			state,
+			"which device? \"lspci -D\" shows the PCI functions");
+	default:
+		return parse_device(state, key, arg, opt->cli);
+	}
+}
+
+#define OPTION_GROUP                                                   \
+	{                                                              \
+		"group", 'g', NULL, 0,                                 \
+			"All endpoint functions of the IOMMU group", 0 \
+	}
+#define OPTION_DRY_RUN                                              \
+	{                                                           \
+		"dry-run", 'n', NULL, 0,                            \
+			"Say what would be done, and do nothing", 0 \
+	}
+
+static const struct argp_option bind_options[] = {
+	{ "driver", 'd', "NAME", 0,
+	  "This PCI driver, instead of the variant driver that fits best, or vfio-pci",
+	  0 },
+	{ "force", OPT_FORCE, NULL, 0,
+	  "Also a device whose disk, network interface, console or virtual functions are in use",
+	  0 },
+	OPTION_GROUP,
+	OPTION_DRY_RUN,
+	{ 0 }
+};
+
+static const struct argp_option unbind_options[] = {
+	OPTION_GROUP,
+	OPTION_DRY_RUN,
+	{ 0 },
+};
+
+static const struct argp_child children[] = {
+	{ .argp = &argp_wait },
+	{ 0 },
+};
+
+static const struct argp bind_argp = {
+	.children = children,
+	.options = bind_options,
+	.parser = parse,
+	.args_doc = "DEV",
+	.doc = "Bind a PCI function to the VFIO driver that fits it best.\vIf a step fails, everything goes back to what it was. \"vfiomig unbind\" gives the function back to the driver that it had.",
+};
+
+static const struct argp unbind_argp = {
+	.children = children,
+	.options = unbind_options,
+	.parser = parse,
+	.args_doc = "DEV",
+	.doc = "Give a PCI function back to the driver that it had before \"vfiomig bind\".\vOne that was bound to VFIO by other means goes to the driver that the kernel chooses.",
+};
+
+static const char *driver_name(const char *driver)
+{
+	return driver ? driver : "no driver";
+}
+
+static void print_binding(void *data, const struct vfiomig_binding *b)
+{
+	const struct options *opt = data;
+	const char *to = b->unknown ? "the driver that the kernel chooses"
+				    : driver_name(b->to);
+	bool dry_run = opt->flags & VFIOMIG_BIND_DRY_RUN;
+
+	if (opt->cli->quiet)
+		return;
+	if (b->unchanged)
+		printf("%s: bound to %s already\n", b->device,
+		       driver_name(b->from));
+	else
+		printf("%s: %sbound to %s (%s %s)\n", b->device,
+		       dry_run ? "would be " : "", to,
+		       dry_run ? "now" : "before", driver_name(b->from));
+	if (b->lost)
+		notice(opt->cli,
+		       "%s had the driver %s, which the kernel has no more",
+		       b->device, b->lost);
+}
+
+/* What a user would otherwise learn from the next command. */
+static void tell_of_obstacle(const struct cli *cli,
+			     const struct vfiomig_device *dev)
+{
+	char name[256], driver[256];
+
+	if (vfiomig_device_get_obstacle(dev, name, driver))
+		return;
+	notice(cli,
+	       "its IOMMU group %d cannot be used yet: %s is in it and bound to %s; --group takes it along",
+	       vfiomig_device_get_group(dev), name, driver);
+}
+
+static int run(struct cli *cli, const struct argp *argp, int argc, char **argv,
+	       int (*change)(struct options *opt, struct vfiomig_device *dev))
+{
+	struct options opt = { .cli = cli };
+	struct vfiomig_device *dev;
+	int status = cli_parse(cli, argp, argc, argv, &opt);
+
+	if (!status)
+		status = find_device(cli, &dev);
+	if (status)
+		return status;
+	signals_catch(cli->ctx);
+	vfiomig_device_set_wait(dev, cli->wait);
+	status = change(&opt, dev);
+	vfiomig_device_unref(dev);
+	return status;
+}
+
+static int change_bind(struct options *opt, struct vfiomig_device *dev)
+{
+	int err = vfiomig_device_bind(dev, opt->driver, opt->flags,
+				      print_binding, opt);
+
+	if (err)
+		return fail_device(opt->cli, err);
+	fflush(stdout);
+	if (!(opt->flags & VFIOMIG_BIND_DRY_RUN))
+		tell_of_obstacle(opt->cli, dev);
+	return STATUS_OK;
+}
+
+static int change_unbind(struct options *opt, struct vfiomig_device *dev)
+{
+	int err = vfiomig_device_unbind(dev, opt->flags, print_binding, opt);
+
+	return err ? fail_device(opt->cli, err) : STATUS_OK;
+}
+
+static int bind_main(struct cli *cli, int argc, char **argv)
+{
+	return run(cli, &bind_argp, argc, argv, change_bind);
+}
+
+static int unbind_main(struct cli *cli, int argc, char **argv)
+{
+	return run(cli, &unbind_argp, argc, argv, change_unbind);
+}
+
+const struct command cmd_bind = {
+	.name = "bind",
+	.help = "Bind a device to the VFIO driver that fits it best",
+	.main = bind_main,
+};
+
+const struct command cmd_unbind = {
+	.name = "unbind",
+	.help = "Give a device back to the driver it had",
+	.main = unbind_main,
+};

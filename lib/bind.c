@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * From whatever driver a PCI function has to a VFIO driver, and back: first the
+ * plan for all the functions that are asked for, with every reason not to
+ * begin, then the changes.
+ */
+#include <string.h>
+
+#include "driver.h"
+#include "member.h"
+#include "node.h"
+#include "record.h"
+#include "usage.h"
+
+static int check_name(struct vfiomig_ctx *ctx, const char *driver)
+{
+	if (driver[strspn(driver,
+			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			  "0123456789_-+.")] == '\0' &&
+	    driver[0] && driver[0] != '.' && strlen(driver) < 64)
+		return 0;
+	return ctx_fail(ctx, -EINVAL, "'%s' cannot be the name of a driver",
+			driver);
+}
+
+/* The driver that a function is to have: @wanted, or the best one. */
+static int choose_driver(struct vfiomig_device *dev, const char *wanted,
+			 bool load, char **driver)
+{
+	_cleanup_free_ char *variant = NULL;
+	int err;
+
+	if (wanted)
+		return driver_find(dev->ctx, wanted, load, driver);
+	variant = variant_driver_for(dev);
+	if (variant)
+		return driver_find(dev->ctx, variant, load, driver);
+	err = driver_find(dev->ctx, "vfio-pci", load, driver);
+	return err == -ENOENT ? -EOPNOTSUPP : err;
+}
+
+/* With no driver loaded yet: that may bind the function already. */
+static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
+{
+	int err;
+
+	device_refresh(m->dev);
+	err = binding_read(m->dev, &m->was);
+	if (!err)
+		err = choose_driver(m->dev, wanted, false, &m->to.driver);
+	if (err)
+		return err;
+	m->leave = m->dev->cdev && m->was.driver &&
+		   strcmp(m->was.driver, m->to.driver) == 0;
+	if (m->leave)
+		return 0;
+	err = binding_check_idle(m->dev);
+	if (!err && !(flags & VFIOMIG_BIND_FORCE))
+		err = usage_check(m->dev);
+	return err;
+}
+
+static int load_driver(struct member *m, const char *wanted)
+{
+	int err;
+
+	binding_clear(&m->to);
+	err = choose_driver(m->dev, wanted, true, &m->to.driver);
+	if (err)
+		return err;
+	m->to.override = strdup(m->to.driver);
+	return m->to.override ? 0
+			      : ctx_fail(m->dev->ctx, -ENOMEM, "out of memory");
+}
+
+static int bind_one(struct member *m, int dir)
+{
+	int err = 0;
+
+	/* From one VFIO driver to another, what it had before them counts. */
+	if (!m->dev->cdev || !record_exists(m->dev, dir)) {
+		err = record_write(m->dev, dir, &m->was);
+		m->recorded = !err;
+	}
+	if (err)
+		return err;
+	m->touched = true;
+	err = binding_set(m->dev, &m->to);
+	return err ? err : node_wait(m->dev);
+}
+
+/* The locks, if anything is to be changed. */
+static int begin(struct members *members, unsigned int flags)
+{
+	struct vfiomig_ctx *ctx = members->list[0].dev->ctx;
+	int err = 0;
+
+	if (flags & VFIOMIG_BIND_DRY_RUN) {
+		members->dir = records_peek(ctx);
+		return 0;
+	}
+	for (size_t i = 0; i < members->n && !err; i++)
+		err = binding_check_permitted(members->list[i].dev);
+	if (!err)
+		err = members_lock(members);
+	if (err)
+		return err;
+	members->dir = records_open(ctx);
+	return members->dir < 0 ? members->dir : 0;
+}
+
+static void report(const struct members *members, unsigned int flags,
+		   vfiomig_binding_fn fn, void *data)
+{
+	bool dry_run = flags & VFIOMIG_BIND_DRY_RUN;
+
+	for (size_t i = 0; i < members->n && fn; i++) {
+		const struct member *m = &members->list[i];
+		const struct vfiomig_binding binding = {
+			.device = m->dev->name,
+			.from = m->was.driver,
+			.to = dry_run && !m->leave ? m->to.driver
+						   : m->dev->driver,
+			.lost = m->lost,
+			.unchanged = m->leave,
+			.unknown = dry_run && m->kernel_chooses,
+		};
+
+		fn(data, &binding);
+	}
+}
+
+EXPORT int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver,
+			       unsigned int flags, vfiomig_binding_fn fn,
+			       void *data)
+{
+	struct members members = { .dir = -1 };
+	int err = driver ? check_name(dev->ctx, driver) : 0;
+
+	if (!err)
+		err = members_collect(dev, flags & VFIOMIG_BIND_GROUP,
+				      &members);
+	if (!err)
+		err = begin(&members, flags);
+	for (size_t i = 0; i < members.n && !err; i++)
+		err = plan_bind(&members.list[i], driver, flags);
+	if (!(flags & VFIOMIG_BIND_DRY_RUN)) {
+		for (size_t i = 0; i < members.n && !err; i++)
+			if (!members.list[i].leave)
+				err = load_driver(&members.list[i], driver);
+		if (!err)
+			err = members_change(&members, bind_one);
+	}
+	if (!err)
+		report(&members, flags, fn, data);
+	members_clear(&members);
+	return err;
+}
+
+/* The driver that it is to have back, unless the kernel has it no more. */
+static int find_former(struct member *m, bool load)
+{
+	char *driver;
+	int err;
+
+	if (!m->to.driver)
+		return 0;
+	err = driver_find(m->dev->ctx, m->to.driver, load, &driver);
+	if (err == -ENOENT) {
+		m->lost = m->to.driver;
+		m->to.driver = NULL;
+		m->kernel_chooses = true;
+		return 0;
+	}
+	if (err)
+		return err;
+	free(m->to.driver);
+	m->to.driver = driver;
+	return 0;
+}
+
+static int plan_unbind(struct member *m, int dir)
+{
+	bool vfio, noted;
+	int err;
+
+	device_refresh(m->dev);
+	vfio = m->dev->cdev;
+	err = binding_read(m->dev, &m->was);
+	if (!err)
+		err = record_read(m->dev, dir, &m->to);
+	noted = !err;
+	if (err && err != -ENOENT)
+		return err;
+	/* Somebody has taken it from VFIO already, and perhaps only that. */
+	m->leave = !vfio && (!noted || m->was.driver);
+	if (m->leave)
+		return 0;
+	m->kernel_chooses = !noted;
+	err = find_former(m, false);
+	return err ? err : binding_check_idle(m->dev);
+}
+
+static int unbind_one(struct member *m, int dir)
+{
+	int err = find_former(m, true);
+
+	(void)dir;
+	if (err)
+		return err;
+	m->touched = true;
+	return m->kernel_chooses ? binding_set_default(m->dev)
+				 : binding_set(m->dev, &m->to);
+}
+
+EXPORT int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
+				 vfiomig_binding_fn fn, void *data)
+{
+	bool dry_run = flags & VFIOMIG_BIND_DRY_RUN;
+	struct members members = { .dir = -1 };
+	int err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
+
+	if (!err)
+		err = begin(&members, flags);
+	for (size_t i = 0; i < members.n && !err; i++)
+		err = plan_unbind(&members.list[i], members.dir);
+	if (!err && !dry_run)
+		err = members_change(&members, unbind_one);
+	/* Those that are with another driver have no use for a note either. */
+	for (size_t i = 0; i < members.n && !err && !dry_run; i++)
+		record_remove(members.list[i].dev, members.dir);
+	if (!err)
+		report(&members, flags, fn, data);
+	members_clear(&members);
+	return err;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a PCI function is bound to, and changing it through sysfs. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "binding.h"
+#include "held.h"
+#include "node.h"
+
+void binding_clear(struct binding *b)
+{
+	free(b->driver);
+	free(b->override);
+	*b = (struct binding){ 0 };
+}
+
+int binding_read(const struct vfiomig_device *dev, struct binding *b)
+{
+	char override[NAME_MAX + 1];
+	int err = sysfs_read_text(dev->syspath, "driver_override", override,
+				  sizeof(override));
+
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot read %s: %s",
+				"driver_override", strerror(-err));
+	/* That is how the kernel prints one that is not set. */
+	if (*override && strcmp(override, "(null)") != 0)
+		b->override = strdup(override);
+	b->driver = sysfs_link_name(dev->syspath, "driver");
+	return 0;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+static bool is_bound_to(const struct vfiomig_device *dev, const char *driver)
+{
+	_cleanup_free_ char *now = sysfs_link_name(dev->syspath, "driver");
+
+	return same(now, driver);
+}
+
+static int fail_write(struct vfiomig_device *dev, int err, const char *what)
+{
+	if (err == -EACCES || err == -EPERM)
+		return ctx_fail(dev->ctx, -EPERM,
+				"not permitted to %s %s; run as root", what,
+				dev->name);
+	return ctx_fail(dev->ctx, -EIO, "cannot %s %s: %s", what, dev->name,
+			strerror(-err));
+}
+
+static int set_override(struct vfiomig_device *dev, const char *override)
+{
+	int err = sysfs_write(dev->syspath, "driver_override",
+			      override ? override : "\n");
+
+	return err ? fail_write(dev, err, "set the driver_override of") : 0;
+}
+
+/*
+ * The kernel lets a VFIO group be opened once, and not while one of its devices
+ * is open otherwise. So who can open it knows that the devices are idle, and
+ * that they stay so as long as it is kept open; while the write to "unbind"
+ * would wait for any user that comes in between.
+ */
+static int hold_group(struct vfiomig_device *dev, int *fd)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->group);
+	*fd = open(path, O_RDWR | O_CLOEXEC);
+	/* Any other failure may mean a kernel without groups. */
+	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
+}
+
+int binding_check_idle(struct vfiomig_device *dev)
+{
+	_cleanup_close_ int fd = -1;
+	char comm[16];
+	int pid;
+
+	if (!dev->cdev)
+		return 0;
+	pid = held_by(dev);
+	if (pid)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"busy: process %d holds %s; run \"vfiomig release %s\"",
+			pid, dev->name, dev->name);
+	if (vfiomig_device_get_opener(dev, &pid, comm) == 0)
+		return node_fail_busy(dev);
+	return hold_group(dev, &fd);
+}
+
+int binding_check_permitted(struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/driver_override", dev->syspath) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	if (access(path, W_OK) == 0)
+		return 0;
+	if (errno == ENOENT)
+		return ctx_fail(dev->ctx, -EOPNOTSUPP,
+				"the kernel has no driver_override for %s",
+				dev->name);
+	return ctx_fail(
+		dev->ctx, -EPERM,
+		"not permitted to change what %s is bound to; run as root",
+		dev->name);
+}
+
+static int detach(struct vfiomig_device *dev, const char *driver)
+{
+	_cleanup_close_ int group = -1;
+	char dir[PATH_MAX];
+	int err;
+
+	/* What the kernel says now, which may have changed under us. */
+	device_refresh(dev);
+	err = binding_check_idle(dev);
+	if (!err && dev->cdev)
+		err = hold_group(dev, &group);
+	if (err)
+		return err;
+	snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", dev->ctx->sysfs,
+		 driver);
+	ctx_log(dev->ctx, "taking %s from %s", dev->name, driver);
+	err = sysfs_write(dir, "unbind", dev->name);
+	/* It may have lost its driver meanwhile, which is just as well. */
+	if (err && is_bound_to(dev, driver))
+		return fail_write(dev, err, "unbind");
+	return 0;
+}
+
+static int attach(struct vfiomig_device *dev, const struct binding *to)
+{
+	struct vfiomig_ctx *ctx = dev->ctx;
+	char dir[PATH_MAX];
+	int err;
+
+	ctx_log(ctx, "giving %s to %s", dev->name, to->driver);
+	if (same(to->driver, to->override)) {
+		snprintf(dir, sizeof(dir), "%s/bus/pci", ctx->sysfs);
+		err = sysfs_write(dir, "drivers_probe", dev->name);
+	} else {
+		/* More than one driver may fit: this is the one. */
+		snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", ctx->sysfs,
+			 to->driver);
+		err = sysfs_write(dir, "bind", dev->name);
+	}
+	if (is_bound_to(dev, to->driver))
+		return 0;
+	if (err == -EACCES || err == -EPERM)
+		return fail_write(dev, err, "bind");
+	return ctx_fail(
+		ctx, -EIO,
+		"%s did not take %s%s%s; the kernel's log (dmesg) may say why",
+		to->driver, dev->name, err ? ": " : "",
+		err ? strerror(-err) : "");
+}
+
+int binding_set(struct vfiomig_device *dev, const struct binding *to)
+{
+	_cleanup_free_ char *now = sysfs_link_name(dev->syspath, "driver");
+	int err = set_override(dev, to->override);
+
+	if (!err && !same(now, to->driver)) {
+		if (now)
+			err = detach(dev, now);
+		if (!err && to->driver)
+			err = attach(dev, to);
+	}
+	device_refresh(dev);
+	return err;
+}
+
+int binding_set_default(struct vfiomig_device *dev)
+{
+	struct binding none = { 0 };
+	char dir[PATH_MAX];
+	int err = binding_set(dev, &none);
+
+	if (err)
+		return err;
+	snprintf(dir, sizeof(dir), "%s/bus/pci", dev->ctx->sysfs);
+	/* That no driver wants it is no failure. */
+	sysfs_write(dir, "drivers_probe", dev->name);
+	device_refresh(dev);
+	return 0;
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Whether a function carries a disk that is in use, and for what. */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "usage.h"
+
+struct disk {
+	const char *name; /* "sda1" */
+	char number[32];  /* "8:1" */
+	char node[NAME_MAX + 32];
+};
+
+static void describe(const struct vfiomig_device *dev, struct disk *disk,
+		     const char *name, const char *dir)
+{
+	disk->name = name;
+	if (sysfs_read_text(dir, "dev", disk->number, sizeof(disk->number)))
+		disk->number[0] = '\0';
+	/* '!' stands for '/' in sysfs. */
+	snprintf(disk->node, sizeof(disk->node), "%s/%s", dev->ctx->devfs,
+		 name);
+	for (char *p = disk->node + strlen(dev->ctx->devfs); *p; p++)
+		if (*p == '!')
+			*p = '/';
+}
+
+/* Is @path the disk's node, or another name for it? */
+static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk,
+		    const char *path)
+{
+	size_t length = strlen(ctx->devfs);
+	char number[32];
+	struct stat st;
+
+	if (strcmp(path, disk->node) == 0)
+		return true;
+	/* Anything elsewhere may be on a server that does not answer. */
+	if (strncmp(path, ctx->devfs, length) != 0 || path[length] != '/' ||
+	    stat(path, &st) || !S_ISBLK(st.st_mode))
+		return false;
+	snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev),
+		 minor(st.st_rdev));
+	return strcmp(number, disk->number) == 0;
+}
+
+/* The kernel writes blanks and the like as \040. */
+static void unescape(char *text)
+{
+	char *to = text;
+	unsigned int c;
+
+	for (; *text; to++) {
+		if (sscanf(text, "\\%3o", &c) == 1 && strlen(text) >= 4) {
+			*to = c;
+			text += 4;
+		} else {
+			*to = *text++;
+		}
+	}
+	*to = '\0';
+}
+
+/* "ID PARENT MAJOR:MINOR ROOT WHERE OPTIONS [MORE]... - TYPE SOURCE OPTIONS" */
+static bool parse_mount(char *line, char **number, char **where, char **source)
+{
+	char *field[5], *rest = strstr(line, " - "), *save;
+
+	if (!rest)
+		return false;
+	*rest = '\0';
+	for (int i = 0; i < 5; i++) {
+		field[i] = strtok_r(i ? NULL : line, " ", &save);
+		if (!field[i])
+			return false;
+	}
+	strtok_r(rest + 3, " ", &save);
+	*source = strtok_r(NULL, " ", &save);
+	*number = field[2];
+	*where = field[4];
+	if (!*source)
+		return false;
+	unescape(*where);
+	unescape(*source);
+	return true;
+}
+
+static int check_mounts(struct vfiomig_device *dev, const struct disk *disk)
+{
+	char path[PATH_MAX], *number, *where, *source;
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int err = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/self/mountinfo", dev->ctx->procfs);
+	f = fopen(path, "re");
+	while (f && !err && getline(&line, &size, f) > 0) {
+		if (!parse_mount(line, &number, &where, &source))
+			continue;
+		/* Some file systems (btrfs) have a number of their own. */
+		if (strcmp(number, disk->number) == 0 ||
+		    is_disk(dev->ctx, disk, source))
+			err = ctx_fail(
+				dev->ctx, -EBUSY,
+				"%s carries the disk %s, which is mounted on %s; unmount it, or use --force",
+				dev->name, disk->name, where);
+	}
+	if (f)
+		fclose(f);
+	return err;
+}
+
+static int check_swaps(struct vfiomig_device *dev, const struct disk *disk)
+{
+	_cleanup_free_ char *line = NULL;
+	char path[PATH_MAX];
+	size_t size = 0;
+	int err = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/swaps", dev->ctx->procfs);
+	f = fopen(path, "re");
+	while (f && !err && getline(&line, &size, f) > 0) {
+		line[strcspn(line, " \t\n")] = '\0';
+		unescape(line);
+		if (is_disk(dev->ctx, disk, line))
+			err = ctx_fail(
+				dev->ctx, -EBUSY,
+				"%s carries the disk %s, which is swapped to; run \"swapoff %s\", or use --force",
+				dev->name, disk->name, disk->node);
+	}
+	if (f)
+		fclose(f);
+	return err;
+}
+
+static int check_named(struct vfiomig_device *dev, const char *name,
+		       const char *dir)
+{
+	_cleanup_free_ char *holder = sysfs_first_entry(dir, "holders");
+	struct disk disk;
+	int err;
+
+	describe(dev, &disk, name, dir);
+	err = check_mounts(dev, &disk);
+	if (!err)
+		err = check_swaps(dev, &disk);
+	if (!err && holder)
+		err = ctx_fail(
+			dev->ctx, -EBUSY,
+			"%s carries the disk %s, which is a part of %s; stop that, or use --force",
+			dev->name, disk.name, holder);
+	return err;
+}
+
+/* What has no name above (a pool, another container's mount) has the disk to
+ * itself all the same. */
+static int check_exclusive(struct vfiomig_device *dev, const char *name,
+			   const char *dir)
+{
+	_cleanup_close_ int fd = -1;
+	struct disk disk;
+
+	describe(dev, &disk, name, dir);
+	fd = open(disk.node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 || errno != EBUSY)
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s carries the disk %s, which is in use; end that, or use --force",
+		dev->name, disk.name);
+}
+
+int disk_usage_check(struct vfiomig_device *dev)
+{
+	/* A partition's mount also keeps the whole disk busy: names first. */
+	int err = usage_foreach(dev, "block", check_named);
+
+	return err ? err : usage_foreach(dev, "block", check_exclusive);
+}

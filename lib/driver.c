@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* PCI drivers, by their names or by those of their modules. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "driver.h"
+#include "module.h"
+
+/* One that the kernel has already. */
+static char *registered(const struct vfiomig_ctx *ctx, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s", ctx->sysfs, name);
+	if (access(path, F_OK) == 0)
+		return strdup(name);
+	return module_pci_driver(ctx, name);
+}
+
+static int fail_missing(struct vfiomig_ctx *ctx, const char *name)
+{
+	return ctx_fail(
+		ctx, -ENOENT,
+		"the kernel has no PCI driver %s and no module of that name",
+		name);
+}
+
+static int load_module(struct vfiomig_ctx *ctx, const char *name)
+{
+	int err = module_load(ctx, name);
+
+	switch (err) {
+	case 0:
+		ctx_log(ctx, "loaded %s", name);
+		return 0;
+	case -ENOENT:
+		return fail_missing(ctx, name);
+	case -EPERM:
+	case -EACCES:
+		return ctx_fail(
+			ctx, -EPERM,
+			"not permitted to load the module %s; run as root",
+			name);
+	default:
+		return ctx_fail(
+			ctx, -EIO,
+			"cannot load the module %s: %s; the kernel's log (dmesg) may say why",
+			name, strerror(-err));
+	}
+}
+
+int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load,
+		char **driver)
+{
+	int err;
+
+	*driver = registered(ctx, name);
+	if (*driver)
+		return 0;
+	if (!load) {
+		if (!module_exists(ctx, name))
+			return fail_missing(ctx, name);
+		/* The one that is known to be called otherwise. */
+		*driver = strdup(strcmp(name, "vfio_pci") == 0 ? "vfio-pci"
+							       : name);
+		return 0;
+	}
+	err = load_module(ctx, name);
+	if (err)
+		return err;
+	*driver = registered(ctx, name);
+	if (*driver)
+		return 0;
+	return ctx_fail(ctx, -ENOENT,
+			"the module %s brings no PCI driver of that name",
+			name);
+}

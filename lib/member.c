@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The functions that a bind or an unbind is about. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "member.h"
+#include "record.h"
+
+#define HEADER_TYPE 0x0e /* in the configuration space */
+
+/* VFIO takes what has an ordinary header. Bridges have others. */
+static bool is_endpoint(const struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	unsigned char type;
+
+	if (snprintf(path, sizeof(path), "%s/config", dev->syspath) >=
+	    (int)sizeof(path))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && pread(fd, &type, 1, HEADER_TYPE) == 1 &&
+	       (type & 0x7f) == 0;
+}
+
+static int check(struct vfiomig_device *dev)
+{
+	if (dev->origin.kind != ORIGIN_SYSFS)
+		return ctx_fail(
+			dev->ctx, -EINVAL,
+			"named by who has it open; only a PCI function that nobody has open can be bound, by its address");
+	if (!dev->is_pci && strcmp(dev->bus, "mdev") == 0)
+		return ctx_fail(
+			dev->ctx, -EINVAL,
+			"a mediated device, which the kernel binds by itself when it is made; only PCI functions can be bound");
+	if (!dev->is_pci)
+		return ctx_fail(
+			dev->ctx, -EINVAL,
+			"a device of the bus %s; only PCI functions can be bound",
+			dev->bus);
+	if (!is_endpoint(dev))
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"a bridge, which VFIO does not take; bind the functions behind it");
+	if (dev->group < 0)
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the device has no IOMMU group; enable the IOMMU (firmware setup, intel_iommu=on)");
+	return 0;
+}
+
+/* Takes the reference over. */
+static int add(struct members *members, struct vfiomig_device *dev)
+{
+	struct member *list =
+		reallocarray(members->list, members->n + 1, sizeof(*list));
+
+	if (!list) {
+		struct vfiomig_ctx *ctx = dev->ctx;
+
+		vfiomig_device_unref(dev);
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	}
+	members->list = list;
+	list[members->n++] = (struct member){ .dev = dev };
+	return 0;
+}
+
+/* A part of the chipset that has no driver does no harm, and may be needed. */
+static bool is_left_alone(const struct vfiomig_device *dev)
+{
+	return !dev->is_pci || !is_endpoint(dev) ||
+	       (dev->pci.class_code >> 16 == 0x06 && !dev->driver);
+}
+
+static int add_other(struct members *members, struct vfiomig_device *dev,
+		     const char *name)
+{
+	struct vfiomig_device *other;
+	int err = vfiomig_device_new(dev->ctx, name, &other);
+
+	if (err)
+		return err;
+	other->wait = dev->wait;
+	if (!is_left_alone(other))
+		return add(members, other);
+	ctx_log(dev->ctx, "%s of group %d is left alone", name, dev->group);
+	vfiomig_device_unref(other);
+	return 0;
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static int add_group(struct members *members, struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+	struct dirent **entries;
+	int n, err = 0;
+
+	if (snprintf(path, sizeof(path), "%s/iommu_group/devices",
+		     dev->syspath) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	n = scandir(path, &entries, is_visible, alphasort);
+	if (n < 0)
+		return ctx_fail(dev->ctx, -errno, "cannot read %s: %m", path);
+	for (int i = 0; i < n; i++) {
+		const char *name = entries[i]->d_name;
+
+		if (!err && strcmp(name, dev->name) == 0)
+			err = add(members, vfiomig_device_ref(dev));
+		else if (!err)
+			err = add_other(members, dev, name);
+		free(entries[i]);
+	}
+	free(entries);
+	return err;
+}
+
+int members_collect(struct vfiomig_device *dev, bool group,
+		    struct members *members)
+{
+	int err;
+
+	*members = (struct members){ .dir = -1 };
+	err = check(dev);
+	if (err)
+		return err;
+	return group ? add_group(members, dev)
+		     : add(members, vfiomig_device_ref(dev));
+}
+
+/* In the order of their names, so that two of these cannot wait for each other.
+ */
+int members_lock(struct members *members)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < members->n && !err; i++) {
+		struct vfiomig_device *dev = members->list[i].dev;
+
+		if (dev->fd >= 0)
+			return ctx_fail(
+				dev->ctx, -EBUSY,
+				"busy: this process has the device open");
+		err = device_lock(dev);
+	}
+	return err;
+}
+
+void members_clear(struct members *members)
+{
+	for (size_t i = 0; i < members->n; i++) {
+		struct member *m = &members->list[i];
+
+		/* That of an open device is not ours. */
+		if (m->dev->fd < 0)
+			device_unlock(m->dev);
+		vfiomig_device_unref(m->dev);
+		binding_clear(&m->was);
+		binding_clear(&m->to);
+		free(m->lost);
+	}
+	free(members->list);
+	close_fdp(&members->dir);
+	*members = (struct members){ .dir = -1 };
+}
+
+/* The sentence about @err goes on with what became of the functions. */
+static int undo(struct members *members, int err)
+{
+	struct vfiomig_ctx *ctx = members->list[0].dev->ctx;
+	_cleanup_free_ char *why = strdup(vfiomig_get_error(ctx));
+	const struct member *first = NULL, *stuck = NULL;
+	_cleanup_free_ char *trouble = NULL;
+	size_t back = 0;
+
+	for (size_t i = members->n; i-- > 0;) {
+		struct member *m = &members->list[i];
+
+		if (!m->touched)
+			continue;
+		if (binding_set(m->dev, &m->was) == 0) {
+			if (m->recorded)
+				record_remove(m->dev, members->dir);
+			first = m;
+			back++;
+		} else if (!stuck) {
+			stuck = m;
+			trouble = strdup(vfiomig_get_error(ctx));
+		}
+	}
+	if (stuck)
+		return ctx_fail(
+			ctx, err,
+			"%s; and %s, which was bound to %s, could not be given back and is bound to %s: %s",
+			why, stuck->dev->name,
+			stuck->was.driver ? stuck->was.driver : "no driver",
+			stuck->dev->driver ? stuck->dev->driver : "no driver",
+			trouble);
+	if (back > 1)
+		return ctx_fail(
+			ctx, err,
+			"%s; all %zu functions are back with the drivers they had",
+			why, back);
+	if (back)
+		return ctx_fail(ctx, err, "%s; %s is back with %s", why,
+				first->dev->name,
+				first->was.driver ? first->was.driver
+						  : "no driver, as it was");
+	return err;
+}
+
+int members_change(struct members *members,
+		   int (*change)(struct member *m, int dir))
+{
+	int err = 0;
+
+	for (size_t i = 0; i < members->n && !err; i++) {
+		struct member *m = &members->list[i];
+
+		if (m->leave)
+			continue;
+		if (m->dev->ctx->interrupted)
+			err = ctx_fail(m->dev->ctx, -EINTR,
+				       "interrupted by a signal");
+		else
+			err = change(m, members->dir);
+	}
+	return err ? undo(members, err) : 0;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The kernel's modules, through libkmod. */
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "module.h"
+
+/* libkmod would print to stderr by itself. */
+static void say_nothing(void *data, int priority, const char *file, int line,
+			const char *fn, const char *format, va_list args)
+{
+	(void)data, (void)priority, (void)file, (void)line;
+	(void)fn, (void)format, (void)args;
+}
+
+struct kmod_ctx *modules_open(const struct vfiomig_ctx *ctx)
+{
+	struct kmod_ctx *kmod = kmod_new(ctx->modules, NULL);
+
+	if (kmod)
+		kmod_set_log_fn(kmod, say_nothing, NULL);
+	return kmod;
+}
+
+/* How many there are of this name, or a negative errno; each is given to @fn
+ * until it fails. */
+static int lookup(const struct vfiomig_ctx *ctx, const char *name,
+		  int (*fn)(struct kmod_module *mod))
+{
+	struct kmod_list *list = NULL, *item;
+	struct kmod_ctx *kmod = modules_open(ctx);
+	int err, n = 0;
+
+	if (!kmod)
+		return -ENOMEM;
+	err = kmod_module_new_from_lookup(kmod, name, &list);
+	kmod_list_foreach(item, list)
+	{
+		struct kmod_module *mod = kmod_module_get_module(item);
+
+		if (err >= 0 && fn)
+			err = fn(mod);
+		kmod_module_unref(mod);
+		n++;
+	}
+	kmod_module_unref_list(list);
+	kmod_unref(kmod);
+	return err < 0 ? err : n;
+}
+
+static int insert(struct kmod_module *mod)
+{
+	int err =
+		kmod_module_probe_insert_module(mod, 0, NULL, NULL, NULL, NULL);
+
+	return err > 0 ? -EACCES : err;
+}
+
+int module_load(const struct vfiomig_ctx *ctx, const char *name)
+{
+	int n = lookup(ctx, name, insert);
+
+	if (n < 0)
+		return n;
+	return n ? 0 : -ENOENT;
+}
+
+bool module_exists(const struct vfiomig_ctx *ctx, const char *name)
+{
+	return lookup(ctx, name, NULL) > 0;
+}
+
+char *module_pci_driver(const struct vfiomig_ctx *ctx, const char *name)
+{
+	char path[PATH_MAX], module[128];
+	struct dirent *entry;
+	char *driver = NULL;
+	DIR *d;
+
+	/* The kernel writes the names of modules with '_' only. */
+	snprintf(module, sizeof(module), "%s", name);
+	for (char *p = module; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	snprintf(path, sizeof(path), "%s/module/%s/drivers", ctx->sysfs,
+		 module);
+	d = opendir(path);
+	while (d && !driver && (entry = readdir(d)))
+		if (strncmp(entry->d_name, "pci:", 4) == 0)
+			driver = strdup(entry->d_name + 4);
+	if (d)
+		closedir(d);
+	return driver;
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a PCI function is used for, so that it is not taken away from that. */
+#include <dirent.h>
+#include <limits.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "usage.h"
+
+static bool is_below(const struct vfiomig_device *dev, const char *path)
+{
+	size_t length = strlen(dev->syspath);
+	char real[PATH_MAX];
+
+	return realpath(path, real) &&
+	       strncmp(real, dev->syspath, length) == 0 && real[length] == '/';
+}
+
+/* Of the links to NVMe controllers in this directory, does one lead there? */
+static bool has_controller_below(const struct vfiomig_device *dev,
+				 const char *dir)
+{
+	char path[PATH_MAX + NAME_MAX + 2];
+	struct dirent *entry;
+	bool found = false;
+	DIR *d = opendir(dir);
+
+	while (d && !found && (entry = readdir(d))) {
+		if (strncmp(entry->d_name, "nvme", 4) != 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		found = is_below(dev, path);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/*
+ * An NVMe disk that may have several paths hangs on its subsystem, which has
+ * links to the controllers; a partition is one step further down.
+ */
+static bool has_path_below(const struct vfiomig_device *dev, const char *name,
+			   const char *dir)
+{
+	char parent[PATH_MAX + 8];
+
+	if (strncmp(name, "nvme", 4) != 0)
+		return false;
+	snprintf(parent, sizeof(parent), "%s/../..", dir);
+	if (has_controller_below(dev, parent))
+		return true;
+	parent[strlen(parent) - 3] = '\0';
+	return has_controller_below(dev, parent);
+}
+
+int usage_foreach(struct vfiomig_device *dev, const char *class,
+		  int (*fn)(struct vfiomig_device *dev, const char *name,
+			    const char *dir))
+{
+	char path[PATH_MAX], dir[PATH_MAX];
+	struct dirent *entry;
+	int ret = 0;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/class/%s", dev->ctx->sysfs, class);
+	d = opendir(path);
+	while (d && !ret && (entry = readdir(d))) {
+		if (entry->d_name[0] == '.' ||
+		    snprintf(dir, sizeof(dir), "%s/%s", path, entry->d_name) >=
+			    (int)sizeof(dir))
+			continue;
+		if (is_below(dev, dir) ||
+		    has_path_below(dev, entry->d_name, dir))
+			ret = fn(dev, entry->d_name, dir);
+	}
+	if (d)
+		closedir(d);
+	return ret;
+}
+
+static int check_interface(struct vfiomig_device *dev, const char *name,
+			   const char *dir)
+{
+	unsigned long flags;
+
+	if (sysfs_read_number(dir, "flags", &flags) || !(flags & IFF_UP))
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s carries the network interface %s, which is up; take it down (ip link set %s down), or use --force",
+		dev->name, name, name);
+}
+
+static int fail_console(struct vfiomig_device *dev, const char *name,
+			const char *dir)
+{
+	(void)dir;
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s is the display that the machine booted with, and the console is on it (%s); use --force to take it away",
+		dev->name, name);
+}
+
+static int check_console(struct vfiomig_device *dev)
+{
+	unsigned long boot_vga;
+
+	if (sysfs_read_number(dev->syspath, "boot_vga", &boot_vga) || !boot_vga)
+		return 0;
+	return usage_foreach(dev, "graphics", fail_console);
+}
+
+/* They would be gone with the driver that made them. */
+static int check_virtual_functions(struct vfiomig_device *dev)
+{
+	unsigned long n;
+
+	if (sysfs_read_number(dev->syspath, "sriov_numvfs", &n) || !n)
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s has %lu virtual functions, which would be lost; write 0 to its sriov_numvfs first, or use --force",
+		dev->name, n);
+}
+
+int usage_check(struct vfiomig_device *dev)
+{
+	int err = disk_usage_check(dev);
+
+	if (!err)
+		err = usage_foreach(dev, "net", check_interface);
+	if (!err)
+		err = check_console(dev);
+	if (!err)
+		err = check_virtual_functions(dev);
+	return err;
+}
