@@ -1,0 +1,286 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# bind and unbind. The bridge makes a group of two functions, one of which has a driver that is built into the kernel.
+# What a device is used for is in t-bind-use.sh.
+# guest: -m 1M -s 240
+# kernels: stock cdev 6.1
+# env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+device=$IVSHMEM
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+pci=/sys/bus/pci/devices
+edu=$(grep -l 0x11e8 $pci/*/device | cut -d/ -f6)
+rng=$(grep -l 0x1005 $pci/*/device | cut -d/ -f6)
+bridge=0000:00:05.0
+notes=/run/vfiomig/bound
+
+# binding ADDRESS: "DRIVER OVERRIDE", "-" for none
+binding() {
+	driver=$(readlink "$pci/$1/driver") || driver=-
+	override=$(cat "$pci/$1/driver_override")
+	[ "$override" != '(null)' ] || override=-
+	echo "${driver##*/} $override"
+}
+
+# is ADDRESS BINDING
+is() {
+	check "$1: $2" test "$(binding "$1")" = "$2"
+}
+
+# as_init_does ADDRESS DRIVER: by other means than vfiomig; an empty one for none
+as_init_does() {
+	echo "$2" >"$pci/$1/driver_override"
+	if [ -e "$pci/$1/driver" ]; then
+		echo "$1" >"$pci/$1/driver/unbind"
+	fi
+	[ -z "$2" ] || echo "$1" >/sys/bus/pci/drivers_probe
+}
+
+# one LINE: stdout is this line and no other
+one() {
+	check "it prints: $1" test "$(cat $OUT)" = "$1"
+}
+
+# The best driver, from none at all, and back to none.
+as_init_does "$device" ''
+status 3 "info names the command and the driver" vfiomig info "$device"
+says "not bound to a VFIO driver (bound to no driver); run \"vfiomig bind $device\", which binds it to ivshmem_vfio_pci"
+status 0 "bind --dry-run" vfiomig bind "$device" --dry-run
+one "$device: would be bound to ivshmem_vfio_pci (now no driver)"
+is "$device" '- -'
+check "it has noted nothing" test ! -e $notes
+rmmod ivshmem_vfio_pci vfio_pci
+status 0 "bind loads the driver" vfiomig bind "$device"
+one "$device: bound to ivshmem_vfio_pci (before no driver)"
+is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
+check "the device can be used at once" vfiomig state "$device"
+check "the note is root's alone" test "$(stat -c %a $notes $notes/"$device" | tr '\n' ' ')" = '700 600 '
+check "the note says no driver" test ! -s "$notes/$device"
+status 0 "bind again" vfiomig bind "$device"
+one "$device: bound to ivshmem_vfio_pci already"
+status 0 "unbind --dry-run" vfiomig unbind "$device" --dry-run
+one "$device: would be bound to no driver (now ivshmem_vfio_pci)"
+is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
+status 0 "unbind" vfiomig unbind "$device"
+one "$device: bound to no driver (before ivshmem_vfio_pci)"
+is "$device" '- -'
+check "the note is gone" test ! -e "$notes/$device"
+status 0 "unbind again" vfiomig unbind "$device"
+one "$device: bound to no driver already"
+status 0 "bind -q" vfiomig bind -q "$device"
+check "it says nothing" test ! -s $OUT -a ! -s $ERR
+
+# By the name of a driver, of its module, or of a driver that is a worse one.
+for called in vfio-pci vfio_pci; do
+	vfiomig unbind -q "$device"
+	rmmod vfio_pci 2>/dev/null
+	status 0 "--driver $called --dry-run" vfiomig bind "$device" --driver $called --dry-run
+	one "$device: would be bound to vfio-pci (now no driver)"
+	status 0 "--driver $called" vfiomig bind "$device" --driver $called
+	one "$device: bound to vfio-pci (before no driver)"
+	status 0 "--driver $called again" vfiomig bind "$device" --driver $called
+	one "$device: bound to vfio-pci already"
+done
+status 3 "a driver without migration" vfiomig info "$device"
+says "its driver vfio-pci has no migration support; run \"vfiomig bind $device\", which binds it to ivshmem_vfio_pci"
+status 0 "from one VFIO driver to another" vfiomig bind "$device"
+one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
+status 0 "what it had before them counts" vfiomig unbind "$device"
+is "$device" '- -'
+as_init_does "$device" vfio-pci
+status 0 "from a VFIO driver that was there" vfiomig bind "$device"
+one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
+status 0 "back to it" vfiomig unbind "$device"
+is "$device" 'vfio-pci vfio-pci'
+
+# What is blacklisted is not chosen, but it can be named.
+vfiomig unbind -q "$device"
+rmmod ivshmem_vfio_pci
+mkdir -p /etc/modprobe.d
+echo 'blacklist ivshmem_vfio_pci' >/etc/modprobe.d/local.conf
+status 0 "a blacklisted driver" vfiomig bind "$device"
+one "$device: bound to vfio-pci (before no driver)"
+status 0 "a blacklisted driver by its name" vfiomig bind "$device" --driver ivshmem_vfio_pci
+one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
+rm /etc/modprobe.d/local.conf
+vfiomig unbind -q "$device"
+as_init_does "$device" vfio-pci
+
+# Without a note the kernel chooses. With one that is old, the present counts.
+status 0 "unbind --dry-run of what others have bound" vfiomig unbind "$device" --dry-run
+one "$device: would be bound to the driver that the kernel chooses (now vfio-pci)"
+status 0 "unbind" vfiomig unbind "$device"
+one "$device: bound to no driver (before vfio-pci)"
+is "$device" '- -'
+as_init_does "$rng" vfio-pci
+status 0 "unbind of one that has a driver" vfiomig unbind "$rng"
+one "$rng: bound to virtio-pci (before vfio-pci)"
+is "$rng" 'virtio-pci -'
+vfiomig bind -q "$rng" 2>/dev/null
+as_init_does "$rng" ''
+status 0 "unbind of what others have unbound" vfiomig unbind "$rng"
+one "$rng: bound to virtio-pci (before no driver)"
+vfiomig bind -q "$device"
+echo 'driver gone' >"$notes/$device"
+status 0 "a former driver that is not there any more" vfiomig unbind "$device"
+says "$device had the driver gone, which the kernel has no more"
+is "$device" '- -'
+vfiomig bind -q "$device"
+echo 'driver ../x' >"$notes/$device"
+status 1 "a note that is damaged" vfiomig unbind "$device"
+says 'is damaged; remove it'
+is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
+rm "$notes/$device"
+vfiomig unbind -q "$device"
+
+# An override that was there comes back too, and the very driver.
+echo virtio-pci >"$pci/$rng/driver_override"
+vfiomig bind -q "$rng" 2>/dev/null
+is "$rng" 'vfio-pci vfio-pci'
+status 0 "unbind" vfiomig unbind "$rng"
+is "$rng" 'virtio-pci virtio-pci'
+echo >"$pci/$rng/driver_override"
+
+# A group: all of it or nothing.
+status 0 "bind one of two" vfiomig bind "$edu"
+says "cannot be used yet: $rng is in it and bound to virtio-pci; --group takes it along"
+one "$edu: bound to vfio-pci (before no driver)"
+status 4 "its group is not viable" vfiomig info "$edu"
+says "run \"vfiomig bind --group $edu\", which takes it along"
+status 0 "--group --dry-run" vfiomig bind --group "$edu" --dry-run
+prints "$edu: bound to vfio-pci already"
+prints "$rng: would be bound to vfio-pci (now virtio-pci)"
+status 0 "--group" vfiomig bind --group "$edu" -v
+prints "$edu: bound to vfio-pci already"
+prints "$rng: bound to vfio-pci (before virtio-pci)"
+says "$bridge of group"
+is "$bridge" '- -'
+status 3 "the group is viable now" vfiomig info "$edu"
+says 'its driver vfio-pci has no migration support'
+status 0 "unbind --group" vfiomig unbind --group "$rng"
+check "of both" test "$(wc -l <$OUT)" -eq 2
+is "$edu" '- -'
+is "$rng" 'virtio-pci -'
+check "no note is left" test -z "$(ls $notes)"
+
+# What fails is undone.
+as_init_does "$device" ivshmem_vfio_pci
+status 1 "a driver that refuses the device" vfiomig bind "$device" --driver virtio-pci
+says "virtio-pci did not take $device"
+says "; $device is back with ivshmem_vfio_pci"
+is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
+check "it works as before" vfiomig state "$device"
+status 1 "the same from no driver" vfiomig bind "$edu" --driver virtio-pci
+says "; $edu is back with no driver, as it was"
+is "$edu" '- -'
+status 3 "a driver that is none of VFIO's" vfiomig bind "$rng" --driver virtio-pci
+says "virtio-pci is not a VFIO driver"
+is "$rng" 'virtio-pci -'
+status 1 "no such driver" vfiomig bind "$device" --driver nosuch
+says 'the kernel has no PCI driver nosuch and no module of that name'
+status 1 "no such driver, --dry-run" vfiomig bind "$device" --driver nosuch --dry-run
+status 1 "a module without a PCI driver" vfiomig bind "$device" --driver mtty
+says 'the module mtty brings no PCI driver'
+status 2 "no name of a driver" vfiomig bind "$device" --driver ../x
+status 2 "an empty name" vfiomig bind "$device" --driver=
+as_init_does "$device" ''
+mount -t tmpfs tmpfs /dev/vfio
+status 1 "a node that does not come" vfiomig bind "$device"
+says 'has not appeared within 10 seconds'
+says "; $device is back with no driver, as it was"
+is "$device" '- -'
+for signal in INT TERM; do
+	timeout -s $signal 2 vfiomig bind "$device" 2>log
+	check "SIG$signal ends it" test "$(kill -l $?)" = $signal
+	check "it says so" grep -q "interrupted by a signal; $device is back with no driver, as it was" log
+	is "$device" '- -'
+done
+status 1 "a group of which one fails" vfiomig bind --group "$edu"
+is "$edu" '- -'
+is "$rng" 'virtio-pci -'
+check "no note is left" test -z "$(ls $notes)"
+umount /dev/vfio
+
+# Two at once do not meet half way.
+vfiomig bind "$device" --wait >first &
+vfiomig bind "$device" --wait >second
+wait $!
+check "two at once: one has bound it" test "$(sort first second)" = "$device: bound to ivshmem_vfio_pci (before no driver)
+$device: bound to ivshmem_vfio_pci already"
+
+# Nor is it taken from a command that works on it.
+mkfifo pipe
+vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
+exec 6<pipe
+until vfiomig state "$device" 2>&1 | grep -q busy; do
+	sleep 0.1
+done
+for command in unbind 'bind --driver vfio-pci --force' 'bind'; do
+	# shellcheck disable=SC2086 # words
+	status 4 "$command of a device that is being saved" vfiomig $command "$device"
+	says '(vfiomig) is at work on it; --wait waits for it'
+done
+vfiomig unbind "$device" --wait=60 >after &
+cat <&6 >image
+exec 6<&-
+wait
+check "--wait waits for it" grep -q 'bound to no driver (before ivshmem_vfio_pci)' after
+vfiomig bind -q "$device"
+
+# Who else has it open is not waited for: it may be for ever.
+for via in cdev group; do
+	[ $via = group ] || [ -e /dev/iommu ] || continue
+	vfiomig hold -q "$device" --via=$via
+	for command in unbind 'bind --driver vfio-pci --force' 'unbind --dry-run'; do
+		# shellcheck disable=SC2086 # words
+		status 4 "$command of a device that is held by its $via" vfiomig $command "$device"
+		says "holds $device; run \"vfiomig release $device\""
+	done
+	status 2 "by the name of who has it" vfiomig bind "unix:/run/vfiomig/$device.sock"
+	says 'named by who has it open'
+	# A process that nothing is known of, not even by /proc.
+	status 4 "$via: an unknown process" env -i PATH="$PATH" unshare -m sh -c \
+		"mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /proc; exec vfiomig unbind $device"
+	says 'busy: another process has the device or its group open'
+	is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
+	vfiomig release "$device"
+done
+exec 5<>"/dev/vfio/$(basename "$(readlink "$pci/$device/iommu_group")")"
+status 4 "a group that is open" vfiomig unbind "$device"
+says "busy: process $$ (sh) has the device or its group open"
+exec 5>&-
+status 0 "then it goes" vfiomig unbind "$device"
+
+# Not for these, and not for everybody.
+status 2 "a mediated device" vfiomig bind "$mtty"
+says 'only PCI functions can be bound'
+status 2 "unbind of one" vfiomig unbind "$mtty"
+status 3 "a bridge" vfiomig bind "$bridge"
+says 'a bridge, which VFIO does not take'
+chmod 755 . /tmp
+status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig bind $device"
+says "not permitted to change what $device is bound to; run as root"
+status 0 "--dry-run is" su -s /bin/sh nobody -c "exec vfiomig bind $device --dry-run"
+
+# From a kernel that has no VFIO yet, and then has none at all.
+for uuid in $MTTY; do
+	echo 1 >"/sys/bus/mdev/devices/$uuid/remove"
+done
+rmmod mtty mdev ivshmem_vfio_pci vfio_pci vfio_pci_core vfio_iommu_type1 vfio
+status 3 "no VFIO" vfiomig info "$device"
+says "the kernel has no VFIO loaded; run \"vfiomig bind $device\", which loads ivshmem_vfio_pci"
+status 0 "bind loads it" vfiomig bind "$device"
+check "the device can be used at once" vfiomig state "$device"
+vfiomig unbind -q "$device"
+rmmod ivshmem_vfio_pci
+rm -r /lib/modules/*
+status 3 "no modules" vfiomig bind "$device"
+says 'the kernel has no PCI driver vfio-pci and no module of that name'
+is "$device" '- -'
+
+finish
