@@ -1,0 +1,185 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The script for an offline migration in vfiomig(1), from one device to another. Its "ssh" runs what it is given here,
+# after it has done to it what the test wants.
+# guest: -m 4M -m 4M -m 1M -s 240
+# env: GUEST_FILES=man/vfiomig.1
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+from=$1 to=$2 small=$3
+size=$((4 << 20))
+
+sed -n '/^#!\/bin\/sh/,/^\.Ed/ { /^\.Ed/d; s/\\e/\\/g; p; }' /tests/vfiomig.1 >migrate.sh
+check "the page has a script" grep -q '^vfiomig release' migrate.sh
+check "sh -n" sh -n migrate.sh
+
+# Whatever follows the host is one command line for the shell of the other end.
+mkdir bin
+cat >bin/ssh <<'END'
+#!/bin/sh
+echo "$*" >>ssh.log
+test "$1" = other || exit 255
+shift
+. ./trouble
+exec sh -c "$*"
+END
+chmod +x bin/ssh
+PATH=$PWD/bin:$PATH
+
+# memory ADDRESS: its digest; the device must not be open, because some kernels refuse that
+memory() {
+	bar "$1" read | sha256sum
+}
+
+# begin [TROUBLE]: two devices of different content, the first one held; and what happens to each ssh
+begin() {
+	cat >trouble
+	: >ssh.log
+	for device in "$from" "$to"; do
+		vfiomig release "$device" 2>/dev/null
+		head -c $size /dev/urandom | bar "$device" write
+	done
+	before=$(memory "$from")
+	vfiomig hold -q "$from"
+}
+
+# is_back NAME: the source runs again and has what it had, and nobody has the destination
+is_back() {
+	check "$1: the source is RUNNING" test "$(vfiomig state "unix:/run/vfiomig/$from.sock")" = RUNNING
+	check "$1: the destination is not held" sh -c "! vfiomig list | grep '^$to .*(holder)'"
+	vfiomig release "$from"
+	check "$1: the source's memory is the same" test "$(memory "$from")" = "$before"
+}
+
+begin <<'END'
+END
+check "a migration" sh migrate.sh "$from" other "$to"
+check "the source was released" sh -c "! vfiomig list | grep '^$from .*(holder)'"
+check "the destination is held, and RUNNING" test "$(vfiomig state "unix:/run/vfiomig/$to.sock")" = RUNNING
+vfiomig release "$to"
+check "the memory is the same" test "$(memory "$to")" = "$before"
+check "the source's memory, too" test "$(memory "$from")" = "$before"
+
+begin <<'END'
+END
+vfiomig hold -q "$to"
+check "to a device that is held already" sh migrate.sh "$from" other "$to"
+vfiomig release "$to"
+check "to a device that is held already: the memory" test "$(memory "$to")" = "$before"
+
+begin <<'END'
+END
+check "restore fails: so does the script" sh -c "! sh migrate.sh $from other $small 2>err"
+check "restore fails: it says so" grep -q "^migrate.sh: failed; $from goes back to RUNNING" err
+is_back "restore fails"
+
+begin <<'END'
+END
+check "no such host: the script fails" sh -c "! sh migrate.sh $from nowhere $to"
+is_back "no such host"
+
+# What has come through by then is a truncated image for the restore.
+begin <<'END'
+case $* in
+*restore*)
+	head -c 1000000 | sh -c "$*"
+	kill -KILL $$
+	;;
+esac
+END
+check "ssh dies: so does the script" sh -c "! sh migrate.sh $from other $to"
+is_back "ssh dies"
+
+# The restore goes well, and nobody learns of it.
+begin <<'END'
+case $* in
+*restore*)
+	sh -c "$*"
+	kill -KILL $$
+	;;
+esac
+END
+check "ssh dies at the end: the script fails" sh -c "! sh migrate.sh $from other $to"
+is_back "ssh dies at the end"
+
+# The lock of a device says who is at work on it.
+begin <<END
+case \$* in
+*restore*)
+	{
+		head -c 1000000
+		kill -KILL \$(cat /run/vfiomig/$from.lock)
+		cat
+	} | sh -c "\$*"
+	exit
+	;;
+esac
+END
+check "save is killed: the script fails" sh -c "! sh migrate.sh $from other $to"
+is_back "save is killed"
+
+# The save fails although its image is whole and the restore has it: only its status tells.
+begin <<'END'
+END
+cat >bin/vfiomig <<'END'
+#!/bin/sh
+/bin/vfiomig "$@"
+status=$?
+[ "$1" = save ] && exit 7
+exit $status
+END
+chmod +x bin/vfiomig
+check "save fails at the end: the script fails" sh -c "! sh migrate.sh $from other $to"
+rm bin/vfiomig
+is_back "save fails at the end"
+
+begin <<'END'
+END
+vfiomig release "$from"
+check "a source that is not held is refused" sh -c "! sh migrate.sh $from other $to"
+check "before anything is done" test ! -s ssh.log
+check "it was not opened" test "$(memory "$from")" = "$before"
+
+# A signal, once the destination has the state but does not run.
+begin <<'END'
+case $* in
+*restore*)
+	sh -c "$*"
+	status=$?
+	kill -TERM $(cat script)
+	exit $status
+	;;
+esac
+END
+check "SIGTERM: the script fails" sh -c "! sh -c 'echo \$\$ >script; exec sh migrate.sh $from other $to'"
+is_back "SIGTERM"
+
+# The last step fails before, or after, it was done.
+begin <<'END'
+case $* in
+*RUNNING*) exit 255 ;;
+esac
+END
+check "the destination does not start: the script fails" sh -c "! sh migrate.sh $from other $to"
+is_back "the destination does not start"
+
+begin <<'END'
+case $* in
+*RUNNING*)
+	sh -c "$*"
+	exit 255
+	;;
+*release*) exit 255 ;;
+esac
+END
+check "nobody knows whether it runs: the script fails" sh -c "! sh migrate.sh $from other $to 2>err"
+check "nobody knows whether it runs: it says so" grep -q "$from stays in STOP" err
+check "nobody knows whether it runs: only one does" test \
+	"$(vfiomig state "unix:/run/vfiomig/$from.sock") $(vfiomig state "unix:/run/vfiomig/$to.sock")" = "STOP RUNNING"
+
+finish
