@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Completion for vfiomig(1) in bash. It works with the bash-completion package and without it.
+#
+# Nothing here opens a device that nobody has open: that would reset it.
+
+_vfiomig_states='RUNNING RUNNING_P2P STOP STOP_COPY RESUMING PRE_COPY PRE_COPY_P2P'
+
+# The options of a command; those that need a value end in =.
+_vfiomig_options()
+{
+	local transfer='--progress= --threads=' frames='--chunk-size= --compress' open='--via= --wait'
+
+	case $1 in
+	list) ;;
+	info) echo "$open" ;;
+	state) echo "$open --json --reset" ;;
+	save) echo "$open $transfer $frames --downtime= --leave= --output= --precopy --raw" ;;
+	restore) echo "$open $transfer --force --input= --leave= --no-hold --no-verify --raw" ;;
+	inspect) echo "$transfer --json --verify" ;;
+	pack) echo "$transfer $frames --output=" ;;
+	unpack) echo "$transfer --output=" ;;
+	hold) echo "$open --foreground" ;;
+	release) echo '--wait' ;;
+	exec) echo "$open" ;;
+	esac
+	echo '--help --quiet --usage --verbose --version'
+}
+
+_vfiomig_commands='list info state save restore inspect pack unpack hold release exec'
+
+# The devices: all, those that are held, or as the processes have them that have them open. What has them open is in
+# the last column of "vfiomig list", below its heading.
+_vfiomig_devices()
+{
+	vfiomig list 2>/dev/null | LC_ALL=C awk -v which="$1" '
+		NR == 1 { at = index($0, "OPEN BY") }
+		NR > 1 {
+			by = substr($0, at)
+			held = by ~ /^[0-9]+ \(holder\)/
+			if (which == "process" ? by ~ /^[0-9]/ && !held : which == "all" || held)
+				print which == "process" ? "pid:" by + 0 "/" $1 : $1
+		}'
+}
+
+_vfiomig_sockets()
+{
+	local socket
+
+	for socket in /run/vfiomig/*.sock "${XDG_RUNTIME_DIR:-/nowhere}"/vfiomig/*.sock; do
+		[[ -S $socket ]] && echo "unix:$socket"
+	done
+}
+
+# The holder of the device, as the user named it: it can be asked without anything being opened
+_vfiomig_holder()
+{
+	local name=$1 socket
+
+	case $name in
+	unix:*)
+		echo "$name"
+		return
+		;;
+	??:??.?) name=0000:$name ;;
+	esac
+	for socket in /run/vfiomig/"$name".sock "${XDG_RUNTIME_DIR:-/nowhere}/vfiomig/$name.sock"; do
+		[[ -S $socket ]] && echo "unix:$socket" && return
+	done
+}
+
+# The states that the device has; without a holder, all there are
+_vfiomig_states_of()
+{
+	local holder states
+
+	holder=$(_vfiomig_holder "$1")
+	if [[ $holder ]]; then
+		states=$(timeout 2 vfiomig info -q "$holder" 2>/dev/null | sed -n 's/^states: *//p')
+	fi
+	echo "${states:-$_vfiomig_states}"
+}
+
+# ---- What goes into COMPREPLY -----------------------------------------------
+
+# The words that begin with what is there, in any case if @2 is given
+_vfiomig_reply()
+{
+	local word
+
+	for word in $1; do
+		if [[ $word == "$cur"* || (${2-} && ${word,,} == "${cur,,}"*) ]]; then
+			COMPREPLY+=("$word")
+		fi
+	done
+}
+
+_vfiomig_no_space()
+{
+	compopt -o nospace 2>/dev/null
+}
+
+# Images, if there are any with a name that says so, or else any file
+_vfiomig_reply_files()
+{
+	local file images=()
+
+	compopt -o filenames 2>/dev/null
+	while IFS= read -r file; do
+		COMPREPLY+=("$file")
+		if [[ -d $file || $file == *.zst || $file == *.vfiomig ]]; then
+			images+=("$file")
+		fi
+	done < <(compgen -f -- "$cur")
+	if [[ ${1-} == images && " ${images[*]}" =~ \.(zst|vfiomig)( |$) ]]; then
+		COMPREPLY=("${images[@]}")
+	fi
+}
+
+_vfiomig_reply_devices()
+{
+	local prefix
+
+	case $cur in
+	pid:*) _vfiomig_reply "$(_vfiomig_devices process)" ;;
+	unix:*) _vfiomig_reply "$(_vfiomig_sockets)" ;;
+	fd:*) _vfiomig_reply "${VFIOMIG_DEVICE_FD:+fd:$VFIOMIG_DEVICE_FD}" ;;
+	/*) _vfiomig_reply_files ;;
+	*)
+		_vfiomig_reply "$(_vfiomig_devices "$1")"
+		[[ $1 == held ]] && prefix=unix: || prefix='pid: fd: unix:'
+		if [[ ! $cur || ! ${COMPREPLY[*]} ]]; then
+			_vfiomig_reply "$prefix"
+		fi
+		[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && _vfiomig_no_space
+		;;
+	esac
+}
+
+# The value of an option
+_vfiomig_reply_value()
+{
+	case $1 in
+	--via) _vfiomig_reply 'auto cdev group' ;;
+	--progress) _vfiomig_reply 'auto always never' ;;
+	--precopy) _vfiomig_reply 'auto never' ;;
+	--leave) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]-}")" ignore-case ;;
+	--input | -i) _vfiomig_reply_files images ;;
+	--output | -o) _vfiomig_reply_files ;;
+	--chunk-size) _vfiomig_reply '64K 256K 1M 4M 16M 32M' ;;
+	--downtime) _vfiomig_reply '100 300 1000' ;;
+	--compress) _vfiomig_reply '1 3 9 19' ;;
+	--threads | -T) _vfiomig_reply "0 1 $(nproc 2>/dev/null)" ;;
+	esac
+}
+
+_vfiomig_reply_operand()
+{
+	case $command:${#operands[@]} in
+	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
+	release:0) _vfiomig_reply_devices held ;;
+	info:0 | state:0 | save:0 | restore:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	inspect:0 | unpack:0) _vfiomig_reply_files images ;;
+	pack:0) _vfiomig_reply_files ;;
+	esac
+}
+
+# The command line that exec runs, from word @1 on
+_vfiomig_reply_command_line()
+{
+	if declare -F _command_offset >/dev/null; then
+		_command_offset "${first[$1]}"
+	elif (($1 == ${#words[@]} - 1)); then
+		mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+	else
+		_vfiomig_reply_files
+	fi
+}
+
+# ---- What has been typed ----------------------------------------------------
+
+# Put together what readline has taken apart at = and :, up to the cursor; @first: where each word began there
+_vfiomig_read_words()
+{
+	local i line=$COMP_LINE
+
+	for ((i = 0; i <= COMP_CWORD; i++)); do
+		if [[ ! ${words[*]} || $line == [[:blank:]]* ]]; then
+			first+=("$i")
+			words+=('')
+		fi
+		line=${line#"${line%%[![:blank:]]*}"}
+		line=${line#"${COMP_WORDS[i]}"}
+		words[-1]+=${COMP_WORDS[i]}
+	done
+}
+
+# Find the command, its operands, and the option that waits for its value
+_vfiomig_read_line()
+{
+	local i word
+
+	for ((i = 1; i < ${#words[@]} - 1; i++)); do
+		word=${words[i]}
+		if [[ $waiting ]]; then
+			waiting=
+		elif [[ $word == -- ]]; then
+			no_options=yes
+		elif [[ $word == -* && ! $no_options ]]; then
+			case $word in
+			-o | -i | -T) waiting=$word ;;
+			--*=*) ;;
+			--*) [[ " $(_vfiomig_options "$command" | tr '\n' ' ') " == *" $word= "* ]] && waiting=$word ;;
+			esac
+		elif [[ ! $command ]]; then
+			command=$word
+		else
+			operands+=("$word")
+			# What follows is another program's.
+			if [[ $command == exec && ${#operands[@]} -eq 2 ]]; then
+				command_line=$i
+				return
+			fi
+		fi
+	done
+}
+
+_vfiomig()
+{
+	local words=() first=() operands=() command='' waiting='' no_options='' command_line='' cur whole
+
+	COMPREPLY=()
+	_vfiomig_read_words
+	cur=${words[-1]}
+	whole=$cur
+	_vfiomig_read_line
+	if [[ $command_line ]]; then
+		_vfiomig_reply_command_line "$command_line"
+		return
+	elif [[ $waiting ]]; then
+		_vfiomig_reply_value "$waiting"
+	elif [[ $cur == --*=* && ! $no_options ]]; then
+		cur=${cur#*=}
+		_vfiomig_reply_value "${whole%%=*}"
+		COMPREPLY=("${COMPREPLY[@]/#/${whole%%=*}=}")
+		cur=$whole
+	elif [[ $cur == -* && ! $no_options ]]; then
+		_vfiomig_reply "$(if [[ $command ]]; then _vfiomig_options "$command"; else echo '--help --usage --version'; fi)"
+		[[ ${COMPREPLY[0]-} == *= ]] && _vfiomig_no_space
+	elif [[ ! $command ]]; then
+		_vfiomig_reply "$_vfiomig_commands"
+	elif [[ $command == exec && ${#operands[@]} -eq 1 ]]; then
+		_vfiomig_reply_command_line $((${#words[@]} - 1))
+		return
+	else
+		_vfiomig_reply_operand
+	fi
+	# Readline has kept what is before its last word.
+	COMPREPLY=("${COMPREPLY[@]#"${cur%"$2"}"}")
+}
+
+complete -F _vfiomig vfiomig

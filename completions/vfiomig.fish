@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Completion for vfiomig(1) in fish.
+#
+# Nothing here opens a device that nobody has open: that would reset it.
+
+# ---- What has been typed ----------------------------------------------------
+
+# The command and its operands, without options and their values
+function __vfiomig_words
+    set -l tokens (commandline -opc)
+    set -l skip
+    set -l no_options
+    for token in $tokens[2..]
+        if test -n "$skip"
+            set skip
+        else if test -z "$no_options" -a "$token" = --
+            set no_options yes
+        else if test -z "$no_options"; and string match -q -r -- '^(-[oiT]|--(via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+            set skip yes
+        else if test -n "$no_options"; or not string match -q -- '-*' $token
+            echo $token
+        end
+    end
+end
+
+function __vfiomig_no_command
+    test (count (__vfiomig_words)) -eq 0
+end
+
+# __vfiomig_is COMMAND...: the command is one of these
+function __vfiomig_is
+    set -l words (__vfiomig_words)
+    set -q words[1]; and contains -- $words[1] $argv
+    # What follows the device is another program's.
+    and not test $words[1] = exec -a (count $words) -gt 2
+end
+
+# __vfiomig_wants N COMMAND...: and it is operand N that is to be completed
+function __vfiomig_wants
+    set -l words (__vfiomig_words)
+    test (count $words) -eq $argv[1]; and contains -- $words[1] $argv[2..]
+end
+
+# ---- Devices and states -----------------------------------------------------
+
+# The devices with a description; with "held", those that have a holder. What has them open is in the last column of
+# "vfiomig list", below its heading.
+function __vfiomig_devices
+    vfiomig list 2>/dev/null | LC_ALL=C awk -v held="$argv[1]" '
+        NR == 1 { at = index($0, "OPEN BY") }
+        NR > 1 {
+            by = substr($0, at)
+            holder = by ~ /^[0-9]+ \(holder\)/
+            if (held && !holder)
+                next
+            printf "%s\t%s, %s%s\n", $1, $3, $2, holder ? ", held" : by ~ /^[0-9]/ ? ", open by " by : ""
+            if (by ~ /^[0-9]/ && !holder)
+                printf "pid:%d/%s\tas %s has it\n", by, $1, by
+        }'
+    for socket in (__vfiomig_sockets)
+        printf 'unix:%s\t%s, from its holder\n' $socket (string replace -r '.*/(.*)\.sock$' '$1' $socket)
+    end
+    if test -z "$argv[1]"; and set -q VFIOMIG_DEVICE_FD
+        printf 'fd:%s\tinherited\n' $VFIOMIG_DEVICE_FD
+    end
+end
+
+function __vfiomig_sockets
+    for socket in /run/vfiomig/*.sock $XDG_RUNTIME_DIR/vfiomig/*.sock
+        test -S $socket; and echo $socket
+    end
+end
+
+# The states that the device has, if its holder can be asked; else all there are
+function __vfiomig_states
+    set -l name (__vfiomig_words)[2]
+    set -l holder
+    switch "$name"
+        case 'unix:*'
+            set holder $name
+        case '??:??.?'
+            set name 0000:$name
+    end
+    for socket in /run/vfiomig/$name.sock $XDG_RUNTIME_DIR/vfiomig/$name.sock
+        test -n "$name" -a -S "$socket"; and set holder unix:$socket
+    end
+    set -l states
+    if test -n "$holder"
+        set states (timeout 2 vfiomig info -q $holder 2>/dev/null |
+            string replace -f -r '^states: *' '' | string split ' ')
+    end
+    if test -z "$states"
+        set states RUNNING RUNNING_P2P STOP STOP_COPY RESUMING PRE_COPY PRE_COPY_P2P
+    end
+    printf '%s\n' $states
+end
+
+# Those whose name says so first
+function __vfiomig_images
+    __fish_complete_suffix .zst
+    __fish_complete_suffix .vfiomig
+end
+
+# The command line that exec runs
+function __vfiomig_command_line
+    set -l tokens (commandline -opc)
+    set -l words (__vfiomig_words)
+    set -l rest $words[3..]
+    # With its options: all that follows its name
+    if set -q rest[1]
+        set rest $tokens[(contains -i -- $rest[1] $tokens)..]
+    end
+    complete -C (string join ' ' -- (string escape -- $rest) (commandline -ct))
+end
+
+# ---- Commands ---------------------------------------------------------------
+
+complete -c vfiomig -f
+complete -c vfiomig -n __vfiomig_no_command -a list -d 'List VFIO devices'
+complete -c vfiomig -n __vfiomig_no_command -a info -d 'Tell what a device is and can do'
+complete -c vfiomig -n __vfiomig_no_command -a state -d 'Print the migration state of a device, or drive it'
+complete -c vfiomig -n __vfiomig_no_command -a save -d 'Save the state of a device to an image'
+complete -c vfiomig -n __vfiomig_no_command -a restore -d 'Load the state of a device from an image'
+complete -c vfiomig -n __vfiomig_no_command -a inspect -d 'Tell what an image is, and check it'
+complete -c vfiomig -n __vfiomig_no_command -a pack -d 'Make an image of raw state'
+complete -c vfiomig -n __vfiomig_no_command -a unpack -d 'Write the raw state of an image'
+complete -c vfiomig -n __vfiomig_no_command -a hold -d 'Keep a device open in the background'
+complete -c vfiomig -n __vfiomig_no_command -a release -d 'Close a device that is held'
+complete -c vfiomig -n __vfiomig_no_command -a exec -d 'Run a command that inherits an open device'
+
+# ---- Operands ---------------------------------------------------------------
+
+complete -c vfiomig -n '__vfiomig_wants 1 info state save restore hold exec' -a '(__vfiomig_devices)'
+complete -c vfiomig -n '__vfiomig_wants 1 info state save restore hold exec; and not string match -q "*:*" -- (commandline -ct)' \
+    -a 'pid: fd: unix:' -d 'By who has it open'
+complete -c vfiomig -n '__vfiomig_wants 1 release' -a '(__vfiomig_devices held)'
+complete -c vfiomig -n '__vfiomig_wants 2 state' -a '(__vfiomig_states)' -d 'Migration state'
+complete -c vfiomig -n '__vfiomig_wants 1 inspect unpack' -k -a '(__vfiomig_images)'
+complete -c vfiomig -n '__vfiomig_wants 1 pack' -F
+complete -c vfiomig -n '__vfiomig_wants 2 exec; or not __vfiomig_is exec; and contains exec (__vfiomig_words)[1]' \
+    -a '(__vfiomig_command_line)'
+
+# ---- Options ----------------------------------------------------------------
+
+set -l all list info state save restore inspect pack unpack hold release exec
+set -l open info state save restore hold exec
+set -l transfer save restore inspect pack unpack
+
+complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s '?' -l help -d 'Give this help list'
+complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -l usage -d 'Give a short usage message'
+complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s V -l version -d 'Print program version'
+complete -c vfiomig -n "__vfiomig_is $all" -s q -l quiet -d 'Say nothing but errors'
+complete -c vfiomig -n "__vfiomig_is $all" -s v -l verbose -d 'Tell of each arc, with timings'
+
+complete -c vfiomig -n "__vfiomig_is $open" -l via -x -a 'auto cdev group' -d 'How to open the device'
+complete -c vfiomig -n "__vfiomig_is $open release" -l wait -d 'Wait for a command at work on the device'
+
+complete -c vfiomig -n "__vfiomig_is $transfer" -l progress -x -a 'auto always never' -d 'Show a line on stderr'
+complete -c vfiomig -n "__vfiomig_is $transfer" -s T -l threads -x -d 'Threads that work on chunks'
+complete -c vfiomig -n '__vfiomig_is save pack' -l chunk-size -x -a '64K 256K 1M 4M 16M 32M' -d 'State in each frame'
+complete -c vfiomig -n '__vfiomig_is save pack' -s z -l compress -a '(seq 19)' -d 'Compress, with a level'
+complete -c vfiomig -n '__vfiomig_is save pack unpack' -s o -l output -r -F -d 'Write to this file'
+
+complete -c vfiomig -n '__vfiomig_is save restore' -l leave -x -a '(__vfiomig_states)' -d 'State to leave the device in'
+complete -c vfiomig -n '__vfiomig_is save restore' -l raw -d 'The bytes of the kernel, without a container'
+complete -c vfiomig -n '__vfiomig_is save' -l downtime -x -d 'Milliseconds that the device may be stopped'
+complete -c vfiomig -n '__vfiomig_is save' -l precopy -a 'auto never' -d 'Read a running device before it is stopped'
+complete -c vfiomig -n '__vfiomig_is restore' -s i -l input -r -k -a '(__vfiomig_images)' -d 'Read the image from this file'
+complete -c vfiomig -n '__vfiomig_is restore' -l force -d 'Restore an image that is of another device'
+complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
+complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
+
+complete -c vfiomig -n '__vfiomig_is state inspect' -l json -d 'One JSON object'
+complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
+complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of it'
+complete -c vfiomig -n '__vfiomig_is hold' -s f -l foreground -d 'Do not go into the background'

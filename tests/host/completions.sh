@@ -1,0 +1,224 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The completions, in the shells that they are for. What they ask vfiomig for, a stand-in answers; the options are
+# compared with the real one's.
+
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/guest/lib/lib.sh
+. tests/guest/lib/lib.sh
+OUT=$(mktemp) ERR=$(mktemp)
+work=$(mktemp -d)
+trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
+
+real=$PWD/build/vfiomig
+mkdir -p "$work/bin" "$work/run/vfiomig" "$work/files/dir"
+touch "$work/files/a.zst" "$work/files/b.vfiomig" "$work/files/other"
+cat >"$work/bin/vfiomig" <<END
+#!/bin/sh
+echo "\$*" >>$work/log
+case \$* in
+list)
+	cat <<'LIST'
+DEVICE                                TYPE       DRIVER            GROUP  CDEV   STATE    OPEN BY
+0000:00:10.0                          1af4:1110  ivshmem_vfio_pci  2      vfio0  RUNNING  70 (holder)
+0000:00:11.0                          1af4:1110  ivshmem_vfio_pci  3      vfio1  -        -
+0000:3b:00.1                          15b3:101e  mlx5_vfio_pci     9      vfio4  -        4711 (qemu system)
+83b8f4f2-509f-382f-3c1e-e6bfe0fa1001  mtty-2     mtty              5      vfio2  -        -
+LIST
+	;;
+"info -q unix:"*)
+	echo "device:     0000:00:10.0"
+	echo "states:     STOP RUNNING STOP_COPY RESUMING"
+	;;
+*) echo "ARGUMENTS \$*" ;;
+esac
+END
+chmod +x "$work/bin/vfiomig"
+PATH=$work/bin:$PATH
+export XDG_RUNTIME_DIR="$work/run" TERM=dumb
+held=$work/run/vfiomig/0000:00:10.0.sock
+perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die' "$held"
+
+# ask SHELL LINE...: what it offers; each line's is found by answer()
+ask() {
+	shell=$1
+	shift
+	case $shell in
+	fish)
+		# shellcheck disable=SC2016 # fish's own
+		fish --no-config -c '
+			source completions/vfiomig.fish
+			for line in $argv
+				echo "--- $line"
+				complete -C $line
+			end' -- "$@"
+		;;
+	words) bash --norc tests/host/complete.bash '=:' "$@" ;;
+	*) timeout 60 zsh -f tests/host/complete.zsh "$shell" "$@" ;;
+	esac >"$work/$shell" 2>&1
+}
+
+# answer SHELL LINE: the words that were offered, one on a line, without their descriptions
+answer() {
+	awk -v line="--- $2" '/^--- / { here = $0 == line; next } here' "$work/$1" |
+		case $1 in
+		fish) cut -f1 ;;
+		words) cat ;;
+		zsh) sed 's/ -- .*//' | tr -s ' ' '\n' ;;
+		*) tr -s ' ' '\n' ;;
+		esac
+}
+
+# offers SHELL LINE WORD...
+offers() {
+	shell=$1 line=$2
+	shift 2
+	answer "$shell" "$line" >"$work/offered"
+	for word; do
+		check "$shell: $line: $word" grep -q -x -F -e "$word" "$work/offered"
+	done
+}
+
+# lacks SHELL LINE WORD...
+lacks() {
+	shell=$1 line=$2
+	shift 2
+	answer "$shell" "$line" >"$work/offered"
+	for word; do
+		check "$shell: $line: not $word" test "$(grep -c -x -F -e "$word" "$work/offered")" -eq 0
+	done
+}
+
+# ---- Commands and options are the real ones ---------------------------------
+
+$real --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort >"$work/commands"
+set --
+while read -r command; do
+	set -- "$@" "vfiomig $command --"
+done <"$work/commands"
+for shell in words bash zsh fish; do
+	ask "$shell" 'vfiomig ' "$@"
+	answer "$shell" 'vfiomig ' | grep -x '[a-z][a-z]*' | grep -v 'vfiomig$' | sort >"$work/offered"
+	check "$shell: the commands are those of --help" diff "$work/commands" "$work/offered"
+	while read -r command; do
+		$real "$command" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z-]*\).*/--\2/p' | sort >"$work/options"
+		answer "$shell" "vfiomig $command --" | sed 's/=$//' | grep '^--[a-z]' | sort -u >"$work/offered"
+		check "$shell: $command: the options are those of --help" diff "$work/options" "$work/offered"
+	done <"$work/commands"
+done
+
+# ---- What they offer for their values, and for operands ---------------------
+
+: >"$work/log"
+files=$work/files
+states='RUNNING RUNNING_P2P STOP STOP_COPY RESUMING PRE_COPY PRE_COPY_P2P'
+set -- 'vfiomig save ' 'vfiomig save --via ' 'vfiomig save --via=' 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' \
+	'vfiomig save --progress=' 'vfiomig save --precopy=' 'vfiomig save --leave ' 'vfiomig save --leave=' \
+	'vfiomig state 0000:00:11.0 ' 'vfiomig state 0000:00:10.0 ' 'vfiomig state 00:10.0 ' \
+	"vfiomig state unix:$held " 'vfiomig restore 0000:00:10.0 --leave ' \
+	'vfiomig state pid:4711/0000:3b:00.1 ' 'vfiomig state 0000:3b:00.1 ' \
+	'vfiomig release ' 'vfiomig list ' 'vfiomig save x ' "vfiomig inspect $files/" "vfiomig restore -i $files/" \
+	"vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
+	'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc' \
+	"vfiomig exec x -- cat $files/" 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:'
+for shell in words bash zsh fish; do
+	VFIOMIG_DEVICE_FD=9 ask "$shell" "$@"
+	offers "$shell" 'vfiomig save ' 0000:00:10.0 0000:00:11.0 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 pid: fd: unix:
+	lacks "$shell" 'vfiomig save ' DEVICE a.zst
+	for line in 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' 'vfiomig exec 8'; do
+		offers "$shell" "$line" 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+	done
+	offers "$shell" 'vfiomig save --via ' auto cdev group
+	for line in 'vfiomig save --leave ' 'vfiomig state 0000:00:11.0 ' 'vfiomig state 0000:3b:00.1 ' \
+		'vfiomig state pid:4711/0000:3b:00.1 '; do
+		# shellcheck disable=SC2086 # a list
+		offers "$shell" "$line" $states
+		lacks "$shell" "$line" ERROR
+	done
+	for line in 'vfiomig state 0000:00:10.0 ' 'vfiomig state 00:10.0 ' "vfiomig state unix:$held " \
+		'vfiomig restore 0000:00:10.0 --leave '; do
+		offers "$shell" "$line" STOP RUNNING STOP_COPY RESUMING
+		lacks "$shell" "$line" PRE_COPY RUNNING_P2P
+	done
+	offers "$shell" 'vfiomig release ' 0000:00:10.0
+	lacks "$shell" 'vfiomig release ' 0000:00:11.0 0000:3b:00.1
+	lacks "$shell" 'vfiomig list ' 0000:00:10.0
+	lacks "$shell" 'vfiomig save x ' 0000:00:10.0
+	for line in 'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc'; do
+		offers "$shell" "$line" shellcheck
+	done
+done
+check "no device was opened" sh -c "grep -v -E '^(list|info -q unix:.*)\$' '$work/log' | { ! grep .; }"
+
+# The rest as each shell shows it: what readline has kept, paths, and what stands behind an option's =.
+for shell in words bash; do
+	offers "$shell" 'vfiomig save --via=' auto cdev group
+	offers "$shell" 'vfiomig save --progress=' auto always never
+	offers "$shell" 'vfiomig save --precopy=' auto never
+	offers "$shell" 'vfiomig save --leave=' RUNNING_P2P
+	offers "$shell" 'vfiomig save 0000:00:' 10.0 11.0
+	offers "$shell" 'vfiomig save pid:' 4711/0000:3b:00.1
+	offers "$shell" 'vfiomig save unix:' "$work/run/vfiomig/0000:00:10.0.sock"
+done
+offers zsh 'vfiomig save --via=' auto cdev group
+offers zsh 'vfiomig save --progress=' auto always never
+offers zsh 'vfiomig save --precopy=' auto never
+offers zsh 'vfiomig save --leave=' RUNNING_P2P
+offers fish 'vfiomig save --via=' --via=auto --via=cdev --via=group
+offers fish 'vfiomig save --progress=' --progress=auto --progress=always --progress=never
+offers fish 'vfiomig save --precopy=' --precopy=auto --precopy=never
+offers fish 'vfiomig save --leave=' --leave=RUNNING_P2P
+for shell in zsh fish; do
+	offers "$shell" 'vfiomig save 0000:00:' 0000:00:10.0 0000:00:11.0
+	offers "$shell" 'vfiomig save pid:' pid:4711/0000:3b:00.1
+	offers "$shell" 'vfiomig save unix:' "unix:$held"
+done
+for line in "vfiomig inspect $files/" "vfiomig restore -i $files/" "vfiomig unpack $files/"; do
+	offers words "$line" "$files/a.zst" "$files/b.vfiomig" "$files/dir"
+	lacks words "$line" "$files/other"
+	offers bash "$line" a.zst b.vfiomig dir/
+	offers zsh "$line" a.zst b.vfiomig dir/
+	offers fish "$line" "$files/a.zst" "$files/b.vfiomig" "$files/dir/" "$files/other"
+done
+for line in "vfiomig pack $files/" "vfiomig save -o $files/" "vfiomig exec x -- cat $files/"; do
+	offers words "$line" "$files/a.zst" "$files/other"
+	offers bash "$line" a.zst other
+	offers zsh "$line" a.zst other
+	offers fish "$line" "$files/a.zst" "$files/other"
+done
+
+# Where there are no images, any file may be one.
+rm "$files/a.zst" "$files/b.vfiomig"
+ask words "vfiomig inspect $files/"
+offers words "vfiomig inspect $files/" "$files/other"
+ask zsh "vfiomig inspect $files/"
+offers zsh "vfiomig inspect $files/" other
+
+# Where readline is told not to take words apart.
+bash --norc tests/host/complete.bash '|' 'vfiomig save 0000:00:' 'vfiomig save --via=c' >"$work/words"
+offers words 'vfiomig save 0000:00:' 0000:00:10.0 0000:00:11.0
+offers words 'vfiomig save --via=c' --via=cdev
+
+# ---- The whole way: a key is pressed, and the command runs ------------------
+
+set -- 'vfiomig sav<enter>' 'vfiomig info 0000:3<enter>' 'vfiomig info pid:<enter>' 'vfiomig save --via=c<enter>' \
+	'vfiomig save 0000:3b:00.1 --leave=stop_<enter>' "vfiomig inspect $files/o<enter>" 'vfiomig exec 8<enter>'
+for shell in bash zsh; do
+	ask "$shell" "$@"
+	while read -r n want; do
+		line=$(eval "echo \"\${$n}\"")
+		check "$shell: $line" sh -c "awk -v line='--- $line' '/^--- / { here = \$0 == line } here' '$work/$shell' |
+			grep -q -E 'ARGUMENTS $want *\$'"
+	done <<END
+1 save
+2 info 0000:3b:00.1
+3 info pid:4711/0000:3b:00.1
+4 save --via=cdev
+5 save 0000:3b:00.1 --leave=STOP_COPY
+6 inspect $files/other
+7 exec 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+END
+done
+
+finish
