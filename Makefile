@@ -6,6 +6,11 @@ prefix = /usr/local
 bindir = $(prefix)/bin
 libdir = $(prefix)/lib
 includedir = $(prefix)/include
+datadir = $(prefix)/share
+mandir = $(datadir)/man
+bashcompdir = $(datadir)/bash-completion/completions
+zshcompdir = $(datadir)/zsh/site-functions
+fishcompdir = $(datadir)/fish/vendor_completions.d
 DESTDIR =
 
 CC = gcc
@@ -155,6 +160,8 @@ bench: deps
 
 # ---- Installation ---------------------------------------------------------
 
+MAN_SECTIONS = 1 3 5
+
 install: all
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $(B)/vfiomig.installed $(CLI_OBJS) -L$(B) \
 		-lvfiomig -Wl,-rpath,$(libdir) $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
@@ -163,11 +170,19 @@ install: all
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libvfiomig.so
 	install -D -m 644 lib/vfiomig.h $(DESTDIR)$(includedir)/vfiomig.h
 	install -D -m 644 $(B)/libvfiomig.pc $(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc
+	install -d $(MAN_SECTIONS:%=$(DESTDIR)$(mandir)/man%)
+	$(foreach s,$(MAN_SECTIONS),install -m 644 man/*.$(s) $(DESTDIR)$(mandir)/man$(s) &&) :
+	install -D -m 644 completions/vfiomig.bash $(DESTDIR)$(bashcompdir)/vfiomig
+	install -D -m 644 completions/_vfiomig $(DESTDIR)$(zshcompdir)/_vfiomig
+	install -D -m 644 completions/vfiomig.fish $(DESTDIR)$(fishcompdir)/vfiomig.fish
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/vfiomig $(DESTDIR)$(libdir)/$(SONAME) \
 		$(DESTDIR)$(libdir)/libvfiomig.so $(DESTDIR)$(includedir)/vfiomig.h \
-		$(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc
+		$(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc \
+		$(foreach s,$(MAN_SECTIONS),$(patsubst man/%,$(DESTDIR)$(mandir)/man$(s)/%,$(wildcard man/*.$(s)))) \
+		$(DESTDIR)$(bashcompdir)/vfiomig $(DESTDIR)$(zshcompdir)/_vfiomig \
+		$(DESTDIR)$(fishcompdir)/vfiomig.fish
 
 # The driver's sources, from which DKMS builds it for each kernel. Where it looks for them does not depend on prefix.
 dkms_sources = /usr/src
