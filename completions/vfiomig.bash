@@ -34,7 +34,7 @@ _vfiomig_commands='list info state save restore inspect pack unpack hold release
 # the last column of "vfiomig list", below its heading.
 _vfiomig_devices()
 {
-	vfiomig list 2>/dev/null | LC_ALL=C awk -v which="$1" '
+	timeout 2 vfiomig list 2>/dev/null | LC_ALL=C awk -v which="$1" '
 		NR == 1 { at = index($0, "OPEN BY") }
 		NR > 1 {
 			by = substr($0, at)

@@ -47,7 +47,7 @@ end
 # The devices with a description; with "held", those that have a holder. What has them open is in the last column of
 # "vfiomig list", below its heading.
 function __vfiomig_devices
-    vfiomig list 2>/dev/null | LC_ALL=C awk -v held="$argv[1]" '
+    timeout 2 vfiomig list 2>/dev/null | LC_ALL=C awk -v held="$argv[1]" '
         NR == 1 { at = index($0, "OPEN BY") }
         NR > 1 {
             by = substr($0, at)
