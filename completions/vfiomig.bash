@@ -24,11 +24,13 @@ _vfiomig_options()
 	hold) echo "$open --foreground" ;;
 	release) echo '--wait' ;;
 	exec) echo "$open" ;;
+	bind) echo '--driver= --dry-run --force --group --wait' ;;
+	unbind) echo '--dry-run --group --wait' ;;
 	esac
 	echo '--help --quiet --usage --verbose --version'
 }
 
-_vfiomig_commands='list info state save restore inspect pack unpack hold release exec'
+_vfiomig_commands='list info state save restore inspect pack unpack hold release exec bind unbind'
 
 # The devices: all, those that are held, or as the processes have them that have them open. What has them open is in
 # the last column of "vfiomig list", below its heading.
@@ -50,6 +52,16 @@ _vfiomig_sockets()
 
 	for socket in /run/vfiomig/*.sock "${XDG_RUNTIME_DIR:-/nowhere}"/vfiomig/*.sock; do
 		[[ -S $socket ]] && echo "unix:$socket"
+	done
+}
+
+# All PCI functions, for they need no VFIO driver to get one; or the drivers
+_vfiomig_pci()
+{
+	local path
+
+	for path in /sys/bus/pci/"$1"/*; do
+		[[ -e $path ]] && echo "${path##*/}"
 	done
 }
 
@@ -142,6 +154,7 @@ _vfiomig_reply_devices()
 _vfiomig_reply_value()
 {
 	case $1 in
+	--driver | -d) _vfiomig_reply "$(_vfiomig_pci drivers)" ;;
 	--via) _vfiomig_reply 'auto cdev group' ;;
 	--progress) _vfiomig_reply 'auto always never' ;;
 	--precopy) _vfiomig_reply 'auto never' ;;
@@ -161,6 +174,8 @@ _vfiomig_reply_operand()
 	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
 	release:0) _vfiomig_reply_devices held ;;
 	info:0 | state:0 | save:0 | restore:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
+	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
 	inspect:0 | unpack:0) _vfiomig_reply_files images ;;
 	pack:0) _vfiomig_reply_files ;;
 	esac
@@ -209,7 +224,7 @@ _vfiomig_read_line()
 			no_options=yes
 		elif [[ $word == -* && ! $no_options ]]; then
 			case $word in
-			-o | -i | -T) waiting=$word ;;
+			-o | -i | -T | -d) waiting=$word ;;
 			--*=*) ;;
 			--*) [[ " $(_vfiomig_options "$command" | tr '\n' ' ') " == *" $word= "* ]] && waiting=$word ;;
 			esac

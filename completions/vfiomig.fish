@@ -16,7 +16,7 @@ function __vfiomig_words
             set skip
         else if test -z "$no_options" -a "$token" = --
             set no_options yes
-        else if test -z "$no_options"; and string match -q -r -- '^(-[oiT]|--(via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTd]|--(driver|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
             set skip yes
         else if test -n "$no_options"; or not string match -q -- '-*' $token
             echo $token
@@ -63,6 +63,13 @@ function __vfiomig_devices
     end
     if test -z "$argv[1]"; and set -q VFIOMIG_DEVICE_FD
         printf 'fd:%s\tinherited\n' $VFIOMIG_DEVICE_FD
+    end
+end
+
+# All PCI functions, for they need no VFIO driver to get one; or the drivers
+function __vfiomig_pci
+    for path in /sys/bus/pci/$argv[1]/*
+        path basename $path
     end
 end
 
@@ -128,12 +135,16 @@ complete -c vfiomig -n __vfiomig_no_command -a unpack -d 'Write the raw state of
 complete -c vfiomig -n __vfiomig_no_command -a hold -d 'Keep a device open in the background'
 complete -c vfiomig -n __vfiomig_no_command -a release -d 'Close a device that is held'
 complete -c vfiomig -n __vfiomig_no_command -a exec -d 'Run a command that inherits an open device'
+complete -c vfiomig -n __vfiomig_no_command -a bind -d 'Give a device to its VFIO driver'
+complete -c vfiomig -n __vfiomig_no_command -a unbind -d 'Give a device back to the driver that it had'
 
 # ---- Operands ---------------------------------------------------------------
 
 complete -c vfiomig -n '__vfiomig_wants 1 info state save restore hold exec' -a '(__vfiomig_devices)'
 complete -c vfiomig -n '__vfiomig_wants 1 info state save restore hold exec; and not string match -q "*:*" -- (commandline -ct)' \
     -a 'pid: fd: unix:' -d 'By who has it open'
+complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 'PCI function'
+complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
 complete -c vfiomig -n '__vfiomig_wants 1 release' -a '(__vfiomig_devices held)'
 complete -c vfiomig -n '__vfiomig_wants 2 state' -a '(__vfiomig_states)' -d 'Migration state'
 complete -c vfiomig -n '__vfiomig_wants 1 inspect unpack' -k -a '(__vfiomig_images)'
@@ -143,7 +154,7 @@ complete -c vfiomig -n '__vfiomig_wants 2 exec; or not __vfiomig_is exec; and co
 
 # ---- Options ----------------------------------------------------------------
 
-set -l all list info state save restore inspect pack unpack hold release exec
+set -l all list info state save restore inspect pack unpack hold release exec bind unbind
 set -l open info state save restore hold exec
 set -l transfer save restore inspect pack unpack
 
@@ -154,7 +165,7 @@ complete -c vfiomig -n "__vfiomig_is $all" -s q -l quiet -d 'Say nothing but err
 complete -c vfiomig -n "__vfiomig_is $all" -s v -l verbose -d 'Tell of each arc, with timings'
 
 complete -c vfiomig -n "__vfiomig_is $open" -l via -x -a 'auto cdev group' -d 'How to open the device'
-complete -c vfiomig -n "__vfiomig_is $open release" -l wait -d 'Wait for a command at work on the device'
+complete -c vfiomig -n "__vfiomig_is $open release bind unbind" -l wait -d 'Wait for a command at work on the device'
 
 complete -c vfiomig -n "__vfiomig_is $transfer" -l progress -x -a 'auto always never' -d 'Show a line on stderr'
 complete -c vfiomig -n "__vfiomig_is $transfer" -s T -l threads -x -d 'Threads that work on chunks'
@@ -175,3 +186,8 @@ complete -c vfiomig -n '__vfiomig_is state inspect' -l json -d 'One JSON object'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of it'
 complete -c vfiomig -n '__vfiomig_is hold' -s f -l foreground -d 'Do not go into the background'
+
+complete -c vfiomig -n '__vfiomig_is bind' -s d -l driver -x -a '(__vfiomig_pci drivers)' -d 'Not the driver that fits best'
+complete -c vfiomig -n '__vfiomig_is bind' -l force -d 'Also a device that is in use'
+complete -c vfiomig -n '__vfiomig_is bind unbind' -s g -l group -d 'All functions of the IOMMU group'
+complete -c vfiomig -n '__vfiomig_is bind unbind' -s n -l dry-run -d 'Say what would be done, and do nothing'

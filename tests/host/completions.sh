@@ -200,6 +200,25 @@ bash --norc tests/host/complete.bash '|' 'vfiomig save 0000:00:' 'vfiomig save -
 offers words 'vfiomig save 0000:00:' 0000:00:10.0 0000:00:11.0
 offers words 'vfiomig save --via=c' --via=cdev
 
+# ---- What is not bound yet is not in the list ------------------------------
+
+for shell in words bash zsh fish; do
+	ask "$shell" 'vfiomig bind --driver ' 'vfiomig bind ' 'vfiomig unbind 8' 'vfiomig bind -d x '
+	# The host's own, as many as it has
+	for driver in /sys/bus/pci/drivers/*; do
+		if [ -e "$driver" ]; then
+			offers "$shell" 'vfiomig bind --driver ' "${driver##*/}"
+		fi
+	done
+	for device in /sys/bus/pci/devices/*; do
+		if [ -e "$device" ]; then
+			offers "$shell" 'vfiomig bind ' "${device##*/}"
+			offers "$shell" 'vfiomig bind -d x ' "${device##*/}"
+		fi
+	done
+	offers "$shell" 'vfiomig unbind 8' 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+done
+
 # ---- The whole way: a key is pressed, and the command runs ------------------
 
 set -- 'vfiomig sav<enter>' 'vfiomig info 0000:3<enter>' 'vfiomig info pid:<enter>' 'vfiomig save --via=c<enter>' \
