@@ -13,11 +13,11 @@ _vfiomig_options()
 	local transfer='--progress= --threads=' frames='--chunk-size= --compress' open='--via= --wait'
 
 	case $1 in
-	list) ;;
-	info) echo "$open" ;;
+	list) echo '--json --probe' ;;
+	info) echo "$open --json" ;;
 	state) echo "$open --json --reset" ;;
-	save) echo "$open $transfer $frames --downtime= --leave= --output= --precopy --raw" ;;
-	restore) echo "$open $transfer --force --input= --leave= --no-hold --no-verify --raw" ;;
+	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
+	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
 	inspect) echo "$transfer --json --verify" ;;
 	pack) echo "$transfer $frames --output=" ;;
 	unpack) echo "$transfer --output=" ;;
@@ -32,16 +32,24 @@ _vfiomig_options()
 
 _vfiomig_commands='list info state save restore inspect pack unpack hold release exec bind unbind'
 
-# The devices: all, those that are held, or as the processes have them that have them open. What has them open is in
-# the last column of "vfiomig list", below its heading.
+# The devices: all, those that are held, or as the processes have them that have them open. A column of "vfiomig list"
+# is found by its heading.
 _vfiomig_devices()
 {
 	timeout 2 vfiomig list 2>/dev/null | LC_ALL=C awk -v which="$1" '
-		NR == 1 { at = index($0, "OPEN BY") }
+		function column(name, start, rest, width, value) {
+			start = index(head, name)
+			rest = substr(head, start + length(name))
+			width = match(rest, /[^ ]/) ? length(name) + RSTART - 1 : 1000
+			value = start ? substr($0, start, width) : "-"
+			sub(/ +$/, "", value)
+			return value
+		}
+		NR == 1 { head = $0 }
 		NR > 1 {
-			by = substr($0, at)
-			held = by ~ /^[0-9]+ \(holder\)/
-			if (which == "process" ? by ~ /^[0-9]/ && !held : which == "all" || held)
+			by = column("OPEN BY")
+			held = by ~ / \(holder\)$/
+			if (which == "process" ? by != "-" && !held : which == "all" || held)
 				print which == "process" ? "pid:" by + 0 "/" $1 : $1
 		}'
 }

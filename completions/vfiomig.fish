@@ -44,18 +44,26 @@ end
 
 # ---- Devices and states -----------------------------------------------------
 
-# The devices with a description; with "held", those that have a holder. What has them open is in the last column of
-# "vfiomig list", below its heading.
+# The devices with a description; with "held", those that have a holder. A column of "vfiomig list" is found by its
+# heading.
 function __vfiomig_devices
     timeout 2 vfiomig list 2>/dev/null | LC_ALL=C awk -v held="$argv[1]" '
-        NR == 1 { at = index($0, "OPEN BY") }
+        function column(name, start, rest, width, value) {
+            start = index(head, name)
+            rest = substr(head, start + length(name))
+            width = match(rest, /[^ ]/) ? length(name) + RSTART - 1 : 1000
+            value = start ? substr($0, start, width) : "-"
+            sub(/ +$/, "", value)
+            return value
+        }
+        NR == 1 { head = $0 }
         NR > 1 {
-            by = substr($0, at)
-            holder = by ~ /^[0-9]+ \(holder\)/
+            by = column("OPEN BY")
+            holder = by ~ / \(holder\)$/
             if (held && !holder)
                 next
-            printf "%s\t%s, %s%s\n", $1, $3, $2, holder ? ", held" : by ~ /^[0-9]/ ? ", open by " by : ""
-            if (by ~ /^[0-9]/ && !holder)
+            printf "%s\t%s, %s%s\n", $1, column("DRIVER"), column("NAME"), holder ? ", held" : by == "-" ? "" : ", open by " by
+            if (by != "-" && !holder)
                 printf "pid:%d/%s\tas %s has it\n", by, $1, by
         }'
     for socket in (__vfiomig_sockets)
@@ -182,7 +190,8 @@ complete -c vfiomig -n '__vfiomig_is restore' -l force -d 'Restore an image that
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is state inspect' -l json -d 'One JSON object'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect' -l json -d 'One JSON object'
+complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of it'
 complete -c vfiomig -n '__vfiomig_is hold' -s f -l foreground -d 'Do not go into the background'

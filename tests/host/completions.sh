@@ -20,11 +20,11 @@ echo "\$*" >>$work/log
 case \$* in
 list)
 	cat <<'LIST'
-DEVICE                                TYPE       DRIVER            GROUP  CDEV   STATE    OPEN BY
-0000:00:10.0                          1af4:1110  ivshmem_vfio_pci  2      vfio0  RUNNING  70 (holder)
-0000:00:11.0                          1af4:1110  ivshmem_vfio_pci  3      vfio1  -        -
-0000:3b:00.1                          15b3:101e  mlx5_vfio_pci     9      vfio4  -        4711 (qemu system)
-83b8f4f2-509f-382f-3c1e-e6bfe0fa1001  mtty-2     mtty              5      vfio2  -        -
+DEVICE                                DRIVER            STATE     OPEN BY              GROUP  CDEV   NAME
+0000:00:10.0                          ivshmem_vfio_pci  RUNNING   70 (holder)          2      vfio0  Inter-VM shared memory [1af4:1110]
+0000:00:11.0                          ivshmem_vfio_pci  -         -                    3      vfio1  Inter-VM shared memory [1af4:1110]
+0000:3b:00.1                          mlx5_vfio_pci     -         4711 (qemu  system)  9      vfio4  MT2910 (holder) [15b3:101e]
+83b8f4f2-509f-382f-3c1e-e6bfe0fa1001  mtty              -         -                    5      vfio2  mtty-2
 LIST
 	;;
 "info -q unix:"*)
