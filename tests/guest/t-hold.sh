@@ -181,6 +181,27 @@ wait $client
 kill $feeder
 check "kill -9 in a restore: the device is back in STOP" test "$(vfiomig state "$device")" = STOP
 check "the journal says that it was reset" grep -q "process $client ended without giving $device back; the device had to be reset (its state is lost) and is in STOP" /run/log
+# The holder dies while a restore goes on: that is no success.
+{
+	cat half
+	wait_for test -e go
+	tail -c +50001 image
+} >pipe &
+vfiomig restore "$device" -v <pipe 2>log &
+client=$!
+wait_for grep -q 'STOP -> RESUMING' log
+status 4 "no end of it while it is at work" vfiomig release "$device"
+kill "$holder"
+sleep 0.5
+check "SIGTERM: the holder waits for who has the device" test "$(cut -d ' ' -f 3 "/proc/$holder/stat")" = S
+kill -9 "$holder"
+touch go
+wait $client
+check "a restore whose holder has died has lost the device" test $? -eq 7
+check "it says so" grep -q 'its holder has ended, which closed the device: its state is lost' log
+rm go
+vfiomig hold "$device" -q
+holder=$(holder_of "$device")
 kill -9 "$holder"
 wait_for sh -c "! test -e /proc/$holder || grep -q zombie /proc/$holder/status"
 check "kill -9 of the holder leaves its socket" test -S "$socket"
@@ -223,6 +244,24 @@ wait
 check "50 at once that do not: done or busy" test -z "$(cat state.* | grep -v -e '^0$' -e '^4$')"
 check "no descriptor has leaked" test "$(fds_of "$holder")" -eq "$before"
 
+# A restore that goes on has no holder yet, and nobody waits for it.
+vfiomig restore "$other" -v <pipe 2>log &
+client=$!
+exec 6>pipe
+cat half >&6
+wait_for grep -q 'STOP -> RESUMING' log
+status 0 "list in the middle of a restore" timeout 3 vfiomig list
+status 1 "there is nothing to release yet" timeout 3 vfiomig release "$other"
+says 'nobody holds it'
+tail -c +50001 image >&6
+exec 6>&-
+wait $client
+check "the restore goes on" test $? -eq 0
+status 4 "hold by the holder's name" vfiomig hold "unix:/run/vfiomig/$other.sock"
+says 'holds it already'
+status 2 "release of what is none" vfiomig release "pid:$(holder_of "$other")/$other"
+vfiomig release "$other"
+
 # Bad company
 check "garbage" test "$(peer "$socket" garbage 16)" = "71 version 1"
 check "more garbage" test "$(peer "$socket" garbage 5000)" = "71 version 1"
@@ -250,6 +289,8 @@ check "the holder is alive" test "$(holder_of "$device")" = "$holder"
 check "the directory is its owner's again" sh -c "vfiomig state $device && test \$(stat -c %a /run/vfiomig) = 700"
 kill -STOP "$holder"
 status 4 "a holder that does not answer" vfiomig state "unix:$socket"
+says 'does not answer'
+status 4 "nor does it by its name" vfiomig release "$device"
 says 'does not answer'
 kill -CONT "$holder"
 status 0 "release it" vfiomig release "$device" --wait

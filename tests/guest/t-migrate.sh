@@ -68,9 +68,11 @@ check "the source's memory, too" test "$(memory "$from")" = "$before"
 begin <<'END'
 END
 vfiomig hold -q "$to"
-check "to a device that is held already" sh migrate.sh "$from" other "$to"
+check "to a device that is held already: refused" sh -c "! sh migrate.sh $from other $to 2>err"
+check "to a device that is held already: it says so" grep -q "cannot tell that nobody holds $to on other" err
+check "to a device that is held already: it still is" test "$(vfiomig state "unix:/run/vfiomig/$to.sock")" = RUNNING
 vfiomig release "$to"
-check "to a device that is held already: the memory" test "$(memory "$to")" = "$before"
+is_back "to a device that is held already"
 
 begin <<'END'
 END

@@ -97,6 +97,12 @@ status 0 "restore leaves it where its owner has it" vfiomig restore "pid:$qemu/$
 says 'the device is in STOP'
 status 0 "restore --leave" vfiomig restore "pid:$qemu/$device" --leave=RUNNING -i image-of-twin
 says 'the device is in RUNNING'
+vfiomig state "pid:$qemu/$device" STOP_COPY >/dev/null
+status 1 "its owner may be saving it" vfiomig save "pid:$qemu/$device" -o x
+says 'the device is in STOP_COPY: its owner may be in the middle of saving it, which this would end; drive it to STOP first'
+check "it is left alone" test "$(vfiomig state "pid:$qemu/$device") $(ls x 2>/dev/null)" = "STOP_COPY "
+vfiomig state "pid:$qemu/$device" STOP >/dev/null
+status 0 "when it is in STOP" vfiomig save "pid:$qemu/$device" --leave=RUNNING -q -o x
 status 5 "a bad image" sh -c "head -c 60000 image | vfiomig restore pid:$qemu/$device"
 check "QEMU is alive" grep -q '^(qemu)' qemu.log
 tell 'info status'
@@ -125,7 +131,7 @@ status 1 "a device that it has not got" vfiomig state "pid:$qemu/$twin"
 says "process $qemu (qemu-system-x86) has not got $twin open"
 status 1 "a device that is not there" vfiomig state "pid:$qemu/0000:00:1e.7"
 status 1 "no device" vfiomig state "pid:$qemu/fd:0"
-says 'descriptor 0 is not a VFIO device, but /tmp/monitor'
+says '/tmp/monitor is not a VFIO device'
 status 1 "a descriptor that is not open" vfiomig state "pid:$qemu/fd:1000"
 says "process $qemu has no descriptor 1000"
 status 1 "a process that has none" vfiomig state "pid:1/$device"
@@ -143,7 +149,7 @@ says 'nowhere to lock it: cannot make /run/user/65534/vfiomig: No such file or d
 
 # A machine that runs
 tell cont
-sleep 0.5
+sleep 1
 status 0 "a VMM that runs" vfiomig save "pid:$qemu/$device" -o image
 says "warning: process $qemu (qemu-system-x86) is running; a VMM should be paused before its device is touched"
 tell stop
