@@ -146,6 +146,14 @@ check-debug: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
 
+# The terminal session in README.md, recorded anew. tests/guest/t-readme.sh has what is run.
+readme: deps
+	@$(MAKE) --no-print-directory -s tests
+	@GUEST_FILES=README.md tests/guest/run -m 16M -m 16M tests/guest/t-readme.sh print >$(B)/session
+	@sed -i -e '/<!-- session -->/,/<!-- end -->/{//!d}' README.md
+	@sed -i -e 's/^..*/    &/' $(B)/session
+	@sed -i -e '/<!-- session -->/{p;s/.*//;r $(B)/session' -e '}' -e 's/^<!-- end -->/\n&/' README.md
+
 demo: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/demo
@@ -162,9 +170,12 @@ bench: deps
 
 MAN_SECTIONS = 1 3 5
 
+# Where the dynamic linker looks by itself, no path is needed in the program.
+RPATH = $(if $(filter /usr/lib%,$(libdir)),,-Wl,-rpath,$(libdir))
+
 install: all
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $(B)/vfiomig.installed $(CLI_OBJS) -L$(B) \
-		-lvfiomig -Wl,-rpath,$(libdir) $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
+		-lvfiomig $(RPATH) $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
 	install -D -m 755 $(B)/vfiomig.installed $(DESTDIR)$(bindir)/vfiomig
 	install -D -m 644 $(B)/$(SONAME) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libvfiomig.so
@@ -210,6 +221,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(B)/fuzz/image.d $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check check-debug demo fuzz bench install uninstall install-dkms uninstall-dkms \
+.PHONY: FORCE all driver deps tests check check-debug readme demo fuzz bench install uninstall install-dkms uninstall-dkms \
 	clean
 .DELETE_ON_ERROR:

@@ -510,10 +510,19 @@ struct vfiomig_options {
 	void (*progress)(void *data, uint64_t bytes, uint64_t expected);
 	void *progress_data;
 };
+#ifndef __cplusplus
 #define VFIOMIG_OPTIONS_INIT \
 	{                    \
 		.leave = -1  \
 	}
+#else
+#define VFIOMIG_OPTIONS_INIT               \
+	([] {                              \
+		vfiomig_options options{}; \
+		options.leave = -1;        \
+		return options;            \
+	}())
+#endif
 
 /* What a transfer did; filled in also on failure. */
 struct vfiomig_result {

@@ -3,6 +3,7 @@
 #
 # --json: the keys that the pages promise, their types, and that they say what the commands do. And list's table.
 # guest: -m 1M -m 1M -s 120
+# env: GUEST_FILES=/usr/bin/script
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
@@ -95,6 +96,25 @@ check "columns line up" test "$(cut -c "1-$(head -n 1 table | sed 's/STATE.*//' 
 check "no blanks at the end of a line" sh -c "! grep -q ' \$' table"
 check "no colour in a pipe" sh -c "! grep -q \$(printf '\\033') table"
 check "names from pci.ids" grep -q 'Inter-VM shared memory \[1af4:1110\]' table
+
+# A terminal, where the kernel has pseudo-terminals
+mkdir -p /dev/pts
+if mount -t devpts devpts /dev/pts; then
+	# on_terminal [VARIABLE=VALUE]...: what a terminal of 60 columns gets
+	on_terminal() {
+		env "$@" script -q -c 'stty cols 60; vfiomig list' /dev/null </dev/null | tr -d '\r'
+	}
+	escape=$(printf '\033')
+	on_terminal TERM=xterm >shown
+	check "a terminal gets a bold heading" grep -q "^$escape\[1mDEVICE.*$escape\[0m\$" shown
+	on_terminal TERM=xterm NO_COLOR=1 >shown
+	check "not with NO_COLOR" sh -c "grep -q '^DEVICE' shown && ! grep -q '$escape' shown"
+	check "lines that fit" test "$(wc -L <shown)" -le 60
+	on_terminal TERM=dumb >shown
+	check "nor on a dumb one" sh -c "! grep -q '$escape' shown"
+	on_terminal TERM=dumb COLUMNS=50 >shown
+	check "COLUMNS" test "$(wc -L <shown)" -le 50
+fi
 
 vfiomig release "$other"
 finish

@@ -28,6 +28,53 @@ check "zsh finds it" zsh -f -c "fpath=($share/zsh/site-functions \$fpath); autol
 check "fish finds it" sh -c "PATH='$work/usr/bin:$PATH' XDG_DATA_DIRS='$share' fish -c 'complete -C \"vfiomig inspec\"' |
 	grep -q '^inspect'"
 
+# The library, for programs in C and in C++
+cat >"$work/program.c" <<'END'
+#include <stdio.h>
+#include <vfiomig.h>
+
+int main(void)
+{
+	struct vfiomig_options options = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_device *dev;
+	struct vfiomig_ctx *ctx;
+
+	if (vfiomig_new(&ctx))
+		return 1;
+	if (vfiomig_device_new(ctx, "no device", &dev) == 0 || options.leave != -1)
+		return 1;
+	puts(vfiomig_get_error(ctx));
+	vfiomig_unref(ctx);
+	return 0;
+}
+END
+cp "$work/program.c" "$work/program.cc"
+# build COMPILER ARG...: against what was installed, and run it
+# shellcheck disable=SC2317 # check calls it
+build() {
+	# shellcheck disable=SC2046 # words
+	"$@" -Wall -Wextra -Wpedantic -Werror -o "$work/program" \
+		$(PKG_CONFIG_PATH=$work/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
+			PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 pkg-config --cflags --libs libvfiomig) &&
+		LD_LIBRARY_PATH=$work/usr/lib "$work/program" | grep -q 'does not name a device'
+}
+check "a program in C" build gcc -std=c99 "$work/program.c"
+check "a program in C++" build g++ -std=c++11 -x c++ "$work/program.cc"
+check "the version that pkg-config knows" test "vfiomig $(PKG_CONFIG_PATH=$work/usr/lib/pkgconfig pkg-config --modversion libvfiomig)" = \
+	"$(LD_LIBRARY_PATH=$work/usr/lib "$work/usr/bin/vfiomig" --version)"
+check "the program as it is installed runs" env LD_LIBRARY_PATH="$work/usr/lib" "$work/usr/bin/vfiomig" --help
+check "it has no path to a library where there is no need" sh -c "! readelf -d $work/usr/bin/vfiomig | grep -E 'RPATH|RUNPATH'"
+
+# What the library exports is what the header declares.
+{
+	tr '\n' ' ' <lib/vfiomig.h | sed 's:/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/::g' | grep -o 'vfiomig_[a-z_]* *(' | tr -d ' ('
+} | sort -u >"$work/declared"
+nm -D --defined-only "$work/usr/lib/libvfiomig.so.0" | sed -n 's/.* T \([a-z_]*\)@@.*/\1/p' | sort >"$work/exported"
+sed -n 's/^\t\(vfiomig_[a-z_]*\);/\1/p' lib/libvfiomig.sym | sort >"$work/mapped"
+check "the symbol map has what the header declares" diff "$work/declared" "$work/mapped"
+check "the library exports what the symbol map has" diff "$work/mapped" "$work/exported"
+rm "$work"/program* "$work/declared" "$work/exported" "$work/mapped"
+
 check "make uninstall" make -s uninstall DESTDIR="$work" prefix=/usr
 check "nothing is left" test -z "$(find "$work" ! -type d)"
 
