@@ -59,7 +59,8 @@ usage_error(struct argp_state *state, const char *fmt, ...);
 /* --wait, for the commands that work on a device, and with --via, for those
  * that open it; their input is the struct cli. */
 extern const struct argp argp_wait, argp_device;
-/* For parsers of commands with one positional argument, the device. */
+/* For parsers of commands with one positional argument, the device, and one of
+ * the above as their first child. */
 error_t parse_device(struct argp_state *state, int key, char *arg,
 		     struct cli *cli);
 /* A state's number, or a negative errno after usage_error(). */

@@ -12,9 +12,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opt = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = opt->cli;
-		return 0;
 	case 'f':
 		opt->foreground = true;
 		return 0;
@@ -91,13 +88,7 @@ const struct command cmd_hold = {
 
 static error_t parse_release(int key, char *arg, struct argp_state *state)
 {
-	struct options *opt = state->input;
-
-	if (key == ARGP_KEY_INIT) {
-		state->child_inputs[0] = opt->cli;
-		return 0;
-	}
-	return parse_device(state, key, arg, opt->cli);
+	return parse_device(state, key, arg, state->input);
 }
 
 static const struct argp_child release_children[] = {
@@ -114,9 +105,8 @@ static const struct argp argp_release = {
 
 static int release(struct cli *cli, int argc, char **argv)
 {
-	struct options opt = { .cli = cli };
 	struct vfiomig_device *dev;
-	int err, status = cli_parse(cli, &argp_release, argc, argv, &opt);
+	int err, status = cli_parse(cli, &argp_release, argc, argv, cli);
 
 	if (status)
 		return status;

@@ -225,6 +225,9 @@ error_t parse_device(struct argp_state *state, int key, char *arg,
 		     struct cli *cli)
 {
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = cli;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			return usage_error(

@@ -19,9 +19,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opt = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = opt->cli;
-		return 0;
 	case 'R':
 		opt->reset = true;
 		return 0;

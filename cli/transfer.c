@@ -122,9 +122,6 @@ static error_t parse_session(int key, char *arg, struct argp_state *state)
 	struct transfer *t = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = t->cli;
-		return 0;
 	case OPT_LEAVE:
 		t->opt.leave = parse_state(state, arg);
 		return t->opt.leave < 0 ? EINVAL : 0;

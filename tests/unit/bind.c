@@ -6,30 +6,16 @@
  */
 #include <sys/stat.h>
 
-#include "unit.h"
+#include "tree.h"
 
 #define BUS "devices/pci0000:00/0000:00:1c.0/"
 #define A   "0000:01:00.0"
 #define B   "0000:01:00.1"
 #define C   "0000:01:00.2"
 
-static char root[] = "/tmp/vfiomig-unit.XXXXXX";
-static struct vfiomig_ctx *ctx;
-
 /* What was written, "OVERRIDE A vfio-pci; UNBIND A; ...", and what fails. */
 static char history[2048];
 static const char *refused, *refused_too;
-
-__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
-{
-	char command[2048];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	assert_int_equal(system(command), 0);
-}
 
 /* ---- The kernel ---------------------------------------------------------- */
 
@@ -117,8 +103,7 @@ static int make_world(void **state)
 {
 	(void)state;
 	strcpy(root + strlen(root) - 6, "XXXXXX");
-	assert_non_null(mkdtemp(root));
-	assert_int_equal(chdir(root), 0);
+	begin_tree();
 	sh("mkdir -p bus/pci/devices bus/pci/drivers/vfio-pci bus/pci/drivers/e1000e bus/pci/drivers/made_vfio_pci bus/pci/drivers/fair_vfio_pci class/vfio-dev class/net class/block class/graphics kernel/iommu_groups/3/devices dev/vfio proc/self modules/lib/modules/1.0");
 	sh(": >dev/vfio/3; : >proc/self/mountinfo; : >proc/swaps; mkdir -m 700 run");
 	make_function("0000:01:00.7", 1, "0x060400");
@@ -126,23 +111,12 @@ static int make_world(void **state)
 	make_function(B, 0, "0x020000");
 	make_function(C, 0x80, "0x060100");
 	attach(A, "e1000e");
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	ctx->sysfs = root;
 	ctx->devfs = "dev";
 	ctx->procfs = "proc";
 	ctx->rundir = "run";
 	ctx->modules = "modules/lib/modules/1.0";
 	history[0] = '\0';
 	refused = refused_too = NULL;
-	return 0;
-}
-
-static int remove_world(void **state)
-{
-	(void)state;
-	vfiomig_unref(ctx);
-	assert_int_equal(chdir("/"), 0);
-	sh("rm -r %s", root);
 	return 0;
 }
 
@@ -450,7 +424,7 @@ static void test_console_and_functions(void **state)
 }
 
 #define TEST(test) \
-	cmocka_unit_test_setup_teardown(test, make_world, remove_world)
+	cmocka_unit_test_setup_teardown(test, make_world, remove_tree)
 
 int main(void)
 {

@@ -8,26 +8,12 @@
 #include <sys/sysmacros.h>
 
 #include "identity.h"
-#include "unit.h"
+#include "tree.h"
 
 #define A     "devices/pci0000:00/0000:00:10.0"
 #define B     "devices/pci0000:00/0000:00:11.0"
 #define SHELL 4711 /* a process */
 #define FD    1005 /* our own descriptor, by the name that procfs has */
-
-static char root[] = "/tmp/vfiomig-unit.XXXXXX";
-static struct vfiomig_ctx *ctx;
-
-__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
-{
-	char command[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	assert_int_equal(system(command), 0);
-}
 
 /* /dev/null plays the group's node. */
 static unsigned int null_major, null_minor;
@@ -40,8 +26,7 @@ static int make_trees(void **state)
 	assert_int_equal(stat("/dev/null", &st), 0);
 	null_major = major(st.st_rdev);
 	null_minor = minor(st.st_rdev);
-	assert_non_null(mkdtemp(root));
-	assert_int_equal(chdir(root), 0);
+	begin_tree();
 	sh("mkdir -p class/vfio class/vfio-dev bus/pci/devices bus/pci/drivers dev/char kernel/iommu_groups/7 kernel/iommu_groups/8 devices/virtual/vfio/7 proc/%d/fd proc/%d/fdinfo; ln -s $PWD/class/vfio devices/virtual/vfio/7/subsystem",
 	   SHELL, SHELL);
 	for (int i = 0; i < 2; i++)
@@ -50,18 +35,7 @@ static int make_trees(void **state)
 	sh("mkdir -p proc/%d/fd proc/%d/fdinfo", getpid(), getpid());
 	sh("ln -s 'anon_inode:[vfio-device]' proc/%d/fd/%d; echo 'pos: 0' >proc/%d/fdinfo/%d",
 	   getpid(), FD, getpid(), FD);
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	ctx->sysfs = root;
 	ctx->procfs = "proc";
-	return 0;
-}
-
-static int remove_trees(void **state)
-{
-	(void)state;
-	vfiomig_unref(ctx);
-	assert_int_equal(chdir("/"), 0);
-	sh("rm -r %s", root);
 	return 0;
 }
 
@@ -164,5 +138,5 @@ int main(void)
 		cmocka_unit_test(test_cdev),	cmocka_unit_test(test_other),
 	};
 
-	return cmocka_run_group_tests(tests, make_trees, remove_trees);
+	return cmocka_run_group_tests(tests, make_trees, remove_tree);
 }

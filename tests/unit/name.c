@@ -3,31 +3,16 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "unit.h"
+#include "tree.h"
 
 #define FN   "devices/pci0000:00/0000:00:1c.0/0000:3b:00.1"
 #define UUID "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 #define MDEV "devices/virtual/mtty/mtty/" UUID
 
-static char root[] = "/tmp/vfiomig-unit.XXXXXX";
-static struct vfiomig_ctx *ctx;
-
-__attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
-{
-	char command[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(command, sizeof(command), fmt, ap);
-	va_end(ap);
-	assert_int_equal(system(command), 0);
-}
-
 static int make_sysfs(void **state)
 {
 	(void)state;
-	assert_non_null(mkdtemp(root));
-	assert_int_equal(chdir(root), 0);
+	begin_tree();
 	sh("mkdir -p bus/pci/devices bus/pci/drivers/mlx5_vfio_pci bus/mdev/devices bus/mdev/drivers/mtty class/vfio-dev class/net kernel/iommu_groups/7 " FN
 	   "/vfio-dev/vfio3 " FN "/net/eth0 " MDEV
 	   " devices/virtual/mtty/mtty/mdev_supported_types/mtty-2 devices/virtual/net/lo");
@@ -43,17 +28,6 @@ static int make_sysfs(void **state)
 	sh("ln -s $PWD/bus/mdev " MDEV "/subsystem; ln -s $PWD/" MDEV
 	   " bus/mdev/devices/; ln -s $PWD/devices/virtual/mtty/mtty/mdev_supported_types/mtty-2 " MDEV
 	   "/mdev_type");
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	ctx->sysfs = root;
-	return 0;
-}
-
-static int remove_sysfs(void **state)
-{
-	(void)state;
-	vfiomig_unref(ctx);
-	assert_int_equal(chdir("/"), 0);
-	sh("rm -r %s", root);
 	return 0;
 }
 
@@ -190,5 +164,5 @@ int main(void)
 	};
 
 	return cmocka_run_group_tests_name("name", tests, make_sysfs,
-					   remove_sysfs);
+					   remove_tree);
 }
