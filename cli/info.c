@@ -61,10 +61,13 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 
 static void print_features(const struct vfiomig_device *dev)
 {
+	bool any = false;
+
 	printf("features:  ");
 	for (unsigned int f = 0; vfiomig_feature_name(f); f++) {
 		unsigned int ops = vfiomig_device_probe(dev, f);
 
+		any |= ops;
 		if (ops)
 			printf(" %s(%s%s%s)", vfiomig_feature_name(f),
 			       ops & VFIOMIG_FEATURE_GET ? "get" : "",
@@ -74,7 +77,7 @@ static void print_features(const struct vfiomig_device *dev)
 				       : "",
 			       ops & VFIOMIG_FEATURE_SET ? "set" : "");
 	}
-	printf("\n");
+	printf("%s\n", any ? "" : " none");
 }
 
 /* Two of the features by the name of what they are good for. */
