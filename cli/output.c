@@ -71,23 +71,39 @@ static int descriptor_of(const char *path)
 	return -1;
 }
 
+/*
+ * In a directory where everybody may make files, as /tmp, a link or a FIFO of
+ * somebody else is a trap. The kernel has the rule (fs.protected_symlinks), but
+ * does not see where a resolved path came from, and may have it switched off.
+ */
+static bool is_trap(const char *path)
+{
+	struct stat st, dir;
+	char *copy;
+
+	if (lstat(path, &st) || S_ISREG(st.st_mode) || st.st_uid == geteuid())
+		return false;
+	copy = strdup(path);
+	if (!copy || stat(dirname(copy), &dir))
+		dir.st_mode = S_ISVTX | S_IWOTH;
+	free(copy);
+	return (dir.st_mode & S_ISVTX) && (dir.st_mode & S_IWOTH) &&
+	       st.st_uid != dir.st_uid;
+}
+
 /* A file that is to appear when it is whole. A link stays, and what it points
  * to is replaced. */
 static int open_file(struct output *out, const char *path)
 {
 	struct stat st;
 
-	out->path = realpath(path, NULL);
-	if (!out->path) {
-		if (errno != ENOENT)
-			return -errno;
-		/* A link to nothing. */
-		if (lstat(path, &st) == 0)
-			return -ENOENT;
+	/* What becomes a link after this is replaced, and not followed. */
+	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		out->path = realpath(path, NULL);
+	else
 		out->path = strdup(path);
-	}
 	if (!out->path)
-		return -ENOMEM;
+		return -errno;
 	return open_temporary(out);
 }
 
@@ -136,6 +152,8 @@ int output_open(const struct cli *cli, struct output *out, const char *path)
 
 	if (fd >= 0) {
 		err = open_descriptor(out, fd);
+	} else if (is_trap(path)) {
+		err = -EACCES;
 	} else if (exists && !S_ISREG(st.st_mode)) {
 		err = open_in_place(out, path, &st);
 	} else {

@@ -30,7 +30,7 @@ status 0 "save" vfiomig save "$device" -v -o image
 says 'RUNNING_P2P -> STOP '
 check "without PRE_COPY" sh -c "! grep PRE_COPY $ERR"
 check "the image says so" test "$(vfiomig inspect --json image | jq -c .header.migration)" = '["STOP_COPY","P2P"]'
-status 0 "restore" vfiomig restore "$other" -i image
+status 0 "restore" vfiomig restore "$other" --no-hold -i image
 check "the memory is the same" sh -c "bar $other read | cmp - memory"
 
 status 0 "--via=group" vfiomig save "$device" -q --via=group -o image

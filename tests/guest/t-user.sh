@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Without root: what a user can do who may open the device's nodes; and what root does in directories that others may
+# write to.
+# guest: -m 1M -m 1M -s 120
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 other=$2
+session=/run/user/65534
+
+# as_user COMMAND: an ordinary user's shell runs it
+as_user() {
+	su -s /bin/sh nobody -c "XDG_RUNTIME_DIR=$session; export XDG_RUNTIME_DIR; cd $session; $1"
+}
+
+mkdir -p $session
+chown nobody $session
+chmod 755 . /tmp
+chmod 700 $session
+head -c 1048576 /dev/urandom | bar "$device" write
+bar "$device" read >memory
+
+status 4 "without access to the nodes" as_user "exec vfiomig info $device"
+says 'not permitted to open /dev/'
+status 0 "list needs none" as_user "vfiomig list"
+for d in "$device" "$other"; do
+	group=$(basename "$(readlink "/sys/bus/pci/devices/$d/iommu_group")")
+	chown nobody "/dev/vfio/$group"
+	if [ -e /dev/iommu ]; then
+		chown nobody "/dev/vfio/devices/$(ls "/sys/bus/pci/devices/$d/vfio-dev")" /dev/iommu
+	fi
+done
+
+status 0 "info" as_user "vfiomig info $device"
+status 0 "state" as_user "vfiomig state $device STOP"
+status 0 "save" as_user "umask 0; vfiomig save $device -o image"
+check "the image is its owner's alone, whatever the umask" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
+status 0 "hold" as_user "vfiomig hold $device"
+says "holds it, on $session/vfiomig/$device.sock"
+check "the directory is the user's alone" test "$(stat -c '%a %U' $session/vfiomig)" = "700 nobody"
+check "so is the socket" test "$(stat -c '%a %U' "$session/vfiomig/$device.sock")" = "600 nobody"
+status 0 "other commands find it there" as_user "vfiomig state $device STOP"
+check "its state stays" test "$(as_user "vfiomig state $device")" = STOP
+status 0 "restore" as_user "vfiomig restore $other -i image"
+check "the memory is there" sh -c "vfiomig state unix:$session/vfiomig/$other.sock && region unix:$session/vfiomig/$other.sock 2 | cmp - memory"
+check "list shows the holders" test "$(as_user "vfiomig list" | grep -c '(holder)')" -eq 2
+holder=$(as_user "vfiomig list --json" | jq '.devices[0].open_by.pid')
+check "the holder is the user's" test "$(stat -c %U "/proc/$holder")" = nobody
+check "root may use it" test "$(vfiomig state "unix:$session/vfiomig/$device.sock")" = STOP
+status 4 "by name root is told who has the device" vfiomig state "$device"
+says "busy: process $holder (vfiomig-hold) has the device or its group open"
+status 0 "release" as_user "vfiomig release $device && vfiomig release $other"
+status 0 "exec" as_user "vfiomig exec $device -- vfiomig state 'fd:{device}'"
+check "nothing is left in the directory" test -z "$(ls -A $session/vfiomig)"
+status 4 "bind is root's" as_user "vfiomig bind $device --driver vfio-pci"
+
+# An image in a directory that everybody may write to
+mkdir -m 1777 shared
+echo precious >precious
+as_user "ln -s $PWD/precious $PWD/shared/link; mkfifo -m 666 $PWD/shared/fifo; echo mine >$PWD/shared/file"
+status 4 "another user's link is not followed" vfiomig save "$device" -o shared/link
+says 'shared/link: Permission denied'
+check "what it points to is as it was" test "$(cat precious)" = precious
+status 4 "another user's FIFO gets no secret" timeout 10 vfiomig save "$device" -o shared/fifo
+status 0 "another user's file is replaced" vfiomig save "$device" -q -o shared/file
+check "by one that is not theirs" test "$(stat -c '%a %U' shared/file)" = "600 root"
+ln -s "$PWD/precious" shared/own
+status 0 "one's own link is followed" vfiomig save "$device" -q -o shared/own
+check "what it points to is the image now" sh -c "cmp precious shared/file || vfiomig inspect --verify precious"
+check "no temporary files" test -z "$(find . -name '.vfiomig.*')"
+
+# What a command has open stays its own.
+mkfifo pipe
+vfiomig save "$device" --precopy=never --raw -q >pipe &
+saver=$!
+exec 6<pipe
+until [ "$(find "/proc/$saver/fd" -type l | wc -l)" -gt 8 ]; do
+	sleep 0.1
+done
+sleep 0.5
+open=0
+for fd in "/proc/$saver/fdinfo"/*; do
+	case ${fd##*/} in
+	0 | 1 | 2) continue ;;
+	esac
+	flags=$(sed -n 's/^flags:[^0-9]*//p' "$fd")
+	# O_CLOEXEC
+	if [ $((0$flags & 02000000)) -eq 0 ]; then
+		not_ok "descriptor ${fd##*/} is close-on-exec" "$(readlink "/proc/$saver/fd/${fd##*/}"): $flags"
+		open=$((open + 1))
+	fi
+done
+check "all descriptors are close-on-exec" test $open -eq 0
+cat <&6 >x
+exec 6<&-
+wait $saver
+# shellcheck disable=SC2016 # the inner shell's
+vfiomig exec "$device" --via=group -- sh -c 'for fd in /proc/$$/fd/*; do readlink $fd; done' 9</dev/null >handed
+check "exec hands down what it says, and what it was given" test "$(grep -v -e '^/dev/null$' -e /run/output -e /handed handed |
+	sed 's/[0-9]*$//' | sort | xargs)" = "/dev/vfio/ /dev/vfio/vfio anon_inode:[vfio-device]"
+
+finish
