@@ -4,13 +4,59 @@
  * moves them. The keys are documented in the commands' pages: they stay.
  */
 #include <json-c/json.h>
+#include <stdlib.h>
 
 #include "cli.h"
 
+/*
+ * The length of the character in UTF-8 that @text begins with, or 0 if it is
+ * none. What is overlong or a surrogate is none.
+ */
+static size_t utf8_length(const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t n = *p < 0x80   ? 1
+		   : *p < 0xc2 ? 0
+		   : *p < 0xe0 ? 2
+		   : *p < 0xf0 ? 3
+		   : *p < 0xf5 ? 4
+			       : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] >= 0xa0) ||
+	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] >= 0x90))
+		return 0;
+	return n;
+}
+
+/* Names of files and of processes are bytes: what is no UTF-8 is replaced. */
+static struct json_object *new_string(const char *value)
+{
+	struct json_object *object;
+	char *text = NULL;
+	size_t size, n;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (; *value; value += n ? n : 1) {
+		n = utf8_length(value);
+		if (n)
+			fwrite(value, 1, n, f);
+		else
+			fputs("\357\277\275", f);
+	}
+	fclose(f);
+	object = json_object_new_string(text);
+	free(text);
+	return object;
+}
+
 void json_string(struct json_object *object, const char *key, const char *value)
 {
-	json_object_object_add(object, key,
-			       value ? json_object_new_string(value) : NULL);
+	json_object_object_add(object, key, value ? new_string(value) : NULL);
 }
 
 void json_state(struct json_object *object, const char *key, int state)

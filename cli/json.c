@@ -20,7 +20,8 @@ void print_json(struct json_object *object, FILE *to)
 			putc(c, to);
 			continue;
 		}
-		/* json-c has checked that this is UTF-8. */
+		/* This is UTF-8: see json_string(), and json-c checks an
+		 * image's. */
 		more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
 		code = more ? c & (0x3f >> more) : c;
 		for (; more && *p; more--)

@@ -19,7 +19,7 @@ struct options {
 /* What is known of a device, beyond what sysfs says. */
 struct finding {
 	struct user user;
-	bool in_use, probed;
+	bool in_use, probed, refused;
 	uint64_t flags;
 	int state;
 };
@@ -28,6 +28,7 @@ static void probe(const struct cli *cli, struct vfiomig_device *dev,
 		  struct finding *found)
 {
 	if (vfiomig_device_open(dev)) {
+		found->refused = true;
 		notice(cli, "%s: %s", vfiomig_device_get_name(dev),
 		       vfiomig_get_error(cli->ctx));
 		return;
@@ -47,6 +48,8 @@ static void add_object(const struct options *opt,
 	json_state(object, "state", found->state);
 	if (found->probed)
 		json_flags(object, found->flags);
+	if (found->refused)
+		json_string(object, "error", vfiomig_get_error(opt->cli->ctx));
 	json_object_array_add(opt->devices, object);
 }
 
@@ -86,14 +89,15 @@ static void add_row(struct options *opt, const struct vfiomig_device *dev,
 	snprintf(user, sizeof(user), "%d (%s)", found->user.pid,
 		 found->user.is_holder ? "holder" : found->user.comm);
 	if (opt->probe)
-		table_row(&opt->table, vfiomig_device_get_name(dev),
-			  vfiomig_device_get_driver(dev), state,
+		table_row(&opt->table, vfiomig_device_get_name(dev), state,
+			  describe_flags(found, flags),
 			  found->in_use ? user : NULL,
-			  describe_flags(found, flags));
+			  vfiomig_device_get_driver(dev));
 	else
 		table_row(&opt->table, vfiomig_device_get_name(dev),
 			  vfiomig_device_get_driver(dev), state,
-			  found->in_use ? user : NULL, group,
+			  found->in_use ? user : NULL,
+			  vfiomig_device_get_group(dev) < 0 ? NULL : group,
 			  vfiomig_device_get_cdev(dev),
 			  describe_name(dev, name));
 }
@@ -151,8 +155,8 @@ static void begin_table(struct options *opt)
 {
 	table_init(&opt->table, opt->probe ? 5 : 7);
 	if (opt->probe)
-		table_row(&opt->table, "DEVICE", "DRIVER", "STATE", "OPEN BY",
-			  "MIGRATION");
+		table_row(&opt->table, "DEVICE", "STATE", "MIGRATION",
+			  "OPEN BY", "DRIVER");
 	else
 		table_row(&opt->table, "DEVICE", "DRIVER", "STATE", "OPEN BY",
 			  "GROUP", "CDEV", "NAME");

@@ -119,6 +119,8 @@ int main(int argc, char **argv)
 	int status;
 
 	setlocale(LC_ALL, "");
+	/* Scripts, and JSON, do not know a decimal comma. */
+	setlocale(LC_NUMERIC, "C");
 	occupy_standard_descriptors();
 	on_exit(close_stdout, NULL);
 	/* A reader that went away and a file that is too large are errors of

@@ -96,20 +96,13 @@ static void print_result(const struct cli *cli, const struct way *way, int err,
 {
 	struct json_object *all = json_object_new_object();
 
-	json_object_object_add(all, "device",
-			       json_object_new_string(cli->device));
+	json_string(all, "device", cli->device);
 	json_object_object_add(all, "arcs", json_object_get(way->arcs));
 	if (err)
-		json_object_object_add(
-			all, "error",
-			json_object_new_string(vfiomig_get_error(cli->ctx)));
+		json_string(all, "error", vfiomig_get_error(cli->ctx));
 	json_object_object_add(all, "reset",
 			       json_object_new_boolean(now->reset));
-	json_object_object_add(
-		all, "state",
-		now->state < 0 ? NULL
-			       : json_object_new_string(
-					 vfiomig_state_name(now->state)));
+	json_state(all, "state", now->state);
 	print_json(all, stdout);
 	json_object_put(all);
 }

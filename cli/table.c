@@ -9,6 +9,8 @@
 
 #include "cli.h"
 
+#define LEAST 12 /* places of the last column, or it is left out */
+
 void table_init(struct table *t, size_t columns)
 {
 	*t = (struct table){ .columns = columns };
@@ -60,37 +62,34 @@ static bool wants_colour(FILE *to)
 	       strcmp(term, "dumb") != 0;
 }
 
-/*
- * Print @text in @width places, and as many of them as there are @left; the
- * length of the line after that.
- */
-static size_t print_cell(FILE *to, const char *text, size_t width, size_t left)
+/* The places and the bytes of what fits of @text into @max places. */
+static size_t measure(const char *text, size_t max, size_t *bytes)
 {
 	mbstate_t state = { 0 };
-	size_t places = 0, bytes = 0;
-	size_t max = width < left ? width : left;
+	size_t places = 0;
 
-	while (text[bytes]) {
+	*bytes = 0;
+	while (text[*bytes]) {
 		wchar_t c;
-		size_t n = mbrtowc(&c, text + bytes, MB_CUR_MAX, &state);
-		int w = n > MB_CUR_MAX ? 1 : wcwidth(c);
+		size_t n = mbrtowc(&c, text + *bytes, MB_CUR_MAX, &state);
+		bool valid = n <= MB_CUR_MAX;
+		int w = valid ? wcwidth(c) : 1;
 
-		if (n > MB_CUR_MAX)
-			n = 1;
-		if (places + (w > 0 ? w : 0) > max)
+		if (w > 0 && places + w > max)
 			break;
 		places += w > 0 ? w : 0;
-		bytes += n;
+		*bytes += valid ? n : 1;
+		if (!valid)
+			state = (mbstate_t){ 0 };
 	}
-	fwrite(text, 1, bytes, to);
 	return places;
 }
 
 static size_t places(const char *text)
 {
-	size_t n = mbstowcs(NULL, text, 0);
+	size_t bytes;
 
-	return n == (size_t)-1 ? strlen(text) : n;
+	return measure(text, SIZE_MAX, &bytes);
 }
 
 static size_t column_width(const struct table *t, size_t column)
@@ -103,18 +102,41 @@ static size_t column_width(const struct table *t, size_t column)
 	return width;
 }
 
-static void print_row(const struct table *t, size_t row, FILE *to,
-		      const size_t *width)
+/*
+ * How many columns the lines have room for, from the left: a column that would
+ * be cut is left out, but for the last, of which a part is worth something.
+ */
+static size_t columns_that_fit(const struct table *t, const size_t *width,
+			       size_t line)
 {
-	size_t left = line_width(to), blanks = 0;
+	size_t used = 0, n = 0;
 
-	for (size_t i = 0; i < t->columns && left > blanks; i++) {
-		size_t done;
+	for (; n < t->columns; n++) {
+		size_t gap = n ? 2 : 0;
+		bool last = n == t->columns - 1;
+		size_t least = last && width[n] > LEAST ? LEAST : width[n];
+
+		if (n && used + gap + least > line)
+			break;
+		used += gap + width[n];
+	}
+	return n;
+}
+
+static void print_row(const struct table *t, size_t row, FILE *to,
+		      const size_t *width, size_t columns, size_t left)
+{
+	size_t blanks = 0;
+
+	for (size_t i = 0; i < columns && left > blanks; i++) {
+		const char *text = t->cell[row + i];
+		size_t bytes, done;
 
 		/* Only before what follows: no blanks at the end of a line. */
 		fprintf(to, "%*s", (int)blanks, "");
 		left -= blanks;
-		done = print_cell(to, t->cell[row + i], width[i], left);
+		done = measure(text, left, &bytes);
+		fwrite(text, 1, bytes, to);
 		left -= done;
 		blanks = width[i] - done + 2;
 	}
@@ -122,16 +144,17 @@ static void print_row(const struct table *t, size_t row, FILE *to,
 
 void table_print(struct table *t, FILE *to)
 {
+	size_t width[TABLE_COLUMNS_MAX], line = line_width(to), columns;
 	bool colour = wants_colour(to);
-	size_t width[TABLE_COLUMNS_MAX];
 
 	for (size_t i = 0; i < t->columns; i++)
 		width[i] = column_width(t, i);
+	columns = columns_that_fit(t, width, line);
 	for (size_t row = 0; row < t->cells; row += t->columns) {
 		bool bold = colour && row == 0;
 
 		fputs(bold ? "\033[1m" : "", to);
-		print_row(t, row, to, width);
+		print_row(t, row, to, width, columns, line);
 		fputs(bold ? "\033[0m\n" : "\n", to);
 	}
 	for (size_t i = 0; i < t->cells; i++)

@@ -265,6 +265,12 @@ _vfiomig()
 		_vfiomig_reply_value "$waiting"
 	elif [[ $cur == --*=* && ! $no_options ]]; then
 		cur=${cur#*=}
+		if [[ $cur == [\"\']* ]]; then
+			# Readline's word begins after a quote that is open.
+			cur=$2
+			_vfiomig_reply_value "${whole%%=*}"
+			return
+		fi
 		_vfiomig_reply_value "${whole%%=*}"
 		COMPREPLY=("${COMPREPLY[@]/#/${whole%%=*}=}")
 		cur=$whole

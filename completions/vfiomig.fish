@@ -14,7 +14,7 @@ function __vfiomig_words
     for token in $tokens[2..]
         if test -n "$skip"
             set skip
-        else if test -z "$no_options" -a "$token" = --
+        else if test -z "$no_options"; and test "$token" = --
             set no_options yes
         else if test -z "$no_options"; and string match -q -r -- '^(-[oiTd]|--(driver|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
             set skip yes

@@ -198,6 +198,8 @@ static int plan_unbind(struct member *m, int dir)
 		return 0;
 	m->kernel_chooses = !noted;
 	err = find_former(m, false);
+	if (!err)
+		err = usage_check_virtual_functions(m->dev);
 	return err ? err : binding_check_idle(m->dev);
 }
 
@@ -220,6 +222,10 @@ EXPORT int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
 	struct members members = { .dir = -1 };
 	int err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
 
+	if (!err && dry_run && geteuid())
+		err = ctx_fail(
+			dev->ctx, -EPERM,
+			"not permitted: which driver it had before is known to root");
 	if (!err)
 		err = begin(&members, flags);
 	for (size_t i = 0; i < members.n && !err; i++)

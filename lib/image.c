@@ -218,7 +218,7 @@ static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 	    get_le32(head + 4) != 4)
 		return ctx_fail(
 			image->ctx, -EBADMSG,
-			"not an image of vfiomig; raw state needs --raw");
+			"not an image of vfiomig; raw state needs --raw, or \"vfiomig pack\" to become one");
 	return 0;
 }
 

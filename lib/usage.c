@@ -93,6 +93,22 @@ static int check_interface(struct vfiomig_device *dev, const char *name,
 		dev->name, name, name);
 }
 
+/* Interfaces of another network namespace are not shown, only that there are
+ * some. */
+static int check_namespaces(struct vfiomig_device *dev)
+{
+	_cleanup_free_ char *shown = sysfs_first_entry(dev->syspath, "net");
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof(path), "%s/net", dev->syspath);
+	if (shown || access(path, F_OK))
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s carries a network interface that is in another network namespace; take it back from there, or use --force",
+		dev->name);
+}
+
 static int fail_console(struct vfiomig_device *dev, const char *name,
 			const char *dir)
 {
@@ -113,7 +129,7 @@ static int check_console(struct vfiomig_device *dev)
 }
 
 /* They would be gone with the driver that made them. */
-static int check_virtual_functions(struct vfiomig_device *dev)
+int usage_check_virtual_functions(struct vfiomig_device *dev)
 {
 	unsigned long n;
 
@@ -121,7 +137,7 @@ static int check_virtual_functions(struct vfiomig_device *dev)
 		return 0;
 	return ctx_fail(
 		dev->ctx, -EBUSY,
-		"%s has %lu virtual functions, which would be lost; write 0 to its sriov_numvfs first, or use --force",
+		"%s has %lu virtual functions, which would be lost; write 0 to its sriov_numvfs first",
 		dev->name, n);
 }
 
@@ -132,8 +148,10 @@ int usage_check(struct vfiomig_device *dev)
 	if (!err)
 		err = usage_foreach(dev, "net", check_interface);
 	if (!err)
+		err = check_namespaces(dev);
+	if (!err)
 		err = check_console(dev);
 	if (!err)
-		err = check_virtual_functions(dev);
+		err = usage_check_virtual_functions(dev);
 	return err;
 }

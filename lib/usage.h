@@ -8,6 +8,8 @@
 /* -EBUSY, with the sentence, if the function carries a disk that is in use, a
  * network interface that is up, the console, or virtual functions. */
 int usage_check(struct vfiomig_device *dev);
+/* Of these, the virtual functions: who takes the driver away loses them. */
+int usage_check_virtual_functions(struct vfiomig_device *dev);
 /* disk.c: of these, the disk. */
 int disk_usage_check(struct vfiomig_device *dev);
 

@@ -89,6 +89,10 @@ keys $restore error
 has '.complete == false and .reset and .holder == null'
 vfiomig inspect --json image >out
 has 'type == "object"'
+# Names are bytes: what is no UTF-8 must not break the object.
+name=$(printf 'x\303')
+vfiomig save "$device" -o "$name" --json >out
+has '.output == "x\ufffd"'
 
 # The table
 vfiomig list >table
@@ -114,6 +118,8 @@ if mount -t devpts devpts /dev/pts; then
 	check "nor on a dumb one" sh -c "! grep -q '$escape' shown"
 	on_terminal TERM=dumb COLUMNS=50 >shown
 	check "COLUMNS" test "$(wc -L <shown)" -le 50
+	on_terminal TERM=dumb COLUMNS=80 >shown
+	check "whole columns at 80: $(head -n 1 shown)" grep -q -E '(OPEN BY|GROUP)$' shown
 fi
 
 vfiomig release "$other"

@@ -107,6 +107,10 @@ status 2 "save to a terminal" script -qec "$vfiomig save --raw 0000:00:00.0" /de
 check "it says so" sh -c "script -qec '$vfiomig save --raw 0000:00:00.0' /dev/null | grep -q 'an image is not for a terminal'"
 check "restore from a terminal" sh -c "script -qec '$vfiomig restore --raw 0000:00:00.0' /dev/null | grep -q 'does not come from a terminal'"
 
+# Numbers are what scripts expect, also where people write a comma.
+localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8"
+check "no decimal comma" sh -c "LOCPATH=$work LC_ALL=de_DE.UTF-8 $vfiomig inspect $work/image | grep -q '[0-9][.][0-9] KiB'"
+
 # What was to be printed and could not be is an error.
 status 1 "--help to a full disk" sh -c "exec $vfiomig --help >/dev/full"
 says 'standard output: No space left on device'

@@ -407,6 +407,10 @@ static void test_interfaces(void **state)
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
 	sh("echo 0x1003 >" BUS A "/net/eth0/flags");
 	expect_in_use("the network interface eth0, which is up");
+	/* Gone to another network namespace: only its directory's parent is
+	 * seen. */
+	sh("rm -r " BUS A "/net/eth0 class/net/eth0");
+	expect_in_use("in another network namespace");
 }
 
 static void test_console_and_functions(void **state)
@@ -421,6 +425,14 @@ static void test_console_and_functions(void **state)
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
 	sh("echo 4 >" BUS A "/sriov_numvfs");
 	expect_in_use("has 4 virtual functions");
+	/* Nor does a function lose them that was bound to VFIO with them. */
+	sh("echo 0 >" BUS A "/sriov_numvfs");
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	sh("echo 4 >" BUS A "/sriov_numvfs");
+	assert_int_equal(unbind(A, 0), -EBUSY);
+	assert_non_null(strstr(vfiomig_get_error(ctx), "4 virtual functions"));
+	sh("echo 0 >" BUS A "/sriov_numvfs");
+	assert_int_equal(unbind(A, 0), 0);
 }
 
 #define TEST(test) \
