@@ -139,6 +139,15 @@ check: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/check
 
+# The unit tests once more, under ThreadSanitizer.
+check-tsan: deps
+	@$(MAKE) --no-print-directory -s B=$(B)/tsan SANITIZE='-fsanitize=thread' $(UNIT_TESTS:$(B)/%=$(B)/tsan/%)
+	@for t in $(UNIT_TESTS:$(B)/%=$(B)/tsan/%); do TSAN_OPTIONS=halt_on_error=1 $$t || exit; done
+
+# Which lines of lib/ and cli/ the tests run.
+coverage: deps
+	@tests/coverage
+
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy
 
@@ -221,6 +230,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(B)/fuzz/image.d $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check check-debug readme demo fuzz bench install uninstall install-dkms uninstall-dkms \
+.PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms \
 	clean
 .DELETE_ON_ERROR:

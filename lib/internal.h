@@ -24,7 +24,7 @@ struct vfiomig_ctx {
 	/* Called on the caller's thread while a transfer goes on. */
 	void (*tick)(void *data);
 	void *tick_data;
-	volatile sig_atomic_t interrupted;
+	_Atomic int interrupted; /* set by signal handlers, read by threads */
 	int wake; /* an eventfd: readable when threads have to look up */
 
 	pthread_mutex_t lock; /* of what follows, while a pipeline runs */
