@@ -72,7 +72,7 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
 		detach();
 		status = holder_serve(cli, dev, holder);
 		vfiomig_holder_free(holder);
-		_exit(status);
+		exit(status);
 	}
 	return STATUS_OK;
 }
