@@ -228,6 +228,10 @@ ivshmem_vfio_set_device_state(struct vfio_device *vdev,
 	struct file *res = NULL;
 	int err;
 
+	/* "ERROR cannot be specified as a device state", not even there */
+	if (new_state == VFIO_DEVICE_STATE_ERROR)
+		return ERR_PTR(-EINVAL);
+
 	mutex_lock(&ivdev->state_mutex);
 	while (new_state != ivdev->state) {
 		/* Only a reset leads out of ERROR */
