@@ -131,8 +131,9 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	 */
 	if (cur == VFIO_DEVICE_STATE_RESUMING &&
 	    next == VFIO_DEVICE_STATE_STOP) {
-		if (!ivshmem_vfio_resume_complete(ivdev->stream))
-			return ERR_PTR(-EINVAL);
+		err = ivshmem_vfio_resume_check(ivdev->stream);
+		if (err)
+			return ERR_PTR(err);
 
 		err = ivshmem_vfio_hw_load_regs(ivdev, &ivdev->stream->regs);
 		ivshmem_vfio_stream_end(ivdev);

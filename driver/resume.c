@@ -191,8 +191,8 @@ static ssize_t ivshmem_vfio_resume_piece(struct ivshmem_vfio_stream *stream,
 
 	if (stream->ivdev->stream != stream)
 		return -ENODEV;
-	if (stream->failed)
-		return -EINVAL;
+	if (stream->err)
+		return stream->err;
 
 	if (stream->part != IVSHMEM_VFIO_PART_DONE) {
 		len = min(len, stream->tail - stream->head);
@@ -207,7 +207,7 @@ static ssize_t ivshmem_vfio_resume_piece(struct ivshmem_vfio_stream *stream,
 
 	err = ivshmem_vfio_resume_use(stream);
 	if (err) {
-		stream->failed = true;
+		stream->err = err;
 		return err;
 	}
 
@@ -261,7 +261,11 @@ struct file *ivshmem_vfio_resume_begin(struct ivshmem_vfio_device *ivdev)
 	return stream->filp;
 }
 
-bool ivshmem_vfio_resume_complete(struct ivshmem_vfio_stream *stream)
+/* Has all of a good stream been written? */
+int ivshmem_vfio_resume_check(struct ivshmem_vfio_stream *stream)
 {
-	return stream->part == IVSHMEM_VFIO_PART_DONE && !stream->failed;
+	if (stream->err)
+		return stream->err;
+
+	return stream->part == IVSHMEM_VFIO_PART_DONE ? 0 : -EINVAL;
 }

@@ -9,6 +9,6 @@ struct ivshmem_vfio_device;
 struct ivshmem_vfio_stream;
 
 struct file *ivshmem_vfio_resume_begin(struct ivshmem_vfio_device *ivdev);
-bool ivshmem_vfio_resume_complete(struct ivshmem_vfio_stream *stream);
+int ivshmem_vfio_resume_check(struct ivshmem_vfio_stream *stream);
 
 #endif /* IVSHMEM_VFIO_RESUME_H */

@@ -41,7 +41,7 @@ struct ivshmem_vfio_stream {
 	u64 left;			/* of the MEM record */
 	struct ivshmem_vfio_regs regs;
 	bool have_regs;
-	bool failed;
+	int err;			/* what RESUMING has come to grief on */
 
 	u64 length;			/* of all that was accounted */
 	struct xxh64_state digest;
