@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The ivshmem device itself: its memory, its registers, its interrupts. */
+/*
+ * The ivshmem device itself: its memory, its registers, its interrupts.
+ *
+ * Real hardware fails, this one hardly ever does. Each step that a device might
+ * refuse can therefore be failed from outside, where the kernel has fault
+ * injection (Documentation/fault-injection), as any allocation can.
+ */
 
+#include <linux/error-injection.h>
 #include <linux/io.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
@@ -44,6 +51,7 @@ int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 
 	return vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_VFIO_MEMORY_BAR);
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_map, ERRNO);
 
 u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
 {
@@ -102,6 +110,7 @@ int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 
 	return 0;
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_read_memory, ERRNO);
 
 int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 				 const void *buf, size_t len)
@@ -119,6 +128,7 @@ int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 
 	return 0;
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_write_memory, ERRNO);
 
 int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 			      struct ivshmem_vfio_regs *regs)
@@ -141,6 +151,7 @@ int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 
 	return 0;
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_save_regs, ERRNO);
 
 int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 			      const struct ivshmem_vfio_regs *regs)
@@ -163,6 +174,7 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 
 	return err;
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_load_regs, ERRNO);
 
 static void ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
 					   bool mask)
@@ -212,6 +224,7 @@ int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev)
 	ivshmem_vfio_hw_write_irq_mask(ivdev, true);
 	return 0;
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_mask_irqs, ERRNO);
 
 void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev)
 {

@@ -2,6 +2,7 @@
 /* The data transfer session: what saving and resuming have in common. */
 
 #include <linux/anon_inodes.h>
+#include <linux/error-injection.h>
 #include <linux/file.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
@@ -63,6 +64,7 @@ err_free:
 	kfree(stream);
 	return ERR_PTR(err);
 }
+ALLOW_ERROR_INJECTION(ivshmem_vfio_stream_begin, ERRNO);
 
 /*
  * End the session, if there is one. read() and write() serve a stream only
