@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * faults DEV: an ivshmem device without a PCI reset, whose driver fails in the
+ * middle of arcs, of streams and of resets (the debug kernel's doing, see
+ * fault.h): the state that is read back then is one that the uAPI allows, and
+ * the device recovers as the uAPI says.
+ */
+#include "fault.h"
+#include "tap.h"
+#include "whole.h"
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+static struct whole good; /* what the device is to hold again and again */
+static uint64_t flags;
+
+/* What the driver calls on an arc, and may be told by that it failed. */
+static const char *const steps[] = { "hw_mask_irqs", "stream_begin",
+				     "hw_load_regs" };
+
+static int set_state(int state, int *data_fd)
+{
+	return vfiomig_device_set_state(dev, state, data_fd);
+}
+
+static int get_state(void)
+{
+	return vfiomig_device_get_state(dev);
+}
+
+static void check_whole(const char *when)
+{
+	tap(whole_works(dev, &good), "%s: it can be saved and restored", when);
+}
+
+/* ---- ERROR -----------------------------------------------------------------
+ */
+
+/* "To recover from ERROR VFIO_DEVICE_RESET must be used" */
+static bool only_reset_leads_out(void)
+{
+	bool refused = true;
+	int fd;
+
+	for (int to = 0; to <= VFIOMIG_NR_STATES; to++) {
+		refused &= set_state(to, &fd) < 0 && fd < 0;
+		refused &= get_state() == VFIOMIG_STATE_ERROR;
+	}
+	device_reset(dev);
+	return refused && get_state() == VFIOMIG_STATE_RUNNING;
+}
+
+/* A device that has been told all of a good state, and fails to take it up. */
+static int enter_error(void)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none, ret;
+
+	if (!write_all(fd, good.data, good.size))
+		err(1, "load");
+	fault_arm("hw_load_regs", 1, 1);
+	ret = set_state(VFIOMIG_STATE_STOP, &none);
+	fault_disarm(1);
+	if (ret != -FAULT_ERRNO || get_state() != VFIOMIG_STATE_ERROR)
+		errx(1, "the device is not in ERROR (%d)", ret);
+	return fd;
+}
+
+static void test_error(void)
+{
+	int fd = enter_error();
+	uint64_t bytes;
+	uint32_t value = 0;
+
+	tap(write(fd, good.data, 1) < 0 && errno == ENODEV,
+	    "ERROR: its data_fd is dead");
+	close(fd);
+	tap(vfiomig_device_get_data_size(dev, &bytes) == 0,
+	    "ERROR: MIG_DATA_SIZE is no reason to fall");
+	region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, &value, sizeof(value));
+	reg_write(dev, INTR_MASK, 0);
+	fault_arm("hw_load_regs", 1, 1);
+	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO &&
+		    get_state() == VFIOMIG_STATE_ERROR,
+	    "ERROR: a reset that fails leaves it there");
+	fault_disarm(1);
+	tap(only_reset_leads_out(), "ERROR: only a reset leads out of it");
+	check_whole("after ERROR");
+
+	close(enter_error());
+	vfiomig_device_close(dev);
+	if (vfiomig_device_open(dev))
+		errx(1, "%s", vfiomig_get_error(ctx));
+	tap(get_state() == VFIOMIG_STATE_RUNNING,
+	    "ERROR ends with the session of the device");
+	check_whole("after that");
+}
+
+/* ---- Arcs that fail
+ * ---------------------------------------------------------- */
+
+static bool is_saving(int state)
+{
+	return state == VFIOMIG_STATE_PRE_COPY ||
+	       state == VFIOMIG_STATE_PRE_COPY_P2P ||
+	       state == VFIOMIG_STATE_STOP_COPY;
+}
+
+/* Is this one of what the driver does on this arc? */
+static bool arc_needs(int from, int to, const char *step)
+{
+	if (strcmp(step, "hw_mask_irqs") == 0)
+		return (from == VFIOMIG_STATE_RUNNING_P2P &&
+			to == VFIOMIG_STATE_STOP) ||
+		       (from == VFIOMIG_STATE_PRE_COPY_P2P &&
+			to == VFIOMIG_STATE_STOP_COPY);
+	if (strcmp(step, "stream_begin") == 0)
+		return to == VFIOMIG_STATE_RESUMING ||
+		       (is_saving(to) && !is_saving(from));
+	return from == VFIOMIG_STATE_RESUMING;
+}
+
+/* The state before the arc that fails, or -1 if none does. */
+static int fails_in(int from, const int *path, int arcs, const char *step)
+{
+	for (int i = 0; i < arcs; i++) {
+		if (arc_needs(from, path[i], step))
+			return from;
+		from = path[i];
+	}
+	return -1;
+}
+
+/* In @from, its session loaded if it is RESUMING. */
+static int start_in(int from)
+{
+	int fd;
+
+	device_reset(dev);
+	fd = device_go(dev, from);
+	if (from == VFIOMIG_STATE_RESUMING &&
+	    !write_all(fd, good.data, good.size))
+		err(1, "load");
+	return fd;
+}
+
+/* One fault on the way: it is told, and the way can be gone on. */
+static void test_way(int from, int to, const char *step, int where)
+{
+	int session = start_in(from), fd = -1, now;
+	const char *why = NULL;
+
+	fault_arm(step, 1, 1);
+	if (set_state(to, &fd) != -FAULT_ERRNO || fd >= 0)
+		why = "the error is not told";
+	if (!fault_disarm(1))
+		why = "there was no fault";
+	now = get_state();
+	if (strcmp(step, "hw_load_regs") == 0) {
+		if (now != VFIOMIG_STATE_ERROR || !only_reset_leads_out())
+			why = "not in ERROR";
+	} else if (now != where) {
+		why = "in another state";
+	} else if (set_state(to, &fd) || get_state() != to) {
+		why = "it cannot go on";
+	}
+	tap(!why, "%s to %s, %s fails: %s", vfiomig_state_name(from),
+	    vfiomig_state_name(to), step, why ? why : vfiomig_state_name(now));
+	if (fd >= 0)
+		close(fd);
+	if (session >= 0)
+		close(session);
+}
+
+static void test_ways(int from)
+{
+	int path[VFIOMIG_NR_STATES];
+
+	for (int to = 0; to < VFIOMIG_NR_STATES; to++) {
+		int arcs = vfiomig_fsm_path(flags, from, to, path);
+
+		for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+			int where = fails_in(from, path, arcs, steps[i]);
+
+			if (where >= 0)
+				test_way(from, to, steps[i], where);
+		}
+	}
+	device_reset(dev);
+	check_whole(vfiomig_state_name(from));
+}
+
+/* ---- Streams that fail in the middle
+ * ----------------------------------------- */
+
+/* All of a save's data; returns how many times that failed as it was told to,
+ * or -1 for another error. */
+static int read_through(struct whole *w, int fd)
+{
+	int told = 0, error;
+
+	while ((error = whole_read(w, fd)) != 0) {
+		if (error == ENOMSG)
+			break;
+		if (error != FAULT_ERRNO)
+			return -1;
+		told++;
+	}
+	return told;
+}
+
+/* The @nth piece cannot be had, at first: a read can be repeated. */
+static bool read_fault(const char *step, int nth, int times, bool precopy)
+{
+	struct whole w = { 0 };
+	bool come = true;
+	int fd, told;
+
+	fd = device_go(dev, precopy ? VFIOMIG_STATE_PRE_COPY
+				    : VFIOMIG_STATE_STOP_COPY);
+	fault_arm(step, nth, times);
+	told = read_through(&w, fd);
+	if (precopy) {
+		device_go(dev, VFIOMIG_STATE_STOP_COPY);
+		told += read_through(&w, fd);
+	}
+	come = fault_disarm(times) == times;
+	close(fd);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	/* What a read() has got before the fault is what it returns. */
+	come &= told >= times - 1 && told <= times;
+	come &= w.size == good.size && !memcmp(w.data, good.data, good.size);
+	free(w.data);
+	return come;
+}
+
+/* A save that is given up in the middle, the device still failing. */
+static bool read_given_up(const char *step, int nth)
+{
+	struct whole w = { 0 };
+	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+	bool told;
+
+	fault_arm(step, nth, 2);
+	told = whole_read(&w, fd) != 0 || whole_read(&w, fd) != 0;
+	free(w.data);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	fault_disarm(2);
+	told &= read(fd, &nth, sizeof(nth)) < 0 && errno == ENODEV;
+	close(fd);
+	return told && whole_is(dev, &good);
+}
+
+/* The @nth piece cannot be stored: such a stream does not get whole again. */
+static bool write_fault(int nth)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none;
+	bool told;
+
+	fault_arm("hw_write_memory", nth, 1);
+	told = !write_all(fd, good.data, good.size) && errno == FAULT_ERRNO;
+	fault_disarm(1);
+	told &= write(fd, good.data, 1) < 0 && errno == FAULT_ERRNO;
+	told &= set_state(VFIOMIG_STATE_STOP, &none) == -FAULT_ERRNO &&
+		get_state() == VFIOMIG_STATE_RESUMING;
+	device_reset(dev);
+	told &= write(fd, good.data, 1) < 0 && errno == ENODEV;
+	close(fd);
+	return told && whole_load(dev, &good) && whole_is(dev, &good);
+}
+
+static void test_streams(int pieces)
+{
+	for (int nth = 1; nth <= pieces; nth += nth < 4 ? 1 : 5) {
+		tap(read_fault("hw_read_memory", nth, 1, false) &&
+			    read_fault("hw_read_memory", nth, 2, false) &&
+			    read_fault("hw_read_memory", nth, 3, true),
+		    "memory piece %d cannot be read, then can: all of it is",
+		    nth);
+		tap(read_given_up("hw_read_memory", nth),
+		    "memory piece %d cannot be read: given up", nth);
+		tap(write_fault(nth),
+		    "memory piece %d cannot be written: refused from there on",
+		    nth);
+	}
+	tap(read_fault("hw_save_regs", 1, 1, false) &&
+		    read_fault("hw_save_regs", 1, 2, false) &&
+		    read_fault("hw_save_regs", 1, 3, true),
+	    "the registers cannot be read, then can: all of it is");
+	tap(read_given_up("hw_save_regs", 1),
+	    "the registers cannot be read: given up");
+	check_whole("after that");
+}
+
+/* ---- Resets and opens that fail
+ * ---------------------------------------------- */
+
+static void test_reset_fails(void)
+{
+	struct whole w = { 0 };
+	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+
+	if (read(fd, whole_room(&w, 1000), 1000) != 1000)
+		err(1, "read");
+	w.size = 1000;
+	fault_arm("hw_load_regs", 1, 1);
+	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO &&
+		    get_state() == VFIOMIG_STATE_STOP_COPY,
+	    "a reset that fails leaves the state as it was");
+	fault_disarm(1);
+	tap(whole_read(&w, fd) == 0 && w.size == good.size &&
+		    memcmp(w.data, good.data, w.size) == 0,
+	    "and the session, which goes on");
+	close(fd);
+	free(w.data);
+	device_reset(dev);
+}
+
+static void test_open_fails(void)
+{
+	static const char *const of_open[] = { "hw_map", "hw_load_regs" };
+
+	for (int i = 0; i < 2; i++) {
+		vfiomig_device_close(dev);
+		fault_arm(of_open[i], 1, 1);
+		tap(vfiomig_device_open(dev) == -FAULT_ERRNO,
+		    "%s fails: the device does not open (%s)", of_open[i],
+		    vfiomig_get_error(ctx));
+		fault_disarm(1);
+		if (!tap(vfiomig_device_open(dev) == 0, "then it does"))
+			errx(1, "%s", vfiomig_get_error(ctx));
+		check_whole("after that");
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t size;
+
+	if (argc != 2)
+		errx(2, "usage: faults DEV");
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	dev = device_open(ctx, argv[1]);
+	if (vfiomig_device_get_migration(dev, &flags))
+		errx(1, "%s", vfiomig_get_error(ctx));
+	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
+	for (uint64_t at = 0; at < size; at += 1 << 12)
+		region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, at, &at, 8);
+	reg_write(dev, INTR_MASK, 0x600d);
+	good = whole_save(dev);
+
+	test_error();
+	for (int from = 0; from < VFIOMIG_NR_STATES; from++)
+		if (from != VFIOMIG_STATE_ERROR)
+			test_ways(from);
+	test_streams(size >> 16);
+	test_reset_fails();
+	test_open_fails();
+	printf("# %d faults\n", fault_count);
+	free(good.data);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}

@@ -1,0 +1,215 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The driver's own steps fail, and the kernel's allocations: what the driver makes of it, and what vfiomig does.
+# guest: -m 1M -s 180
+# long: -s 1500
+# kernels: debug
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+device=$IVSHMEM
+faults=/sys/kernel/debug/fail_function
+held=
+runs=20
+[ "${1-}" != long ] || runs=300
+
+# run CMD...: a program that prints TAP of its own
+run() {
+	if "$@" >tap; then
+		ok "$*: $(grep -c '^ok' tap) passed"
+	else
+		not_ok "$*" "$(grep -v '^ok' tap)"
+	fi
+	grep '^#' tap
+}
+
+# arm FUNCTION NTH TIMES: the driver's function fails from its NTH call on, so many times. 0xffffffffffffff87 is
+# EREMOTEIO, which nothing else returns.
+arm() {
+	echo "ivshmem_vfio_$1" >$faults/inject
+	echo 0xffffffffffffff87 >"$faults/ivshmem_vfio_$1/retval"
+	# A trace of each in the log would look like a fault of the kernel.
+	echo 0 >$faults/verbose
+	echo 100 >$faults/probability
+	echo "$2" >$faults/space
+	echo "$3" >$faults/times
+}
+
+# disarm NAME: checks that the faults came
+disarm() {
+	check "$1: so it was" test "$(cat $faults/times)" -eq 0
+	echo >$faults/inject
+}
+
+# works NAME: the device is RUNNING, can be loaded, and gives what was loaded
+works() {
+	check "$1: the device is RUNNING" test "$(vfiomig state "$device")" = RUNNING
+	check "$1: it can be restored" vfiomig restore "$device" $no_hold --raw -i image
+	check "$1: it can be saved" vfiomig save "$device" --raw -q -o after
+	[ -z "$held" ] || check "$1: and is as it was" cmp image after
+}
+
+# save_fails NAME FUNCTION NTH TIMES [OPTION...]
+save_fails() {
+	name="save${held:+ of a held device}, $1" function=$2 nth=$3 times=$4
+	shift 4
+	arm "$function" "$nth" "$times"
+	status 1 "$name" vfiomig save "$device" -o new "$@"
+	says 'Remote I/O error; the device is back in RUNNING'
+	disarm "$name"
+	check "$name: nothing is left behind" test -z "$(find . -name '*new*')"
+	works "$name"
+}
+
+# restore_fails NAME FUNCTION NTH TIMES [OPTION...]
+restore_fails() {
+	name="restore${held:+ of a held device}, $1" function=$2 nth=$3 times=$4
+	shift 4
+	arm "$function" "$nth" "$times"
+	status 7 "$name" vfiomig restore "$device" $no_hold -i packed "$@"
+	says 'Remote I/O error; the device had to be reset (its state is lost) and is now in RUNNING'
+	disarm "$name"
+	works "$name"
+}
+
+# Of the calls of hw_load_regs the first may be the open's.
+transfers() {
+	save_fails "the stop" hw_mask_irqs 1 1 --precopy=never
+	save_fails "the stop after pre-copy" hw_mask_irqs 1 1
+	save_fails "its start" stream_begin 1 1 --precopy=never
+	save_fails "the start of pre-copy" stream_begin 1 1
+	save_fails "the first of the memory" hw_read_memory 1 2 --precopy=never
+	save_fails "the middle of the memory" hw_read_memory 8 2 --precopy=never
+	save_fails "the last of the memory" hw_read_memory 16 2 --precopy=never
+	save_fails "the memory in pre-copy" hw_read_memory 8 2
+	save_fails "the registers" hw_save_regs 1 2 --precopy=never
+	save_fails "the registers after pre-copy" hw_save_regs 1 2
+
+	restore_fails "the first of the memory" hw_write_memory 1 1
+	restore_fails "the middle of the memory" hw_write_memory 8 1
+	restore_fails "the last of the memory" hw_write_memory 16 1
+	restore_fails "the registers" hw_load_regs "$1" 1
+
+	name="restore${held:+ of a held device}, the stop"
+	arm hw_mask_irqs 1 1
+	status 1 "$name" vfiomig restore "$device" $no_hold -i packed
+	says 'Remote I/O error; the device is back in RUNNING'
+	disarm "$name"
+	works "$name"
+	name="restore${held:+ of a held device}, its start"
+	arm stream_begin 1 1
+	status 1 "$name" vfiomig restore "$device" $no_hold -i packed
+	says 'Remote I/O error; the device is back in RUNNING'
+	disarm "$name"
+	works "$name"
+}
+
+run faults "$device"
+run allocs "$device"
+
+head -c 1048576 /dev/urandom >memory
+bar "$device" write <memory
+vfiomig save "$device" --raw -q -o image
+vfiomig pack -o packed image
+
+no_hold=--no-hold
+transfers 2
+
+arm hw_map 1 1
+status 1 "a device that cannot be opened" vfiomig save "$device" -o new
+says 'Remote I/O error'
+disarm "a device that cannot be opened"
+
+check "the device is held" vfiomig hold "$device"
+held=yes
+no_hold=
+check "it gets its state" vfiomig restore "$device" --raw -i image
+transfers 1
+
+# starved CMD...: CMD, one allocation of which fails, at random. It may fail before it is vfiomig.
+starved() {
+	echo 1 >/sys/kernel/debug/failslab/times
+	(
+		echo 1 >/proc/self/make-it-fail
+		exec "$@"
+	) >$OUT 2>$ERR
+	rc=$?
+	hits=$((hits + 1 - $(cat /sys/kernel/debug/failslab/times)))
+	case $rc in
+	0 | 1 | 3 | 4) [ "$(wc -l <$ERR)" -le 1 ] && return ;;
+	7 | 126 | 127 | 137 | 139) return ;;
+	esac
+	not_ok "$*: exit status $rc" "$(cat $ERR)"
+}
+
+for knob in failslab fail_page_alloc; do
+	echo N >/sys/kernel/debug/$knob/ignore-gfp-wait
+	echo Y >/sys/kernel/debug/$knob/task-filter
+	echo 0 >/sys/kernel/debug/$knob/verbose
+done
+hits=0 failures=0 run=0
+while [ $run -lt $runs ]; do
+	run=$((run + 1))
+	echo $((run % 3 + 1)) >/sys/kernel/debug/failslab/probability
+	rm -f new
+	starved vfiomig save "$device" --raw -q -o new
+	[ $rc -eq 0 ] || failures=$((failures + 1))
+	if [ $rc -eq 0 ]; then
+		cmp -s image new || not_ok "a save that failed without a word" "run $run"
+	elif [ -n "$(find . -name '*new*')" ]; then
+		not_ok "a save that failed and left something behind" "$(cat $ERR)"
+	fi
+	starved vfiomig restore "$device" -q -i packed
+	[ $rc -eq 0 ] || failures=$((failures + 1))
+	echo 0 >/sys/kernel/debug/failslab/probability
+	now=$(vfiomig state "$device")
+	[ "$now" = RUNNING ] || not_ok "the device is in $now" "$(cat $ERR)"
+	vfiomig restore "$device" -q --raw -i image || not_ok "it cannot be restored" "run $run"
+done
+echo "# $hits allocations of vfiomig failed; $failures of $((2 * runs)) commands did"
+works "after $hits allocations that failed"
+
+# A read that fails once and has got something is a short one.
+arm hw_read_memory 8 1
+status 0 "save of a held device, one piece at the second attempt" vfiomig save "$device" --raw --precopy=never -o new
+disarm "one piece at the second attempt"
+check "the image is whole" cmp image new
+
+# A device in ERROR: its registers cannot be loaded, nor can it be reset.
+arm hw_load_regs 1 2
+status 7 "a restore that ends in ERROR" vfiomig restore "$device" -i packed
+says 'the device could not be reset and is left in ERROR, not in RUNNING'
+disarm "a restore that ends in ERROR"
+check "state prints it" test "$(vfiomig state "$device")" = ERROR
+check "state --json prints it" test "$(vfiomig state "$device" --json | jq -r .state)" = ERROR
+check "info does" vfiomig info "$device"
+status 7 "in ERROR: save" vfiomig save "$device" -o other
+says 'only a reset leads out of it'
+check "in ERROR: no image" test ! -e other
+status 7 "in ERROR: restore" vfiomig restore "$device" -i packed
+says 'only a reset leads out of it'
+for state in RUNNING STOP STOP_COPY RESUMING RUNNING_P2P PRE_COPY PRE_COPY_P2P; do
+	status 7 "in ERROR: state $state" vfiomig state "$device" $state
+	says 'only a reset leads out of'
+done
+status 7 "in ERROR: state ERROR" vfiomig state "$device" ERROR
+says 'ERROR is never a target'
+check "it is still there" test "$(vfiomig state "$device")" = ERROR
+arm hw_load_regs 1 1
+status 1 "a reset that fails" vfiomig state "$device" --reset
+disarm "a reset that fails"
+check "leaves it there" test "$(vfiomig state "$device")" = ERROR
+check "state --reset leads out of it" test "$(vfiomig state "$device" --reset)" = RUNNING
+works "after ERROR"
+
+arm hw_load_regs 1 2
+status 7 "ERROR once more" vfiomig restore "$device" -i packed
+disarm "ERROR once more"
+status 0 "it can be released" vfiomig release "$device"
+held=
+no_hold=--no-hold
+works "in the next session"
+
+finish
