@@ -119,9 +119,26 @@ $(B)/fuzz/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions $(FUZZ_SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
 
-$(B)/fuzz/image: tests/fuzz/image.c $(FUZZ_OBJS)
-	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(FUZZ_OBJS) \
-		$(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+FUZZ_TARGETS = image restore header holder
+FUZZ_PROGRAMS = $(FUZZ_TARGETS:%=$(B)/fuzz/%)
+
+$(B)/fuzz/%.o: tests/fuzz/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions -Icli $(FUZZ_SANITIZE) -c -o $@ $<
+
+$(B)/fuzz/cli/%.o: cli/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions $(FUZZ_SANITIZE) -c -o $@ $<
+
+$(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
+$(B)/fuzz/header: $(B)/fuzz/cli/json.o
+$(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = -Wl,--wrap=ioctl
+# It has the holder's inside in itself.
+$(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder.o
+
+$(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
+	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP) -o $@ \
+		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 
@@ -133,7 +150,7 @@ $(B)/tests/host/%: tests/host/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
-tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(B)/fuzz/image
+tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS)
 
 check: deps
 	@$(MAKE) --no-print-directory -s tests
@@ -168,7 +185,7 @@ demo: deps
 	@tests/demo
 
 fuzz: deps
-	@$(MAKE) --no-print-directory -s all $(B)/fuzz/image
+	@$(MAKE) --no-print-directory -s all $(FUZZ_PROGRAMS)
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
 bench: deps
@@ -228,7 +245,7 @@ clean:
 
 -include $(LIB_OBJS:.o=.d) $(CLI_OBJS:.o=.d) $(SANITIZED_OBJS:.o=.d) \
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
-	$(FUZZ_OBJS:.o=.d) $(B)/fuzz/image.d $(BENCH_PROGRAMS:=.d)
+	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
 .PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms \
 	clean

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A libFuzzer target: the JSON of headers. The text is what a stranger wrote,
+ * with a checksum that is right; libFuzzer knows nothing of frames here, and
+ * all of its mutations are of the JSON.
+ */
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+
+#include "cli.h"
+#include "config.h"
+#include "frame.h"
+#include "fuzz.h"
+#include "meta.h"
+
+static struct vfiomig_ctx *ctx;
+static int image_fd;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	image_fd = memfd_create("image", 0);
+	if (image_fd < 0 || vfiomig_new(&ctx))
+		err(1, "cannot start");
+	return 0;
+}
+
+/* The text as it stands in an image, sealed; to be freed. */
+static char *seal(const uint8_t *data, size_t size, size_t *sealed)
+{
+	char *text;
+
+	*sealed = size + 24;
+	text = malloc(*sealed + 1);
+	memcpy(text, data, size);
+	snprintf(text + size, 25, "\nxxh64:%016" PRIx64 "\n",
+		 (uint64_t)XXH64(data, size, 0));
+	return text;
+}
+
+/* Nothing that a terminal would obey, whatever the header says; and what is
+ * printed is the header, for those who read JSON. */
+static void expect_printable(struct json_object *header)
+{
+	struct json_object *again;
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	print_json(header, f);
+	fclose(f);
+	for (size_t i = 0; i < size; i++)
+		expect(text[i] == '\n' || (text[i] >= ' ' && text[i] < 0x7f),
+		       "a control character was printed");
+	again = json_tokener_parse(text);
+	expect(again && json_object_equal(header, again),
+	       "what was printed is something else");
+	json_object_put(again);
+	free(text);
+}
+
+static void use(struct json_object *header)
+{
+	static const char *const keys[] = { "format", "chunk_size",
+					    "config", "compression",
+					    "device", "expected_bytes" };
+	struct vfiomig_device dev = {
+		.ctx = ctx,
+		.name = (char *)"0000:00:10.0",
+		.bus = (char *)"pci",
+		.driver = (char *)"x",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *value = meta_string(header, keys[i]);
+
+		meta_number(header, keys[i], 0);
+		config_is_valid(value);
+	}
+	expect(meta_check_device(&dev, header) == 0 ||
+		       strchr(vfiomig_get_error(ctx), '\033') == NULL,
+	       "an escape sequence in a message");
+}
+
+/* An image of it, opened by who opens images. */
+static void open_image(const char *text, size_t size)
+{
+	struct vfiomig_image *image = NULL;
+	uint8_t head[SIZE_FRAME + 8];
+	int ret;
+
+	frame_put_size(head, size + 8);
+	put_le32(head + SIZE_FRAME, MAGIC_HEADER);
+	put_le32(head + SIZE_FRAME + 4, size);
+	if (ftruncate(image_fd, 0) ||
+	    pwrite(image_fd, head, sizeof(head), 0) != sizeof(head) ||
+	    pwrite(image_fd, text, size, sizeof(head)) != (ssize_t)size)
+		err(1, "writing the image");
+	lseek(image_fd, 0, SEEK_SET);
+	ret = vfiomig_image_open(ctx, image_fd, &image);
+	expect(ret == 0 || ret == -EBADMSG, "an error of another kind");
+	if (ret == 0)
+		vfiomig_image_free(image);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct json_object *header;
+	size_t sealed;
+	char *text = seal(data, size, &sealed);
+
+	header = meta_read(text, sealed);
+	if (header) {
+		expect_printable(header);
+		use(header);
+		json_object_put(header);
+	}
+	open_image(text, sealed);
+	free(text);
+	return 0;
+}
