@@ -180,6 +180,13 @@ readme: deps
 	@sed -i -e 's/^..*/    &/' $(B)/session
 	@sed -i -e '/<!-- session -->/{p;s/.*//;r $(B)/session' -e '}' -e 's/^<!-- end -->/\n&/' README.md
 
+# The tests that take too long for each day.
+LONG_TESTS += guest/long-signals guest/long-inject
+
+check-long: deps
+	@$(MAKE) --no-print-directory -s tests
+	@tests/check $(LONG_TESTS)
+
 demo: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/demo
@@ -247,6 +254,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms \
+.PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms check-long \
 	clean
 .DELETE_ON_ERROR:
