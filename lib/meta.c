@@ -152,21 +152,28 @@ static struct json_object *migration_flags(uint64_t flags)
 	return array;
 }
 
-static void add_config(struct json_object *object,
-		       const struct vfiomig_device *dev)
+/* Without its command register a PCI function that is restored does nothing:
+ * that it cannot be read is no detail. */
+static int add_config(struct json_object *object,
+		      const struct vfiomig_device *dev)
 {
 	uint8_t config[CONFIG_SIZE_MAX];
 	char hex[2 * CONFIG_SIZE_MAX + 1];
 	ssize_t n = config_read(dev, config);
 
+	if (n < 0 && n != -ENOTTY)
+		return ctx_fail(dev->ctx, n,
+				"cannot read the configuration space: %s",
+				strerror(-n));
 	for (ssize_t i = 0; i < n; i++)
 		sprintf(hex + 2 * i, "%02x", config[i]);
 	if (n > 0)
 		add_string(object, "config", hex);
+	return 0;
 }
 
-static void add_device(struct json_object *header, struct vfiomig_device *dev,
-		       bool precopy)
+static int add_device(struct json_object *header, struct vfiomig_device *dev,
+		      bool precopy)
 {
 	uint64_t flags = 0, bytes;
 
@@ -178,7 +185,7 @@ static void add_device(struct json_object *header, struct vfiomig_device *dev,
 	if (vfiomig_device_get_data_size(dev, &bytes) == 0)
 		json_object_object_add(header, "expected_bytes",
 				       json_object_new_uint64(bytes));
-	add_config(header, dev);
+	return add_config(header, dev);
 }
 
 struct json_object *meta_header(struct vfiomig_device *dev, bool precopy,
@@ -200,8 +207,10 @@ struct json_object *meta_header(struct vfiomig_device *dev, bool precopy,
 	add_string(header, "compression", level ? "zstd" : "none");
 	json_object_object_add(header, "chunk_size",
 			       json_object_new_uint64(chunk_size));
-	if (dev)
-		add_device(header, dev, precopy);
+	if (dev && add_device(header, dev, precopy)) {
+		json_object_put(header);
+		return NULL;
+	}
 	return header;
 }
 

@@ -20,7 +20,8 @@ char *meta_write(struct json_object *object, size_t *size);
 /* The object in @text, or NULL when that is damaged or no object. */
 struct json_object *meta_read(const char *text, size_t size);
 
-/* What is known of an image before its state: @dev may be NULL. */
+/* What is known of an image before its state: @dev may be NULL. NULL after
+ * ctx_fail(). */
 struct json_object *meta_header(struct vfiomig_device *dev, bool precopy,
 				int level, size_t chunk_size);
 

@@ -28,6 +28,18 @@ static int pump(struct vfiomig_device *dev, int fd,
 	return err;
 }
 
+/* A sink that takes nothing costs the device nothing. */
+static int begin(struct vfiomig_device *dev, int fd,
+		 const struct vfiomig_options *opt, struct image *image,
+		 const struct vfiomig_result *result)
+{
+	struct json_object *header =
+		meta_header(dev, result->precopy, opt->level, opt->chunk_size);
+
+	return header ? image_begin(image, dev->ctx, fd, header)
+		      : dev->ctx->error_code;
+}
+
 static int save(struct vfiomig_device *dev, int fd,
 		const struct vfiomig_options *opt, struct image *image,
 		struct raw *state, struct vfiomig_result *result)
@@ -87,11 +99,8 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd,
 		result->expected = 0;
 	result->precopy = !err && !opt.no_precopy &&
 			  precopy_possible(dev, result->before);
-	/* A sink that takes nothing costs the device nothing. */
 	if (!err && !opt.raw)
-		err = image_begin(&image, dev->ctx, fd,
-				  meta_header(dev, result->precopy, opt.level,
-					      opt.chunk_size));
+		err = begin(dev, fd, &opt, &image, result);
 	if (!err)
 		err = save(dev, fd, &opt, &image, &state, result);
 	path_end(dev, result);
