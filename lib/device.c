@@ -11,27 +11,48 @@
 #include "lock.h"
 #include "name.h"
 
-static void read_pci_id(struct vfiomig_device *dev)
+/*
+ * What is not there is one thing, what cannot be read another: an image with
+ * half of a device's identity would be taken for one of another device.
+ */
+static int fail_read(struct vfiomig_device *dev, const char *name, int err)
 {
-	const char *dir = dev->syspath;
-	unsigned long vendor, device, sub_vendor, sub_device, class, revision;
+	return ctx_fail(dev->ctx, err, "cannot read %s/%s: %s", dev->syspath,
+			name, strerror(-err));
+}
 
-	if (sysfs_read_number(dir, "vendor", &vendor) ||
-	    sysfs_read_number(dir, "device", &device) ||
-	    sysfs_read_number(dir, "subsystem_vendor", &sub_vendor) ||
-	    sysfs_read_number(dir, "subsystem_device", &sub_device) ||
-	    sysfs_read_number(dir, "class", &class) ||
-	    sysfs_read_number(dir, "revision", &revision))
-		return;
+static int read_pci_id(struct vfiomig_device *dev)
+{
+	static const char *const names[] = {
+		"vendor",	    "device", "subsystem_vendor",
+		"subsystem_device", "class",  "revision"
+	};
+	unsigned long n[ARRAY_SIZE(names)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int err = sysfs_read_number(dev->syspath, names[i], &n[i]);
+
+		if (err)
+			return err == -ENOENT ? 0
+					      : fail_read(dev, names[i], err);
+	}
 	dev->pci = (struct vfiomig_pci_id){
-		.vendor = vendor,
-		.device = device,
-		.subsystem_vendor = sub_vendor,
-		.subsystem_device = sub_device,
-		.class_code = class,
-		.revision = revision,
+		.vendor = n[0],
+		.device = n[1],
+		.subsystem_vendor = n[2],
+		.subsystem_device = n[3],
+		.class_code = n[4],
+		.revision = n[5],
 	};
 	dev->is_pci = true;
+	return 0;
+}
+
+/* Where a link of the device points to; NULL where it has none. */
+static int read_link(struct vfiomig_device *dev, const char *name, char **value)
+{
+	*value = sysfs_link_name(dev->syspath, name);
+	return *value || errno == ENOENT ? 0 : fail_read(dev, name, -errno);
 }
 
 void device_refresh(struct vfiomig_device *dev)
@@ -42,17 +63,22 @@ void device_refresh(struct vfiomig_device *dev)
 	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
 }
 
-static void read_sysfs(struct vfiomig_device *dev)
+static int read_sysfs(struct vfiomig_device *dev)
 {
-	const char *syspath = dev->syspath;
-	_cleanup_free_ char *group = sysfs_link_name(syspath, "iommu_group");
+	_cleanup_free_ char *group = NULL;
+	int err = read_link(dev, "iommu_group", &group);
 
-	dev->bus = sysfs_link_name(syspath, "subsystem");
-	device_refresh(dev);
-	dev->mdev_type = sysfs_link_name(syspath, "mdev_type");
 	dev->group = group ? atoi(group) : -1;
-	if (dev->bus && strcmp(dev->bus, "pci") == 0)
-		read_pci_id(dev);
+	if (!err)
+		err = read_link(dev, "subsystem", &dev->bus);
+	if (!err)
+		err = read_link(dev, "driver", &dev->driver);
+	if (!err)
+		err = read_link(dev, "mdev_type", &dev->mdev_type);
+	if (!err && dev->bus && strcmp(dev->bus, "pci") == 0)
+		err = read_pci_id(dev);
+	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
+	return err;
 }
 
 static const char *base_name(const char *path)
@@ -79,7 +105,7 @@ EXPORT int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name,
 		      : ctx_fail(ctx, -ENOMEM, "out of memory");
 	if (!err && dev->identity->count == 1) {
 		dev->syspath = dev->identity->syspath[0];
-		read_sysfs(dev);
+		err = read_sysfs(dev);
 	}
 	if (!err) {
 		dev->name =

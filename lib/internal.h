@@ -117,7 +117,8 @@ int ctx_after_fork(struct vfiomig_ctx *ctx);
 void device_refresh(struct vfiomig_device *dev);
 
 /* sysfs.c */
-/* The last component of where the link @dir/@name points to, or NULL. */
+/* The last component of where the link @dir/@name points to, or NULL with
+ * errno: ENOENT if there is no such link. */
 char *sysfs_link_name(const char *dir, const char *name);
 /* The first line of @dir/@name, without its end: 0 or a negative errno. */
 int sysfs_read_text(const char *dir, const char *name, char *text, size_t size);

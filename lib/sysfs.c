@@ -15,8 +15,10 @@ char *sysfs_link_name(const char *dir, const char *name)
 	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
+	    (int)sizeof(path)) {
+		errno = ENAMETOOLONG;
 		return NULL;
+	}
 	n = readlink(path, target, sizeof(target) - 1);
 	if (n < 0)
 		return NULL;
