@@ -137,8 +137,10 @@ int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op,
 	for (int i = 0; fds && i < WIRE_NR_FDS; i++)
 		fds[i] = -1;
 	*reply = (struct wire_reply){ .error = 0 };
-	if (send(socket, &request, sizeof(request), MSG_NOSIGNAL) < 0)
-		return -errno;
+	/* Not sent is not the same as not answered: see held_give_back(). */
+	while (send(socket, &request, sizeof(request), MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
 	err = wait_reply(ctx, socket, op);
 	if (!err)
 		err = receive_reply(socket, reply, fds);
