@@ -103,7 +103,8 @@ enum status image_status(int err);
 /* Serve until the device is released; the exit status. */
 int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
 		 struct vfiomig_holder *holder);
-/* Have a process in the background do that; 0, or the exit status. */
+/* Have a process in the background do that; 0, or the exit status, and what
+ * failed is still to be told. */
 int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
 		 struct vfiomig_holder *holder, int *pid);
 

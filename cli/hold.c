@@ -53,7 +53,9 @@ static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 		status = holder_serve(cli, dev, holder);
 	} else {
 		status = holder_leave(cli, dev, holder, &pid);
-		if (!status)
+		if (status)
+			fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
+		else
 			notice(cli, "process %d holds it, on %s", pid,
 			       vfiomig_holder_get_path(holder));
 	}

@@ -66,8 +66,7 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
 	fflush(NULL);
 	*pid = vfiomig_holder_fork(holder);
 	if (*pid < 0)
-		return fail(cli, STATUS_FAILED, "%s",
-			    vfiomig_get_error(cli->ctx));
+		return STATUS_FAILED;
 	if (*pid == 0) {
 		detach();
 		status = holder_serve(cli, dev, holder);

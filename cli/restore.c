@@ -129,8 +129,17 @@ static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev,
 	if (err)
 		return fail_device(t->cli, err);
 	status = restore_from(t, dev, fd, &result);
-	if (!status)
-		status = holder_leave(t->cli, dev, holder, &pid);
+	/* Its session ends with this process. */
+	if (!status && holder_leave(t->cli, dev, holder, &pid)) {
+		const char *why = vfiomig_get_error(t->cli->ctx);
+
+		status = fail(
+			t->cli, STATUS_DEVICE_LOST,
+			"%s; the state was restored, but nobody holds the device, which is closed now",
+			why);
+		if (t->json)
+			print_summary(t, why, &result, 0);
+	}
 	if (!status) {
 		snprintf(then, sizeof(then), "; process %d holds it", pid);
 		tell(t, &result, pid, then);
