@@ -60,12 +60,15 @@ static int open_device(struct cli *cli, struct vfiomig_device **dev)
 int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		    uint64_t *flags)
 {
-	int status = open_device(cli, dev);
+	int err, status = open_device(cli, dev);
 
-	if (status || vfiomig_device_get_migration(*dev, flags) == 0)
+	if (status)
 		return status;
+	err = vfiomig_device_get_migration(*dev, flags);
+	if (!err)
+		return STATUS_OK;
 	*dev = vfiomig_device_unref(*dev);
-	return fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
+	return fail_device(cli, err);
 }
 
 int give_back(const struct cli *cli, struct vfiomig_device *dev, int status)

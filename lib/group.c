@@ -11,17 +11,23 @@
 static int open_container(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
-	int fd;
+	int fd, version, type1;
 
 	snprintf(path, sizeof(path), "%s/vfio/vfio", dev->ctx->devfs);
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
 	dev->container = fd;
-	if (ioctl(fd, VFIO_GET_API_VERSION) != VFIO_API_VERSION)
+	version = ioctl(fd, VFIO_GET_API_VERSION);
+	if (version < 0)
+		return ctx_fail(dev->ctx, -errno, "VFIO_GET_API_VERSION: %m");
+	if (version != VFIO_API_VERSION)
 		return ctx_fail(dev->ctx, -EOPNOTSUPP,
 				"%s speaks an unknown version of VFIO", path);
-	if (ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) != 1)
+	type1 = ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU);
+	if (type1 < 0)
+		return ctx_fail(dev->ctx, -errno, "VFIO_CHECK_EXTENSION: %m");
+	if (type1 != 1)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
 			"the kernel has no type1 IOMMU; load vfio_iommu_type1");
