@@ -2,6 +2,7 @@
 /* vfiomig: find the command and run it. */
 #include <fcntl.h>
 #include <locale.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -92,6 +93,9 @@ static const struct argp argp = {
 static void close_stdout(int status, void *data)
 {
 	(void)data;
+	/* Nothing was printed, so nothing can be lost. */
+	if (__fbufsize(stdout) == 0)
+		return;
 	if (fclose(stdout) == 0)
 		return;
 	/* Not the stream, which may be collecting argp's messages. */
