@@ -150,20 +150,15 @@ $(B)/tests/host/%: tests/host/%.c
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
-tests: all $(UNIT_TESTS) $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS)
+unit-tests: $(UNIT_TESTS)
+
+guest-programs: $(GUEST_PROGRAMS)
+
+tests: all unit-tests $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS)
 
 check: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/check
-
-# The unit tests once more, under ThreadSanitizer.
-check-tsan: deps
-	@$(MAKE) --no-print-directory -s B=$(B)/tsan SANITIZE='-fsanitize=thread' $(UNIT_TESTS:$(B)/%=$(B)/tsan/%)
-	@for t in $(UNIT_TESTS:$(B)/%=$(B)/tsan/%); do TSAN_OPTIONS=halt_on_error=1 $$t || exit; done
-
-# Which lines of lib/ and cli/ the tests run.
-coverage: deps
-	@tests/coverage
 
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy
@@ -179,6 +174,22 @@ readme: deps
 	@sed -i -e '/<!-- session -->/,/<!-- end -->/{//!d}' README.md
 	@sed -i -e 's/^..*/    &/' $(B)/session
 	@sed -i -e '/<!-- session -->/{p;s/.*//;r $(B)/session' -e '}' -e 's/^<!-- end -->/\n&/' README.md
+
+# The host's tests of the program under the sanitizers, and the unit tests under that for threads. Not all kernels lay
+# memory out as it wants it: without randomization they do.
+ASAN_B = $(B)/asan
+TSAN_B = $(B)/tsan
+
+check-asan: deps
+	@$(MAKE) --no-print-directory -s B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
+	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage
+
+check-tsan: deps
+	@$(MAKE) --no-print-directory -s B=$(TSAN_B) SANITIZE=-fsanitize=thread unit-tests
+	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
+
+coverage: deps
+	@tests/coverage
 
 # The tests that take too long for each day.
 LONG_TESTS += guest/long-signals guest/long-inject
@@ -254,6 +265,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms check-long \
+.PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms check-long unit-tests guest-programs check-asan \
 	clean
 .DELETE_ON_ERROR:

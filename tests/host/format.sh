@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.." || exit
 OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
-vfiomig=build/vfiomig
+vfiomig=${VFIOMIG_BUILD:-build}/vfiomig
 
 # State of every kind: constant blocks, constant chunks, text, noise, all of them in one chunk
 {

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.." || exit
 OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
-PATH=$PWD/build:$PATH
+PATH=$PWD/${VFIOMIG_BUILD:-build}:$PATH
 cd "$work" || exit
 
 # make_state SIZE: noise, zeros and text

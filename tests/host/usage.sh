@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.." || exit
 OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
-vfiomig=build/vfiomig
+vfiomig=${VFIOMIG_BUILD:-build}/vfiomig
 
 status 0 "--version" $vfiomig --version
 check "--version prints name and version" sh -c "$vfiomig --version | grep -q '^vfiomig [0-9.]*$'"
