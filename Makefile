@@ -265,6 +265,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests check check-debug check-tsan coverage readme demo fuzz bench install uninstall install-dkms uninstall-dkms check-long unit-tests guest-programs check-asan \
-	clean
+.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-debug check-long check-asan check-tsan coverage \
+	readme demo fuzz bench install uninstall install-dkms uninstall-dkms clean
 .DELETE_ON_ERROR:
