@@ -7,29 +7,7 @@
 #include <stdlib.h>
 
 #include "cli.h"
-
-/*
- * The length of the character in UTF-8 that @text begins with, or 0 if it is
- * none. What is overlong or a surrogate is none.
- */
-static size_t utf8_length(const char *text)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	size_t n = *p < 0x80   ? 1
-		   : *p < 0xc2 ? 0
-		   : *p < 0xe0 ? 2
-		   : *p < 0xf0 ? 3
-		   : *p < 0xf5 ? 4
-			       : 0;
-
-	for (size_t i = 1; i < n; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] >= 0xa0) ||
-	    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] >= 0x90))
-		return 0;
-	return n;
-}
+#include "utf8.h"
 
 /* Names of files and of processes are bytes: what is no UTF-8 is replaced. */
 static struct json_object *new_string(const char *value)

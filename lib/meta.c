@@ -9,6 +9,7 @@
 
 #include "config.h"
 #include "meta.h"
+#include "utf8.h"
 
 /* After the text's line break: "xxh64:", sixteen digits, a line break. */
 #define CHECKSUM_FORMAT "xxh64:%016" PRIx64 "\n"
@@ -44,7 +45,8 @@ struct json_object *meta_read(const char *text, size_t size)
 	snprintf(expected, sizeof(expected), CHECKSUM_FORMAT,
 		 XXH64(text, length, 0));
 	if (text[length] != '\n' ||
-	    memcmp(text + length + 1, expected, CHECKSUM_LENGTH) != 0)
+	    memcmp(text + length + 1, expected, CHECKSUM_LENGTH) != 0 ||
+	    !utf8_is_valid(text, length))
 		return NULL;
 
 	tokener = json_tokener_new();

@@ -142,8 +142,11 @@ static int touch(void)
 
 	if (at == MAP_FAILED)
 		return errno;
-	for (size_t i = 0; i < size; i += 4096)
-		at[i] = at[i];
+	for (size_t i = 0; i < size; i += 4096) {
+		char same = at[i];
+
+		at[i] = same;
+	}
 	munmap((void *)at, size);
 	return 0;
 }

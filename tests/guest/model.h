@@ -115,8 +115,7 @@ static inline bool model_read(struct model *m, const unsigned char *s,
 		} else {
 			return type == MODEL_END && have_regs && !offset &&
 			       length == MODEL_END_SIZE &&
-			       length == size - at &&
-			       model_le64(data) == at &&
+			       length == size - at && model_le64(data) == at &&
 			       model_le64(data + 8) == XXH64(s, at, 0);
 		}
 		at += length;

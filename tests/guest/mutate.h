@@ -94,11 +94,10 @@ static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory,
 			n = longest = MODEL_MEM_MAX / MODEL_GRANULE;
 		if (n > granules - at)
 			n = granules - at;
-		r[records++] =
-			(struct mutant_record){ MODEL_MEM, 0,
-						at * MODEL_GRANULE,
-						n * MODEL_GRANULE,
-						n * MODEL_GRANULE };
+		r[records++] = (struct mutant_record){ MODEL_MEM, 0,
+						       at * MODEL_GRANULE,
+						       n * MODEL_GRANULE,
+						       n * MODEL_GRANULE };
 	}
 	for (unsigned int i = 0; i < records; i++) {
 		unsigned int other = mutant_below(m, records);
@@ -111,9 +110,9 @@ static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory,
 		r[records] = r[mutant_below(m, records)];
 		records++;
 	}
-	r[records++] = (struct mutant_record){ MODEL_REGS, 0, 0,
-					       MODEL_REGS_SIZE,
-					       MODEL_REGS_SIZE };
+	r[records++] =
+		(struct mutant_record){ MODEL_REGS, 0, 0, MODEL_REGS_SIZE,
+					MODEL_REGS_SIZE };
 	r[records++] = (struct mutant_record){ MODEL_END, 0, 0, MODEL_END_SIZE,
 					       MODEL_END_SIZE };
 	return records;
@@ -171,7 +170,8 @@ static inline unsigned int mutant_records(struct mutant *m, uint64_t memory,
 	return n;
 }
 
-/* ---- Bytes ------------------------------------------------------------------- */
+/* ---- Bytes
+ * ------------------------------------------------------------------- */
 
 static inline void mutant_put(struct mutant *m, const void *data, size_t n)
 {
