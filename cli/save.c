@@ -146,6 +146,10 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 		snprintf(why, sizeof(why), "%.200s: %s",
 			 t->output ?: "standard output", strerror(-err));
 		status = fail_transfer(t->cli, err, why, &result);
+		/* A directory may have a file that is not ours to replace. */
+		if (status == STATUS_FAILED &&
+		    (err == -EPERM || err == -EACCES))
+			status = STATUS_BUSY;
 		if (t->json)
 			print_summary(t, why, &result);
 		return status;
