@@ -1,0 +1,159 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Where an image can go, and not go: the device comes home, and an existing file is as it was until the new one is
+# whole. t-status.sh has /dev/full, a full disk, a closed pipe, links and a FIFO that is read.
+# guest: -m 1M -m 1M -s 240
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1
+head -c 1048576 /dev/urandom | bar "$device" write
+bar "$device" read >memory
+vfiomig save "$device" -q --precopy=never --raw -o raw
+vfiomig hold "$device" -q
+region "$device" 0 0 0x55
+
+# home STATE: the device is there, with what it had
+home() {
+	check "the device is in $1, as it was" sh -c "test \$(vfiomig state $device) = $1 &&
+		test \$(region $device 0 0) = 85 && region $device 2 | cmp - memory"
+}
+
+# kept DIR: the file "image" in it is as it was, and nothing else is there
+kept() {
+	check "the file is as it was" test "$(cat "$1/image") $(ls -A "$1")" = "precious image"
+}
+
+# whole FILE
+whole() {
+	check "the image is whole" vfiomig inspect --verify "$1"
+}
+
+# In any state, and from both kinds of save
+for state in RUNNING STOP; do
+	vfiomig state "$device" "$state" -q >/dev/null
+	status 1 "$state: /dev/full" vfiomig save "$device" --raw -o /dev/full
+	says "No space left on device; the device is back in $state"
+	home "$state"
+	status 1 "$state: /dev/full, --leave" vfiomig save "$device" --leave=STOP -z -o /dev/full
+	home "$state"
+done
+vfiomig state "$device" RUNNING -q >/dev/null
+
+# A limit on the size of files (setrlimit, SIGXFSZ)
+mkdir dir
+echo precious >dir/image
+for blocks in 1 1024; do
+	status 1 "ulimit -f $blocks" sh -c "ulimit -f $blocks; exec vfiomig save $device -o dir/image"
+	says 'writing the image: File too large'
+	kept dir
+done
+home RUNNING
+status 1 "ulimit -f 1024, standard output" sh -c "ulimit -f 1024; exec vfiomig save $device >part"
+says 'File too large; the device is back in RUNNING'
+status 5 "what came of it is no image" vfiomig inspect --verify part
+
+# A file system that is full, of bytes and of files
+mkdir small
+mount -t tmpfs -o size=512k tmpfs small
+echo precious >small/image
+for how in '' --precopy=never -z; do
+	# shellcheck disable=SC2086 # perhaps no word
+	status 1 "a full file system${how:+, $how}" vfiomig save "$device" $how -o small/image
+	says 'No space left on device; the device is back in RUNNING'
+	kept small
+done
+home RUNNING
+umount small
+mount -t tmpfs -o nr_inodes=2 tmpfs small
+echo precious >small/image
+status 1 "no room for another file" vfiomig save "$device" -o small/image
+says 'No space left on device'
+kept small
+umount small
+
+# A quota: of tmpfs, where the kernel has that
+if mount -t tmpfs -o usrquota,usrquota_block_hardlimit=512k tmpfs small 2>/dev/null; then
+	echo precious >small/image
+	chmod 755 . /tmp
+	chmod 777 small
+	mkfifo feed
+	chmod 666 feed
+	# It limits everybody but root. Without a device: an ordinary user has none.
+	status 1 "a quota" su -s /bin/sh nobody -c "head -c 1000000 /dev/urandom | vfiomig pack -o small/other"
+	says 'Disk quota exceeded'
+	kept small
+	umount small
+else
+	echo "# this kernel has no quota on tmpfs"
+fi
+
+# A file system that cannot be written to
+mount -t tmpfs tmpfs small
+echo precious >small/image
+mount -o remount,ro small
+status 1 "a read-only file system" vfiomig save "$device" -o small/image
+says 'small/image: Read-only file system'
+kept small
+umount small
+home RUNNING
+
+# A directory, by its name and as a path with nothing behind the slash
+status 1 "a directory" vfiomig save "$device" -o dir
+says 'dir: Is a directory'
+status 1 "a directory with a slash" vfiomig save "$device" -o dir/
+says 'dir/: Is a directory'
+status 1 "a file as a directory" vfiomig save "$device" -o dir/image/image
+says 'dir/image/image: Not a directory'
+kept dir
+
+# A reader that goes away, at once and in the middle. The pipe has room for nearly all of the rest.
+for bytes in 0 1 100; do
+	status 1 "a reader that takes $bytes bytes" sh -c "{ vfiomig save $device --raw; echo \$? >rc; } |
+		head -c $bytes >/dev/null; exit \$(cat rc)"
+	says 'Broken pipe; the device is back in RUNNING'
+done
+mkfifo fifo
+head -c 1000 fifo >/dev/null &
+status 1 "a FIFO whose reader goes away" vfiomig save "$device" -o fifo
+says 'Broken pipe; the device is back in RUNNING'
+wait
+home RUNNING
+# As "vfiomig save DEV | ssh host vfiomig restore DEV" meets a connection that ends
+status 1 "an ssh that dies" sh -c "exec 4>&2 2>/dev/null
+	{ vfiomig save $device --leave=STOP --raw 2>&4; echo \$? >rc; } |
+	timeout -s KILL 0.5 sh -c 'head -c 50; exec sleep 10' >/dev/null; exit \$(cat rc)"
+says 'the device is back in RUNNING'
+status 5 "and at its other end" sh -c "vfiomig save $device -q | head -c 500000 | vfiomig restore $2 --no-hold"
+says 'the image is truncated'
+
+# A reader that stops for a while: the device waits, and nothing is lost
+for how in auto never; do
+	vfiomig save "$device" -q --precopy=$how --raw | {
+		sleep 4
+		cat
+	} >slow
+	check "a reader that stops, --precopy=$how" test "$(tail -c 72 slow | cksum)" = "$(tail -c 72 raw | cksum)"
+done
+home RUNNING
+# A FIFO that nobody reads: a signal ends the wait for the reader
+timeout -s INT 1 vfiomig save "$device" -o fifo
+check "a FIFO without a reader" test $? -eq 130
+home RUNNING
+
+# An existing file
+vfiomig save "$device" -q -o dir/image
+whole dir/image
+check "an existing file keeps its name and not its mode" test "$(stat -c %a dir/image)" = 600
+echo precious >dir/image
+exec 8<dir/image
+vfiomig save "$device" -q -o dir/image
+check "who had it open keeps the old one" test "$(cat <&8)" = precious
+exec 8<&-
+whole dir/image
+
+finish
