@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * inject SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and have its N-th call
+ * of SYSCALL fail with ERRNO instead of being made. Exits with COMMAND's
+ * status; 99 if there was no N-th call.
+ *
+ * strace(1) can do that too, but counts the calls of each thread by themselves,
+ * and those of the dynamic linker with them: the third read(2) of a thread can
+ * then not be failed without the third one of the process, which reads libc.
+ * Here a seccomp filter reports the calls to a supervisor, which counts those
+ * of all threads together, from the first one on that vfiomig makes itself,
+ * fcntl(0, F_GETFD). A process that COMMAND leaves behind is left alone.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOT_REACHED 99
+
+/* What vfiomig calls, and what the C library calls for it. */
+#define CALL(name)                \
+	{                         \
+#name, SYS_##name \
+	}
+static const struct {
+	const char *name;
+	int number;
+} calls[] = {
+	CALL(access),	  CALL(bind),	      CALL(brk),
+	CALL(chdir),	  CALL(clone),	      CALL(clone3),
+	CALL(close),	  CALL(close_range),  CALL(connect),
+	CALL(dup2),	  CALL(eventfd2),     CALL(fchmod),
+	CALL(fcntl),	  CALL(flock),	      CALL(fsync),
+	CALL(ftruncate),  CALL(getcwd),	      CALL(getdents64),
+	CALL(getrandom),  CALL(getsockopt),   CALL(ioctl),
+	CALL(listen),	  CALL(lseek),	      CALL(madvise),
+	CALL(mkdir),	  CALL(mmap),	      CALL(mprotect),
+	CALL(newfstatat), CALL(openat),	      CALL(poll),
+	CALL(pread64),	  CALL(pwrite64),     CALL(read),
+	CALL(readlink),	  CALL(readlinkat),   CALL(recvmsg),
+	CALL(rename),	  CALL(rt_sigaction), CALL(sched_getaffinity),
+	CALL(sendto),	  CALL(socket),	      CALL(uname),
+	CALL(unlink),	  CALL(write),	      CALL(writev),
+};
+
+static const struct {
+	const char *name;
+	int number;
+} errors[] = {
+	{ "EAGAIN", EAGAIN }, { "EINTR", EINTR },   { "EIO", EIO },
+	{ "EMFILE", EMFILE }, { "ENOMEM", ENOMEM }, { "ENOSPC", ENOSPC },
+	{ "EPIPE", EPIPE },
+};
+
+/* Shared by all processes here. */
+struct shared {
+	volatile int listener;
+	volatile bool injected;
+};
+
+static int call_number(const char *name)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (strcmp(calls[i].name, name) == 0)
+			return calls[i].number;
+	errx(98, "no such call: %s", name);
+}
+
+static int error_number(const char *name)
+{
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+		if (strcmp(errors[i].name, name) == 0)
+			return errors[i].number;
+	errx(98, "no such error: %s", name);
+}
+
+/* Report this call, and fcntl, by which it is known where to begin. */
+static int install_filter(int call)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+		       SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+}
+
+/* A thread of the process, and not a child of it? */
+static bool is_thread_of(int pid, int tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, tid);
+	return access(path, F_OK) == 0;
+}
+
+static void supervise(int listener, volatile bool *injected, int pid, int call,
+		      long nth, int error)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+	bool begun = false;
+	long count = 0;
+
+	/* POLLHUP: nobody is left who has the filter. */
+	while (poll(&p, 1, -1) > 0 && !(p.revents & POLLHUP)) {
+		struct seccomp_notif call_made = { 0 };
+		struct seccomp_notif_resp answer = { 0 };
+
+		if (ioctl(p.fd, SECCOMP_IOCTL_NOTIF_RECV, &call_made))
+			continue;
+		answer.id = call_made.id;
+		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+		if (call_made.data.nr == SYS_fcntl &&
+		    call_made.data.args[0] == 0 &&
+		    call_made.data.args[1] == F_GETFD)
+			begun = true;
+		if (begun && call_made.data.nr == call &&
+		    is_thread_of(pid, call_made.pid) && ++count == nth) {
+			*injected = true;
+			answer.flags = 0;
+			answer.error = -error;
+		}
+		ioctl(p.fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+	}
+}
+
+struct child {
+	struct shared *shared;
+	int call;
+	char **command;
+};
+
+/* Shares its descriptors with the parent, until exec: the listener's, too. */
+static int run(void *data)
+{
+	const struct child *child = data;
+
+	child->shared->listener = install_filter(child->call);
+	if (child->shared->listener < 0)
+		_exit(98);
+	while (child->shared->listener)
+		sched_yield();
+	execvp(child->command[0], child->command);
+	_exit(98);
+}
+
+int main(int argc, char **argv)
+{
+	static char stack[65536] __attribute__((aligned(16)));
+	struct child child = { .command = argv + 4 };
+	int pid, status, error, listener;
+	struct shared *shared;
+
+	if (argc < 5)
+		errx(98, "usage: inject SYSCALL N ERRNO COMMAND [ARG...]");
+	child.call = call_number(argv[1]);
+	error = error_number(argv[3]);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		err(98, "mmap");
+	child.shared = shared;
+	pid = clone(run, stack + sizeof(stack), CLONE_FILES | SIGCHLD, &child);
+	if (pid < 0)
+		err(98, "clone");
+	while (!shared->listener)
+		sched_yield();
+	listener = shared->listener;
+	if (listener < 0)
+		errx(98, "the kernel has no seccomp filters that report");
+	/* In the background, for who outlives the command. */
+	if (fork() == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		setsid();
+		for (int fd = 0; fd < 3; fd++)
+			dup2(null, fd);
+		supervise(listener, &shared->injected, pid, child.call,
+			  atol(argv[2]), error);
+		_exit(0);
+	}
+	close(listener);
+	shared->listener = 0;
+	if (waitpid(pid, &status, 0) != pid)
+		err(98, "waitpid");
+	if (!shared->injected)
+		return NOT_REACHED;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
