@@ -11,12 +11,12 @@ work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 vfiomig=${VFIOMIG_BUILD:-build}/vfiomig
 
-status 0 "--version" $vfiomig --version
+status 0 "--version" "$vfiomig" --version
 check "--version prints name and version" sh -c "$vfiomig --version | grep -q '^vfiomig [0-9.]*$'"
 
 # usage ARG...: refused
 usage() {
-	status 2 "$(printf 'vfiomig %.60s' "$*" | tr -c '[:print:]' '?')" $vfiomig "$@" </dev/null
+	status 2 "$(printf 'vfiomig %.60s' "$*" | tr -c '[:print:]' '?')" "$vfiomig" "$@" </dev/null
 }
 
 usage
@@ -28,8 +28,8 @@ usage list extra
 says "'extra': list takes no argument"
 for command in info state save restore pack unpack inspect hold release exec bind unbind; do
 	usage $command --raw --frobnicate
-	status 0 "$command --help" $vfiomig $command --help
-	status 0 "$command --usage" $vfiomig $command --usage
+	status 0 "$command --help" "$vfiomig" $command --help
+	status 0 "$command --usage" "$vfiomig" $command --usage
 done
 for command in info state hold release; do
 	usage $command
