@@ -55,7 +55,7 @@ check "and a byte missing" sh -c "! tests/host/read-image.pl '$work/damaged' >/d
 # The page's example is an image of "hello", and what it says of that one is in it.
 sed -n '/^\.Bd -literal$/,/^\.Ed$/p' man/vfiomig-image.5 | sed -n 's/^[0-9a-f]\{3\} \(.*\) |.*/\1/p' |
 	perl -ne 'print pack("H*", s/\s//gr)' >"$work/example"
-check "the page's example is an image" $vfiomig inspect --verify "$work/example"
+check "the page's example is an image" "$vfiomig" inspect --verify "$work/example"
 check "which has what it says" sh -c "[ \"\$($vfiomig unpack '$work/example')\" = hello ]"
 n=$(od -An -j16 -N4 -tu4 --endian=little "$work/example")
 dd if="$work/example" bs=1 skip=20 count=$((n - 24)) status=none >"$work/json"
