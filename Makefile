@@ -140,6 +140,12 @@ $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
 	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP) -o $@ \
 		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 
+# What valgrind runs: the holder, with what the fuzzer begins with and has found.
+$(B)/valgrind/holder: tests/fuzz/holder.c tests/fuzz/replay.c $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ioctl -o $@ $(filter %.c,$^) \
+		$(filter-out $(B)/lib/holder.o,$(LIB_OBJS)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 
 $(B)/tests/bench/%: tests/bench/%.c
@@ -154,7 +160,7 @@ unit-tests: $(UNIT_TESTS)
 
 guest-programs: $(GUEST_PROGRAMS)
 
-tests: all unit-tests $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS)
+tests: all unit-tests $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS) $(B)/valgrind/holder
 
 check: deps
 	@$(MAKE) --no-print-directory -s tests

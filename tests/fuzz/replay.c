@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A fuzz target without the fuzzer: each file that is named is one input. */
+#include <err.h>
+
+#include "fuzz.h"
+
+int main(int argc, char **argv)
+{
+	LLVMFuzzerInitialize(&argc, &argv);
+	for (int i = 1; i < argc; i++) {
+		static uint8_t data[1 << 20];
+		FILE *f = fopen(argv[i], "re");
+		size_t size;
+
+		if (!f)
+			err(1, "%s", argv[i]);
+		size = fread(data, 1, sizeof(data), f);
+		fclose(f);
+		LLVMFuzzerTestOneInput(data, size);
+	}
+	printf("%d inputs\n", argc - 1);
+	return 0;
+}
