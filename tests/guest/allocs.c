@@ -146,6 +146,9 @@ static int touch(void)
 		char same = at[i];
 
 		at[i] = same;
+		char byte = at[i];
+
+		at[i] = byte;
 	}
 	munmap((void *)at, size);
 	return 0;

@@ -237,25 +237,27 @@ static inline void mutant_put_record(struct mutant *m,
 /* A run of bytes of the stream, once more and somewhere else. */
 static inline void mutant_copy(struct mutant *m)
 {
-	size_t n = mutant_below(m, m->size < 256 ? m->size : 256);
+	size_t n = mutant_below(m, m->size / 2 < 256 ? m->size / 2 : 256);
 	size_t from = mutant_below(m, m->size - n);
 	size_t to = mutant_below(m, m->size - n);
 
 	memmove(m->data + to, m->data + from, n);
 }
 
+/* One change to the bytes of a stream of eight at least. */
 static inline void mutant_bytes(struct mutant *m, uint64_t memory)
 {
-	size_t at = mutant_below(m, m->size / 8) * 8;
+	size_t words = m->size / 8, ends = words < 12 ? words : 12;
+	size_t at = mutant_below(m, words) * 8;
 	uint64_t value;
 
+	if (!words)
+		return;
 	/* Rather where the structure is than in the memory. */
 	if (mutant_at_times(m, 2))
-		at = mutant_below(m, 12) * 8;
+		at = mutant_below(m, ends) * 8;
 	else if (mutant_at_times(m, 2))
-		at = m->size / 8 * 8 - (1 + mutant_below(m, 9)) * 8;
-	if (m->size < 128)
-		return;
+		at = (words - 1 - mutant_below(m, ends)) * 8;
 	switch (mutant_below(m, 5)) {
 	case 0:
 		m->data[at + mutant_below(m, 8)] ^= 1 << mutant_below(m, 8);

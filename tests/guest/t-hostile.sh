@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Streams that nobody would send, made at random: into the driver's RESUMING, into that of the kernel's sample device,
+# and through vfiomig. The long variant takes 20,000 of the driver's; a second argument is the seed that it starts from.
+# guest: -m 1M -s 200
+# long: -s 1500
+# env: GUEST_QEMU_ARGS='-object memory-backend-ram,id=tiny,size=16K,share=on -device ivshmem-plain,memdev=tiny,addr=9 -object memory-backend-ram,id=small,size=256K,share=on -device ivshmem-plain,memdev=small,addr=a'
+# kernels: stock debug
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+tiny=0000:00:09.0
+small=0000:00:0a.0
+for device in $tiny $small; do
+	echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$device/driver_override"
+	echo "$device" >/sys/bus/pci/drivers_probe
+done
+# shellcheck disable=SC2153 # the guest has set it
+mtty=${MTTY%% *}
+
+if [ "${1-}" = long ]; then
+	of_tiny=15000 of_small=4500 of_large=500 of_mtty=20000 of_tool=100
+	seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+else
+	of_tiny=1500 of_small=200 of_large=20 of_mtty=1000 of_tool=5
+	seed=0
+fi
+echo "# from seed $seed"
+
+# run CMD...: a program that prints TAP of its own
+run() {
+	echo "# $*"
+	if "$@" >tap; then
+		ok "$*"
+	else
+		not_ok "$*" "$(grep -v '^ok' tap)"
+	fi
+	grep '^#' tap
+}
+
+run hostile $tiny $of_tiny "$seed"
+run hostile $small $of_small "$seed"
+run hostile "$IVSHMEM" $of_large "$seed"
+run hostile --blind "$mtty" $of_mtty "$seed"
+
+# The tool takes such a stream, or says in one line why not, and the device is as good as before.
+vfiomig save $tiny --raw -q -o image-of-tiny
+vfiomig save "$mtty" --raw -q -o image-of-mtty
+n=0 refused=0
+while [ $n -lt $of_tool ]; do
+	for device in $tiny "$mtty"; do
+		blind=--blind image=image-of-mtty
+		[ "$device" = "$mtty" ] || blind='' image=image-of-tiny
+		hostile --print $blind "$device" 1 $((seed + n)) >stream
+		rc=0
+		vfiomig restore "$device" --no-hold --raw -i stream >$OUT 2>$ERR || rc=$?
+		case $rc in
+		0) ;;
+		# Of no bytes at all it knows before.
+		5) [ ! -s stream ] || not_ok "seed $((seed + n)) of $device: damaged, it says" "$(cat $ERR)" ;;
+		7) refused=$((refused + 1)) ;;
+		*) not_ok "seed $((seed + n)) of $device: exit status $rc" "$(cat $ERR)" ;;
+		esac
+		[ "$(wc -l <$ERR)" -le 1 ] || not_ok "seed $((seed + n)) of $device: more than one line" "$(cat $ERR)"
+		vfiomig restore "$device" --no-hold --raw -q -i $image ||
+			not_ok "seed $((seed + n)) of $device: not as good as before" "$(cat $ERR)"
+	done
+	n=$((n + 1))
+done
+ok "vfiomig restore of $((2 * n)) such streams: $refused refused"
+echo "# vfiomig restore: $((2 * n)), of which $refused refused"
+
+finish
