@@ -167,7 +167,7 @@ check: deps
 	@tests/check
 
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
-DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy
+DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress
 
 check-debug: deps
 	@$(MAKE) --no-print-directory -s tests
@@ -199,6 +199,9 @@ coverage: deps
 
 # The tests that take too long for each day.
 LONG_TESTS += guest/long-signals guest/long-inject
+
+# What takes too long for every day: many more of the same, from other seeds each time.
+LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long
 
 check-long: deps
 	@$(MAKE) --no-print-directory -s tests
@@ -271,6 +274,5 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-debug check-long check-asan check-tsan coverage \
-	readme demo fuzz bench install uninstall install-dkms uninstall-dkms clean
+.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-debug check-long check-asan check-tsan coverage demo fuzz bench install uninstall install-dkms \
 .DELETE_ON_ERROR:

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * stress DEV SECONDS [SEED]: everything that can be done to an ivshmem device,
+ * at random, by many threads at once, in sessions of a few seconds: arcs, whole
+ * transfers, reads, writes, polls and questions on data_fds old and new, memory
+ * that is mapped, written to, unmapped and inherited, accesses to the regions,
+ * memory decoding that is switched off, resets from both sides, opens and
+ * closes. A thread that does not get on for a long time is a hang, and what the
+ * kernel notices (lockdep, KASAN) the runner looks for. After each session the
+ * device must save and load as before.
+ */
+#include <sys/syscall.h>
+
+#include "operations.h"
+#include "tap.h"
+
+#define SESSION_SECONDS 4
+#define HANG_SECONDS	120
+
+static atomic_bool quit;
+
+static struct worker workers[] = {
+	{ .what = "arcs", .step = do_arc },
+	{ .what = "more arcs", .step = do_arc },
+	{ .what = "transfers", .step = do_transfer },
+	{ .what = "data_fd", .step = do_data_fd },
+	{ .what = "more data_fd", .step = do_data_fd },
+	{ .what = "data_fd and mapping", .step = do_read_into_memory },
+	{ .what = "mapping", .step = do_touch },
+	{ .what = "more mapping", .step = do_touch },
+	{ .what = "regions", .step = do_region },
+	{ .what = "power", .step = do_power },
+	{ .what = "resets", .step = do_reset },
+	{ .what = "questions", .step = do_ask },
+	{ .what = "interrupts", .step = do_irqs },
+	{ .what = "opens", .step = do_open },
+};
+
+#define WORKERS (sizeof(workers) / sizeof(workers[0]))
+
+/* ---- The watchdog, and sessions
+ * ---------------------------------------------- */
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+
+	self = w;
+	w->tid = syscall(SYS_gettid);
+	while (!quit) {
+		w->step(w);
+		w->steps++;
+	}
+	/* Out of the watchdog's sight. */
+	w->tid = 0;
+	return NULL;
+}
+
+static time_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+static void show_stack(const struct worker *w)
+{
+	char path[64], stack[4096];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", w->tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, stack, sizeof(stack) - 1);
+	stack[n < 0 ? 0 : n] = '\0';
+	printf("# %s, after %lu steps:\n%s", w->what, w->steps, stack);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Nothing leads on from a hang: the guest is ended. */
+static void watch(void)
+{
+	bool hangs = false;
+
+	for (size_t i = 0; i < WORKERS; i++) {
+		struct worker *w = &workers[i];
+
+		if (!w->tid || w->steps != w->seen) {
+			w->seen = w->steps;
+			w->seen_at = now();
+		}
+		hangs |= now() - w->seen_at > HANG_SECONDS;
+	}
+	if (!hangs)
+		return;
+	for (size_t i = 0; i < WORKERS; i++)
+		if (workers[i].tid)
+			show_stack(&workers[i]);
+	tap(false, "a thread hangs");
+	fflush(stdout);
+	_exit(1);
+}
+
+static void open_device(bool by_group)
+{
+	struct vfiomig_fds fds;
+
+	vfiomig_device_set_via(dev,
+			       by_group ? VFIOMIG_VIA_GROUP : VFIOMIG_VIA_AUTO);
+	if (vfiomig_device_open(dev))
+		errx(1, "cannot open %s", name);
+	device_fd = vfiomig_device_get_fd(dev);
+	vfiomig_device_get_fds(dev, &fds);
+	group_fd = fds.group;
+	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
+	memory_at = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).offset;
+	regs_at = region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset;
+	config_at = region_info(dev, VFIO_PCI_CONFIG_REGION_INDEX).offset;
+}
+
+/* Awake, decoding, and fresh from a reset. */
+static void calm_down(void)
+{
+	uint16_t command = 2;
+
+	device_reset(dev);
+	region_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
+}
+
+/* Every data_fd there is belongs to a session that is over. */
+static bool all_dead(void)
+{
+	bool dead = true;
+	char byte = 0;
+
+	for (int i = 0; i < SLOTS; i++)
+		dead &= slots[i] < 0 || (read(slots[i], &byte, 1) < 0 &&
+					 write(slots[i], &byte, 1) < 0);
+	return dead;
+}
+
+static void session(unsigned int nr, int seconds)
+{
+	time_t end = now() + seconds;
+	bool works;
+
+	open_device(nr % 2);
+	quit = false;
+	for (size_t i = 0; i < WORKERS; i++) {
+		workers[i].seen_at = now();
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
+			errx(1, "no thread");
+	}
+	while (now() < end) {
+		sleep(1);
+		watch();
+	}
+	quit = true;
+	for (size_t i = 0; i < WORKERS; i++) {
+		while (workers[i].tid) {
+			usleep(10000);
+			watch();
+		}
+		pthread_join(workers[i].thread, NULL);
+	}
+	calm_down();
+	works = all_dead() && whole_works(dev, &whole);
+	vfiomig_device_close(dev);
+	if (!works || !all_dead())
+		tap(false, "session %u leaves the device in a bad state", nr);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction act = { .sa_handler = on_fault,
+				 .sa_flags = SA_NODEFER };
+	struct vfiomig_ctx *ctx;
+	unsigned long steps = 0;
+	unsigned int nr = 0;
+	time_t end;
+
+	if (argc < 3)
+		errx(2, "usage: stress DEV SECONDS [SEED]");
+	name = argv[1];
+	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, name, &dev))
+		errx(1, "%s", name);
+	for (size_t i = 0; i < WORKERS; i++)
+		workers[i].seed = 0x9e3779b97f4a7c15 * (i + 1) +
+				  (argc > 3 ? atoll(argv[3]) : 0);
+	open_device(true);
+	whole = whole_save(dev);
+	vfiomig_device_close(dev);
+	sigaction(SIGBUS, &act, NULL);
+	sigaction(SIGSEGV, &act, NULL);
+
+	for (end = now() + atoi(argv[2]); now() < end && !tap_failed; nr++)
+		session(nr, SESSION_SECONDS);
+	for (size_t i = 0; i < WORKERS; i++) {
+		printf("# %s: %lu\n", workers[i].what, workers[i].steps);
+		steps += workers[i].steps;
+	}
+	printf("# SET_STATE taken: %lu, read: %lu, written: %lu, resets: %lu, SIGBUS: %lu\n",
+	       arcs_taken, bytes_read, bytes_written, resets_done, faults);
+	tap(!tap_failed, "%u sessions of %zu threads, %lu operations", nr,
+	    WORKERS, steps);
+	return tap_end();
+}
