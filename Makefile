@@ -197,11 +197,9 @@ check-tsan: deps
 coverage: deps
 	@tests/coverage
 
-# The tests that take too long for each day.
-LONG_TESTS += guest/long-signals guest/long-inject
-
 # What takes too long for every day: many more of the same, from other seeds each time.
-LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long
+LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long \
+	guest/long-signals guest/long-inject
 
 check-long: deps
 	@$(MAKE) --no-print-directory -s tests
@@ -274,5 +272,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-debug check-long check-asan check-tsan coverage demo fuzz bench install uninstall install-dkms \
+.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-debug check-long check-asan check-tsan coverage \
+	readme demo fuzz bench install uninstall install-dkms uninstall-dkms clean
 .DELETE_ON_ERROR:

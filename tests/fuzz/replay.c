@@ -12,8 +12,10 @@ int main(int argc, char **argv)
 		FILE *f = fopen(argv[i], "re");
 		size_t size;
 
-		if (!f)
-			err(1, "%s", argv[i]);
+		if (!f) {
+			warn("%s", argv[i]);
+			return 1;
+		}
 		size = fread(data, 1, sizeof(data), f);
 		fclose(f);
 		LLVMFuzzerTestOneInput(data, size);

@@ -143,9 +143,6 @@ static int touch(void)
 	if (at == MAP_FAILED)
 		return errno;
 	for (size_t i = 0; i < size; i += 4096) {
-		char same = at[i];
-
-		at[i] = same;
 		char byte = at[i];
 
 		at[i] = byte;
