@@ -60,6 +60,9 @@ static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 			       vfiomig_holder_get_path(holder));
 	}
 	vfiomig_holder_free(holder);
+	/* What ends it is how it ends. */
+	if (opt->foreground)
+		signals_raise();
 	return status;
 }
 

@@ -138,6 +138,8 @@ int main(int argc, char **argv)
 	status = choice.command->main(&cli, argc - choice.index,
 				      argv + choice.index);
 	vfiomig_unref(cli.ctx);
-	signals_raise();
+	/* One that came when all was done has ended nothing. */
+	if (status)
+		signals_raise();
 	return status;
 }
