@@ -167,7 +167,7 @@ check: deps
 	@tests/check
 
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
-DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress
+DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress stress-decode
 
 check-debug: deps
 	@$(MAKE) --no-print-directory -s tests
@@ -198,7 +198,7 @@ coverage: deps
 	@tests/coverage
 
 # What takes too long for every day: many more of the same, from other seeds each time.
-LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long \
+LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long guest/t-stress-decode@debug+long \
 	guest/long-signals guest/long-inject
 
 check-long: deps

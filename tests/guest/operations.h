@@ -26,6 +26,7 @@ static uint64_t size, memory_at, regs_at, config_at;
 
 struct worker {
 	const char *what;
+	bool lasts; /* from one session to the next */
 	void (*step)(struct worker *w);
 	uint64_t seed;
 	pthread_t thread;
@@ -282,17 +283,25 @@ static void do_region(struct worker *w)
 	(void)ret;
 }
 
+/* Whether memory decoding is left alone, see t-stress.sh. */
+static bool still;
+
+static void set_decoding(bool on)
+{
+	uint16_t command = on ? 2 : 0;
+
+	if (!still && pwrite(device_fd, &command, 2, config_at + 4) != 2)
+		err(1, "command register");
+}
+
 /* Memory decoding, off and on again; and sleep, which the user may ask for. */
 static void do_power(struct worker *w)
 {
 	struct vfio_device_feature feature = { .argsz = sizeof(feature) };
-	uint16_t command = below(w, 3) == 0 ? 0 : 2;
-	ssize_t ret = pwrite(device_fd, &command, 2, config_at + 4);
 
-	(void)ret;
+	set_decoding(below(w, 3) != 0);
 	usleep(below(w, 3000));
-	command = 2;
-	ret = pwrite(device_fd, &command, 2, config_at + 4);
+	set_decoding(true);
 	/* 3 and 5: VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY and _EXIT */
 	feature.flags = VFIO_DEVICE_FEATURE_SET | (below(w, 4) ? 5 : 3);
 	ioctl(device_fd, VFIO_DEVICE_FEATURE, &feature);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * stress DEV SECONDS [SEED]: everything that can be done to an ivshmem device,
- * at random, by many threads at once, in sessions of a few seconds: arcs, whole
- * transfers, reads, writes, polls and questions on data_fds old and new, memory
- * that is mapped, written to, unmapped and inherited, accesses to the regions,
- * memory decoding that is switched off, resets from both sides, opens and
- * closes. A thread that does not get on for a long time is a hang, and what the
- * kernel notices (lockdep, KASAN) the runner looks for. After each session the
- * device must save and load as before.
+ * stress [--still] DEV SECONDS [SEED]: everything that can be done to an
+ * ivshmem device, at random, by many threads at once, in sessions of a few
+ * seconds: arcs, whole transfers, reads, writes, polls and questions on
+ * data_fds old and new, memory that is mapped, written to, unmapped and
+ * inherited, accesses to the regions, memory decoding that is switched off,
+ * resets from both sides, opens and closes. A thread that does not get on for a
+ * long time is a hang, and what the kernel notices (lockdep, KASAN) the runner
+ * looks for. After each session the device must save and load as before.
+ * --still: memory decoding stays on.
  */
 #include <sys/syscall.h>
 
@@ -17,14 +18,14 @@
 #define SESSION_SECONDS 4
 #define HANG_SECONDS	120
 
-static atomic_bool quit;
+static atomic_bool quit, over;
 
 static struct worker workers[] = {
 	{ .what = "arcs", .step = do_arc },
 	{ .what = "more arcs", .step = do_arc },
 	{ .what = "transfers", .step = do_transfer },
-	{ .what = "data_fd", .step = do_data_fd },
-	{ .what = "more data_fd", .step = do_data_fd },
+	{ .what = "data_fd", .step = do_data_fd, .lasts = true },
+	{ .what = "more data_fd", .step = do_data_fd, .lasts = true },
 	{ .what = "data_fd and mapping", .step = do_read_into_memory },
 	{ .what = "mapping", .step = do_touch },
 	{ .what = "more mapping", .step = do_touch },
@@ -38,8 +39,7 @@ static struct worker workers[] = {
 
 #define WORKERS (sizeof(workers) / sizeof(workers[0]))
 
-/* ---- The watchdog, and sessions
- * ---------------------------------------------- */
+/* ---- Threads, and the watchdog ------------------------------------------ */
 
 static void *work(void *arg)
 {
@@ -47,7 +47,7 @@ static void *work(void *arg)
 
 	self = w;
 	w->tid = syscall(SYS_gettid);
-	while (!quit) {
+	while (!(w->lasts ? over : quit)) {
 		w->step(w);
 		w->steps++;
 	}
@@ -123,10 +123,8 @@ static void open_device(bool by_group)
 /* Awake, decoding, and fresh from a reset. */
 static void calm_down(void)
 {
-	uint16_t command = 2;
-
 	device_reset(dev);
-	region_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
+	set_decoding(true);
 }
 
 /* Every data_fd there is belongs to a session that is over. */
@@ -141,6 +139,51 @@ static bool all_dead(void)
 	return dead;
 }
 
+static void start(bool lasting)
+{
+	for (size_t i = 0; i < WORKERS; i++) {
+		struct worker *w = &workers[i];
+
+		if (w->lasts != lasting)
+			continue;
+		w->seen_at = now();
+		if (pthread_create(&w->thread, NULL, work, w))
+			errx(1, "no thread");
+	}
+}
+
+static void join(bool lasting)
+{
+	for (size_t i = 0; i < WORKERS; i++) {
+		struct worker *w = &workers[i];
+
+		if (w->lasts != lasting)
+			continue;
+		while (w->tid) {
+			usleep(10000);
+			watch();
+		}
+		pthread_join(w->thread, NULL);
+	}
+}
+
+/* The device is closed while data_fds of a session that goes on are in use. */
+static void close_at_work(struct worker *w)
+{
+	static const int busy[] = { VFIOMIG_STATE_PRE_COPY,
+				    VFIOMIG_STATE_STOP_COPY,
+				    VFIOMIG_STATE_RESUMING };
+	int fd;
+
+	calm_down();
+	fd = device_go(dev, busy[below(w, 3)]);
+	for (int i = 0; i < 2 * SLOTS; i++)
+		slot_put(w, dup(fd));
+	close(fd);
+	usleep(below(w, 20000));
+	vfiomig_device_close(dev);
+}
+
 static void session(unsigned int nr, int seconds)
 {
 	time_t end = now() + seconds;
@@ -148,26 +191,16 @@ static void session(unsigned int nr, int seconds)
 
 	open_device(nr % 2);
 	quit = false;
-	for (size_t i = 0; i < WORKERS; i++) {
-		workers[i].seen_at = now();
-		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
-			errx(1, "no thread");
-	}
+	start(false);
 	while (now() < end) {
 		sleep(1);
 		watch();
 	}
 	quit = true;
-	for (size_t i = 0; i < WORKERS; i++) {
-		while (workers[i].tid) {
-			usleep(10000);
-			watch();
-		}
-		pthread_join(workers[i].thread, NULL);
-	}
+	join(false);
 	calm_down();
 	works = all_dead() && whole_works(dev, &whole);
-	vfiomig_device_close(dev);
+	close_at_work(&workers[0]);
 	if (!works || !all_dead())
 		tap(false, "session %u leaves the device in a bad state", nr);
 }
@@ -181,8 +214,13 @@ int main(int argc, char **argv)
 	unsigned int nr = 0;
 	time_t end;
 
+	if (argc > 1 && strcmp(argv[1], "--still") == 0) {
+		still = true;
+		argv++;
+		argc--;
+	}
 	if (argc < 3)
-		errx(2, "usage: stress DEV SECONDS [SEED]");
+		errx(2, "usage: stress [--still] DEV SECONDS [SEED]");
 	name = argv[1];
 	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, name, &dev))
 		errx(1, "%s", name);
@@ -195,8 +233,11 @@ int main(int argc, char **argv)
 	sigaction(SIGBUS, &act, NULL);
 	sigaction(SIGSEGV, &act, NULL);
 
+	start(true);
 	for (end = now() + atoi(argv[2]); now() < end && !tap_failed; nr++)
 		session(nr, SESSION_SECONDS);
+	over = true;
+	join(true);
 	for (size_t i = 0; i < WORKERS; i++) {
 		printf("# %s: %lu\n", workers[i].what, workers[i].steps);
 		steps += workers[i].steps;

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=sh
+#
+# For the scripts that have "stress" at work; the arguments of those are the variant ("long" or none) and a seed.
+
+# stress_seconds SHORT LONG [VARIANT [SEED]]: sets $seconds and $seed
+stress_seconds() {
+	seconds=$1 seed=0
+	if [ "${3-}" = long ]; then
+		seconds=$2
+		seed=${4:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
+	fi
+}
+
+# stress_device [OPTION] DEVICE: it lives through it
+stress_device() {
+	echo "# stress $* $seconds $seed"
+	if stress "$@" "$seconds" "$seed" >tap; then
+		ok "$*: $(sed -n 's/^ok [0-9]* - //p' tap)"
+	else
+		not_ok "$*" "$(grep -v '^ok' tap)"
+	fi
+	grep '^#' tap
+	for device; do :; done
+	check "$device can be opened" vfiomig state "$device"
+	prints RUNNING
+}
