@@ -79,6 +79,8 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*
 GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
 HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/host/*.c))
 
+comma = ,
+
 # The library once more, its inside visible and under the sanitizers.
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZED_OBJS = $(patsubst lib/%.c,$(B)/sanitized/%.o,$(wildcard lib/*.c))
@@ -96,6 +98,8 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
 
 $(B)/tests/unit/bind: WRAP = -Wl,--wrap=sysfs_write
+$(B)/tests/unit/faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,read writev malloc calloc aligned_alloc pthread_create \
+	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState)
 $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
 $(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
 

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * What the machine may do to any program: reads and writes that are short,
+ * interrupted or not ready, and memory that there is no more of. Pack and
+ * unpack go the way that save and restore go, without a device.
+ */
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "data.h"
+#include "unit.h"
+
+#define SIZE 300000
+
+static struct {
+	bool on;
+	size_t most;	    /* bytes that one call moves */
+	unsigned int calls; /* every third is interrupted, or not ready */
+} io;
+
+/* The allocation that fails, counted from 1; 0 for none. */
+static unsigned int fail_at, allocations;
+
+static struct vfiomig_ctx *ctx;
+static char state[SIZE];
+
+/* ---- Short counts -------------------------------------------------------- */
+
+/* Whether this call does nothing, as errno says. */
+static bool hinder(void)
+{
+	unsigned int n = __atomic_add_fetch(&io.calls, 1, __ATOMIC_RELAXED);
+
+	errno = n % 2 ? EINTR : EAGAIN;
+	return n % 3 == 0;
+}
+
+ssize_t __real_read(int fd, void *buf, size_t size);
+ssize_t __wrap_read(int fd, void *buf, size_t size);
+ssize_t __wrap_read(int fd, void *buf, size_t size)
+{
+	if (!io.on || fd == ctx->wake)
+		return __real_read(fd, buf, size);
+	if (hinder())
+		return -1;
+	return __real_read(fd, buf, size < io.most ? size : io.most);
+}
+
+ssize_t __real_writev(int fd, const struct iovec *iov, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
+{
+	if (!io.on)
+		return __real_writev(fd, iov, count);
+	if (hinder())
+		return -1;
+	return write(fd, iov->iov_base,
+		     iov->iov_len < io.most ? iov->iov_len : io.most);
+}
+
+static int new_file(const void *data, size_t size)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, data, size), size);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/* There and back again: 0, and then the state is the same, or an error. */
+static int round_trip(const struct vfiomig_options *opt)
+{
+	int from = new_file(state, SIZE), image = new_file("", 0),
+	    to = new_file("", 0), err;
+	struct vfiomig_result r;
+	static char got[SIZE + 1];
+
+	err = vfiomig_pack(ctx, from, image, opt, &r);
+	lseek(image, 0, SEEK_SET);
+	if (!err)
+		err = vfiomig_unpack(ctx, image, to, opt, &r);
+	if (!err) {
+		assert_int_equal(pread(to, got, sizeof(got), 0), SIZE);
+		assert_memory_equal(got, state, SIZE);
+	}
+	close(from);
+	close(image);
+	close(to);
+	return err;
+}
+
+static void test_short_counts(void **unused)
+{
+	static const size_t most[] = { 1000, 4097, 65536, SIZE };
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(most); i++) {
+		for (int level = 0; level <= 3; level += 3) {
+			const struct vfiomig_options opt = {
+				.leave = -1,
+				.level = level,
+				.threads = 2,
+				.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
+			};
+
+			io.on = true;
+			io.most = most[i];
+			assert_int_equal(round_trip(&opt), 0);
+			io.on = false;
+		}
+	}
+}
+
+/* Byte by byte, frames and all. */
+static void test_single_bytes(void **unused)
+{
+	int from = new_file("state", 5), image = new_file("", 0),
+	    to = new_file("", 0);
+	struct vfiomig_result r;
+	char got[8] = "";
+
+	(void)unused;
+	io.on = true;
+	io.most = 1;
+	assert_int_equal(vfiomig_pack(ctx, from, image, NULL, &r), 0);
+	lseek(image, 0, SEEK_SET);
+	assert_int_equal(vfiomig_unpack(ctx, image, to, NULL, &r), 0);
+	io.on = false;
+	assert_int_equal(pread(to, got, sizeof(got), 0), 5);
+	assert_string_equal(got, "state");
+	close(from);
+	close(image);
+	close(to);
+}
+
+/* ---- No memory ----------------------------------------------------------- */
+
+static bool is_out(void)
+{
+	unsigned int n = __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
+
+	errno = ENOMEM;
+	return fail_at && n == fail_at;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	return is_out() ? NULL : __real_malloc(size);
+}
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return is_out() ? NULL : __real_calloc(n, size);
+}
+
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+	return is_out() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+void *__real_ZSTD_createCCtx(void);
+void *__wrap_ZSTD_createCCtx(void);
+void *__wrap_ZSTD_createCCtx(void)
+{
+	return is_out() ? NULL : __real_ZSTD_createCCtx();
+}
+
+void *__real_ZSTD_createDCtx(void);
+void *__wrap_ZSTD_createDCtx(void);
+void *__wrap_ZSTD_createDCtx(void)
+{
+	return is_out() ? NULL : __real_ZSTD_createDCtx();
+}
+
+void *__real_XXH3_createState(void);
+void *__wrap_XXH3_createState(void);
+void *__wrap_XXH3_createState(void)
+{
+	return is_out() ? NULL : __real_XXH3_createState();
+}
+
+void *__real_XXH64_createState(void);
+void *__wrap_XXH64_createState(void);
+void *__wrap_XXH64_createState(void)
+{
+	return is_out() ? NULL : __real_XXH64_createState();
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*fn)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*fn)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*fn)(void *), void *arg)
+{
+	return is_out() ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
+}
+
+/* Each allocation fails once: an error with a sentence, no leak (the
+ * sanitizer looks), no hang, and the next time it works. */
+static void test_no_memory(void **unused)
+{
+	unsigned int failed = 0;
+
+	(void)unused;
+	for (int level = 0; level <= 3; level += 3) {
+		const struct vfiomig_options opt = { .leave = -1,
+						     .level = level,
+						     .threads = 2 };
+
+		for (fail_at = 1;; fail_at++) {
+			int err;
+
+			allocations = 0;
+			ctx->error[0] = '\0';
+			err = round_trip(&opt);
+			if (allocations < fail_at)
+				break;
+			assert_true(err == -ENOMEM || err == -EAGAIN);
+			assert_true(*vfiomig_get_error(ctx));
+			failed++;
+		}
+		fail_at = 0;
+		assert_int_equal(round_trip(&opt), 0);
+	}
+	assert_true(failed > 20);
+	fail_at = 1;
+	allocations = 0;
+	struct vfiomig_ctx *none;
+
+	assert_int_equal(vfiomig_new(&none), -ENOMEM);
+	fail_at = 0;
+}
+
+static int make(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < SIZE; i++)
+		state[i] = i * i % 251;
+	return vfiomig_new(&ctx);
+}
+
+static int unmake(void **unused)
+{
+	(void)unused;
+	vfiomig_unref(ctx);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_short_counts),
+		cmocka_unit_test(test_single_bytes),
+		cmocka_unit_test(test_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, make, unmake);
+}
