@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * inject SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and have its N-th call
- * of SYSCALL fail with ERRNO instead of being made. Exits with COMMAND's
- * status; 99 if there was no N-th call.
+ * of SYSCALL fail with ERRNO instead of being made; or, for ERRNO "SHORT", move
+ * one byte only, where more are asked for. Exits with COMMAND's status; 99 if
+ * there was no N-th call.
  *
- * strace(1) can do that too, but counts the calls of each thread by themselves,
- * and those of the dynamic linker with them: the third read(2) of a thread can
- * then not be failed without the third one of the process, which reads libc.
- * Here a seccomp filter reports the calls to a supervisor, which counts those
- * of all threads together, from the first one on that vfiomig makes itself,
- * fcntl(0, F_GETFD). A process that COMMAND leaves behind is left alone.
+ * strace(1) can fail calls too, but moves no bytes, and counts the calls of
+ * each thread by themselves, and those of the dynamic linker with them: the
+ * third read(2) of a thread can then not be failed without the third one of the
+ * process, which reads libc. Here a seccomp filter reports the calls to a
+ * supervisor, which counts those of all threads together, from the first one on
+ * that vfiomig makes itself, fcntl(0, F_GETFD). A process that COMMAND leaves
+ * behind is left alone.
  */
 #include <err.h>
 #include <errno.h>
@@ -28,10 +30,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define NOT_REACHED 99
+#define SHORT	    0
 
 /* What vfiomig calls, and what the C library calls for it. */
 #define CALL(name)                \
@@ -65,7 +69,7 @@ static const struct {
 } errors[] = {
 	{ "EAGAIN", EAGAIN }, { "EINTR", EINTR },   { "EIO", EIO },
 	{ "EMFILE", EMFILE }, { "ENOMEM", ENOMEM }, { "ENOSPC", ENOSPC },
-	{ "EPIPE", EPIPE },
+	{ "EPIPE", EPIPE },   { "SHORT", SHORT },
 };
 
 /* Shared by all processes here. */
@@ -117,6 +121,56 @@ static bool is_thread_of(int pid, int tid)
 	return access(path, F_OK) == 0;
 }
 
+/* The bytes that a call is about: where, and how many; at most one of the parts
+ * that writev has. */
+static struct iovec bytes_of(int pid, const struct seccomp_data *call)
+{
+	struct iovec bytes = { (void *)call->args[1], call->args[2] };
+	struct iovec here = { &bytes, sizeof(bytes) };
+	struct iovec there = { (void *)call->args[1], sizeof(bytes) };
+
+	if (call->nr == SYS_writev &&
+	    process_vm_readv(pid, &here, 1, &there, 1, 0) != sizeof(bytes))
+		err(98, "process_vm_readv");
+	return bytes;
+}
+
+/* Makes the call in the place of the process, with a byte of its memory. */
+static bool move_byte(int pid, int fd, const struct seccomp_data *call)
+{
+	struct iovec there = bytes_of(pid, call);
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
+	char byte;
+	struct iovec here = { &byte, 1 };
+
+	/* What is to make it ready may need a call of its own let through. */
+	if (there.iov_len < 2 || poll(&p, 1, 1000) != 1)
+		return false;
+	there.iov_len = 1;
+	if ((call->nr == SYS_read && read(fd, &byte, 1) == 1) ||
+	    (call->nr == SYS_pread64 &&
+	     pread(fd, &byte, 1, call->args[3]) == 1))
+		return process_vm_writev(pid, &here, 1, &there, 1, 0) == 1;
+	if (process_vm_readv(pid, &here, 1, &there, 1, 0) != 1)
+		return false;
+	return ((call->nr == SYS_write || call->nr == SYS_writev) &&
+		write(fd, &byte, 1) == 1) ||
+	       (call->nr == SYS_pwrite64 &&
+		pwrite(fd, &byte, 1, call->args[3]) == 1);
+}
+
+/* Returns whether the call was short: not all can be. */
+static bool shorten(int pid, const struct seccomp_data *call)
+{
+	int process = syscall(SYS_pidfd_open, pid, 0);
+	int fd = syscall(SYS_pidfd_getfd, process, (int)call->args[0], 0);
+	bool moved = fd >= 0 && move_byte(pid, fd, call);
+
+	close(fd);
+	close(process);
+	return moved;
+}
+
 static void supervise(int listener, volatile bool *injected, int pid, int call,
 		      long nth, int error)
 {
@@ -138,10 +192,12 @@ static void supervise(int listener, volatile bool *injected, int pid, int call,
 		    call_made.data.args[1] == F_GETFD)
 			begun = true;
 		if (begun && call_made.data.nr == call &&
-		    is_thread_of(pid, call_made.pid) && ++count == nth) {
+		    is_thread_of(pid, call_made.pid) && ++count == nth &&
+		    (error != SHORT || shorten(pid, &call_made.data))) {
 			*injected = true;
 			answer.flags = 0;
 			answer.error = -error;
+			answer.val = error == SHORT;
 		}
 		ioctl(p.fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 	}

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Where an image can go, and not go: the device comes home, and an existing file is as it was until the new one is
-# whole. t-status.sh has /dev/full, a full disk, a closed pipe, links and a FIFO that is read.
+# whole. t-status.sh has /dev/full, a full disk, a closed pipe, links and a FIFO that is read. In the long variant a
+# reader stops for a minute.
 # guest: -m 1M -m 1M -s 240
+# long: -s 480
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
+
+stop=4
+[ "${1-}" != long ] || stop=60
 
 # shellcheck disable=SC2086 # a list
 set -- $IVSHMEM
@@ -134,7 +139,7 @@ says 'the image is truncated'
 for how in auto never; do
 	vfiomig save "$device" -q --precopy=$how --raw -o fast
 	vfiomig save "$device" -q --precopy=$how --raw | {
-		sleep 4
+		sleep $stop
 		cat
 	} >slow
 	check "a reader that stops, --precopy=$how" cmp fast slow

@@ -1,14 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# See lib/signals.sh; long-signals.sh has more of it.
+# Signals at many moments of saves and restores: lib/signals.sh says how. The long variant has more of them.
 # guest: -m 1M -m 1M -s 400
+# long: -s 1500
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 # shellcheck source=tests/guest/lib/signals.sh
 . /tests/signals.sh
 
-all_signals 4 30
+if [ "${1-}" = long ]; then
+	all_signals 25 200
+else
+	all_signals 4 30
+fi
 
 finish

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# For t-signals.sh and long-signals.sh: signals at many moments of saves and restores. The program ends by them, the
+# For t-signals.sh: signals at many moments of saves and restores. The program ends by them, the
 # device is home, or the message says that its state is lost, and what has the image's name is what had it before or
 # all of the image. After SIGKILL the device is usable at once, and there may be a temporary file, but nothing else.
 
