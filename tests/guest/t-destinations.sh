@@ -106,6 +106,20 @@ kept small
 umount small
 home RUNNING
 
+# What is no place for a file, and what is one already
+mknod block b 7 0
+status 1 "a block device" vfiomig save "$device" -o block
+says 'block: Operation not supported'
+status 1 "no name" vfiomig save "$device" -o ''
+says "'': No such file or directory"
+status 0 "standard error, by name" sh -c "exec vfiomig save $device -q --raw -o /dev/stderr 2>two"
+vfiomig save "$device" -q --raw >out
+check "has all of it" cmp out two
+exec 7>seven
+status 0 "a descriptor, by number" vfiomig save "$device" -q --raw -o /dev/fd/7
+exec 7>&-
+check "has all of it, too" cmp out seven
+
 # A directory, by its name and as a path with nothing behind the slash
 status 1 "a directory" vfiomig save "$device" -o dir
 says 'dir: Is a directory'

@@ -101,6 +101,22 @@ check "no blanks at the end of a line" sh -c "! grep -q ' \$' table"
 check "no colour in a pipe" sh -c "! grep -q \$(printf '\\033') table"
 check "names from pci.ids" grep -q 'Inter-VM shared memory \[1af4:1110\]' table
 
+# list --probe: what a session of each finds
+vfiomig list --probe >table
+check "the flags of a device" grep -q "^$device  *RUNNING  *STOP_COPY,P2P,PRE_COPY " table
+check "each was opened" test "$(vfiomig list --probe -v 2>&1 >table | grep -c ': opened')" -eq 4
+mkfifo pipe
+vfiomig save "$device" --via=group --raw -q >pipe &
+exec 6<pipe
+head -c 100 <&6 >/dev/null
+vfiomig list --probe >table
+check "what is in use is left alone" grep -q "^$device  *-  *-  *[0-9]* (vfiomig) " table
+vfiomig list --probe --json >out
+has '.devices[0] | .migration == null and .open_by.command == "vfiomig"'
+cat <&6 >/dev/null
+exec 6<&-
+wait
+
 # A terminal, where the kernel has pseudo-terminals
 mkdir -p /dev/pts
 if mount -t devpts devpts /dev/pts; then

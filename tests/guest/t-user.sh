@@ -28,6 +28,9 @@ bar "$device" read >memory
 status 4 "without access to the nodes" as_user "exec vfiomig info $device"
 says 'not permitted to open /dev/'
 status 0 "list needs none" as_user "vfiomig list"
+status 0 "list --probe says what it may not open" sh -c "su -s /bin/sh nobody -c \"vfiomig list --probe --json\" 2>log; head -n 1 log >&2"
+says "$device: not permitted to open /dev/"
+check "and so does its JSON" jq -e '[.devices[] | select(.error | startswith("not permitted to open"))] | length == 4' $OUT
 for d in "$device" "$other"; do
 	group=$(basename "$(readlink "/sys/bus/pci/devices/$d/iommu_group")")
 	chown nobody "/dev/vfio/$group"

@@ -46,6 +46,8 @@ for command in save restore; do
 	usage $command x -T many
 	says "-T is a number from 0 to 512, not 'many'"
 	usage $command x --progress=sometimes
+	usage $command x --via=usb
+	says "--via is auto, cdev or group, not 'usb'"
 done
 for command in bind unbind; do
 	usage $command
@@ -70,6 +72,12 @@ usage info ''
 says "'' does not name a device"
 usage info /etc/passwd
 usage save --raw /dev/null
+for downtime in 0 -1 x 1.5 99999999999; do
+	usage save x --raw --downtime=$downtime
+	says "--downtime is a number from 1 to 2147483647, not '$downtime'"
+done
+usage save x --raw --precopy=perhaps
+says "'perhaps'"
 usage save x --raw -z
 says 'use one of --raw and -z'
 for level in 0 20 x 3x -1 99999999999999999999; do

@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Saves of a device whose memory is written to all the time, and what they say of it meanwhile.
+# guest: -m 16M -m 16M -s 180
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+# shellcheck disable=SC2086 # a list
+set -- $IVSHMEM
+device=$1 other=$2
+
+# is FILTER: jq says so of the summary
+is() {
+	check "$1" jq -e "$1" $OUT
+}
+
+check "the device is held" vfiomig hold "$device"
+scribble "$device" >writing &
+writer=$!
+until [ -s writing ]; do
+	sleep 0.1
+done
+
+# A millisecond is less than it takes: it is given up, and the device is saved all the same.
+status 0 "a save that cannot converge" vfiomig save "$device" --downtime=1 -o image
+says 'pre-copy did not converge: the device changes its state faster than it can be read'
+says 'the device is in RUNNING'
+check "the image is whole" vfiomig inspect --verify image
+status 0 "--json" vfiomig save "$device" --downtime=1 --json -o image
+is '.complete and .converged == false and .rounds > 0'
+is '.precopy_bytes >= 16777216 and .bytes > .precopy_bytes'
+# A minute is more: what is left after the first copy can be moved within it.
+status 0 "a save that may take its time" vfiomig save "$device" --downtime=60000 --json -o image
+is '.complete and .converged and .precopy_bytes >= 16777216'
+check "nobody says that it did not converge" sh -c "! grep converge $ERR"
+status 0 "--precopy=never" vfiomig save "$device" --precopy=never --json -o image
+is '.complete and .converged and .precopy_bytes == 0 and .rounds == 0'
+
+# What was written last is in the next save.
+kill "$writer"
+wait "$writer" 2>/dev/null
+check "the device can be saved" vfiomig save "$device" --raw -o last
+check "and saved again" vfiomig save "$device" --raw --precopy=never -o again
+check "nobody writes to it now" cmp last again
+check "it can be restored" vfiomig restore "$other" -q --raw -i last
+check "into another" vfiomig save "$other" --raw --precopy=never -o theirs
+check "which has all of it" cmp last theirs
+
+# A line of progress, while the reader makes it wait
+{ vfiomig save "$device" --raw --precopy=never --progress=always 2>lines; } | {
+	sleep 1.5
+	cat
+} >slow
+check "the stream is as it was" cmp last slow
+tr '\r' '\n' <lines >shown
+check "progress: what is there, of what is to come, and how long" \
+	grep -q ' MiB of 16.0 MiB, [0-9]*%, [0-9.]* .*iB/s, [0-9]*:[0-9][0-9] left' shown
+check "the last line is the summary's alone" sh -c "tail -n 1 shown | grep -q '^$(printf '\033')\[Kvfiomig: save .*: saved 1'"
+
+finish
