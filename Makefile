@@ -185,8 +185,8 @@ readme: deps
 	@sed -i -e 's/^..*/    &/' $(B)/session
 	@sed -i -e '/<!-- session -->/{p;s/.*//;r $(B)/session' -e '}' -e 's/^<!-- end -->/\n&/' README.md
 
-# The host's tests of the program under the sanitizers, and the unit tests under that for threads. Not all kernels lay
-# memory out as it wants it: without randomization they do.
+# The host's tests of the program under the sanitizers, those for threads with the unit tests too (which always run under
+# the others). Not all kernels lay memory out as that for threads wants it: without randomization they do.
 ASAN_B = $(B)/asan
 TSAN_B = $(B)/tsan
 
@@ -195,8 +195,9 @@ check-asan: deps
 	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage
 
 check-tsan: deps
-	@$(MAKE) --no-print-directory -s B=$(TSAN_B) SANITIZE=-fsanitize=thread unit-tests
+	@$(MAKE) --no-print-directory -s B=$(TSAN_B) CFLAGS="-O1 -g -fsanitize=thread" SANITIZE= all unit-tests
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
+	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
 
 coverage: deps
 	@tests/coverage
