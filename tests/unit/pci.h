@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Three PCI functions and a bridge in one group, on a sysfs made of plain files
+ * and with a kernel that can be told to refuse. With --wrap=sysfs_write.
+ */
+#ifndef PCI_H
+#define PCI_H
+
+#include "tree.h"
+
+#define BUS "devices/pci0000:00/0000:00:1c.0/"
+#define A   "0000:01:00.0"
+#define B   "0000:01:00.1"
+#define C   "0000:01:00.2"
+
+/* What was written, "OVERRIDE A vfio-pci; UNBIND A; ...", and what fails. */
+static char history[2048];
+static const char *refused, *refused_too;
+static int refusal;
+/* What somebody else does right before a step. */
+static void (*meanwhile)(const char *step);
+
+/* ---- The kernel ---------------------------------------------------------- */
+
+static void attach(const char *name, const char *driver)
+{
+	sh("cd " BUS "%s; ln -s %s/bus/pci/drivers/%s driver", name, root,
+	   driver);
+	if (strstr(driver, "vfio"))
+		sh("mkdir -p " BUS "%s/vfio-dev/vfio%c", name,
+		   name[strlen(name) - 1]);
+}
+
+static int change(const char *dir, const char *file, const char *text)
+{
+	const char *base = strrchr(dir, '/') + 1;
+	char override[64];
+
+	if (strcmp(file, "driver_override") == 0) {
+		sh("printf '%%s\\n' '%s' >%s/driver_override",
+		   *text == '\n' ? "(null)" : text, dir);
+	} else if (strcmp(file, "unbind") == 0) {
+		sh("cd " BUS "%s; rm -r driver; rm -rf vfio-dev", text);
+	} else if (strcmp(file, "bind") == 0) {
+		attach(text, base);
+	} else if (strcmp(file, "drivers_probe") == 0) {
+		char path[128];
+
+		snprintf(path, sizeof(path), BUS "%s", text);
+		assert_int_equal(sysfs_read_text(path, "driver_override",
+						 override, sizeof(override)),
+				 0);
+		attach(text, strcmp(override, "(null)") ? override : "e1000e");
+	} else {
+		return -ENOENT;
+	}
+	return 0;
+}
+
+int __wrap_sysfs_write(const char *dir, const char *name, const char *text);
+
+int __wrap_sysfs_write(const char *dir, const char *name, const char *text)
+{
+	size_t used = strlen(history);
+	char step[128];
+
+	/* The device is in the directory's name, or in the text. */
+	if (strcmp(name, "driver_override") == 0)
+		snprintf(step, sizeof(step), "%s %c=%s", name,
+			 dir[strlen(dir) - 1], *text == '\n' ? "" : text);
+	else if (strcmp(name, "drivers_probe") == 0)
+		snprintf(step, sizeof(step), "probe %c",
+			 text[strlen(text) - 1]);
+	else
+		snprintf(step, sizeof(step), "%s %s %c", strrchr(dir, '/') + 1,
+			 name, text[strlen(text) - 1]);
+	snprintf(history + used, sizeof(history) - used, "%s; ", step);
+	if (meanwhile)
+		meanwhile(step);
+	if ((refused && strcmp(refused, step) == 0) ||
+	    (refused_too && strcmp(refused_too, step) == 0))
+		return refusal;
+	return change(dir, name, text);
+}
+
+/* ---- Its world ----------------------------------------------------------- */
+
+static void make_function(const char *name, int header, const char *class)
+{
+	sh("mkdir -p " BUS "%s; cd " BUS
+	   "%s; ln -s %s/bus/pci subsystem; ln -s $PWD %s/bus/pci/devices/; ln -s %s/kernel/iommu_groups/3 iommu_group; ln -s $PWD %s/kernel/iommu_groups/3/devices/",
+	   name, name, root, root, root, root);
+	sh("cd " BUS
+	   "%s; echo 0x8086 >vendor; echo 0x10d3 >device; echo 0x1 >subsystem_vendor; echo 0x2 >subsystem_device; echo %s >class; echo 0 >revision; echo '(null)' >driver_override",
+	   name, class);
+	sh("cd " BUS
+	   "%s; echo pci:v00008086d000010D3sv00000001sd00000002bc02sc00i00 >modalias; head -c 14 /dev/zero >config; printf '\\%03o' >>config",
+	   name, header);
+}
+
+static void make_module(const char *name, const char *alias)
+{
+	sh("printf 'const char a[] __attribute__((section(\".modinfo\"))) = \"alias=%s\";' | gcc -x c -c - -o modules/lib/modules/1.0/%s.ko",
+	   alias, name);
+}
+
+static void index_modules(void)
+{
+	sh("PATH=$PATH:/usr/sbin:/sbin depmod -b modules 1.0 2>/dev/null");
+}
+
+static int make_world(void **state)
+{
+	(void)state;
+	strcpy(root + strlen(root) - 6, "XXXXXX");
+	begin_tree();
+	sh("mkdir -p bus/pci/devices bus/pci/drivers/vfio-pci bus/pci/drivers/e1000e bus/pci/drivers/made_vfio_pci bus/pci/drivers/fair_vfio_pci class/vfio-dev class/net class/block class/graphics kernel/iommu_groups/3/devices dev/vfio proc/self modules/lib/modules/1.0");
+	sh(": >dev/vfio/3; : >proc/self/mountinfo; : >proc/swaps; mkdir -m 700 run");
+	make_function("0000:01:00.7", 1, "0x060400");
+	make_function(A, 0, "0x020000");
+	make_function(B, 0, "0x020000");
+	make_function(C, 0x80, "0x060100");
+	attach(A, "e1000e");
+	ctx->devfs = "dev";
+	ctx->procfs = "proc";
+	ctx->rundir = "run";
+	ctx->modules = "modules/lib/modules/1.0";
+	history[0] = '\0';
+	refused = refused_too = NULL;
+	refusal = -EINVAL;
+	meanwhile = NULL;
+	return 0;
+}
+
+static int bind_to(const char *name, const char *driver, unsigned int flags)
+{
+	struct vfiomig_device *dev;
+	int err;
+
+	history[0] = '\0';
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), 0);
+	err = vfiomig_device_bind(dev, driver, flags, NULL, NULL);
+	vfiomig_device_unref(dev);
+	return err;
+}
+
+static int unbind(const char *name, unsigned int flags)
+{
+	struct vfiomig_device *dev;
+	int err;
+
+	history[0] = '\0';
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), 0);
+	err = vfiomig_device_unbind(dev, flags, NULL, NULL);
+	vfiomig_device_unref(dev);
+	return err;
+}
+
+static void expect_bound(const char *name, const char *driver)
+{
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), 0);
+	if (driver)
+		assert_string_equal(vfiomig_device_get_driver(dev), driver);
+	else
+		assert_null(vfiomig_device_get_driver(dev));
+	vfiomig_device_unref(dev);
+}
+
+static void expect_says(const char *text)
+{
+	if (!strstr(vfiomig_get_error(ctx), text))
+		fail_msg("'%s' is not in '%s'", text, vfiomig_get_error(ctx));
+}
+
+#endif
