@@ -98,10 +98,28 @@ static int parse_line(struct binding *b, char *line)
 	return 0;
 }
 
+/* -EINVAL for what is no note. One with nothing in it says that there was no
+ * driver, so one that cannot be read must not pass for that. */
+static int parse_file(struct binding *b, FILE *f)
+{
+	char line[2 * NAME_MAX];
+	int err = 0;
+
+	while (!err && fgets(line, sizeof(line), f))
+		err = parse_line(b, line);
+	return !err && ferror(f) ? -errno : err;
+}
+
+static int fail_read(struct vfiomig_device *dev, int err)
+{
+	return ctx_fail(dev->ctx, err,
+			"cannot read the note of what %s was bound to: %s",
+			dev->name, strerror(-err));
+}
+
 int record_read(struct vfiomig_device *dev, int dir, struct binding *b)
 {
-	int fd, err = 0;
-	char line[2 * NAME_MAX];
+	int fd, err;
 	FILE *f;
 
 	fd = dir < 0 ? -1
@@ -111,19 +129,17 @@ int record_read(struct vfiomig_device *dev, int dir, struct binding *b)
 		return -ENOENT;
 	f = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!f) {
-		err = ctx_fail(
-			dev->ctx, -errno,
-			"cannot read the note of what %s was bound to: %m",
-			dev->name);
+		err = fail_read(dev, -errno);
 		close_fdp(&fd);
 		return err;
 	}
-	while (!err && fgets(line, sizeof(line), f))
-		err = parse_line(b, line);
+	err = parse_file(b, f);
 	fclose(f);
 	if (!err)
 		return 0;
 	binding_clear(b);
+	if (err != -EINVAL)
+		return fail_read(dev, err);
 	return ctx_fail(
 		dev->ctx, -EIO,
 		"the note of what %s was bound to is damaged; remove it (%s/%s in the run-time directory) to let the kernel choose a driver",
