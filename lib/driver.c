@@ -36,6 +36,11 @@ static int load_module(struct vfiomig_ctx *ctx, const char *name)
 		return 0;
 	case -ENOENT:
 		return fail_missing(ctx, name);
+	case -ENOLINK:
+		return ctx_fail(
+			ctx, -EIO,
+			"cannot load the module %s: it needs what the kernel has not got, or its file is gone; the kernel's log (dmesg) may say what",
+			name);
 	case -EPERM:
 	case -EACCES:
 		return ctx_fail(

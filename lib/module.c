@@ -55,6 +55,10 @@ static int insert(struct kmod_module *mod)
 	int err =
 		kmod_module_probe_insert_module(mod, 0, NULL, NULL, NULL, NULL);
 
+	/* For a symbol that is unknown, and for a file that is gone: but there
+	 * is a module of this name. */
+	if (err == -ENOENT)
+		return -ENOLINK;
 	return err > 0 ? -EACCES : err;
 }
 

@@ -13,7 +13,8 @@ struct kmod_ctx *modules_open(const struct vfiomig_ctx *ctx);
 /*
  * As modprobe does it, with what the module depends on. @name may also be an
  * alias. Returns 0, also where it is loaded or built in, or a negative errno:
- * -ENOENT when there is none. The sentence is the caller's to make.
+ * -ENOENT when there is none, -ENOLINK when it lacks something that it needs.
+ * The sentence is the caller's to make.
  */
 int module_load(const struct vfiomig_ctx *ctx, const char *name);
 /* Whether there is one of this name to load. */
