@@ -16,15 +16,24 @@ void binding_clear(struct binding *b)
 	*b = (struct binding){ 0 };
 }
 
+static int fail_no_override(const struct vfiomig_device *dev)
+{
+	return ctx_fail(dev->ctx, -EOPNOTSUPP,
+			"the kernel has no driver_override for %s", dev->name);
+}
+
 int binding_read(const struct vfiomig_device *dev, struct binding *b)
 {
 	char override[NAME_MAX + 1];
 	int err = sysfs_read_text(dev->syspath, "driver_override", override,
 				  sizeof(override));
 
+	if (err == -ENOENT)
+		return fail_no_override(dev);
 	if (err)
-		return ctx_fail(dev->ctx, err, "cannot read %s: %s",
-				"driver_override", strerror(-err));
+		return ctx_fail(dev->ctx, err,
+				"cannot read driver_override: %s",
+				strerror(-err));
 	/* That is how the kernel prints one that is not set. */
 	if (*override && strcmp(override, "(null)") != 0)
 		b->override = strdup(override);
@@ -107,9 +116,7 @@ int binding_check_permitted(struct vfiomig_device *dev)
 	if (access(path, W_OK) == 0)
 		return 0;
 	if (errno == ENOENT)
-		return ctx_fail(dev->ctx, -EOPNOTSUPP,
-				"the kernel has no driver_override for %s",
-				dev->name);
+		return fail_no_override(dev);
 	return ctx_fail(
 		dev->ctx, -EPERM,
 		"not permitted to change what %s is bound to; run as root",
