@@ -96,6 +96,9 @@ int binding_check_idle(struct vfiomig_device *dev)
 	if (!dev->cdev)
 		return 0;
 	pid = held_by(dev);
+	/* One that does not answer may be one all the same. */
+	if (pid < 0)
+		return pid;
 	if (pid)
 		return ctx_fail(
 			dev->ctx, -EBUSY,
