@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Binding that cannot be: notes that cannot be kept or read, modules that do
+ * not load, a kernel that forbids it, somebody who comes in between. What is
+ * said, and that the function has the driver that it had.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "module.h"
+#include "pci.h"
+
+#define NEW "new_vfio_pci"
+
+/* What the kernel says to a module, and the driver that comes with it. */
+static int insertion;
+static const char *brings;
+static bool as_user, no_mkdir;
+
+int __wrap_kmod_module_probe_insert_module(struct kmod_module *mod);
+int __wrap_kmod_module_probe_insert_module(struct kmod_module *mod)
+{
+	(void)mod;
+	if (!insertion && brings)
+		sh("mkdir -p bus/pci/drivers/%s", brings);
+	return insertion;
+}
+
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void)
+{
+	return as_user ? 4711 : __real_geteuid();
+}
+
+int __real_mkdirat(int dir, const char *path, mode_t mode);
+int __wrap_mkdirat(int dir, const char *path, mode_t mode);
+int __wrap_mkdirat(int dir, const char *path, mode_t mode)
+{
+	errno = ENOSPC;
+	return no_mkdir ? -1 : __real_mkdirat(dir, path, mode);
+}
+
+static int make(void **state)
+{
+	insertion = 0;
+	brings = NULL;
+	as_user = no_mkdir = false;
+	return make_world(state);
+}
+
+/* Nothing was written to sysfs, and there is no note. */
+static void expect_untouched(void)
+{
+	assert_string_equal(history, "");
+	expect_bound(A, "e1000e");
+	sh("test -z \"$(ls -A run/bound 2>/dev/null)\"");
+}
+
+static void expect_still_vfio(void)
+{
+	expect_bound(A, "vfio-pci");
+	sh("test \"$(cat " BUS A "/driver_override)\" = vfio-pci");
+}
+
+/* ---- Notes --------------------------------------------------------------- */
+
+static void test_nowhere_to_note(void **state)
+{
+	(void)state;
+	no_mkdir = true;
+	assert_int_equal(bind_to(A, NULL, 0), -ENOSPC);
+	expect_says("cannot make bound in the run-time directory: No space");
+	expect_untouched();
+	no_mkdir = false;
+
+	sh("mkdir elsewhere; ln -s ../elsewhere run/bound");
+	assert_int_equal(bind_to(A, NULL, 0), -ENOTDIR);
+	expect_says("cannot open bound in the run-time directory: Not a dir");
+	expect_untouched();
+	sh("test -z \"$(ls -A elsewhere)\"");
+
+	/* Locks can be done without, notes cannot. */
+	ctx->rundir = "nowhere/run";
+	assert_int_equal(bind_to(A, NULL, 0), -ENOENT);
+	expect_says("cannot make nowhere/run: No such file or directory");
+	expect_untouched();
+}
+
+/* The disk is full, by another name. */
+static int bind_without_room(void)
+{
+	struct rlimit was, none;
+	int err;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	err = bind_to(A, NULL, 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	return err;
+}
+
+static void test_note_not_written(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_without_room(), -EFBIG);
+	expect_says("cannot note what " A " is bound to: File too large");
+	expect_untouched();
+
+	/* Not through a link, which is gone then. */
+	sh("echo precious >file; ln -s ../../file run/bound/." A);
+	assert_int_equal(bind_to(A, NULL, 0), -ELOOP);
+	expect_says("cannot note what " A " is bound to: Too many levels");
+	expect_untouched();
+	sh("test \"$(cat file)\" = precious");
+
+	/* Those of a group that were bound before it go back. */
+	sh("mkdir run/bound/" B);
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -EISDIR);
+	expect_says("cannot note what " B " is bound to: Is a directory; " A
+		    " is back with e1000e");
+	expect_bound(A, "e1000e");
+	expect_bound(B, NULL);
+	sh("test \"$(ls -A run/bound)\" = " B);
+}
+
+static void test_note_not_read(void **state)
+{
+	static const char *const notes[] = {
+		"driver\\n",
+		"\\n",
+		"driver ../e1000e\\n",
+		"drivers e1000e\\n",
+		"driver e1000e\\ndriver vfio-pci\\n",
+		"override e1000e\\noverride e1000e\\n",
+	};
+
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+		sh("printf '%s' >run/bound/" A, notes[i]);
+		assert_int_equal(unbind(A, 0), -EIO);
+		expect_says("the note of what " A
+			    " was bound to is damaged; remove it (bound/" A);
+		assert_string_equal(history, "");
+		expect_still_vfio();
+	}
+	sh("cd run/bound; mv " A " ../note; ln -s ../note " A);
+	assert_int_equal(unbind(A, 0), -ELOOP);
+	expect_says("cannot read the note of what " A " was bound to: Too");
+	/* That it cannot be read does not mean that nothing is in it. */
+	sh("cd run/bound; rm " A "; mkdir " A);
+	assert_int_equal(unbind(A, 0), -EISDIR);
+	expect_says("cannot read the note of what " A " was bound to: Is a d");
+	assert_string_equal(history, "");
+	expect_still_vfio();
+	/* As it says. */
+	sh("rmdir run/bound/" A);
+	assert_int_equal(unbind(A, 0), 0);
+	expect_bound(A, "e1000e");
+}
+
+/* ---- Modules ------------------------------------------------------------- */
+
+static void expect_not_loaded(int result, int err, const char *text)
+{
+	insertion = result;
+	assert_int_equal(bind_to(A, NEW, 0), err);
+	expect_says(text);
+	expect_untouched();
+}
+
+static void test_module_to_bind(void **state)
+{
+	(void)state;
+	make_module(NEW, "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
+	index_modules();
+	expect_not_loaded(-EPERM, -EPERM,
+			  "not permitted to load the module " NEW
+			  "; run as root");
+	expect_not_loaded(-ENOEXEC, -EIO,
+			  "cannot load the module " NEW
+			  ": Exec format error; the kernel's log (dmesg)");
+	/* That is what the kernel says to a symbol that it has not got. */
+	expect_not_loaded(-ENOENT, -EIO, "cannot load the module " NEW ": ");
+	expect_not_loaded(0, -ENOENT,
+			  "the module " NEW
+			  " brings no PCI driver of that name");
+	sh("rm -r modules/lib/modules/1.0/*");
+	expect_not_loaded(0, -ENOENT,
+			  "the kernel has no PCI driver " NEW
+			  " and no module of that name");
+}
+
+/* The driver that it had was unloaded meanwhile. */
+static void test_module_to_unbind(void **state)
+{
+	static const int results[] = { -ENOEXEC, -ENOENT };
+
+	(void)state;
+	make_module("old_nic", "pci:v00008086d*sv*sd*bc*sc*i*");
+	index_modules();
+	sh("mkdir bus/pci/drivers/old_nic; rm " BUS A "/driver");
+	attach(A, "old_nic");
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	sh("rmdir bus/pci/drivers/old_nic");
+	for (size_t i = 0; i < ARRAY_SIZE(results); i++) {
+		insertion = results[i];
+		assert_int_equal(unbind(A, 0), -EIO);
+		expect_says("cannot load the module old_nic: ");
+		assert_string_equal(history, "");
+		expect_still_vfio();
+		sh("test \"$(cat run/bound/" A ")\" = 'driver old_nic'");
+	}
+	insertion = 0;
+	brings = "old_nic";
+	assert_int_equal(unbind(A, 0), 0);
+	expect_bound(A, "old_nic");
+}
+
+/* ---- The kernel ---------------------------------------------------------- */
+
+static void test_no_override(void **state)
+{
+	static const unsigned int flags[] = { 0, VFIOMIG_BIND_DRY_RUN };
+
+	(void)state;
+	sh("rm " BUS A "/driver_override");
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		assert_int_equal(bind_to(A, NULL, flags[i]), -EOPNOTSUPP);
+		expect_says("the kernel has no driver_override for " A);
+		expect_untouched();
+	}
+	sh("mkdir " BUS A "/driver_override");
+	assert_int_equal(bind_to(A, NULL, 0), -EISDIR);
+	expect_says("cannot read driver_override: Is a directory");
+	expect_untouched();
+}
+
+/* Root may be forbidden things too, by a security module. */
+static void test_not_permitted(void **state)
+{
+	static const struct {
+		const char *step, *text;
+	} steps[] = {
+		{ "driver_override 0=vfio-pci",
+		  "not permitted to set the driver_override of " A },
+		{ "e1000e unbind 0", "not permitted to unbind " A },
+		{ "probe 0", "not permitted to bind " A },
+	};
+
+	(void)state;
+	refusal = -EACCES;
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		refused = steps[i].step;
+		assert_int_equal(bind_to(A, NULL, 0), -EPERM);
+		expect_says(steps[i].text);
+		expect_says("; run as root; " A " is back with e1000e");
+		history[0] = '\0';
+		expect_untouched();
+	}
+}
+
+static void test_default_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	sh("rm run/bound/" A);
+	refused = "driver_override 0=";
+	assert_int_equal(unbind(A, 0), -EIO);
+	expect_says("cannot set the driver_override of " A
+		    ": Invalid argument; " A " is back with vfio-pci");
+	expect_still_vfio();
+}
+
+/* ---- Others -------------------------------------------------------------- */
+
+static void open_group(const char *step)
+{
+	if (strcmp(step, "driver_override 0=") == 0)
+		sh("mkdir -p proc/4711/fd; ln -s dev/vfio/3 proc/4711/fd/5; echo vmm >proc/4711/comm");
+}
+
+/* Between the plan and the change: the kernel would wait for it. */
+static void test_opened_meanwhile(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	meanwhile = open_group;
+	assert_int_equal(unbind(A, 0), -EBUSY);
+	expect_says("busy: process 4711 (vmm) has the device or its group open"
+		    "; " A " is back with vfio-pci");
+	assert_string_equal(history,
+			    "driver_override 0=; driver_override 0=vfio-pci; ");
+	expect_still_vfio();
+	sh("test -e run/bound/" A);
+}
+
+/* What listens there is no holder that could be asked. */
+static void test_holder_not_asked(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX,
+				       .sun_path = "run/" A ".sock" };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	assert_int_equal(bind(fd, (void *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(unbind(A, 0), -EPROTOTYPE);
+	expect_says("cannot connect to run/" A ".sock: Protocol wrong type");
+	assert_string_equal(history, "");
+	expect_still_vfio();
+	close(fd);
+}
+
+static void test_open_here(void **state)
+{
+	struct vfiomig_device *dev;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	dev->fd = open("/dev/null", O_RDWR);
+	assert_int_equal(vfiomig_device_bind(dev, NULL, 0, NULL, NULL), -EBUSY);
+	expect_says("busy: this process has the device open");
+	assert_true(fcntl(dev->fd, F_GETFD) >= 0);
+	vfiomig_device_unref(dev);
+	expect_untouched();
+}
+
+static void test_unsuitable(void **state)
+{
+	char path[128];
+
+	(void)state;
+	sh("mkdir -p bus/platform/drivers devices/platform/uart; ln -s %s/bus/platform devices/platform/uart/subsystem",
+	   root);
+	snprintf(path, sizeof(path), "%s/devices/platform/uart", root);
+	assert_int_equal(bind_to(path, NULL, 0), -EINVAL);
+	expect_says(
+		"a device of the bus platform; only PCI functions can be bound");
+
+	/* A function of the group that goes away just now. */
+	sh("ln -s /nowhere kernel/iommu_groups/3/devices/0000:01:00.3");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -ENOENT);
+	expect_says("there is no device 0000:01:00.3");
+	expect_untouched();
+	sh("rm -r kernel/iommu_groups/3/devices");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -ENOENT);
+	expect_says("/iommu_group/devices: No such file or directory");
+	expect_untouched();
+}
+
+/* Notes are root's: an ordinary user would be told something wrong. */
+static void test_as_user(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	as_user = true;
+	assert_int_equal(unbind(A, VFIOMIG_BIND_DRY_RUN), -EPERM);
+	expect_says(
+		"not permitted: which driver it had before is known to root");
+	as_user = false;
+	assert_string_equal(history, "");
+	assert_int_equal(unbind(A, VFIOMIG_BIND_DRY_RUN), 0);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, make, remove_tree)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_nowhere_to_note),  TEST(test_note_not_written),
+		TEST(test_note_not_read),    TEST(test_module_to_bind),
+		TEST(test_module_to_unbind), TEST(test_no_override),
+		TEST(test_not_permitted),    TEST(test_default_refused),
+		TEST(test_opened_meanwhile), TEST(test_holder_not_asked),
+		TEST(test_open_here),	     TEST(test_unsuitable),
+		TEST(test_as_user),
+	};
+
+	return cmocka_run_group_tests_name("bindfail", tests, NULL, NULL);
+}
