@@ -48,25 +48,26 @@ static bool is_same(int fd, const char *path)
 	       mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
 }
 
+/* @fd is the locked file, or -1: one that is closed is not to be dropped. */
 static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
 {
+	int err;
+
 	do {
 		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 			   0600);
 		if (*fd < 0)
 			return ctx_fail(ctx, -errno, "cannot open %s: %m",
 					path);
-		if (flock(*fd, LOCK_EX | LOCK_NB)) {
-			close(*fd);
-			return errno == EWOULDBLOCK
-				       ? -EBUSY
-				       : ctx_fail(ctx, -errno,
-						  "cannot lock %s: %m", path);
-		}
-		if (is_same(*fd, path))
+		err = flock(*fd, LOCK_EX | LOCK_NB) ? -errno : 0;
+		if (!err && is_same(*fd, path))
 			return 0;
 		close(*fd);
-	} while (true);
+		*fd = -1;
+	} while (!err);
+	return err == -EWOULDBLOCK ? -EBUSY
+				   : ctx_fail(ctx, err, "cannot lock %s: %s",
+					      path, strerror(-err));
 }
 
 static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
