@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Locks and the directory that they are in, where something is wrong with it;
+ * and paths that are too long, which must not be cut into others.
+ */
+#include <dirent.h>
+#include <limits.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "lock.h"
+#include "rundir.h"
+#include "tree.h"
+
+#define NAME "0000:01:00.0"
+
+static bool no_flock, no_fchmod;
+/* Closed a second time, when they may be somebody else's. */
+static unsigned int closed_twice;
+
+int __real_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation);
+int __wrap_flock(int fd, int operation)
+{
+	if (!no_flock)
+		return __real_flock(fd, operation);
+	errno = ENOLCK;
+	return -1;
+}
+
+int __real_fchmod(int fd, mode_t mode);
+int __wrap_fchmod(int fd, mode_t mode);
+int __wrap_fchmod(int fd, mode_t mode)
+{
+	if (!no_fchmod)
+		return __real_fchmod(fd, mode);
+	errno = EROFS;
+	return -1;
+}
+
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+	int saved = errno, ret = __real_close(fd);
+
+	closed_twice += ret && errno == EBADF;
+	if (!ret)
+		errno = saved;
+	return ret;
+}
+
+static int make(void **state)
+{
+	(void)state;
+	strcpy(root + strlen(root) - 6, "XXXXXX");
+	begin_tree();
+	sh("mkdir -m 700 run; d=devices/pci0/" NAME
+	   "; mkdir -p $d bus/pci/devices bus/pci/drivers; ln -s $PWD/bus/pci $d/subsystem; ln -s $PWD/$d bus/pci/devices/");
+	ctx->rundir = "run";
+	ctx->procfs = "proc";
+	no_flock = no_fchmod = false;
+	closed_twice = 0;
+	return 0;
+}
+
+static void expect_says(const char *text)
+{
+	if (!strstr(vfiomig_get_error(ctx), text))
+		fail_msg("'%s' is not in '%s'", text, vfiomig_get_error(ctx));
+}
+
+static unsigned int count_descriptors(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* Fails with this, and leaves nothing behind. */
+static void expect_no_lock(int err, const char *text)
+{
+	unsigned int before = count_descriptors();
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
+	assert_int_equal(device_lock(dev), err);
+	expect_says(text);
+	assert_null(dev->locks);
+	vfiomig_device_unref(dev);
+	assert_int_equal(count_descriptors(), before);
+	assert_int_equal(closed_twice, 0);
+}
+
+static void test_busy(void **state)
+{
+	struct vfiomig_device *dev;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
+	assert_int_equal(device_lock(dev), 0);
+	snprintf(text, sizeof(text), "busy: process %d (?) is at work on it",
+		 getpid());
+	expect_no_lock(-EBUSY, text);
+	sh("test -e run/" NAME ".lock");
+	/* It has not said yet who it is. */
+	sh(": >run/" NAME ".lock");
+	expect_no_lock(-EBUSY, "busy: another command is at work on it");
+	device_unlock(dev);
+	sh("test ! -e run/" NAME ".lock");
+	vfiomig_device_unref(dev);
+}
+
+static void test_not_to_lock(void **state)
+{
+	(void)state;
+	no_flock = true;
+	expect_no_lock(-ENOLCK,
+		       "cannot lock run/" NAME ".lock: No locks available");
+	no_flock = false;
+	sh("rm run/*; echo precious >file; ln -s ../file run/" NAME ".lock");
+	expect_no_lock(-ELOOP, "cannot open run/" NAME ".lock: Too many");
+	sh("test \"$(cat file)\" = precious");
+}
+
+/* The kernel gives a device to one process only, so that it can go on. */
+static void expect_without_lock(void)
+{
+	unsigned int before = count_descriptors();
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
+	assert_int_equal(device_lock(dev), 0);
+	device_forget_lock(dev);
+	assert_int_equal(device_lock(dev), 0);
+	device_unlock(dev);
+	vfiomig_device_unref(dev);
+	assert_int_equal(count_descriptors(), before);
+	assert_int_equal(closed_twice, 0);
+}
+
+static void test_no_directory(void **state)
+{
+	int fd;
+
+	(void)state;
+	sh("chmod 750 run");
+	no_fchmod = true;
+	assert_int_equal(rundir_open(ctx), -EROFS);
+	expect_says("run: Read-only file system");
+	expect_without_lock();
+	no_fchmod = false;
+	fd = rundir_open(ctx);
+	assert_true(fd >= 0);
+	close(fd);
+	sh("test $(stat -c %%a run) = 700");
+
+	ctx->rundir = "nowhere/run";
+	expect_without_lock();
+}
+
+/* ---- Paths --------------------------------------------------------------- */
+
+static void test_too_long(void **state)
+{
+	static char longest[PATH_MAX], longer[PATH_MAX + 1];
+	char text[8] = "before";
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	memset(longer, 'x', sizeof(longer) - 1);
+	ctx->rundir = longer;
+	expect_no_lock(-ENAMETOOLONG,
+		       "the path of the run-time directory is too long");
+
+	/* "/" and "a" do not fit. */
+	assert_null(sysfs_link_name(longest, "a"));
+	assert_int_equal(errno, ENAMETOOLONG);
+	assert_int_equal(sysfs_read_text(longest, "a", text, sizeof(text)),
+			 -ENAMETOOLONG);
+	assert_string_equal(text, "before");
+	assert_int_equal(sysfs_write(longest, "a", "1"), -ENAMETOOLONG);
+	assert_null(sysfs_first_entry(longest, "a"));
+	assert_false(sysfs_is_device(longest));
+}
+
+static void test_write(void **state)
+{
+	(void)state;
+	/* What is not there is not made. */
+	assert_int_equal(sysfs_write(root, "unbind", NAME), -ENOENT);
+	sh("test ! -e unbind; echo 1234 >file");
+	assert_int_equal(sysfs_write(root, "file", "56"), 0);
+	sh("test \"$(cat file)\" = 5634");
+	assert_int_equal(sysfs_write("/dev", "full", "1"), -ENOSPC);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, make, remove_tree)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_busy),	 TEST(test_not_to_lock),
+		TEST(test_no_directory), TEST(test_too_long),
+		TEST(test_write),
+	};
+
+	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
+}
