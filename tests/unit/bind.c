@@ -3,9 +3,44 @@
  * Binding: which driver is the best, what a device is in use for, what is
  * undone and in which order. With the real kernel: guest/t-bind.sh.
  */
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "pci.h"
+
+/* A node that is a disk, and the one that somebody has to himself. */
+static const char *block_node, *taken_node;
+
+int __real_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st);
+int __wrap_stat(const char *path, struct stat *st)
+{
+	if (!block_node || strcmp(path, block_node) != 0)
+		return __real_stat(path, st);
+	*st = (struct stat){ .st_mode = S_IFBLK | 0600,
+			     .st_rdev = makedev(8, 2) };
+	return 0;
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	if (flags & O_EXCL && taken_node && strcmp(path, taken_node) == 0) {
+		errno = EBUSY;
+		return -1;
+	}
+	va_start(ap, flags);
+	if (flags & O_CREAT)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return __real_open(path, flags, mode);
+}
 
 /* ---- Tests --------------------------------------------------------------- */
 
@@ -45,6 +80,29 @@ static void test_fewest_wildcards(void **state)
 	/* The driver need not have the module's name. */
 	sh("mkdir -p module/made_vfio_pci/drivers; : >module/made_vfio_pci/drivers/pci:made-vfio");
 	expect_best("made-vfio");
+}
+
+/* Neither chosen nor in the way of others, and libkmod says nothing of it. */
+static void test_broken_module(void **state)
+{
+	_cleanup_close_ int said = memfd_create("stderr", MFD_CLOEXEC);
+	int was = dup(STDERR_FILENO);
+	char text[64];
+
+	(void)state;
+	make_module("fair_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
+	make_module("made_vfio_pci",
+		    "vfio_pci:v00008086d000010D3sv00000001sd*bc*sc*i*");
+	expect_best("made_vfio_pci");
+	/* As xz begins. */
+	sh("printf '\\3757zXZ\\000and so on' >modules/lib/modules/1.0/made_vfio_pci.ko");
+	assert_int_equal(dup2(said, STDERR_FILENO), STDERR_FILENO);
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
+	close(was);
+	assert_int_equal(pread(said, text, sizeof(text), 0), 0);
+	expect_bound(A, "fair_vfio_pci");
 }
 
 static void test_bind(void **state)
@@ -223,6 +281,47 @@ static void test_swap_and_holders(void **state)
 	expect_in_use("the disk sda2, which is a part of dm-3");
 }
 
+static void test_names_of_disks(void **state)
+{
+	(void)state;
+	make_disk(BUS A "/cciss0", "cciss!c0d0", "104:0");
+	set_mount("30 1 0:35 / /srv rw - btrfs dev/cciss/c0d0 rw");
+	expect_in_use("the disk cciss!c0d0, which is mounted on /srv");
+	/* It need not have a number to be known by its name. */
+	sh("rm " BUS A "/cciss0/cciss!c0d0/dev");
+	expect_in_use("the disk cciss!c0d0, which is mounted on /srv");
+
+	make_disk(BUS A "/ata1", "sda2", "8:2");
+	sh("mkdir dev/mapper; : >dev/mapper/home");
+	set_mount("30 1 0:35 / /home rw - btrfs dev/mapper/home rw");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
+	block_node = "dev/mapper/home";
+	expect_in_use("the disk sda2, which is mounted on /home");
+}
+
+/* Lines that are not as they should be do not hide the others. */
+static void test_odd_mounts(void **state)
+{
+	(void)state;
+	make_disk(BUS A "/ata1", "sda2", "8:2");
+	set_mount(
+		"odd\n\n - \n30 1 8:3 / - ext4 /dev/sda3 rw\n30 1 8:3 / /x rw - \n30 1 8:3 / /x rw - ext4");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
+	set_mount(
+		"odd\n\n - \n30 1 8:3 / - ext4 /dev/sda3 rw\n30 1 8:3 / /x rw - \n30 1 8:3 / /x rw - ext4\n30 1 8:2 / /srv rw - ext4 /dev/root rw");
+	expect_in_use("the disk sda2, which is mounted on /srv");
+}
+
+/* By what has no name: another container's mount, a pool. */
+static void test_taken_disk(void **state)
+{
+	(void)state;
+	make_disk(BUS A "/ata1", "sda2", "8:2");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
+	taken_node = "dev/sda2";
+	expect_in_use("the disk sda2, which is in use; end that, or use");
+}
+
 /* The namespace hangs on the subsystem, which has a path to the function. */
 static void test_multipath(void **state)
 {
@@ -280,13 +379,19 @@ static void test_console_and_functions(void **state)
 	assert_int_equal(unbind(A, 0), 0);
 }
 
-#define TEST(test) \
-	cmocka_unit_test_setup_teardown(test, make_world, remove_tree)
+static int make(void **state)
+{
+	block_node = taken_node = NULL;
+	return make_world(state);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, make, remove_tree)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_fewest_wildcards),
+		TEST(test_broken_module),
 		TEST(test_bind),
 		TEST(test_group),
 		TEST(test_undo),
@@ -294,6 +399,9 @@ int main(void)
 		TEST(test_interrupted),
 		TEST(test_mounts),
 		TEST(test_swap_and_holders),
+		TEST(test_names_of_disks),
+		TEST(test_odd_mounts),
+		TEST(test_taken_disk),
 		TEST(test_multipath),
 		TEST(test_interfaces),
 		TEST(test_console_and_functions),
