@@ -192,7 +192,7 @@ static int list(struct cli *cli, int argc, char **argv)
 		begin_table(&opt);
 	err = vfiomig_device_foreach(cli->ctx, add_device, &opt);
 	if (err)
-		return fail(cli, STATUS_FAILED, "%s", strerror(-err));
+		return fail_device(cli, err);
 	print_devices(&opt);
 	return STATUS_OK;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A device: what sysfs says of it, and whether it is open. */
-#include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -143,55 +142,6 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 	vfiomig_unref(dev->ctx);
 	free(dev);
 	return NULL;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct vfiomig_device *const *x = a, *const *y = b;
-
-	return strcmp((*x)->name, (*y)->name);
-}
-
-static int is_visible(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
-}
-
-EXPORT int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
-				  int (*fn)(struct vfiomig_device *dev,
-					    void *data),
-				  void *data)
-{
-	struct vfiomig_device **devs;
-	struct dirent **entries;
-	char path[PATH_MAX];
-	int n, found = 0, ret = 0;
-
-	/* Every device that is registered with VFIO, whatever its bus. */
-	snprintf(path, sizeof(path), "%s/class/vfio-dev", ctx->sysfs);
-	n = scandir(path, &entries, is_visible, NULL);
-	if (n < 0)
-		return 0;
-	devs = calloc(n + 1, sizeof(*devs));
-	for (int i = 0; i < n; i++) {
-		/* One that goes away while we look is none of ours. */
-		if (devs && vfiomig_device_new(ctx, entries[i]->d_name,
-					       &devs[found]) == 0)
-			found++;
-		free(entries[i]);
-	}
-	free(entries);
-	if (!devs)
-		return -ENOMEM;
-
-	qsort(devs, found, sizeof(*devs), by_name);
-	for (int i = 0; i < found; i++) {
-		if (!ret)
-			ret = fn(devs[i], data);
-		vfiomig_device_unref(devs[i]);
-	}
-	free(devs);
-	return ret;
 }
 
 EXPORT const char *vfiomig_device_get_name(const struct vfiomig_device *dev)

@@ -140,7 +140,9 @@ struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev);
  * @fn: called for each, in the order of their names; a non-zero return ends
  *	the visit. The device is the library's: take a reference to keep it.
  *
- * Opens nothing. Returns 0, what @fn returned, or -ENOMEM.
+ * Opens nothing. Returns 0, also without any device, what @fn returned, or a
+ * negative errno when it cannot be read which devices there are; @fn is not
+ * called then.
  */
 int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
 			   int (*fn)(struct vfiomig_device *dev, void *data),
