@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "driver.h"
 #include "pci.h"
 
 /* A node that is a disk, and the one that somebody has to himself. */
@@ -100,7 +101,7 @@ static void test_lost_module(void **state)
 {
 	_cleanup_close_ int said = memfd_create("stderr", MFD_CLOEXEC);
 	int was = dup(STDERR_FILENO), err;
-	char text[64];
+	char text[64], *driver;
 
 	(void)state;
 	make_module("made_vfio_pci", "other_name");
@@ -116,6 +117,12 @@ static void test_lost_module(void **state)
 		"kernel has not got, or its file is gone; the kernel's log");
 	assert_int_equal(pread(said, text, sizeof(text), 0), 0);
 	assert_string_equal(history, "");
+
+	/* And one that goes away between the plan and the change. */
+	assert_int_equal(driver_find(ctx, "gone_vfio_pci", true, &driver),
+			 -ENOENT);
+	expect_says("the kernel has no PCI driver gone_vfio_pci and no module");
+	assert_null(driver);
 }
 
 static void test_bind(void **state)

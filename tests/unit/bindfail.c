@@ -5,6 +5,7 @@
  * said, and that the function has the driver that it had.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -71,6 +72,8 @@ static void expect_still_vfio(void)
 
 static void test_nowhere_to_note(void **state)
 {
+	static char longer[PATH_MAX + 1];
+
 	(void)state;
 	no_mkdir = true;
 	assert_int_equal(bind_to(A, NULL, 0), -ENOSPC);
@@ -89,6 +92,16 @@ static void test_nowhere_to_note(void **state)
 	assert_int_equal(bind_to(A, NULL, 0), -ENOENT);
 	expect_says("cannot make nowhere/run: No such file or directory");
 	expect_untouched();
+
+	memset(longer, 'x', PATH_MAX);
+	attach(B, "vfio-pci");
+	ctx->rundir = longer;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(unbind(B, i ? VFIOMIG_BIND_DRY_RUN : 0),
+				 -ENAMETOOLONG);
+		expect_says("the path of the run-time directory is too long");
+		assert_string_equal(history, "");
+	}
 }
 
 /* The disk is full, by another name. */
