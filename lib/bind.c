@@ -44,8 +44,9 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 {
 	int err;
 
-	device_refresh(m->dev);
-	err = binding_read(m->dev, &m->was);
+	err = device_refresh(m->dev);
+	if (!err)
+		err = binding_read(m->dev, &m->was);
 	if (!err)
 		err = choose_driver(m->dev, wanted, false, &m->to.driver);
 	if (err)
@@ -182,11 +183,11 @@ static int find_former(struct member *m, bool load)
 static int plan_unbind(struct member *m, int dir)
 {
 	bool vfio, noted;
-	int err;
+	int err = device_refresh(m->dev);
 
-	device_refresh(m->dev);
 	vfio = m->dev->cdev;
-	err = binding_read(m->dev, &m->was);
+	if (!err)
+		err = binding_read(m->dev, &m->was);
 	if (!err)
 		err = record_read(m->dev, dir, &m->to);
 	noted = !err;

@@ -22,6 +22,16 @@ static int fail_no_override(const struct vfiomig_device *dev)
 			"the kernel has no driver_override for %s", dev->name);
 }
 
+/* NULL where it is bound to none. */
+static int read_driver(const struct vfiomig_device *dev, char **driver)
+{
+	*driver = sysfs_link_name(dev->syspath, "driver");
+	if (*driver || errno == ENOENT)
+		return 0;
+	return ctx_fail(dev->ctx, -errno, "cannot read what %s is bound to: %m",
+			dev->name);
+}
+
 int binding_read(const struct vfiomig_device *dev, struct binding *b)
 {
 	char override[NAME_MAX + 1];
@@ -34,11 +44,14 @@ int binding_read(const struct vfiomig_device *dev, struct binding *b)
 		return ctx_fail(dev->ctx, err,
 				"cannot read driver_override: %s",
 				strerror(-err));
+	err = read_driver(dev, &b->driver);
+	if (err)
+		return err;
 	/* That is how the kernel prints one that is not set. */
-	if (*override && strcmp(override, "(null)") != 0)
-		b->override = strdup(override);
-	b->driver = sysfs_link_name(dev->syspath, "driver");
-	return 0;
+	if (!*override || strcmp(override, "(null)") == 0)
+		return 0;
+	b->override = strdup(override);
+	return b->override ? 0 : ctx_fail(dev->ctx, -ENOMEM, "out of memory");
 }
 
 static bool same(const char *a, const char *b)
@@ -133,8 +146,9 @@ static int detach(struct vfiomig_device *dev, const char *driver)
 	int err;
 
 	/* What the kernel says now, which may have changed under us. */
-	device_refresh(dev);
-	err = binding_check_idle(dev);
+	err = device_refresh(dev);
+	if (!err)
+		err = binding_check_idle(dev);
 	if (!err && dev->cdev)
 		err = hold_group(dev, &group);
 	if (err)
@@ -178,17 +192,19 @@ static int attach(struct vfiomig_device *dev, const struct binding *to)
 
 int binding_set(struct vfiomig_device *dev, const struct binding *to)
 {
-	_cleanup_free_ char *now = sysfs_link_name(dev->syspath, "driver");
-	int err = set_override(dev, to->override);
+	_cleanup_free_ char *now = NULL;
+	int err = read_driver(dev, &now), refresh_err;
 
+	if (!err)
+		err = set_override(dev, to->override);
 	if (!err && !same(now, to->driver)) {
 		if (now)
 			err = detach(dev, now);
 		if (!err && to->driver)
 			err = attach(dev, to);
 	}
-	device_refresh(dev);
-	return err;
+	refresh_err = device_refresh(dev);
+	return err ? err : refresh_err;
 }
 
 int binding_set_default(struct vfiomig_device *dev)
@@ -202,6 +218,5 @@ int binding_set_default(struct vfiomig_device *dev)
 	snprintf(dir, sizeof(dir), "%s/bus/pci", dev->ctx->sysfs);
 	/* That no driver wants it is no failure. */
 	sysfs_write(dir, "drivers_probe", dev->name);
-	device_refresh(dev);
-	return 0;
+	return device_refresh(dev);
 }

@@ -54,12 +54,23 @@ static int read_link(struct vfiomig_device *dev, const char *name, char **value)
 	return *value || errno == ENOENT ? 0 : fail_read(dev, name, -errno);
 }
 
-void device_refresh(struct vfiomig_device *dev)
+static int read_cdev(struct vfiomig_device *dev)
 {
+	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
+	return dev->cdev || errno == ENOENT
+		       ? 0
+		       : fail_read(dev, "vfio-dev", -errno);
+}
+
+int device_refresh(struct vfiomig_device *dev)
+{
+	int err, cdev_err;
+
 	free(dev->driver);
 	free(dev->cdev);
-	dev->driver = sysfs_link_name(dev->syspath, "driver");
-	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
+	err = read_link(dev, "driver", &dev->driver);
+	cdev_err = read_cdev(dev);
+	return err ? err : cdev_err;
 }
 
 static int read_sysfs(struct vfiomig_device *dev)
@@ -76,8 +87,7 @@ static int read_sysfs(struct vfiomig_device *dev)
 		err = read_link(dev, "mdev_type", &dev->mdev_type);
 	if (!err && dev->bus && strcmp(dev->bus, "pci") == 0)
 		err = read_pci_id(dev);
-	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
-	return err;
+	return err ? err : read_cdev(dev);
 }
 
 static const char *base_name(const char *path)

@@ -7,15 +7,18 @@
 #include "driver.h"
 #include "module.h"
 
-/* One that the kernel has already. */
-static char *registered(const struct vfiomig_ctx *ctx, const char *name)
+/* One that the kernel has already: NULL with 0 if there is none. */
+static int registered(struct vfiomig_ctx *ctx, const char *name, char **driver)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s", ctx->sysfs, name);
-	if (access(path, F_OK) == 0)
-		return strdup(name);
-	return module_pci_driver(ctx, name);
+	if (access(path, F_OK)) {
+		*driver = module_pci_driver(ctx, name);
+		return 0;
+	}
+	*driver = strdup(name);
+	return *driver ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
 }
 
 static int fail_missing(struct vfiomig_ctx *ctx, const char *name)
@@ -58,25 +61,23 @@ static int load_module(struct vfiomig_ctx *ctx, const char *name)
 int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load,
 		char **driver)
 {
-	int err;
+	int err = registered(ctx, name, driver);
 
-	*driver = registered(ctx, name);
-	if (*driver)
-		return 0;
+	if (err || *driver)
+		return err;
 	if (!load) {
 		if (!module_exists(ctx, name))
 			return fail_missing(ctx, name);
 		/* The one that is known to be called otherwise. */
 		*driver = strdup(strcmp(name, "vfio_pci") == 0 ? "vfio-pci"
 							       : name);
-		return 0;
+		return *driver ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
 	}
 	err = load_module(ctx, name);
-	if (err)
+	if (!err)
+		err = registered(ctx, name, driver);
+	if (err || *driver)
 		return err;
-	*driver = registered(ctx, name);
-	if (*driver)
-		return 0;
 	return ctx_fail(ctx, -ENOENT,
 			"the module %s brings no PCI driver of that name",
 			name);

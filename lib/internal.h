@@ -113,8 +113,9 @@ void device_unlock(struct vfiomig_device *dev);
 void device_forget_lock(struct vfiomig_device *dev);
 int ctx_after_fork(struct vfiomig_ctx *ctx);
 
-/* device.c: what may have changed since the device was looked up. */
-void device_refresh(struct vfiomig_device *dev);
+/* device.c: what may have changed since the device was looked up. 0, or a
+ * negative errno. */
+int device_refresh(struct vfiomig_device *dev);
 
 /* sysfs.c */
 /* The last component of where the link @dir/@name points to, or NULL with
@@ -124,7 +125,8 @@ char *sysfs_link_name(const char *dir, const char *name);
 int sysfs_read_text(const char *dir, const char *name, char *text, size_t size);
 /* @dir/@name as a number; -errno when it is not there. */
 int sysfs_read_number(const char *dir, const char *name, unsigned long *value);
-/* The first entry of directory @dir/@name that is not hidden, or NULL. */
+/* The first entry of directory @dir/@name that is not hidden, or NULL with
+ * errno: ENOENT if there is none. */
 char *sysfs_first_entry(const char *dir, const char *name);
 /* To the file that is there, @text and nothing else: 0 or a negative errno. */
 int sysfs_write(const char *dir, const char *name, const char *text);

@@ -80,7 +80,7 @@ int record_write(struct vfiomig_device *dev, int dir, const struct binding *b)
 /* @line is "driver NAME" or "override NAME". */
 static int parse_line(struct binding *b, char *line)
 {
-	char *value = strchr(line, ' ');
+	char *value = strchr(line, ' '), **to;
 
 	if (!value)
 		return -EINVAL;
@@ -90,12 +90,13 @@ static int parse_line(struct binding *b, char *line)
 	if (!*value || strchr(value, '/'))
 		return -EINVAL;
 	if (strcmp(line, "driver") == 0 && !b->driver)
-		b->driver = strdup(value);
+		to = &b->driver;
 	else if (strcmp(line, "override") == 0 && !b->override)
-		b->override = strdup(value);
+		to = &b->override;
 	else
 		return -EINVAL;
-	return 0;
+	*to = strdup(value);
+	return *to ? 0 : -ENOMEM;
 }
 
 /* -EINVAL for what is no note. One with nothing in it says that there was no

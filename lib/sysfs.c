@@ -77,8 +77,9 @@ char *sysfs_first_entry(const char *dir, const char *name)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
-	char *first = NULL;
+	char *first;
 	DIR *d;
+	int err;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
 	    (int)sizeof(path))
@@ -86,10 +87,13 @@ char *sysfs_first_entry(const char *dir, const char *name)
 	d = opendir(path);
 	if (!d)
 		return NULL;
-	while (!first && (entry = readdir(d)))
-		if (entry->d_name[0] != '.')
-			first = strdup(entry->d_name);
+	do
+		entry = readdir(d);
+	while (entry && entry->d_name[0] == '.');
+	first = entry ? strdup(entry->d_name) : NULL;
+	err = entry ? errno : ENOENT;
 	closedir(d);
+	errno = err;
 	return first;
 }
 
