@@ -33,18 +33,21 @@ static int bind_iommufd(struct vfiomig_device *dev)
 		.iommufd = dev->iommufd,
 	};
 	char comm[16];
-	int pid;
+	int pid, err;
 
 	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0)
 		return 0;
+	/* Looking for who has it open changes errno. */
+	err = -errno;
 	/* EINVAL: it is bound already, by another descriptor. EBUSY: its group
 	 * is open, or somebody else does DMA in it. */
-	if (errno == EINVAL ||
-	    (errno == EBUSY && vfiomig_device_get_opener(dev, &pid, comm) == 0))
+	if (err == -EINVAL ||
+	    (err == -EBUSY && vfiomig_device_get_opener(dev, &pid, comm) == 0))
 		return node_fail_busy(dev);
-	if (errno == EBUSY || errno == EPERM)
+	if (err == -EBUSY || err == -EPERM)
 		return node_fail_not_viable(dev);
-	return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_BIND_IOMMUFD: %m");
+	return ctx_fail(dev->ctx, err, "VFIO_DEVICE_BIND_IOMMUFD: %s",
+			strerror(-err));
 }
 
 /* An address space of its own, empty: the device cannot do DMA anywhere. */
