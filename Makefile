@@ -107,6 +107,7 @@ $(B)/tests/unit/lock: WRAP = -Wl,--wrap=close,--wrap=fchmod,--wrap=flock
 $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
 $(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
 $(B)/tests/unit/open: WRAP = -Wl,--wrap=ioctl,--wrap=open
+$(B)/tests/unit/borrow: WRAP = -Wl,--wrap=ioctl,--wrap=syscall
 
 $(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc
 

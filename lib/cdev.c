@@ -83,10 +83,13 @@ static int open_iommufd(struct vfiomig_device *dev)
 /* The iommufd of "vfiomig exec", which its command may go on with. */
 static bool inherit_iommufd(struct vfiomig_device *dev)
 {
-	const char *number = secure_getenv("VFIOMIG_IOMMUFD");
+	const char *text = secure_getenv("VFIOMIG_IOMMUFD");
+	int number;
+	char rest;
 
-	if (number)
-		dev->iommufd = fcntl(atoi(number), F_DUPFD_CLOEXEC, 3);
+	/* What is no number must not mean descriptor 0. */
+	if (text && sscanf(text, "%d%c", &number, &rest) == 1)
+		dev->iommufd = fcntl(number, F_DUPFD_CLOEXEC, 3);
 	return dev->iommufd >= 0;
 }
 

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Devices that a process has open, "fd:" and "pid:": what may be gone, or
+ * something else, by the time that it is taken. The process is this one; the
+ * kernel is replaced at ioctl(2) and syscall(2) (see --wrap in the Makefile).
+ */
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "machine.h"
+#include "process.h"
+
+static struct {
+	bool unbound; /* a cdev that has no iommufd yet */
+	int bound_to; /* the iommufd that it got then */
+	long fail;    /* the system call that fails, with this errno */
+	int error;
+} kernel;
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	switch (request) {
+	case VFIO_DEVICE_GET_INFO:
+		errno = EINVAL;
+		return kernel.unbound ? -1 : 0;
+	case VFIO_DEVICE_BIND_IOMMUFD:
+		kernel.bound_to =
+			((struct vfio_device_bind_iommufd *)arg)->iommufd;
+		kernel.unbound = false;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+	long a, b, c;
+	va_list ap;
+
+	va_start(ap, number);
+	a = va_arg(ap, long);
+	b = va_arg(ap, long);
+	c = va_arg(ap, long);
+	va_end(ap);
+	if (number == kernel.fail) {
+		errno = kernel.error;
+		return -1;
+	}
+	return __real_syscall(number, a, b, c);
+}
+
+/* What this machine's /proc says of a descriptor of ours. */
+static void shows(int fd, const char *target)
+{
+	sh("ln -sfn '%s' proc/%d/fd/%d", target, getpid(), fd);
+}
+
+static int reset(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	sh("rm -f proc/%d/fd/*", getpid());
+	unsetenv("VFIOMIG_IOMMUFD");
+	return 0;
+}
+
+__attribute__((format(printf, 1, 2))) static struct vfiomig_device *
+find(const char *fmt, ...)
+{
+	struct vfiomig_device *dev;
+	char name[64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), 0);
+	return dev;
+}
+
+static void expect(struct vfiomig_device *dev, int err, const char *says)
+{
+	int before = count_fds();
+
+	assert_int_equal(vfiomig_device_open(dev), err);
+	assert_says(says);
+	assert_int_equal(vfiomig_device_get_fd(dev), -EBADF);
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(access("run/" A ".lock", F_OK), -1);
+	vfiomig_device_unref(dev);
+}
+
+/* ---- Between the name and the descriptor --------------------------------- */
+
+static void test_number_is_reused(void **state)
+{
+	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR);
+	/* A number that nothing else gets once it is closed. */
+	int fd = fcntl(null, F_DUPFD, 700);
+	struct vfiomig_device *dev = find("fd:%d", fd);
+	char says[64];
+
+	(void)state;
+	assert_string_equal(vfiomig_device_get_name(dev), A);
+	dup2(zero, fd);
+	snprintf(says, sizeof(says), "descriptor %d is not " A " any more", fd);
+	expect(dev, -ENOENT, says);
+
+	/* Not even a device. */
+	dup2(zero, fd);
+	dev = find("pid:%d/fd:%d", getpid(), fd);
+	assert_string_equal(vfiomig_device_get_name(dev), B);
+	assert_int_equal(dup2(ctx->wake, fd), fd);
+	expect(dev, -ENOTTY, "is not a VFIO device");
+
+	/* Nothing at all. */
+	dup2(zero, fd);
+	dev = find("fd:%d", fd);
+	close(fd);
+	snprintf(says, sizeof(says), "descriptor %d is not open", fd);
+	expect(dev, -ENOENT, says);
+	dup2(zero, fd);
+	dev = find("pid:%d/fd:%d", getpid(), fd);
+	close(fd);
+	snprintf(says, sizeof(says), "process %d has no descriptor %d",
+		 getpid(), fd);
+	expect(dev, -ENOENT, says);
+	close(zero);
+	close(null);
+}
+
+/* ---- Among the descriptors of a process ---------------------------------- */
+
+static void test_search(void **state)
+{
+	int fd = open("/dev/null", O_RDWR);
+	struct vfiomig_device *dev = find("pid:%d/" A, getpid());
+	char says[64], comm[16];
+	int pid;
+
+	(void)state;
+	/* One that has been closed meanwhile, one that is none, and it. */
+	shows(900, "/dev/vfio/devices/vfio0");
+	shows(0, "/dev/null");
+	shows(fd, "/dev/vfio/devices/vfio0");
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_true(vfiomig_device_is_borrowed(dev));
+	assert_int_equal(vfiomig_device_get_owner(dev, &pid, comm), 0);
+	assert_int_equal(pid, getpid());
+	/* A /proc without a name for it. */
+	assert_string_equal(comm, "?");
+	assert_int_equal(vfiomig_device_get_holder(dev, &pid), -ENOENT);
+	vfiomig_device_unref(dev);
+
+	/* Open, but nobody can use it yet. */
+	kernel.unbound = true;
+	snprintf(says, sizeof(says), "process %d (?) has not got " A " open",
+		 getpid());
+	expect(find("pid:%d/" A, getpid()), -ENOENT, says);
+	dev = find("pid:%d/fd:%d", getpid(), fd);
+	snprintf(says, sizeof(says), "process %d has not bound the device",
+		 getpid());
+	expect(dev, -EBUSY, says);
+	kernel.unbound = false;
+
+	/* The kernel does not let us. */
+	kernel.fail = SYS_pidfd_getfd;
+	kernel.error = EPERM;
+	snprintf(says, sizeof(says),
+		 "not permitted to take descriptors of process %d", getpid());
+	expect(find("pid:%d/" A, getpid()), -EPERM, says);
+	close(fd);
+}
+
+static void test_no_owner(void **state)
+{
+	struct vfiomig_device *dev = find(A);
+	char comm[16];
+	int pid;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_get_owner(dev, &pid, comm), -ENOENT);
+	assert_false(vfiomig_device_owner_runs(dev));
+	vfiomig_device_unref(dev);
+}
+
+/* ---- The process --------------------------------------------------------- */
+
+static void expect_process(int pid, long fail, int error, int err,
+			   const char *says)
+{
+	kernel.fail = fail;
+	kernel.error = error;
+	assert_int_equal(process_take_fd(ctx, pid, 0), err);
+	assert_says(says);
+	kernel.fail = 0;
+}
+
+static void test_process(void **state)
+{
+	struct vfiomig_device *dev;
+	int pid = fork();
+	char says[64];
+
+	(void)state;
+	if (!pid)
+		_exit(0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	snprintf(says, sizeof(says), "there is no process %d", pid);
+	expect_process(pid, 0, 0, -ESRCH, says);
+	expect(find("pid:%d/" A, pid), -ESRCH, says);
+	dev = find("pid:%d/" A, pid);
+	assert_false(vfiomig_device_owner_runs(dev));
+	vfiomig_device_unref(dev);
+	assert_int_equal(vfiomig_device_new(ctx, "pid:0/" A, &dev), -EINVAL);
+
+	pid = getpid();
+	snprintf(says, sizeof(says), "there is no process %d", pid);
+	expect_process(pid, SYS_pidfd_getfd, ESRCH, -ESRCH, says);
+	snprintf(says, sizeof(says), "process %d: Too many open files", pid);
+	expect_process(pid, SYS_pidfd_open, EMFILE, -EMFILE, says);
+	snprintf(says, sizeof(says),
+		 "cannot take descriptor 0 of process %d: Too many", pid);
+	expect_process(pid, SYS_pidfd_getfd, EMFILE, -EMFILE, says);
+	expect_process(pid, SYS_pidfd_open, ENOSYS, -EOPNOTSUPP, "Linux 5.6");
+}
+
+/* ---- What "vfiomig exec" leaves to its command ----------------------------
+ */
+
+static void test_exec(void **state)
+{
+	int fd = open("/dev/null", O_RDWR), iommufd = open("/dev/zero", O_RDWR);
+	struct vfiomig_fds fds;
+	struct vfiomig_device *dev;
+	char number[16];
+
+	(void)state;
+	/* Its iommufd goes with the device. */
+	kernel.unbound = true;
+	snprintf(number, sizeof(number), "%d", iommufd);
+	setenv("VFIOMIG_IOMMUFD", number, 1);
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	vfiomig_device_get_fds(dev, &fds);
+	assert_int_equal(fds.iommufd, kernel.bound_to);
+	assert_int_equal(fcntl(fds.iommufd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(__real_syscall(SYS_kcmp, getpid(), getpid(), 0,
+					fds.iommufd, iommufd),
+			 0);
+	vfiomig_device_unref(dev);
+
+	/* One that is not there any more is none: a new one it is. */
+	kernel.unbound = true;
+	close(iommufd);
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_not_equal(kernel.bound_to, -1);
+	vfiomig_device_unref(dev);
+
+	/* What is not a number would be descriptor 0. */
+	kernel.unbound = true;
+	setenv("VFIOMIG_IOMMUFD", "x", 1);
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	vfiomig_device_get_fds(dev, &fds);
+	assert_int_not_equal(
+		__real_syscall(SYS_kcmp, getpid(), getpid(), 0, fds.iommufd, 0),
+		0);
+	vfiomig_device_unref(dev);
+	close(fd);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, reset)
+	const struct CMUnitTest tests[] = {
+		TEST(test_number_is_reused),
+		TEST(test_search),
+		TEST(test_no_owner),
+		TEST(test_process),
+		TEST(test_exec),
+	};
+
+	return cmocka_run_group_tests_name("borrow", tests, make_machine,
+					   remove_tree);
+}
