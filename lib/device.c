@@ -198,25 +198,6 @@ EXPORT bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev,
 	return dev->is_pci;
 }
 
-EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
-				     char comm[16])
-{
-	char path[PATH_MAX];
-	int err = -ENOENT;
-
-	if (dev->group >= 0) {
-		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs,
-			 dev->group);
-		err = opener_of(dev->ctx, path, pid, comm);
-	}
-	if (err && dev->cdev) {
-		snprintf(path, sizeof(path), "%s/vfio/devices/%s",
-			 dev->ctx->devfs, dev->cdev);
-		err = opener_of(dev->ctx, path, pid, comm);
-	}
-	return err;
-}
-
 /* A device without a VFIO driver: which one has it, and which would fit. */
 static int fail_not_bound(struct vfiomig_device *dev)
 {
@@ -380,6 +361,16 @@ static int open_locked(struct vfiomig_device *dev)
 	return 0;
 }
 
+static void close_after_failure(struct vfiomig_device *dev)
+{
+	char why[sizeof(dev->ctx->error)];
+
+	/* That its holder has ended as well is not why it failed. */
+	memcpy(why, dev->ctx->error, sizeof(why));
+	vfiomig_device_close(dev);
+	memcpy(dev->ctx->error, why, sizeof(why));
+}
+
 EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
 {
 	int err;
@@ -390,7 +381,7 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
 	if (!err)
 		err = open_locked(dev);
 	if (err)
-		vfiomig_device_close(dev);
+		close_after_failure(dev);
 	return err;
 }
 

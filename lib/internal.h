@@ -135,10 +135,6 @@ bool sysfs_is_device(const char *dir);
 /* Whether @path is the canonical directory of such a device. */
 bool sysfs_has_device(const struct vfiomig_ctx *ctx, const char *path);
 
-/* opener.c: the process that has @path open. */
-int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
-	      char comm[16]);
-
 /* variant.c: the VFIO driver that is made for this PCI function, or NULL if
  * that is none (vfio-pci fits all of them); free() it. */
 char *variant_driver_for(const struct vfiomig_device *dev);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Which process has a node open. */
+/* Which process has a device open. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -28,8 +28,8 @@ static bool has_open(const char *fd_dir, const char *path)
 	return found;
 }
 
-int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
-	      char comm[16])
+static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
+		     char comm[16])
 {
 	char fd_dir[PATH_MAX];
 	struct dirent *entry;
@@ -51,5 +51,24 @@ int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
 	}
 	if (d)
 		closedir(d);
+	return err;
+}
+
+EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
+				     char comm[16])
+{
+	char path[PATH_MAX];
+	int err = -ENOENT;
+
+	if (dev->group >= 0) {
+		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs,
+			 dev->group);
+		err = opener_of(dev->ctx, path, pid, comm);
+	}
+	if (err && dev->cdev) {
+		snprintf(path, sizeof(path), "%s/vfio/devices/%s",
+			 dev->ctx->devfs, dev->cdev);
+		err = opener_of(dev->ctx, path, pid, comm);
+	}
 	return err;
 }
