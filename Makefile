@@ -106,6 +106,7 @@ $(B)/tests/unit/faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,read writev mall
 $(B)/tests/unit/lock: WRAP = -Wl,--wrap=close,--wrap=fchmod,--wrap=flock
 $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
 $(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
+$(B)/tests/unit/held: WRAP = -Wl,--wrap=ioctl,--wrap=now_ns,--wrap=geteuid,--wrap=getsockopt
 $(B)/tests/unit/open: WRAP = -Wl,--wrap=ioctl,--wrap=open
 $(B)/tests/unit/borrow: WRAP = -Wl,--wrap=ioctl,--wrap=syscall
 

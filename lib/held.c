@@ -26,38 +26,6 @@ static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)
 			path, cred.uid);
 }
 
-int held_connect(struct vfiomig_ctx *ctx, const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct turn turn = turn_begin(ctx, WIRE_PATIENCE);
-	int fd, err;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return ctx_fail(ctx, -ENAMETOOLONG,
-				"%s is too long for a socket's path", path);
-	strcpy(address.sun_path, path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
-	/* EAGAIN: too many are in the queue for the moment. */
-	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
-		err = -errno;
-		if (err == -EAGAIN)
-			err = turn_wait(&turn);
-		if (!err)
-			continue;
-		close(fd);
-		return ctx_fail(ctx, err, "cannot connect to %s: %s", path,
-				strerror(-err));
-	}
-	err = check_server(ctx, fd, path);
-	if (err) {
-		close(fd);
-		return err;
-	}
-	return fd;
-}
-
 static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 {
 	switch (err) {
@@ -80,10 +48,59 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 	case -ETIMEDOUT:
 		return ctx_fail(ctx, -EBUSY,
 				"busy: the holder on %s does not answer", path);
+	/* It has just ended, or so many have come that it dropped us. */
+	case -ECONNRESET:
+	case -EPIPE:
+		return ctx_fail(
+			ctx, -EBUSY,
+			"busy: the holder on %s hung up before it answered; try again",
+			path);
 	default:
 		return ctx_fail(ctx, err, "the holder on %s: %s", path,
 				strerror(-err));
 	}
+}
+
+static int fail_connect(struct vfiomig_ctx *ctx, const char *path, int err)
+{
+	/* As long as its queue was full. */
+	if (err == -EBUSY)
+		return fail_reply(ctx, path, -ETIMEDOUT);
+	if (err == -EINTR)
+		return fail_reply(ctx, path, err);
+	return ctx_fail(ctx, err, "cannot connect to %s: %s", path,
+			strerror(-err));
+}
+
+int held_connect(struct vfiomig_ctx *ctx, const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct turn turn = turn_begin(ctx, WIRE_PATIENCE);
+	int fd, err;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return ctx_fail(ctx, -ENAMETOOLONG,
+				"%s is too long for a socket's path", path);
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
+	/* EAGAIN: too many are in the queue for the moment. */
+	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		err = -errno;
+		if (err == -EAGAIN)
+			err = turn_wait(&turn);
+		if (!err)
+			continue;
+		close(fd);
+		return fail_connect(ctx, path, err);
+	}
+	err = check_server(ctx, fd, path);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return fd;
 }
 
 static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)

@@ -95,7 +95,8 @@ static int receive_reply(int socket, struct wire_reply *reply,
 		return -EPROTO;
 	if (reply->version != WIRE_VERSION)
 		return -EPROTONOSUPPORT;
-	if (n != sizeof(*reply))
+	/* No errno is beyond that. */
+	if (n != sizeof(*reply) || reply->error > 0 || reply->error < -4095)
 		return -EPROTO;
 	reply->syspath[sizeof(reply->syspath) - 1] = '\0';
 	return reply->error;

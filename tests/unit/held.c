@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A device that a holder has, and a holder that refuses, answers nonsense,
+ * serves something else, hangs up or says nothing. It plays from a script, in a
+ * thread; time is made to fly (see --wrap in the Makefile).
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "held.h"
+#include "machine.h"
+
+#define SOCKET	  "run/" A ".sock"
+#define STEPS_MAX 8
+
+/* What it does with one connection: the request that has to come, the answer,
+ * and what becomes of a claim. */
+struct step {
+	enum wire_op op;
+	int error;
+	bool silent, hangs_up, ends; /* instead of an answer */
+	int fds[WIRE_NR_FDS];
+	bool dies; /* after its answer, instead of taking the device back */
+};
+
+static struct {
+	int socket;
+	const struct step *steps;
+	int count, done;
+	pthread_t thread;
+} server = { .socket = -1 };
+
+static int null, zero;
+static uint64_t ahead; /* of the clock, by as much with each look at it */
+static bool fast;
+static uid_t me, server_user;
+
+uint64_t __real_now_ns(void);
+uint64_t __wrap_now_ns(void);
+uint64_t __wrap_now_ns(void)
+{
+	if (fast)
+		ahead += 1000000000;
+	return __real_now_ns() + ahead;
+}
+
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void)
+{
+	return me ? me : __real_geteuid();
+}
+
+int __real_getsockopt(int fd, int level, int name, void *value,
+		      socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value,
+		      socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	int err = __real_getsockopt(fd, level, name, value, size);
+
+	if (server_user)
+		((struct ucred *)value)->uid = server_user;
+	return err;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(request, VFIO_DEVICE_GET_INFO);
+	return 0;
+}
+
+/* ---- The holder ---------------------------------------------------------- */
+
+static void answer(int fd, const struct step *step)
+{
+	struct wire_reply reply = {
+		.error = step->error,
+		.holder = STRANGER,
+		.claimed = STRANGER,
+		.state = VFIOMIG_STATE_RUNNING,
+	};
+	int fds[WIRE_NR_FDS];
+
+	/* In a script 0 stands for none. */
+	for (int i = 0; i < WIRE_NR_FDS; i++)
+		fds[i] = step->fds[i] ? step->fds[i] : -1;
+	snprintf(reply.syspath, sizeof(reply.syspath),
+		 "%s/devices/pci0000:00/%s", root, A);
+	wire_send_reply(fd, &reply, fds);
+}
+
+static void play(int fd, const struct step *step)
+{
+	struct wire_request request = { .op = 0 };
+	char rest[8];
+
+	if (recv(fd, &request, sizeof(request), 0) != sizeof(request) ||
+	    request.op != step->op)
+		return;
+	server.done++;
+	if (step->ends) {
+		close(server.socket);
+		server.socket = -1;
+	}
+	if (step->silent)
+		/* Until the other one has enough of it. */
+		recv(fd, rest, sizeof(rest), 0);
+	if (step->silent || step->hangs_up || step->ends)
+		return;
+	answer(fd, step);
+	if (step->op == WIRE_TAKE && !step->error && !step->dies &&
+	    recv(fd, &request, sizeof(request), 0) > 0 &&
+	    request.op == WIRE_DONE)
+		answer(fd, &(struct step){ .error = 0 });
+}
+
+static void *serve(void *data)
+{
+	(void)data;
+	for (int i = 0; i < server.count; i++) {
+		int fd = accept4(server.socket, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			break;
+		play(fd, &server.steps[i]);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void listen_on(const char *path, int backlog)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	unlink(path);
+	strcpy(address.sun_path, path);
+	server.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server.socket, (struct sockaddr *)&address,
+			      sizeof(address)),
+			 0);
+	assert_int_equal(listen(server.socket, backlog), 0);
+}
+
+static void start(const struct step *steps, int count)
+{
+	listen_on(SOCKET, 8);
+	server.steps = steps;
+	server.count = count;
+	server.done = 0;
+	pthread_create(&server.thread, NULL, serve, NULL);
+}
+
+/* All that was to come has come. */
+static void stop(void)
+{
+	if (server.socket >= 0)
+		shutdown(server.socket, SHUT_RDWR);
+	pthread_join(server.thread, NULL);
+	assert_int_equal(server.done, server.count);
+	close_fdp(&server.socket);
+	server.socket = -1;
+}
+
+#define START(...)                                    \
+	const struct step script[] = { __VA_ARGS__ }; \
+	struct vfiomig_device *dev = find();          \
+	int before = count_fds();                     \
+                                                      \
+	(void)state;                                  \
+	start(script, ARRAY_SIZE(script))
+
+static struct vfiomig_device *find(void)
+{
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	return dev;
+}
+
+/* It is not open, nothing else is, and nobody finds it locked. */
+static void end(struct vfiomig_device *dev, int before)
+{
+	stop();
+	assert_int_equal(vfiomig_device_get_fd(dev), -EBADF);
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(access("run/" A ".lock", F_OK), -1);
+	vfiomig_device_unref(dev);
+}
+
+/* ---- Taking it ----------------------------------------------------------- */
+
+#define QUERY                    \
+	{                        \
+		.op = WIRE_QUERY \
+	}
+#define REFUSED(errno_)                          \
+	{                                        \
+		.op = WIRE_TAKE, .error = errno_ \
+	}
+
+static void test_take(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .fds = { null, zero } });
+
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_true(vfiomig_device_is_borrowed(dev));
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	end(dev, before);
+}
+
+static void test_claimed(void **state)
+{
+	START(QUERY, REFUSED(-EBUSY));
+
+	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_says(
+		"busy: process 4711 (qemu) has it from its holder; --wait waits for it");
+	end(dev, before);
+}
+
+static void test_claimed_and_waited_for(void **state)
+{
+	START(QUERY, REFUSED(-EBUSY), REFUSED(-EBUSY),
+	      { .op = WIRE_TAKE, .fds = { null } });
+
+	vfiomig_device_set_wait(dev, -1);
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	end(dev, before);
+}
+
+static void test_refused(void **state)
+{
+	START(QUERY, REFUSED(-EIO));
+
+	assert_int_equal(vfiomig_device_open(dev), -EIO);
+	assert_says("the holder on " SOCKET ": Input/output error");
+	end(dev, before);
+}
+
+static void test_takes_other_way(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .fds = { null, 0, zero } }, QUERY,
+	      { .op = WIRE_TAKE, .fds = { null, zero } });
+
+	vfiomig_device_set_via(dev, VFIOMIG_VIA_CDEV);
+	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_says(
+		"its holder, process 4711, has opened it through its group; release it first");
+	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
+	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_says("through its cdev; release it first");
+	end(dev, before);
+}
+
+/* What is wrong is told, also when the holder has gone meanwhile. */
+static void test_other_device(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .fds = { zero } }, QUERY,
+	      { .op = WIRE_TAKE, .fds = { zero }, .dies = true });
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vfiomig_device_open(dev), -EPROTO);
+		assert_says("what " SOCKET " serves is not the device " A);
+	}
+	end(dev, before);
+}
+
+static void test_no_descriptor(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE }, QUERY,
+	      { .op = WIRE_TAKE, .fds = { 0, zero }, .dies = true });
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vfiomig_device_open(dev), -EPROTO);
+		assert_says(SOCKET " is not a holder's socket");
+	}
+	end(dev, before);
+}
+
+/* An error that is none would be taken for a descriptor. */
+static void test_strange_error(void **state)
+{
+	START(QUERY, REFUSED(5), QUERY, REFUSED(INT_MIN));
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vfiomig_device_open(dev), -EPROTO);
+		assert_says(SOCKET " is not a holder's socket");
+	}
+	end(dev, before);
+}
+
+/* ---- When it goes away --------------------------------------------------- */
+
+static void test_hangs_up(void **state)
+{
+	START({ .op = WIRE_QUERY, .hangs_up = true },
+	      { .op = WIRE_TAKE, .hangs_up = true }, QUERY,
+	      { .op = WIRE_TAKE, .hangs_up = true });
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+		assert_says("the holder on " SOCKET
+			    " hung up before it answered; try again");
+	}
+	end(dev, before);
+}
+
+static void test_dies(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .fds = { null }, .dies = true });
+
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_close(dev), -EOWNERDEAD);
+	assert_says("which closed the device: its state is lost");
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	end(dev, before);
+}
+
+static void test_silent(void **state)
+{
+	START({ .op = WIRE_QUERY, .silent = true },
+	      { .op = WIRE_TAKE, .silent = true });
+
+	fast = true;
+	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_says("busy: the holder on " SOCKET " does not answer");
+	fast = false;
+	end(dev, before);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	vfiomig_interrupt(ctx);
+}
+
+static void forget_interrupt(void)
+{
+	assert_says("interrupted by a signal");
+	ctx->interrupted = 0;
+	ctx_keep_first_error(ctx, false);
+}
+
+static void test_interrupted(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .silent = true });
+
+	alarm(1);
+	assert_int_equal(vfiomig_device_open(dev), -EINTR);
+	forget_interrupt();
+	end(dev, before);
+}
+
+/* ---- Release ------------------------------------------------------------- */
+
+static void test_release(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE }, QUERY,
+	      { .op = WIRE_RELEASE, .error = -EBUSY },
+	      { .op = WIRE_QUERY, .ends = true });
+
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	assert_says("process 4711 (qemu) has it from its holder");
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	assert_says("hung up before it answered");
+	/* Its socket is there, and nobody serves it. */
+	assert_int_equal(vfiomig_device_release(dev), -ENOENT);
+	assert_says("nobody holds it");
+	unlink(SOCKET);
+	assert_int_equal(vfiomig_device_release(dev), -ENOENT);
+	assert_says("nobody holds it");
+	end(dev, before);
+}
+
+static void test_release_locked(void **state)
+{
+	struct vfiomig_device *other = find();
+
+	START(QUERY);
+
+	assert_int_equal(device_lock(other), 0);
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	assert_says("is at work on it; --wait waits for it");
+	vfiomig_device_unref(other);
+	end(dev, before);
+}
+
+static void *take_lock_then_end(void *data)
+{
+	usleep(200000);
+	close(server.socket);
+	server.socket = -1;
+	vfiomig_device_close(data);
+	return NULL;
+}
+
+/* It ends while the lock is waited for. */
+static void test_release_ended(void **state)
+{
+	struct vfiomig_device *other = find();
+	pthread_t thread;
+
+	START(QUERY);
+
+	assert_int_equal(device_lock(other), 0);
+	vfiomig_device_set_wait(dev, -1);
+	pthread_create(&thread, NULL, take_lock_then_end, other);
+	assert_int_equal(vfiomig_device_release(dev), -ENOENT);
+	assert_says("nobody holds it");
+	pthread_join(thread, NULL);
+	vfiomig_device_unref(other);
+	end(dev, before);
+}
+
+/* ---- Connecting ---------------------------------------------------------- */
+
+static void test_path_too_long(void **state)
+{
+	struct vfiomig_device *dev;
+	char name[200] = "unix:";
+
+	(void)state;
+	memset(name + 5, 'x', sizeof(name) - 6);
+	assert_int_equal(vfiomig_device_new(ctx, name, &dev), -ENAMETOOLONG);
+	assert_says("is too long for a socket's path");
+}
+
+static void test_strangers_holder(void **state)
+{
+	struct vfiomig_device *dev = find();
+	int pid;
+
+	(void)state;
+	listen_on(SOCKET, 1);
+	me = 1000;
+	server_user = 1001;
+	assert_int_equal(vfiomig_device_get_holder(dev, &pid), -EPERM);
+	assert_says(SOCKET
+		    " is served by user 1001, who is neither you nor root");
+	me = server_user = 0;
+	close_fdp(&server.socket);
+	vfiomig_device_unref(dev);
+}
+
+static void *accept_later(void *data)
+{
+	(void)data;
+	usleep(200000);
+	close(accept(server.socket, NULL, NULL));
+	return NULL;
+}
+
+/* More come than it takes: they wait for their turn, but not for ever. */
+static void test_queue(void **state)
+{
+	int before = count_fds(), first, second;
+	pthread_t thread;
+
+	(void)state;
+	listen_on(SOCKET, 0);
+	first = held_connect(ctx, SOCKET);
+	assert_true(first >= 0);
+	fast = true;
+	assert_int_equal(held_connect(ctx, SOCKET), -EBUSY);
+	assert_says("busy: the holder on " SOCKET " does not answer");
+	fast = false;
+	alarm(1);
+	assert_int_equal(held_connect(ctx, SOCKET), -EINTR);
+	forget_interrupt();
+	pthread_create(&thread, NULL, accept_later, NULL);
+	second = held_connect(ctx, SOCKET);
+	assert_true(second >= 0);
+	pthread_join(thread, NULL);
+	close(first);
+	close(second);
+	close(server.socket);
+	server.socket = -1;
+	assert_int_equal(count_fds(), before);
+}
+
+static int make(void **state)
+{
+	struct sigaction act = { .sa_handler = on_alarm };
+
+	make_machine(state);
+	assert_int_equal(mkdir("run", 0700), 0);
+	sigaction(SIGALRM, &act, NULL);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_take),
+		cmocka_unit_test(test_claimed),
+		cmocka_unit_test(test_claimed_and_waited_for),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_takes_other_way),
+		cmocka_unit_test(test_other_device),
+		cmocka_unit_test(test_no_descriptor),
+		cmocka_unit_test(test_strange_error),
+		cmocka_unit_test(test_hangs_up),
+		cmocka_unit_test(test_dies),
+		cmocka_unit_test(test_silent),
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_release),
+		cmocka_unit_test(test_release_locked),
+		cmocka_unit_test(test_release_ended),
+		cmocka_unit_test(test_path_too_long),
+		cmocka_unit_test(test_strangers_holder),
+		cmocka_unit_test(test_queue),
+	};
+
+	return cmocka_run_group_tests_name("held", tests, make, remove_tree);
+}
