@@ -108,6 +108,7 @@ $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
 $(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
 $(B)/tests/unit/held: WRAP = -Wl,--wrap=ioctl,--wrap=now_ns,--wrap=geteuid,--wrap=getsockopt
 $(B)/tests/unit/open: WRAP = -Wl,--wrap=ioctl,--wrap=open
+$(B)/tests/unit/serve: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,ioctl now_ns socket bind listen accept4 getsockopt fork eventfd)
 $(B)/tests/unit/borrow: WRAP = -Wl,--wrap=ioctl,--wrap=syscall
 
 $(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc

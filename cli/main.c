@@ -133,8 +133,10 @@ int main(int argc, char **argv)
 	if (parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice))
 		return STATUS_USAGE;
 	cli.command = choice.command->name;
-	if (vfiomig_new(&cli.ctx))
-		return fail(&cli, STATUS_FAILED, "out of memory");
+	status = vfiomig_new(&cli.ctx);
+	if (status)
+		return fail(&cli, STATUS_FAILED, "cannot begin: %s",
+			    strerror(-status));
 	status = choice.command->main(&cli, argc - choice.index,
 				      argv + choice.index);
 	vfiomig_unref(cli.ctx);

@@ -6,9 +6,18 @@
 
 #include "internal.h"
 
+/* Of each process its own: the eventfd of before wakes the other one. */
+int ctx_new_wake(struct vfiomig_ctx *ctx)
+{
+	int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return wake < 0 ? ctx_fail(ctx, -errno, "eventfd: %m") : wake;
+}
+
 EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 {
 	struct vfiomig_ctx *ctx = calloc(1, sizeof(*ctx));
+	int err;
 
 	if (!ctx)
 		return -ENOMEM;
@@ -17,25 +26,22 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	ctx->devfs = "/dev";
 	ctx->procfs = "/proc";
 	pthread_mutex_init(&ctx->lock, NULL);
-	ctx->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ctx->wake = ctx_new_wake(ctx);
 	if (ctx->wake < 0) {
+		err = ctx->wake;
 		free(ctx);
-		return -errno;
+		return err;
 	}
 	*ctxp = ctx;
 	return 0;
 }
 
-/* The eventfd of before wakes the other process. */
-int ctx_after_fork(struct vfiomig_ctx *ctx)
+void ctx_after_fork(struct vfiomig_ctx *ctx, int wake)
 {
 	close(ctx->wake);
-	ctx->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (ctx->wake < 0)
-		return ctx_fail(ctx, -errno, "eventfd: %m");
+	ctx->wake = wake;
 	if (ctx->interrupted)
 		ctx_wake(ctx);
-	return 0;
 }
 
 EXPORT struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx)

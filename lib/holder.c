@@ -62,27 +62,21 @@ static int bind_socket(struct vfiomig_holder *h)
 }
 
 /* One that nobody serves any more is a dead holder's: it goes. */
-static int remove_stale(struct vfiomig_holder *h)
+static int remove_stale(const struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 	struct wire_reply reply;
-	int fd = held_connect(ctx, h->path);
+	int err = held_query(ctx, h->path, &reply);
 
-	if (fd == -ENOENT)
-		return 0;
-	if (fd == -ECONNREFUSED) {
-		if (unlink(h->path) && errno != ENOENT)
-			return ctx_fail(ctx, -errno, "cannot remove %s: %m",
-					h->path);
-		return 0;
-	}
-	if (fd < 0)
-		return fd;
-	if (wire_ask(ctx, fd, WIRE_QUERY, &reply, NULL))
-		reply.holder = 0;
-	close(fd);
-	return ctx_fail(ctx, -EBUSY, "busy: process %u holds it already",
-			reply.holder);
+	if (!err)
+		return ctx_fail(ctx, -EBUSY,
+				"busy: process %u holds it already",
+				reply.holder);
+	if (err != -ENOENT)
+		return err;
+	if (unlink(h->path) && errno != ENOENT)
+		return ctx_fail(ctx, -errno, "cannot remove %s: %m", h->path);
+	return 0;
 }
 
 EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
@@ -442,6 +436,7 @@ static void close_others(const struct vfiomig_holder *h)
 EXPORT int vfiomig_holder_fork(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
+	_cleanup_close_ int wake = -1;
 	pid_t pid;
 
 	if (ctx->interrupted)
@@ -449,13 +444,15 @@ EXPORT int vfiomig_holder_fork(struct vfiomig_holder *h)
 	/* It serves from here on, not only when the child has begun. */
 	if (listen(h->socket, BACKLOG))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
+	wake = ctx_new_wake(ctx);
+	if (wake < 0)
+		return wake;
 	pid = fork();
 	if (pid < 0)
 		return ctx_fail(ctx, -errno, "cannot fork: %m");
 	if (pid == 0) {
-		/* Two who take themselves for the parent would be worse. */
-		if (ctx_after_fork(ctx))
-			_exit(1);
+		ctx_after_fork(ctx, wake);
+		wake = -1;
 		device_forget_lock(h->dev);
 		close_others(h);
 	} else {

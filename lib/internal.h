@@ -111,7 +111,10 @@ int device_lock(struct vfiomig_device *dev);
 void device_unlock(struct vfiomig_device *dev);
 /* In the child of a fork. */
 void device_forget_lock(struct vfiomig_device *dev);
-int ctx_after_fork(struct vfiomig_ctx *ctx);
+void ctx_after_fork(struct vfiomig_ctx *ctx, int wake);
+/* Before the fork, for ctx_after_fork(): the child has nobody to tell that it
+ * failed. */
+int ctx_new_wake(struct vfiomig_ctx *ctx);
 
 /* device.c: what may have changed since the device was looked up. 0, or a
  * negative errno. */

@@ -32,7 +32,7 @@ struct vfiomig_device;
  * vfiomig_new - create a library context
  * @ctx: receives the context; release it with vfiomig_unref()
  *
- * Returns 0 or -ENOMEM.
+ * Returns 0 or a negative errno, for which there is no sentence yet.
  */
 int vfiomig_new(struct vfiomig_ctx **ctx);
 struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx);

@@ -28,7 +28,7 @@ struct step {
 };
 
 static struct {
-	int socket;
+	_Atomic int socket;
 	const struct step *steps;
 	int count, done;
 	pthread_t thread;
@@ -164,7 +164,8 @@ static void stop(void)
 		shutdown(server.socket, SHUT_RDWR);
 	pthread_join(server.thread, NULL);
 	assert_int_equal(server.done, server.count);
-	close_fdp(&server.socket);
+	if (server.socket >= 0)
+		close(server.socket);
 	server.socket = -1;
 }
 
@@ -447,7 +448,7 @@ static void test_strangers_holder(void **state)
 	assert_says(SOCKET
 		    " is served by user 1001, who is neither you nor root");
 	me = server_user = 0;
-	close_fdp(&server.socket);
+	close(server.socket);
 	vfiomig_device_unref(dev);
 }
 

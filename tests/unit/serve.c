@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * A holder and what the machine may do to it: its socket's name is taken, no
+ * descriptor or process is to be had, peers come and go. It runs in a thread;
+ * the kernel is replaced where it is made to fail (see --wrap in the Makefile).
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "held.h"
+#include "machine.h"
+
+#define SOCKET "run/" A ".sock"
+
+/* The call that fails, and with what. */
+static struct {
+	const char *_Atomic call;
+	_Atomic int error;
+	_Atomic int skip; /* so many of them do not */
+} fault;
+static _Atomic bool no_accept; /* for now */
+static _Atomic uint64_t ahead; /* of the clock */
+static _Atomic bool fast;      /* it is further ahead with each look at it */
+
+/* The holder's side; the tests have the context of the other one. */
+static struct vfiomig_ctx *its_ctx;
+static struct vfiomig_device *held;
+static struct vfiomig_holder *holder;
+static pthread_t thread;
+static char log_text[1024];
+
+static bool fails(const char *call)
+{
+	const char *which = fault.call;
+
+	if (!which || strcmp(which, call) != 0 || fault.skip-- > 0)
+		return false;
+	fault.call = NULL;
+	errno = fault.error;
+	return true;
+}
+
+/* "name" is a function of these parameters that may fail. */
+#define WRAP(type, name, parameters, ...)                              \
+	type __real_##name parameters;                                 \
+	type __wrap_##name parameters;                                 \
+	type __wrap_##name parameters                                  \
+	{                                                              \
+		return fails(#name) ? -1 : __real_##name(__VA_ARGS__); \
+	}
+
+WRAP(int, socket, (int domain, int type, int protocol), domain, type, protocol)
+WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t size), fd,
+     address, size)
+WRAP(int, listen, (int fd, int backlog), fd, backlog)
+WRAP(pid_t, fork, (void))
+WRAP(int, eventfd, (unsigned int value, int flags), value, flags)
+WRAP(int, getsockopt,
+     (int fd, int level, int name, void *value, socklen_t *size), fd, level,
+     name, value, size)
+
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *size,
+		   int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size,
+		   int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+	while (no_accept)
+		usleep(1000);
+	return fails("accept4") ? -1 : __real_accept4(fd, address, size, flags);
+}
+
+uint64_t __real_now_ns(void);
+uint64_t __wrap_now_ns(void);
+uint64_t __wrap_now_ns(void)
+{
+	if (fast)
+		ahead += 1000000000;
+	return __real_now_ns() + ahead;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	errno = ENOTTY;
+	return request == VFIO_DEVICE_FEATURE ? -1 : 0;
+}
+
+/* ---- Begin and end ------------------------------------------------------- */
+
+static void note(void *data, const char *line)
+{
+	size_t used = strlen(log_text);
+
+	(void)data;
+	snprintf(log_text + used, sizeof(log_text) - used, "%s\n", line);
+}
+
+static int make(void **state)
+{
+	make_machine(state);
+	assert_int_equal(vfiomig_new(&its_ctx), 0);
+	its_ctx->sysfs = ctx->sysfs;
+	its_ctx->devfs = ctx->devfs;
+	its_ctx->procfs = ctx->procfs;
+	its_ctx->rundir = ctx->rundir;
+	vfiomig_set_log(its_ctx, note, NULL);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	vfiomig_unref(its_ctx);
+	return remove_tree(state);
+}
+
+static int open_held(void **state)
+{
+	(void)state;
+	fault.call = NULL;
+	log_text[0] = '\0';
+	assert_int_equal(vfiomig_device_new(its_ctx, A, &held), 0);
+	assert_int_equal(vfiomig_device_open(held), 0);
+	return 0;
+}
+
+static int close_held(void **state)
+{
+	(void)state;
+	vfiomig_device_unref(held);
+	assert_int_equal(access("run/" A ".lock", F_OK), -1);
+	return 0;
+}
+
+static void *serve(void *data)
+{
+	(void)data;
+	return (void *)(long)vfiomig_holder_serve(holder);
+}
+
+static void start(void)
+{
+	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+	pthread_create(&thread, NULL, serve, NULL);
+	/* It serves when it has given up the lock. */
+	while (access("run/" A ".lock", F_OK) == 0)
+		usleep(1000);
+}
+
+static void release(void)
+{
+	struct vfiomig_device *dev;
+	void *result;
+
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	vfiomig_device_unref(dev);
+	pthread_join(thread, &result);
+	assert_null(result);
+	vfiomig_holder_free(holder);
+	assert_int_equal(vfiomig_device_get_fd(held), -EBADF);
+	assert_int_equal(access(SOCKET, F_OK), -1);
+}
+
+/* ---- The socket ---------------------------------------------------------- */
+
+static void assert_it_says(const char *part)
+{
+	if (!strstr(vfiomig_get_error(its_ctx), part))
+		fail_msg("\"%s\" does not say \"%s\"",
+			 vfiomig_get_error(its_ctx), part);
+}
+
+/* There is no holder, the device stays open, and nothing else does. */
+static void expect_none(int err, const char *says)
+{
+	int before = count_fds();
+	struct stat st;
+
+	assert_int_equal(vfiomig_holder_new(held, &holder), err);
+	assert_it_says(says);
+	assert_int_equal(count_fds(), before);
+	assert_true(vfiomig_device_get_fd(held) >= 0);
+	assert_true(lstat(SOCKET, &st) || !S_ISSOCK(st.st_mode));
+}
+
+static void test_closed(void **state)
+{
+	struct vfiomig_device *dev;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	assert_int_equal(vfiomig_holder_new(dev, &holder), -EBADF);
+	assert_says("the device is not open");
+	vfiomig_device_unref(dev);
+	vfiomig_holder_free(NULL);
+}
+
+static void fail_once(const char *call, int error, int skip)
+{
+	fault.error = error;
+	fault.skip = skip;
+	fault.call = call;
+}
+
+static void test_no_socket(void **state)
+{
+	(void)state;
+	fail_once("socket", EMFILE, 0);
+	expect_none(-EMFILE, "cannot make a socket: Too many open files");
+	fail_once("socket", EMFILE, 1);
+	expect_none(-EMFILE, "cannot make a socket: Too many open files");
+	fail_once("bind", EADDRINUSE, 0);
+	expect_none(-EADDRINUSE,
+		    "cannot serve on " SOCKET ": Address already in use");
+	assert_int_equal(mkdir(SOCKET, 0700), 0);
+	expect_none(-EISDIR, "cannot remove " SOCKET ": Is a directory");
+	assert_int_equal(rmdir(SOCKET), 0);
+	/* None of that is left. */
+	start();
+	release();
+}
+
+/* Another one serves there: the device was opened by another way then. */
+static void test_taken(void **state)
+{
+	struct vfiomig_device *dev;
+	struct vfiomig_holder *second;
+	char says[64];
+
+	(void)state;
+	start();
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	snprintf(says, sizeof(says), "busy: process %d holds it already",
+		 getpid());
+	assert_int_equal(vfiomig_holder_new(dev, &second), -EBUSY);
+	assert_says(says);
+	/* One that does not answer, for as long as it takes. */
+	no_accept = fast = true;
+	assert_int_equal(vfiomig_holder_new(dev, &second), -EBUSY);
+	assert_says("busy: the holder on " SOCKET " does not answer");
+	no_accept = fast = false;
+	assert_int_equal(access(SOCKET, F_OK), 0);
+	usleep(100000);
+	vfiomig_device_unref(dev);
+	release();
+}
+
+/* ---- Peers --------------------------------------------------------------- */
+
+static int join(void)
+{
+	int fd = held_connect(ctx, SOCKET);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+/* What it answers; 1 if it hangs up. */
+static int ask(int fd, enum wire_op op)
+{
+	struct wire_reply reply;
+	int fds[WIRE_NR_FDS], err = wire_ask(ctx, fd, op, &reply, fds);
+
+	for (int i = 0; !err && i < WIRE_NR_FDS; i++)
+		close_fdp(&fds[i]);
+	return err == -ECONNRESET || err == -EPIPE ? 1 : err;
+}
+
+static int query(void)
+{
+	int fd = join(), err = ask(fd, WIRE_QUERY);
+
+	close(fd);
+	return err;
+}
+
+static bool is_hung_up(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+/* Out of descriptors, the one that has been silent longest goes. */
+static void test_no_descriptors(void **state)
+{
+	int first, second, claimer;
+
+	(void)state;
+	start();
+	first = join();
+	second = join();
+	assert_int_equal(query(), 0);
+	fail_once("accept4", EMFILE, 0);
+	assert_int_equal(query(), 0);
+	assert_true(is_hung_up(first));
+	assert_false(is_hung_up(second));
+	/* That is no reason to drop anybody. */
+	fail_once("accept4", ECONNABORTED, 0);
+	assert_int_equal(query(), 0);
+	assert_false(is_hung_up(second));
+	fail_once("accept4", ENFILE, 0);
+	assert_int_equal(query(), 0);
+	assert_true(is_hung_up(second));
+	/* Who has the device keeps it. */
+	claimer = join();
+	assert_int_equal(ask(claimer, WIRE_TAKE), 0);
+	fail_once("accept4", EMFILE, 0);
+	assert_int_equal(query(), 0);
+	assert_false(is_hung_up(claimer));
+	assert_int_equal(ask(claimer, WIRE_DONE), 0);
+	close(first);
+	close(second);
+	close(claimer);
+	release();
+}
+
+/* Who has gone when its answer comes does not have the device. */
+static void test_gone_before_the_answer(void **state)
+{
+	const struct wire_request take = { WIRE_MAGIC, WIRE_VERSION,
+					   WIRE_TAKE };
+	int fd;
+
+	(void)state;
+	start();
+	no_accept = true;
+	fd = join();
+	assert_int_equal(send(fd, &take, sizeof(take), 0), sizeof(take));
+	close(fd);
+	no_accept = false;
+	assert_int_equal(query(), 0);
+	fd = join();
+	assert_int_equal(ask(fd, WIRE_TAKE), 0);
+	assert_int_equal(ask(fd, WIRE_DONE), 0);
+	close(fd);
+	release();
+}
+
+/* Two want it: one has it, the other is told who. */
+static void test_two(void **state)
+{
+	int first, second;
+	struct wire_reply reply;
+
+	(void)state;
+	start();
+	first = join();
+	second = join();
+	assert_int_equal(ask(first, WIRE_TAKE), 0);
+	assert_int_equal(wire_ask(ctx, second, WIRE_TAKE, &reply, NULL),
+			 -EBUSY);
+	assert_int_equal(reply.claimed, getpid());
+	close(second);
+	second = join();
+	assert_int_equal(ask(second, WIRE_RELEASE), -EBUSY);
+	close(second);
+	/* Without having it nobody gives it back. */
+	second = join();
+	assert_int_equal(ask(second, WIRE_DONE), -EPROTO);
+	close(second);
+	assert_int_equal(ask(first, WIRE_DONE), 0);
+	close(first);
+	release();
+}
+
+static void test_silent(void **state)
+{
+	int fd;
+
+	(void)state;
+	start();
+	fd = join();
+	assert_int_equal(query(), 0);
+	assert_false(is_hung_up(fd));
+	ahead += (WIRE_PATIENCE + 1) * 1000000000ULL;
+	/* It looks when something else happens; a query of now is answered. */
+	assert_int_equal(query(), 0);
+	assert_int_equal(query(), 0);
+	assert_true(is_hung_up(fd));
+	close(fd);
+	release();
+}
+
+static void test_strange_requests(void **state)
+{
+	struct {
+		struct wire_request request;
+		char more[4];
+	} longer = { { WIRE_MAGIC, WIRE_VERSION, WIRE_QUERY }, "" };
+	struct wire_reply reply = { .error = 0 };
+	int fd;
+
+	(void)state;
+	start();
+	fd = join();
+	assert_int_equal(send(fd, &longer, sizeof(longer), 0), sizeof(longer));
+	while (recv(fd, &reply, sizeof(reply), 0) < 0)
+		usleep(1000);
+	assert_int_equal(reply.error, -EPROTO);
+	close(fd);
+	/* Whose user cannot be told gets nothing. */
+	no_accept = true;
+	fd = join();
+	fail_once("getsockopt", ENOBUFS, 0);
+	no_accept = false;
+	assert_int_equal(ask(fd, WIRE_TAKE), -EPERM);
+	close(fd);
+	release();
+	assert_non_null(strstr(log_text, "refused process"));
+}
+
+/* ---- Serving ------------------------------------------------------------- */
+
+static void expect_not_served(int result, int err, const char *says)
+{
+	assert_int_equal(result, err);
+	assert_it_says(says);
+	assert_true(vfiomig_device_get_fd(held) >= 0);
+	vfiomig_holder_free(holder);
+	assert_int_equal(access(SOCKET, F_OK), -1);
+	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+}
+
+static void test_cannot_serve(void **state)
+{
+	(void)state;
+	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+	fail_once("listen", EADDRINUSE, 0);
+	expect_not_served(vfiomig_holder_serve(holder), -EADDRINUSE,
+			  "cannot serve on " SOCKET ": Address already in use");
+	fail_once("listen", EADDRINUSE, 0);
+	expect_not_served(vfiomig_holder_fork(holder), -EADDRINUSE,
+			  "cannot serve on " SOCKET ": Address already in use");
+	/* Without it the child would hear the parent's signals. */
+	fail_once("eventfd", ENFILE, 0);
+	expect_not_served(vfiomig_holder_fork(holder), -ENFILE,
+			  "eventfd: Too many open files in system");
+	fail_once("fork", EAGAIN, 0);
+	expect_not_served(vfiomig_holder_fork(holder), -EAGAIN,
+			  "cannot fork: Resource temporarily unavailable");
+	its_ctx->interrupted = 1;
+	expect_not_served(vfiomig_holder_fork(holder), -EINTR,
+			  "interrupted by a signal");
+	its_ctx->interrupted = 0;
+	vfiomig_holder_free(holder);
+}
+
+/* The child hears its own signals, and one of just before the fork. */
+static void test_after_fork(void **state)
+{
+	uint64_t count;
+	int status, pid;
+
+	(void)state;
+	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+	pid = vfiomig_holder_fork(holder);
+	if (!pid) {
+		vfiomig_interrupt(its_ctx);
+		_exit(read(its_ctx->wake, &count, sizeof(count)) !=
+		      sizeof(count));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)), -1);
+	/* The socket was the child's. */
+	vfiomig_holder_free(holder);
+	assert_int_equal(unlink(SOCKET), 0);
+
+	ctx_after_fork(ctx, ctx_new_wake(ctx));
+	assert_int_equal(read(ctx->wake, &count, sizeof(count)), -1);
+	ctx->interrupted = 1;
+	ctx_after_fork(ctx, ctx_new_wake(ctx));
+	assert_int_equal(read(ctx->wake, &count, sizeof(count)), sizeof(count));
+	ctx->interrupted = 0;
+}
+
+static void test_no_context(void **state)
+{
+	struct vfiomig_ctx *none = NULL;
+
+	(void)state;
+	fail_once("eventfd", EMFILE, 0);
+	assert_int_equal(vfiomig_new(&none), -EMFILE);
+	assert_null(none);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_held, close_held)
+	const struct CMUnitTest tests[] = {
+		TEST(test_closed),
+		TEST(test_no_socket),
+		TEST(test_taken),
+		TEST(test_no_descriptors),
+		TEST(test_gone_before_the_answer),
+		TEST(test_two),
+		TEST(test_silent),
+		TEST(test_strange_requests),
+		TEST(test_cannot_serve),
+		TEST(test_after_fork),
+		TEST(test_no_context),
+	};
+
+	return cmocka_run_group_tests_name("serve", tests, make, unmake);
+}
