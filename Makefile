@@ -101,6 +101,7 @@ $(B)/tests/unit/bind: WRAP = -Wl,--wrap=sysfs_write,--wrap=stat,--wrap=open
 $(B)/tests/unit/bindfail: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,sysfs_write geteuid mkdirat kmod_module_probe_insert_module)
 $(B)/tests/unit/bindmem: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,sysfs_write malloc calloc reallocarray strdup kmod_new)
 $(B)/tests/unit/device: WRAP = -Wl,--wrap=ioctl
+$(B)/tests/unit/refused: WRAP = -Wl,--wrap=ioctl,--wrap=pread,--wrap=pwrite
 $(B)/tests/unit/faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,read writev malloc calloc aligned_alloc pthread_create \
 	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState)
 $(B)/tests/unit/lock: WRAP = -Wl,--wrap=close,--wrap=fchmod,--wrap=flock

@@ -60,6 +60,7 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	unsigned int low = 0, high = 0;
 	uint8_t command[2];
 	int err = find_region(dev, &info);
+	ssize_t n;
 
 	if (err == -ENOTTY)
 		return 0;
@@ -70,9 +71,13 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high);
 	command[0] = low;
 	command[1] = high;
-	if (pwrite(dev->fd, command, 2, info.offset + PCI_COMMAND) != 2)
-		return ctx_fail(dev->ctx, -errno,
-				"cannot write the PCI command register: %m");
+	n = pwrite(dev->fd, command, 2, info.offset + PCI_COMMAND);
+	if (n != 2) {
+		err = n < 0 ? -errno : -EIO;
+		return ctx_fail(dev->ctx, err,
+				"cannot write the PCI command register: %s",
+				strerror(-err));
+	}
 	ctx_log(dev->ctx, "PCI command register: %04x", low | high << 8);
 	return 0;
 }

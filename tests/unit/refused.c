@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * An open device, and a kernel that refuses to tell or to do one thing: what
+ * the user is told, and that the device stays where it was. The kernel is
+ * replaced at ioctl(2), pread(2) and pwrite(2) (see --wrap in the Makefile).
+ */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include "config.h"
+#include "unit.h"
+
+#define CONFIG_SIZE 64
+
+static struct {
+	uint64_t flags;
+	int state;
+	int migration_error, state_error, region_error;
+	int read_error, write_error; /* once */
+	bool short_config, short_write;
+	int set_states, data_fd;
+} kernel;
+
+static struct vfiomig_ctx *ctx;
+static struct vfiomig_device *dev;
+
+static int refuse(int error)
+{
+	errno = error;
+	return error ? -1 : 0;
+}
+
+static int set_state(struct vfio_device_feature_mig_state *mig)
+{
+	int to = mig->device_state;
+
+	kernel.set_states++;
+	kernel.state = to;
+	mig->data_fd = -1;
+	if (to == VFIOMIG_STATE_STOP_COPY || to == VFIOMIG_STATE_RESUMING) {
+		mig->data_fd = memfd_create("data_fd", MFD_CLOEXEC);
+		kernel.data_fd = mig->data_fd;
+	}
+	return 0;
+}
+
+static int feature(struct vfio_device_feature *feature)
+{
+	struct vfio_device_feature_mig_state *mig = (void *)feature->data;
+
+	switch (feature->flags) {
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
+		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
+		return refuse(kernel.migration_error);
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		mig->device_state = kernel.state;
+		return refuse(kernel.state_error);
+	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		return set_state(mig);
+	default:
+		return refuse(ENOTTY);
+	}
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+
+	assert_int_equal(fd, dev->fd);
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == VFIO_DEVICE_FEATURE)
+		return feature(arg);
+	assert_int_equal(request, VFIO_DEVICE_GET_REGION_INFO);
+	((struct vfio_region_info *)arg)->size = CONFIG_SIZE;
+	return refuse(kernel.region_error);
+}
+
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at)
+{
+	int error = kernel.read_error;
+
+	assert_int_equal(fd, dev->fd);
+	assert_true(at + size == CONFIG_SIZE);
+	kernel.read_error = 0;
+	if (error)
+		return refuse(error);
+	if (kernel.short_config && at)
+		return 0;
+	memset(buf, 0xab, size);
+	/* In pieces, as a kernel may. */
+	return size > 10 ? 10 : size;
+}
+
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at);
+ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at)
+{
+	assert_int_equal(fd, dev->fd);
+	assert_int_equal(at, 4);
+	assert_memory_equal(buf, "\x07\x01", 2);
+	if (kernel.write_error)
+		return refuse(kernel.write_error);
+	errno = 0;
+	return kernel.short_write ? 1 : size;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	kernel.flags = VFIOMIG_STOP_COPY;
+	kernel.state = VFIOMIG_STATE_RUNNING;
+	kernel.data_fd = -1;
+	assert_int_equal(vfiomig_new(&ctx), 0);
+	dev = calloc(1, sizeof(*dev));
+	dev->refs = 1;
+	dev->ctx = vfiomig_ref(ctx);
+	dev->name = strdup("device");
+	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
+	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return 0;
+}
+
+static void assert_fails(int result, int err, const char *says)
+{
+	assert_int_equal(result, err);
+	if (!strstr(vfiomig_get_error(ctx), says))
+		fail_msg("\"%s\" does not say \"%s\"", vfiomig_get_error(ctx),
+			 says);
+}
+
+/* ---- What it can do ------------------------------------------------------ */
+
+static void test_no_migration(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r;
+	uint64_t flags;
+
+	(void)state;
+	/* "at least VFIO_MIGRATION_STOP_COPY must be set" */
+	kernel.flags = VFIOMIG_P2P;
+	assert_fails(vfiomig_device_get_migration(dev, &flags), -EOPNOTSUPP,
+		     "has no migration support");
+	kernel.migration_error = ENOTTY;
+	assert_fails(vfiomig_device_get_migration(dev, &flags), -EOPNOTSUPP,
+		     "has no migration support");
+	/* That is another matter: it may have. */
+	kernel.migration_error = EIO;
+	assert_fails(vfiomig_device_get_migration(dev, &flags), -EIO,
+		     "VFIO_DEVICE_FEATURE_MIGRATION: Input/output error");
+	assert_fails(
+		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL),
+		-EIO, "VFIO_DEVICE_FEATURE_MIGRATION");
+	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO,
+		     "VFIO_DEVICE_FEATURE_MIGRATION");
+	assert_fails(vfiomig_restore(dev, -1, &opt, &r), -EIO,
+		     "VFIO_DEVICE_FEATURE_MIGRATION");
+	assert_false(r.touched);
+	/* And it is asked again. */
+	kernel.migration_error = 0;
+	kernel.flags = VFIOMIG_STOP_COPY;
+	assert_int_equal(vfiomig_device_get_migration(dev, &flags), 0);
+	assert_int_equal(kernel.set_states, 0);
+}
+
+static void test_no_state(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.state_error = EIO;
+	assert_fails(vfiomig_device_get_state(dev), -EIO,
+		     "cannot read the state: Input/output error");
+	assert_fails(
+		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL),
+		-EIO, "cannot read the state");
+	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO,
+		     "cannot read the state");
+	assert_int_equal(r.before, -EIO);
+	assert_false(r.touched);
+	assert_int_equal(kernel.set_states, 0);
+}
+
+/* ---- Driving it ---------------------------------------------------------- */
+
+static int drive(int state)
+{
+	return vfiomig_device_drive(dev, state, NULL, NULL, NULL);
+}
+
+static void test_no_path(void **state)
+{
+	(void)state;
+	assert_fails(
+		drive(VFIOMIG_STATE_PRE_COPY), -EOPNOTSUPP,
+		"cannot go from RUNNING to PRE_COPY: the device does not support it");
+	assert_fails(drive(-1), -EOPNOTSUPP, "does not support it");
+	assert_fails(drive(VFIOMIG_NR_STATES), -EOPNOTSUPP,
+		     "does not support it");
+	assert_fails(drive(VFIOMIG_STATE_ERROR), -EOPNOTSUPP,
+		     "ERROR is never a target");
+	kernel.state = VFIOMIG_STATE_ERROR;
+	assert_fails(
+		drive(VFIOMIG_STATE_STOP), -EOPNOTSUPP,
+		"cannot go from ERROR to STOP: only a reset leads out of ERROR");
+	dev->migration = 0;
+	kernel.flags |= VFIOMIG_PRE_COPY;
+	kernel.state = VFIOMIG_STATE_STOP_COPY;
+	assert_fails(
+		drive(VFIOMIG_STATE_PRE_COPY), -EOPNOTSUPP,
+		"cannot go from STOP_COPY to PRE_COPY: the protocol has no way");
+	assert_int_equal(kernel.set_states, 0);
+}
+
+static int stop_there(void *data, int state, uint64_t ns)
+{
+	(void)ns;
+	return state == *(int *)data ? -EIO : 0;
+}
+
+/* A caller that has enough: the session that has just begun ends with it. */
+static void test_step_stops(void **state)
+{
+	int last = VFIOMIG_STATE_STOP_COPY, fd;
+
+	(void)state;
+	assert_fails(vfiomig_device_drive(dev, last, &fd, stop_there, &last),
+		     -EIO, "stopped in STOP_COPY: Input/output error");
+	assert_int_equal(fd, -1);
+	assert_int_equal(fcntl(kernel.data_fd, F_GETFD), -1);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP_COPY);
+}
+
+/* ---- The configuration space --------------------------------------------- */
+
+#define HEX "f41a101107011000"
+
+static void test_config_read(void **state)
+{
+	uint8_t config[CONFIG_SIZE_MAX];
+
+	(void)state;
+	assert_int_equal(config_read(dev, config), -ENOTTY);
+	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
+	assert_int_equal(config_read(dev, config), CONFIG_SIZE);
+	kernel.read_error = EINTR;
+	assert_int_equal(config_read(dev, config), CONFIG_SIZE);
+	kernel.read_error = EIO;
+	assert_int_equal(config_read(dev, config), -EIO);
+	kernel.short_config = true;
+	assert_int_equal(config_read(dev, config), -EIO);
+	kernel.region_error = EINVAL;
+	assert_int_equal(config_read(dev, config), -EINVAL);
+}
+
+/* Without it the function would not work after a restore: no image then. */
+static void test_config_is_no_detail(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	int image = memfd_create("image", MFD_CLOEXEC);
+	struct vfiomig_result r;
+
+	(void)state;
+	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
+	kernel.read_error = EIO;
+	assert_fails(vfiomig_save(dev, image, &opt, &r), -EIO,
+		     "cannot read the configuration space: Input/output error");
+	assert_false(r.touched);
+	assert_int_equal(lseek(image, 0, SEEK_END), 0);
+	assert_int_equal(kernel.set_states, 0);
+	close(image);
+}
+
+static void test_config_write(void **state)
+{
+	(void)state;
+	/* What is no PCI function has none. */
+	assert_int_equal(config_restore_command(dev, HEX), 0);
+	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
+	assert_int_equal(config_restore_command(dev, HEX), 0);
+	kernel.short_write = true;
+	assert_fails(
+		config_restore_command(dev, HEX), -EIO,
+		"cannot write the PCI command register: Input/output error");
+	kernel.write_error = EPERM;
+	assert_fails(
+		config_restore_command(dev, HEX), -EPERM,
+		"cannot write the PCI command register: Operation not permitted");
+	kernel.region_error = EINVAL;
+	assert_fails(config_restore_command(dev, HEX), -EINVAL,
+		     "cannot find the configuration space: Invalid argument");
+}
+
+/* ---- Saving and restoring ------------------------------------------------ */
+
+static void test_bounds(void **state)
+{
+	static const struct {
+		struct vfiomig_options opt;
+		const char *says;
+	} wrong[] = {
+		{ { .threads = -1 }, "-1 threads are out of bounds" },
+		{ { .threads = VFIOMIG_THREADS_MAX + 1 }, "out of bounds" },
+		{ { .level = -1 }, "there is no compression level -1" },
+		{ { .level = VFIOMIG_LEVEL_MAX + 1 }, "no compression level" },
+		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MIN - 1 },
+		  "is not from 64 KiB to" },
+		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MAX + 1 },
+		  "is not from 64 KiB to" },
+	};
+	struct vfiomig_result r;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_fails(vfiomig_save(dev, -1, &wrong[i].opt, &r), -EINVAL,
+			     wrong[i].says);
+		assert_false(r.touched);
+		assert_fails(vfiomig_restore(dev, -1, &wrong[i].opt, &r),
+			     -EINVAL, wrong[i].says);
+		assert_false(r.touched);
+	}
+	assert_int_equal(kernel.set_states, 0);
+}
+
+/* Without a whole image it is not left elsewhere, however little is missing. */
+static void test_no_room_for_the_trailer(void **state)
+{
+	struct vfiomig_options opt = { .leave = VFIOMIG_STATE_STOP };
+	int image = memfd_create("image", MFD_CLOEXEC);
+	struct rlimit before, limit;
+	struct vfiomig_result r;
+	off_t size;
+
+	(void)state;
+	assert_int_equal(vfiomig_save(dev, image, &opt, &r), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
+	kernel.state = VFIOMIG_STATE_RUNNING;
+	size = lseek(image, 0, SEEK_END);
+	assert_int_equal(ftruncate(image, 0), 0);
+	lseek(image, 0, SEEK_SET);
+	getrlimit(RLIMIT_FSIZE, &before);
+	limit = before;
+	limit.rlim_cur = size - 1;
+	setrlimit(RLIMIT_FSIZE, &limit);
+	assert_fails(vfiomig_save(dev, image, &opt, &r), -EFBIG,
+		     "writing the image: File too large");
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_false(r.complete);
+	assert_true(r.touched && r.now.home && !r.now.reset);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	close(image);
+}
+
+static void test_unreadable_image(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct vfiomig_result r;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		opt.raw = i;
+		assert_fails(vfiomig_restore(dev, directory, &opt, &r), -EISDIR,
+			     "reading the image: Is a directory");
+		assert_false(r.touched);
+	}
+	assert_int_equal(kernel.set_states, 0);
+	close(directory);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_no_migration),
+		TEST(test_no_state),
+		TEST(test_no_path),
+		TEST(test_step_stops),
+		TEST(test_config_read),
+		TEST(test_config_is_no_detail),
+		TEST(test_config_write),
+		TEST(test_bounds),
+		TEST(test_no_room_for_the_trailer),
+		TEST(test_unreadable_image),
+	};
+
+	signal(SIGXFSZ, SIG_IGN);
+	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
+}
