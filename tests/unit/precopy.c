@@ -14,18 +14,20 @@
 
 static struct {
 	int state;
-	int empty;	    /* what read() fails with when there is nothing; 0
-			       for a read that returns 0 */
-	int error;	    /* what it fails with in any case */
-	uint64_t initial;   /* bytes of the first copy that are left */
-	uint64_t dirty;	    /* bytes that changed */
-	uint64_t dirtying;  /* bytes that change with each read */
-	bool no_info;	    /* VFIO_MIG_GET_PRECOPY_INFO is not there */
-	bool initial_stays; /* initial_bytes never becomes 0 */
-	int reinits;	    /* so often a new first copy begins */
-	int fail_state;	    /* entering it fails */
+	int empty;	     /* what read() fails with when there is nothing; 0
+				for a read that returns 0 */
+	int error;	     /* what it fails with in any case */
+	uint64_t initial;    /* bytes of the first copy that are left */
+	uint64_t dirty;	     /* bytes that changed */
+	uint64_t dirtying;   /* bytes that change with each read */
+	bool no_info;	     /* VFIO_MIG_GET_PRECOPY_INFO is not there */
+	bool initial_stays;  /* initial_bytes never becomes 0 */
+	int reinits;	     /* so often a new first copy begins */
+	int fail_state;	     /* entering it fails */
+	bool another_fd;     /* STOP_COPY comes with a data_fd of its own */
+	int interrupt_after; /* so many reads */
 	uint64_t rest;
-	int data_fd, opted_in;
+	int data_fd, other_fd, opted_in;
 	int path[32], arcs;
 } kernel;
 
@@ -42,6 +44,11 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 		return __real_read(fd, buf, size);
 	if (kernel.error) {
 		errno = kernel.error;
+		return -1;
+	}
+	if (kernel.interrupt_after && --kernel.interrupt_after == 0) {
+		vfiomig_interrupt(ctx);
+		errno = EINTR;
 		return -1;
 	}
 	if (kernel.initial)
@@ -96,6 +103,9 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 		mig->data_fd = memfd_create("data_fd", MFD_CLOEXEC);
 		kernel.data_fd = mig->data_fd;
 	}
+	if (to == VFIOMIG_STATE_STOP_COPY && kernel.another_fd)
+		mig->data_fd = kernel.other_fd =
+			memfd_create("data_fd", MFD_CLOEXEC);
 	kernel.path[kernel.arcs++] = to;
 	kernel.state = to;
 	return 0;
@@ -320,6 +330,50 @@ static void test_read_fails(void **state)
 	assert_true(r.now.home && !r.now.reset);
 }
 
+/* "Moving between these states [...] does not [...] affect the associated fd":
+ * one that comes nevertheless is not read, and not left open. */
+static void test_another_fd(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.another_fd = true;
+	expect_whole(&r);
+	assert_int_equal(r.bytes, 100000 + REST);
+	assert_int_equal(fcntl(kernel.other_fd, F_GETFD), -1);
+}
+
+/* In the middle of it: nobody writes any more, or a signal came. */
+static void test_ends_early(void **state)
+{
+	struct vfiomig_options opt = {
+		.leave = -1,
+		.raw = true,
+		.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
+	};
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	struct vfiomig_result r;
+
+	(void)state;
+	kernel.dirty = 50000000;
+	kernel.dirtying = 10000;
+	opt.downtime_ms = 1;
+	assert_int_equal(vfiomig_save(dev, full, &opt, &r), -ENOSPC);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_true(r.now.home && !r.now.reset && !r.complete);
+	/* It never stopped the device. */
+	assert_int_equal(kernel.path[1], VFIOMIG_STATE_RUNNING);
+	close(full);
+
+	kernel.arcs = 0;
+	kernel.interrupt_after = 20;
+	assert_int_equal(save(&opt, &r), -EINTR);
+	assert_non_null(
+		strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
+	assert_true(r.now.home && !r.now.reset && !r.complete);
+	assert_int_equal(kernel.path[1], VFIOMIG_STATE_RUNNING);
+}
+
 static void test_arc_fails(void **state)
 {
 	static const int states[] = { VFIOMIG_STATE_PRE_COPY,
@@ -351,6 +405,8 @@ int main(void)
 		TEST(test_reinit),
 		TEST(test_no_initial_bytes),
 		TEST(test_read_fails),
+		TEST(test_another_fd),
+		TEST(test_ends_early),
 		TEST(test_arc_fails),
 	};
 
