@@ -18,15 +18,12 @@ static bool has_shape(const char *text, const char *pattern)
 	return !*text;
 }
 
-static int lower(char *to, size_t size, const char *prefix, const char *text)
+/* What has a shape is short. */
+static void lower(char *to, size_t size, const char *prefix, const char *text)
 {
-	int n = snprintf(to, size, "%s%s", prefix, text);
-
-	if (n >= (int)size)
-		return -ENAMETOOLONG;
+	snprintf(to, size, "%s%s", prefix, text);
 	for (; *to; to++)
 		*to = tolower((unsigned char)*to);
-	return 0;
 }
 
 /*
@@ -64,7 +61,6 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 	char id[64], path[PATH_MAX];
 	const char *cdev = name;
 	const char *bus = NULL;
-	int err = 0;
 
 	if (strncmp(name, "/dev/vfio/devices/", 18) == 0)
 		cdev = name + 18;
@@ -72,16 +68,14 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 	if (has_shape(name, "xxxx:xx:xx.x") ||
 	    has_shape(name, "xxxxx:xx:xx.x")) {
 		bus = "pci";
-		err = lower(id, sizeof(id), "", name);
+		lower(id, sizeof(id), "", name);
 	} else if (has_shape(name, "xx:xx.x")) {
 		bus = "pci";
-		err = lower(id, sizeof(id), "0000:", name);
+		lower(id, sizeof(id), "0000:", name);
 	} else if (has_shape(name, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")) {
 		bus = "mdev";
-		err = lower(id, sizeof(id), "", name);
+		lower(id, sizeof(id), "", name);
 	}
-	if (err)
-		return err;
 
 	if (bus)
 		snprintf(path, sizeof(path), "%s/bus/%s/devices/%s", ctx->sysfs,
