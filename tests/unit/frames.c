@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Images with one frame too many, which no vfiomig writes. */
+#include <sys/mman.h>
+
+#include "frame.h"
+#include "unit.h"
+
+static struct vfiomig_ctx *ctx;
+
+static int new_file(const void *data, size_t size)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, data, size), size);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/* The image of "state", and after its header this frame of eight bytes. */
+static int image_with(uint32_t magic)
+{
+	int in = new_file("state", 5), out = new_file("", 0);
+	struct vfiomig_result r;
+	uint8_t image[2048];
+	size_t header, n;
+
+	assert_int_equal(vfiomig_pack(ctx, in, out, NULL, &r), 0);
+	n = pread(out, image, sizeof(image) - SIZE_FRAME - 8, 0);
+	header = SIZE_FRAME + get_le32(image + 8);
+	memmove(image + header + SIZE_FRAME + 8, image + header, n - header);
+	frame_put_size(image + header, 8);
+	put_le32(image + header + SIZE_FRAME, magic);
+	put_le32(image + header + SIZE_FRAME + 4, 0);
+	close(in);
+	close(out);
+	return new_file(image, n + SIZE_FRAME + 8);
+}
+
+static void assert_damaged(int err, const char *why)
+{
+	assert_int_equal(err, -EBADMSG);
+	if (!strstr(vfiomig_get_error(ctx), why))
+		fail_msg("'%s' is not in: %s", why, vfiomig_get_error(ctx));
+}
+
+/* Nothing of it is written, and to look at it costs no more than an error. */
+static void expect(uint32_t magic, const char *why)
+{
+	int fd = image_with(magic), out = new_file("", 0);
+	struct vfiomig_result r;
+
+	assert_damaged(vfiomig_unpack(ctx, fd, out, NULL, &r), why);
+	assert_int_equal(lseek(out, 0, SEEK_END), 0);
+	assert_false(r.complete);
+	close(fd);
+	close(out);
+}
+
+static void test_too_short(void **state)
+{
+	struct frame_how how = { .ctx = ctx, .chunk_size = CHUNK_SIZE_DEFAULT };
+	uint8_t frame[8] = { 0x28, 0xb5, 0x2f, 0xfd }, out[8];
+	struct chunk c = { .in = frame, .in_size = 8, .out = out };
+	void *decoder = frame_decoder_new(&how);
+
+	(void)state;
+	assert_damaged(frame_decode(decoder, &c),
+		       "chunk 0: the frame is too short");
+	frame_decoder_free(decoder);
+	/* Or the trailer is found to have another number of chunks first. */
+	expect(MAGIC_ZSTD, "the image is damaged: ");
+}
+
+static void test_unknown_kind(void **state)
+{
+	struct vfiomig_image *image;
+	int fd = image_with(MAGIC_HEADER);
+
+	(void)state;
+	expect(MAGIC_HEADER, "a frame is of an unknown kind");
+	assert_int_equal(vfiomig_image_open(ctx, fd, &image), 0);
+	assert_damaged(vfiomig_image_skim(image),
+		       "a frame is of an unknown kind");
+	vfiomig_image_free(image);
+	close(fd);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	return vfiomig_new(&ctx);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	vfiomig_unref(ctx);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_too_short),
+		cmocka_unit_test(test_unknown_kind),
+	};
+
+	return cmocka_run_group_tests_name("frames", tests, setup, teardown);
+}
