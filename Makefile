@@ -102,7 +102,7 @@ $(B)/tests/unit/bindfail: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,sysfs_write ge
 $(B)/tests/unit/bindmem: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,sysfs_write malloc calloc reallocarray strdup kmod_new)
 $(B)/tests/unit/device: WRAP = -Wl,--wrap=ioctl
 $(B)/tests/unit/refused: WRAP = -Wl,--wrap=ioctl,--wrap=pread,--wrap=pwrite
-$(B)/tests/unit/faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,read writev malloc calloc aligned_alloc pthread_create \
+$(B)/tests/unit/faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,read writev malloc calloc aligned_alloc pthread_create sched_getaffinity sysconf \
 	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState)
 $(B)/tests/unit/lock: WRAP = -Wl,--wrap=close,--wrap=fchmod,--wrap=flock
 $(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl

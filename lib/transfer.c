@@ -13,13 +13,18 @@
 #include "precopy.h"
 #include "transfer.h"
 
-static int nr_cpus(void)
+/* A thread for each processor that we may run on, as many as can be asked for.
+ * A very large machine has more than there is room for in the set. */
+static int nr_threads(void)
 {
 	cpu_set_t set;
+	long cpus = sched_getaffinity(0, sizeof(set), &set) == 0
+			    ? CPU_COUNT(&set)
+			    : sysconf(_SC_NPROCESSORS_ONLN);
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		return CPU_COUNT(&set);
-	return 1;
+	if (cpus > VFIOMIG_THREADS_MAX)
+		return VFIOMIG_THREADS_MAX;
+	return cpus < 1 ? 1 : cpus;
 }
 
 int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
@@ -82,7 +87,7 @@ static struct pipeline plain(const struct vfiomig_options *opt,
 {
 	return (struct pipeline){
 		.ctx = from ? from->ctx : to->ctx,
-		.threads = opt->threads ? opt->threads : nr_cpus(),
+		.threads = opt->threads ? opt->threads : nr_threads(),
 		.in_room = opt->chunk_size,
 		.iov_room = 1,
 		.read = raw_read,

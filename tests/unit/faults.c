@@ -4,6 +4,7 @@
  * interrupted or not ready, and memory that there is no more of. Pack and
  * unpack go the way that save and restore go, without a device.
  */
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -20,6 +21,9 @@ static struct {
 
 /* The allocation that fails, counted from 1; 0 for none. */
 static unsigned int fail_at, allocations;
+
+static int threads; /* that were made */
+static int cpus;    /* of the machine; 0 for what there are */
 
 static struct vfiomig_ctx *ctx;
 static char state[SIZE];
@@ -199,7 +203,61 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*fn)(void *), void *arg)
 {
+	threads++;
 	return is_out() ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
+}
+
+int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	if (!cpus)
+		return __real_sched_getaffinity(pid, size, set);
+	/* More than a set of the usual size has room for. */
+	if (cpus > CPU_SETSIZE) {
+		errno = EINVAL;
+		return -1;
+	}
+	CPU_ZERO(set);
+	for (int i = 0; i < cpus; i++)
+		CPU_SET(i, set);
+	return 0;
+}
+
+long __real_sysconf(int name);
+long __wrap_sysconf(int name);
+long __wrap_sysconf(int name)
+{
+	return cpus && name == _SC_NPROCESSORS_ONLN ? cpus
+						    : __real_sysconf(name);
+}
+
+/* A worker for each processor, as many as -T would take, and one that reads. */
+static void test_processors(void **unused)
+{
+	static const int counts[] = { 1, 2, 1000, 2000 };
+	const struct vfiomig_options opt = {
+		.leave = -1,
+		.level = 1,
+		.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
+	};
+	struct vfiomig_result r;
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+		int from = new_file("state", 5), image = new_file("", 0);
+		int most = counts[i] < VFIOMIG_THREADS_MAX
+				   ? counts[i]
+				   : VFIOMIG_THREADS_MAX;
+
+		cpus = counts[i];
+		threads = 0;
+		assert_int_equal(vfiomig_pack(ctx, from, image, &opt, &r), 0);
+		assert_int_equal(threads, most + 1);
+		cpus = 0;
+		close(from);
+		close(image);
+	}
 }
 
 /* Each allocation fails once: an error with a sentence, no leak (the
@@ -259,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_short_counts),
 		cmocka_unit_test(test_single_bytes),
 		cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_processors),
 	};
 
 	return cmocka_run_group_tests(tests, make, unmake);
