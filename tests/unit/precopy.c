@@ -26,6 +26,7 @@ static struct {
 	int fail_state;	     /* entering it fails */
 	bool another_fd;     /* STOP_COPY comes with a data_fd of its own */
 	int interrupt_after; /* so many reads */
+	int late_reads;	     /* after a signal */
 	uint64_t rest;
 	int data_fd, other_fd, opted_in;
 	int path[32], arcs;
@@ -46,6 +47,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 		errno = kernel.error;
 		return -1;
 	}
+	kernel.late_reads += ctx->interrupted;
 	if (kernel.interrupt_after && --kernel.interrupt_after == 0) {
 		vfiomig_interrupt(ctx);
 		errno = EINTR;
@@ -367,7 +369,10 @@ static void test_ends_early(void **state)
 
 	kernel.arcs = 0;
 	kernel.interrupt_after = 20;
+	/* At once, not when the chunk is full. */
+	opt.chunk_size = VFIOMIG_CHUNK_SIZE_MAX;
 	assert_int_equal(save(&opt, &r), -EINTR);
+	assert_int_equal(kernel.late_reads, 0);
 	assert_non_null(
 		strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
 	assert_true(r.now.home && !r.now.reset && !r.complete);
