@@ -189,7 +189,7 @@ static void expect_none(int err, const char *says)
 	assert_true(lstat(SOCKET, &st) || !S_ISSOCK(st.st_mode));
 }
 
-static void test_closed(void **state)
+static void test_no_device(void **state)
 {
 	struct vfiomig_device *dev;
 
@@ -197,6 +197,11 @@ static void test_closed(void **state)
 	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
 	assert_int_equal(vfiomig_holder_new(dev, &holder), -EBADF);
 	assert_says("the device is not open");
+	/* A borrowed one that can be several has no name to serve it by. */
+	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dev->syspath = NULL;
+	assert_int_equal(vfiomig_holder_new(dev, &holder), -EINVAL);
+	assert_says("cannot tell which device this is");
 	vfiomig_device_unref(dev);
 	vfiomig_holder_free(NULL);
 }
@@ -496,7 +501,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_held, close_held)
 	const struct CMUnitTest tests[] = {
-		TEST(test_closed),
+		TEST(test_no_device),
 		TEST(test_no_socket),
 		TEST(test_taken),
 		TEST(test_no_descriptors),
