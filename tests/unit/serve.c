@@ -4,27 +4,7 @@
  * descriptor or process is to be had, peers come and go. It runs in a thread;
  * the kernel is replaced where it is made to fail (see --wrap in the Makefile).
  */
-#include <fcntl.h>
-#include <pthread.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-
-#include "held.h"
-#include "machine.h"
-
-#define SOCKET "run/" A ".sock"
-
-/* The call that fails, and with what. */
-static struct {
-	const char *_Atomic call;
-	_Atomic int error;
-	_Atomic int skip; /* so many of them do not */
-} fault;
-static _Atomic bool no_accept; /* for now */
-static _Atomic uint64_t ahead; /* of the clock */
-static _Atomic bool fast;      /* it is further ahead with each look at it */
+#include "breaks.h"
 
 /* The holder's side; the tests have the context of the other one. */
 static struct vfiomig_ctx *its_ctx;
@@ -32,64 +12,6 @@ static struct vfiomig_device *held;
 static struct vfiomig_holder *holder;
 static pthread_t thread;
 static char log_text[1024];
-
-static bool fails(const char *call)
-{
-	const char *which = fault.call;
-
-	if (!which || strcmp(which, call) != 0 || fault.skip-- > 0)
-		return false;
-	fault.call = NULL;
-	errno = fault.error;
-	return true;
-}
-
-/* "name" is a function of these parameters that may fail. */
-#define WRAP(type, name, parameters, ...)                              \
-	type __real_##name parameters;                                 \
-	type __wrap_##name parameters;                                 \
-	type __wrap_##name parameters                                  \
-	{                                                              \
-		return fails(#name) ? -1 : __real_##name(__VA_ARGS__); \
-	}
-
-WRAP(int, socket, (int domain, int type, int protocol), domain, type, protocol)
-WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t size), fd,
-     address, size)
-WRAP(int, listen, (int fd, int backlog), fd, backlog)
-WRAP(pid_t, fork, (void))
-WRAP(int, eventfd, (unsigned int value, int flags), value, flags)
-WRAP(int, getsockopt,
-     (int fd, int level, int name, void *value, socklen_t *size), fd, level,
-     name, value, size)
-
-int __real_accept4(int fd, struct sockaddr *address, socklen_t *size,
-		   int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size,
-		   int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
-{
-	while (no_accept)
-		usleep(1000);
-	return fails("accept4") ? -1 : __real_accept4(fd, address, size, flags);
-}
-
-uint64_t __real_now_ns(void);
-uint64_t __wrap_now_ns(void);
-uint64_t __wrap_now_ns(void)
-{
-	if (fast)
-		ahead += 1000000000;
-	return __real_now_ns() + ahead;
-}
-
-int __wrap_ioctl(int fd, unsigned long request, ...);
-int __wrap_ioctl(int fd, unsigned long request, ...)
-{
-	assert_true(fcntl(fd, F_GETFD) >= 0);
-	errno = ENOTTY;
-	return request == VFIO_DEVICE_FEATURE ? -1 : 0;
-}
 
 /* ---- Begin and end ------------------------------------------------------- */
 

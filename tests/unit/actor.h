@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A holder that plays from a script, in a thread, and time that flies. */
+#ifndef ACTOR_H
+#define ACTOR_H
+
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "held.h"
+#include "machine.h"
+
+#define SOCKET	  "run/" A ".sock"
+#define STEPS_MAX 8
+
+/* What it does with one connection: the request that has to come, the answer,
+ * and what becomes of a claim. */
+struct step {
+	enum wire_op op;
+	int error;
+	bool silent, hangs_up, ends; /* instead of an answer */
+	int fds[WIRE_NR_FDS];
+	bool dies; /* after its answer, instead of taking the device back */
+};
+
+static struct {
+	_Atomic int socket;
+	const struct step *steps;
+	int count, done;
+	pthread_t thread;
+} server = { .socket = -1 };
+
+static int null, zero;
+static uint64_t ahead; /* of the clock, by as much with each look at it */
+static bool fast;
+static uid_t me, server_user;
+
+uint64_t __real_now_ns(void);
+uint64_t __wrap_now_ns(void);
+uint64_t __wrap_now_ns(void)
+{
+	if (fast)
+		ahead += 1000000000;
+	return __real_now_ns() + ahead;
+}
+
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void)
+{
+	return me ? me : __real_geteuid();
+}
+
+int __real_getsockopt(int fd, int level, int name, void *value,
+		      socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value,
+		      socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
+{
+	int err = __real_getsockopt(fd, level, name, value, size);
+
+	if (server_user)
+		((struct ucred *)value)->uid = server_user;
+	return err;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(request, VFIO_DEVICE_GET_INFO);
+	return 0;
+}
+
+/* ---- The holder ---------------------------------------------------------- */
+
+static void answer(int fd, const struct step *step)
+{
+	struct wire_reply reply = {
+		.error = step->error,
+		.holder = STRANGER,
+		.claimed = STRANGER,
+		.state = VFIOMIG_STATE_RUNNING,
+	};
+	int fds[WIRE_NR_FDS];
+
+	/* In a script 0 stands for none. */
+	for (int i = 0; i < WIRE_NR_FDS; i++)
+		fds[i] = step->fds[i] ? step->fds[i] : -1;
+	snprintf(reply.syspath, sizeof(reply.syspath),
+		 "%s/devices/pci0000:00/%s", root, A);
+	wire_send_reply(fd, &reply, fds);
+}
+
+static void play(int fd, const struct step *step)
+{
+	struct wire_request request = { .op = 0 };
+	char rest[8];
+
+	if (recv(fd, &request, sizeof(request), 0) != sizeof(request) ||
+	    request.op != step->op)
+		return;
+	server.done++;
+	if (step->ends) {
+		close(server.socket);
+		server.socket = -1;
+	}
+	if (step->silent)
+		/* Until the other one has enough of it. */
+		recv(fd, rest, sizeof(rest), 0);
+	if (step->silent || step->hangs_up || step->ends)
+		return;
+	answer(fd, step);
+	if (step->op == WIRE_TAKE && !step->error && !step->dies &&
+	    recv(fd, &request, sizeof(request), 0) > 0 &&
+	    request.op == WIRE_DONE)
+		answer(fd, &(struct step){ .error = 0 });
+}
+
+static void *serve(void *data)
+{
+	(void)data;
+	for (int i = 0; i < server.count; i++) {
+		int fd = accept4(server.socket, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0)
+			break;
+		play(fd, &server.steps[i]);
+		close(fd);
+	}
+	return NULL;
+}
+
+static void listen_on(const char *path, int backlog)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	unlink(path);
+	strcpy(address.sun_path, path);
+	server.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(server.socket, (struct sockaddr *)&address,
+			      sizeof(address)),
+			 0);
+	assert_int_equal(listen(server.socket, backlog), 0);
+}
+
+static void start(const struct step *steps, int count)
+{
+	listen_on(SOCKET, 8);
+	server.steps = steps;
+	server.count = count;
+	server.done = 0;
+	pthread_create(&server.thread, NULL, serve, NULL);
+}
+
+/* All that was to come has come. */
+static void stop(void)
+{
+	if (server.socket >= 0)
+		shutdown(server.socket, SHUT_RDWR);
+	pthread_join(server.thread, NULL);
+	assert_int_equal(server.done, server.count);
+	if (server.socket >= 0)
+		close(server.socket);
+	server.socket = -1;
+}
+
+#define START(...)                                    \
+	const struct step script[] = { __VA_ARGS__ }; \
+	struct vfiomig_device *dev = find();          \
+	int before = count_fds();                     \
+                                                      \
+	(void)state;                                  \
+	start(script, ARRAY_SIZE(script))
+
+static struct vfiomig_device *find(void)
+{
+	struct vfiomig_device *dev;
+
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	return dev;
+}
+
+/* It is not open, nothing else is, and nobody finds it locked. */
+static void end(struct vfiomig_device *dev, int before)
+{
+	stop();
+	assert_int_equal(vfiomig_device_get_fd(dev), -EBADF);
+	assert_int_equal(count_fds(), before);
+	assert_int_equal(access("run/" A ".lock", F_OK), -1);
+	vfiomig_device_unref(dev);
+}
+
+#endif
