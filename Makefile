@@ -94,23 +94,24 @@ $(B)/libsanitized.a: $(SANITIZED_OBJS)
 
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP) -o $@ $< \
+	$(CC) $(CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< \
 		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
 
-$(B)/tests/unit/bind: WRAP = -Wl,--wrap=sysfs_write,--wrap=stat,--wrap=open
-$(B)/tests/unit/bindfail: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,sysfs_write geteuid mkdirat kmod_module_probe_insert_module)
-$(B)/tests/unit/bindmem: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,sysfs_write malloc calloc reallocarray strdup kmod_new)
-$(B)/tests/unit/device: WRAP = -Wl,--wrap=ioctl
-$(B)/tests/unit/refused: WRAP = -Wl,--wrap=ioctl,--wrap=pread,--wrap=pwrite
-$(B)/tests/unit/faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,read writev malloc calloc aligned_alloc pthread_create sched_getaffinity sysconf \
-	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState)
-$(B)/tests/unit/lock: WRAP = -Wl,--wrap=close,--wrap=fchmod,--wrap=flock
-$(B)/tests/unit/transfer: WRAP = -Wl,--wrap=ioctl
-$(B)/tests/unit/precopy: WRAP = -Wl,--wrap=ioctl,--wrap=read
-$(B)/tests/unit/held: WRAP = -Wl,--wrap=ioctl,--wrap=now_ns,--wrap=geteuid,--wrap=getsockopt
-$(B)/tests/unit/open: WRAP = -Wl,--wrap=ioctl,--wrap=open
-$(B)/tests/unit/serve: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,ioctl now_ns socket bind listen accept4 getsockopt fork eventfd)
-$(B)/tests/unit/borrow: WRAP = -Wl,--wrap=ioctl,--wrap=syscall
+# What a test has a version of its own of.
+$(B)/tests/unit/bind: WRAP = sysfs_write stat open
+$(B)/tests/unit/bindfail: WRAP = sysfs_write geteuid mkdirat kmod_module_probe_insert_module
+$(B)/tests/unit/bindmem: WRAP = sysfs_write malloc calloc reallocarray strdup kmod_new
+$(B)/tests/unit/borrow: WRAP = ioctl syscall
+$(B)/tests/unit/device: WRAP = ioctl
+$(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_create sched_getaffinity sysconf \
+	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
+$(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
+$(B)/tests/unit/lock: WRAP = close fchmod flock
+$(B)/tests/unit/open: WRAP = ioctl open
+$(B)/tests/unit/precopy: WRAP = ioctl read
+$(B)/tests/unit/refused: WRAP = ioctl pread pwrite
+$(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
+$(B)/tests/unit/transfer: WRAP = ioctl
 
 $(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc
 
@@ -145,12 +146,12 @@ $(B)/fuzz/cli/%.o: cli/%.c
 
 $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
 $(B)/fuzz/header: $(B)/fuzz/cli/json.o
-$(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = -Wl,--wrap=ioctl
+$(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
 # It has the holder's inside in itself.
 $(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder.o
 
 $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
-	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP) -o $@ \
+	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP:%=-Wl$(comma)--wrap=%) -o $@ \
 		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 
 # What valgrind runs: the holder, with what the fuzzer begins with and has found.
