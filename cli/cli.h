@@ -85,9 +85,10 @@ int open_found(struct cli *cli, struct vfiomig_device *dev);
 /* Both, and it has to have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 		    uint64_t *flags);
-/* Close a device before success is told of: its holder may have ended. Returns
- * @status, or that failure's. */
-int give_back(const struct cli *cli, struct vfiomig_device *dev, int status);
+/* Close a device before success is told of: its holder may have ended. That is
+ * told where nothing else was, with @then at its end: false. */
+bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status,
+	       const char *then);
 /* A device whose owner goes on using it does not stay as it is now. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
 /* The exit status of a transfer that failed, after having told of it and of

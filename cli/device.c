@@ -71,12 +71,15 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 	return fail_device(cli, err);
 }
 
-int give_back(const struct cli *cli, struct vfiomig_device *dev, int status)
+bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status,
+	       const char *then)
 {
 	/* What failed before has been told. */
-	if (vfiomig_device_close(dev) == 0 || status)
-		return status;
-	return fail(cli, STATUS_DEVICE_LOST, "%s", vfiomig_get_error(cli->ctx));
+	if (vfiomig_device_close(dev) == 0 || *status)
+		return true;
+	*status = fail(cli, STATUS_DEVICE_LOST, "%s%s",
+		       vfiomig_get_error(cli->ctx), then);
+	return false;
 }
 
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)

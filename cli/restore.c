@@ -159,7 +159,12 @@ static int restore_into(struct restore *r, struct vfiomig_device *dev, int fd)
 	if (!r->no_hold && !borrowed)
 		return restore_and_hold(t, dev, fd);
 	status = restore_from(t, dev, fd, &result);
-	status = give_back(t->cli, dev, status);
+	if (!give_back(t->cli, dev, &status, "")) {
+		result.now.state = -1;
+		if (t->json)
+			print_summary(t, vfiomig_get_error(t->cli->ctx),
+				      &result, 0);
+	}
 	if (!status)
 		tell(t, &result, 0,
 		     borrowed

@@ -154,8 +154,14 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 			print_summary(t, why, &result);
 		return status;
 	}
+	if (!give_back(t->cli, dev, &status, "; the image is whole")) {
+		result.now.state = -1;
+		if (t->json)
+			print_summary(t, vfiomig_get_error(t->cli->ctx),
+				      &result);
+		return status;
+	}
 	/* The image is whole, whatever has become of the device. */
-	status = give_back(t->cli, dev, status);
 	if (t->json && !status)
 		print_summary(t, NULL, &result);
 	else if (!t->json)

@@ -187,7 +187,7 @@ static int state(struct cli *cli, int argc, char **argv)
 		status = drive(cli, dev, flags, &opt);
 	else
 		status = print_state(cli, dev, opt.json);
-	status = give_back(cli, dev, status);
+	give_back(cli, dev, &status, "");
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -42,6 +42,22 @@ ssize_t config_read(const struct vfiomig_device *dev,
 	return done;
 }
 
+static int write_all(int fd, const uint8_t *bytes, size_t size, off_t at)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pwrite(fd, bytes + done, size - done, at + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		done += n;
+	}
+	return 0;
+}
+
 bool config_is_valid(const char *hex)
 {
 	size_t length;
@@ -60,7 +76,6 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	unsigned int low = 0, high = 0;
 	uint8_t command[2];
 	int err = find_region(dev, &info);
-	ssize_t n;
 
 	if (err == -ENOTTY)
 		return 0;
@@ -71,13 +86,11 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high);
 	command[0] = low;
 	command[1] = high;
-	n = pwrite(dev->fd, command, 2, info.offset + PCI_COMMAND);
-	if (n != 2) {
-		err = n < 0 ? -errno : -EIO;
+	err = write_all(dev->fd, command, 2, info.offset + PCI_COMMAND);
+	if (err)
 		return ctx_fail(dev->ctx, err,
 				"cannot write the PCI command register: %s",
 				strerror(-err));
-	}
 	ctx_log(dev->ctx, "PCI command register: %04x", low | high << 8);
 	return 0;
 }

@@ -15,8 +15,10 @@ stop=4
 
 # shellcheck disable=SC2086 # a list
 set -- $IVSHMEM
-device=$1
-head -c 1048576 /dev/urandom | bar "$device" write
+device=$1 other=$2
+for d; do
+	head -c 1048576 /dev/urandom | bar "$d" write
+done
 bar "$device" read >memory
 vfiomig hold "$device" -q
 region "$device" 0 0 0x55
@@ -85,11 +87,16 @@ if mount -t tmpfs -o usrquota,usrquota_block_hardlimit=512k tmpfs small 2>/dev/n
 	echo precious >small/image
 	chmod 755 . /tmp
 	chmod 777 small
-	mkfifo feed
-	chmod 666 feed
-	# It limits everybody but root. Without a device: an ordinary user has none.
-	status 1 "a quota" su -s /bin/sh nobody -c "head -c 1000000 /dev/urandom | vfiomig pack -o small/other"
-	says 'Disk quota exceeded'
+	# It limits everybody but root.
+	group=$(basename "$(readlink "/sys/bus/pci/devices/$other/iommu_group")")
+	chown nobody "/dev/vfio/$group"
+	for how in '' --precopy=never; do
+		status 1 "a quota${how:+, $how}" su -s /bin/sh nobody -c \
+			"XDG_RUNTIME_DIR=$PWD/small exec vfiomig save $other --via=group $how -o small/other"
+		says 'Disk quota exceeded; the device is back in RUNNING'
+		check "it has no image" test ! -e small/other
+	done
+	rm -r small/vfiomig
 	kept small
 	umount small
 else

@@ -200,6 +200,24 @@ wait $client
 check "a restore whose holder has died has lost the device" test $? -eq 7
 check "it says so" grep -q 'its holder has ended, which closed the device: its state is lost' log
 rm go
+for json in '' --json; do
+	vfiomig hold "$device" -q
+	# shellcheck disable=SC2086 # perhaps no word
+	vfiomig save "$device" --precopy=never $json -o pipe >out 2>log &
+	client=$!
+	exec 6<pipe
+	# Byte by byte: what it reads further is lost.
+	dd bs=1 count=100 <&6 >kept 2>/dev/null
+	kill -9 "$(holder_of "$device")"
+	cat <&6 >>kept
+	exec 6<&-
+	wait $client
+	check "a save whose holder has died has lost the device" test $? -eq 7
+	check "it says so, in a line" test "$(wc -l <log)" = 1
+	check "and that it has the image" grep -q 'its state is lost; the image is whole$' log
+	check "which is true" vfiomig inspect --verify kept
+	[ -z "$json" ] || check "--json says so, too" jq -e '(.error | contains("its state is lost")) and .state == null' out
+done
 vfiomig hold "$device" -q
 holder=$(holder_of "$device")
 kill -9 "$holder"

@@ -113,16 +113,24 @@ status 1 "a full disk" vfiomig save "$from" --leave=stop -o small/image
 says 'No space left on device; the device is back in RUNNING'
 check "nothing is left" test -z "$(ls -A small)"
 
-# The trailer alone cannot be written: the state is not saved, so the device comes home.
-vfiomig save "$mtty" -o whole
-size=$(stat -c %s whole)
-for limit in $((size - 1)) $((size - 100)); do
-	mount -t tmpfs -o remount,size=$(((size / 4096 + 1) * 4096)) small
-	head -c $(((size / 4096 + 1) * 4096 - limit)) /dev/zero >small/filler
-	status 1 "no room for the trailer" sh -c "exec vfiomig save $mtty --leave=stop >small/out"
-	rm small/filler small/out
+# Whatever of the image cannot be written (its last part is the trailer), cannot be synced or gets no name: the state
+# is not saved, so the device comes home.
+vfiomig hold "$mtty" -q
+for call in writev fsync rename; do
+	n=1
+	while
+		rc=0
+		inject $call $n EIO vfiomig save "$mtty" --leave=stop -q -o new 2>log || rc=$?
+		test $rc -ne 99
+	do
+		check "$call $n fails, --leave=stop: status 1" test $rc -eq 1
+		check "the device is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
+		n=$((n + 1))
+	done
+	check "$call: that is all of them" test $n -gt 1 -a "$(vfiomig state "$mtty")" = STOP
+	vfiomig state "$mtty" RUNNING -q >out
 done
-check "the device is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
+vfiomig release "$mtty" -q
 
 # The one thing that is not in the device's stream.
 pci-command "$from" >tap 2>&1 || cat tap

@@ -6,7 +6,6 @@
 # guest: -m 1M -s 400
 # long: -s 3600
 # env: GUEST_FILES=/usr/bin/strace
-# kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
@@ -16,7 +15,7 @@
 if [ "${1-}" = long ]; then
 	all_faults 1
 else
-	all_faults 11
+	all_faults 17
 fi
 
 finish

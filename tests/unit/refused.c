@@ -18,7 +18,8 @@ static struct {
 	int state;
 	int migration_error, state_error, region_error;
 	int read_error, write_error; /* once */
-	bool short_config, short_write;
+	bool short_config, no_write;
+	int interrupted_writes, short_writes;
 	int set_states, data_fd;
 } kernel;
 
@@ -101,12 +102,21 @@ ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at);
 ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at)
 {
 	assert_int_equal(fd, dev->fd);
-	assert_int_equal(at, 4);
-	assert_memory_equal(buf, "\x07\x01", 2);
+	assert_in_range(at, 4, 5);
+	assert_memory_equal(buf, "\x07\x01" + at - 4, size);
+	assert_int_equal(at + size, 6);
+	/* First a signal, and then in pieces. */
+	if (kernel.interrupted_writes) {
+		kernel.interrupted_writes--;
+		return refuse(EINTR);
+	}
+	if (kernel.short_writes) {
+		kernel.short_writes--;
+		return 1;
+	}
 	if (kernel.write_error)
 		return refuse(kernel.write_error);
-	errno = 0;
-	return kernel.short_write ? 1 : size;
+	return kernel.no_write ? 0 : size;
 }
 
 static int setup(void **state)
@@ -293,7 +303,10 @@ static void test_config_write(void **state)
 	assert_int_equal(config_restore_command(dev, HEX), 0);
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
 	assert_int_equal(config_restore_command(dev, HEX), 0);
-	kernel.short_write = true;
+	kernel.interrupted_writes = kernel.short_writes = 1;
+	assert_int_equal(config_restore_command(dev, HEX), 0);
+	assert_int_equal(kernel.interrupted_writes + kernel.short_writes, 0);
+	kernel.no_write = true;
 	assert_fails(
 		config_restore_command(dev, HEX), -EIO,
 		"cannot write the PCI command register: Input/output error");
