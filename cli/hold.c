@@ -53,12 +53,12 @@ static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 		status = holder_serve(cli, dev, holder);
 	} else {
 		status = holder_leave(cli, dev, holder, &pid);
-		if (status)
-			fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
-		else
+		if (!status)
 			notice(cli, "process %d holds it, on %s", pid,
 			       vfiomig_holder_get_path(holder));
 	}
+	if (status)
+		fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
 	vfiomig_holder_free(holder);
 	/* What ends it is how it ends. */
 	if (opt->foreground)

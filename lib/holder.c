@@ -362,47 +362,78 @@ static int expire(struct vfiomig_holder *h)
 	return -1;
 }
 
-static void look(struct vfiomig_holder *h)
-{
-	struct vfiomig_ctx *ctx = h->dev->ctx;
-	/* Once interrupted, it only waits for who has the device. */
-	struct pollfd p[PEERS_MAX + 2] = {
-		{ .fd = ctx->interrupted ? -1 : h->socket, .events = POLLIN },
-		{ .fd = ctx->interrupted ? -1 : ctx->wake, .events = POLLIN },
-	};
-	const struct pollfd *claimer = NULL;
+/* What it waits for: with whom each entry has to do, NULL for nobody. */
+struct watch {
+	struct pollfd p[PEERS_MAX + 2];
+	struct peer *peer[PEERS_MAX + 2];
+	int count;
+};
 
-	for (int i = 0; i < PEERS_MAX; i++) {
-		p[i + 2] = (struct pollfd){ .fd = h->peers[i].fd,
-					    .events = POLLIN };
-		if (h->claimer == &h->peers[i])
-			claimer = &p[i + 2];
-	}
-	if (poll(p, PEERS_MAX + 2, expire(h)) <= 0)
-		return;
+static void watch(struct watch *w, int fd, struct peer *peer)
+{
+	w->p[w->count] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	w->peer[w->count++] = peer;
+}
+
+/* Only what is open: poll(2) refuses more entries than a process may have
+ * descriptors, also if most of them are -1. */
+static void watch_all(struct watch *w, struct vfiomig_holder *h)
+{
+	const struct vfiomig_ctx *ctx = h->dev->ctx;
+
+	w->count = 0;
 	/* First, so that who comes after it is not told that it is there. */
-	if (claimer && claimer->revents)
-		answer(h, h->claimer);
-	for (int i = 0; i < PEERS_MAX && !h->ended; i++)
-		if (p[i + 2].revents && &p[i + 2] != claimer)
-			answer(h, &h->peers[i]);
+	if (h->claimer)
+		watch(w, h->claimer->fd, h->claimer);
+	for (int i = 0; i < PEERS_MAX; i++)
+		if (h->peers[i].fd >= 0 && &h->peers[i] != h->claimer)
+			watch(w, h->peers[i].fd, &h->peers[i]);
+	/* Once interrupted, it only waits for who has the device. */
+	if (ctx->interrupted)
+		return;
+	watch(w, ctx->wake, NULL);
 	/* Last, so that no slot changes its owner under the loop. */
-	if (p[0].revents && !h->ended)
-		admit(h);
+	watch(w, h->socket, NULL);
+}
+
+static int look(struct vfiomig_holder *h)
+{
+	/* First of all: it drops peers. */
+	int timeout = expire(h);
+	struct watch w;
+
+	watch_all(&w, h);
+	if (poll(w.p, w.count, timeout) < 0)
+		return errno == EINTR
+			       ? 0
+			       : ctx_fail(h->dev->ctx, -errno,
+					  "cannot wait on %s: %m", h->path);
+	for (int i = 0; i < w.count && !h->ended; i++) {
+		if (!w.p[i].revents)
+			continue;
+		if (w.peer[i])
+			answer(h, w.peer[i]);
+		else if (w.p[i].fd == h->socket)
+			admit(h);
+	}
+	return 0;
 }
 
 EXPORT int vfiomig_holder_serve(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
+	int err = 0;
 
 	if (listen(h->socket, BACKLOG))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
 	/* From here on others may have it. */
 	device_unlock(h->dev);
-	while (!h->ended && (!ctx->interrupted || h->claimer))
-		look(h);
+	while (!err && !h->ended && (!ctx->interrupted || h->claimer))
+		err = look(h);
 	remove_socket(h);
 	vfiomig_device_close(h->dev);
+	if (err)
+		return err;
 	return h->ended ? 0 : ctx_fail(ctx, -EINTR, "interrupted by a signal");
 }
 

@@ -319,7 +319,8 @@ int vfiomig_holder_fork(struct vfiomig_holder *holder);
  *
  * Then, or after vfiomig_interrupt(), the device is closed. The log, see
  * vfiomig_set_log(), is told who released it, who was refused, and who ended
- * without giving it back. Returns 0, or -EINTR.
+ * without giving it back. Returns 0, -EINTR, or another negative errno if it
+ * cannot serve any more.
  */
 int vfiomig_holder_serve(struct vfiomig_holder *holder);
 

@@ -95,6 +95,13 @@ wait $holder
 check "it ends by the signal" test $? -eq 143
 check "its socket is gone" test ! -e "$socket"
 
+# A holder for which few descriptors have to do
+status 0 "hold with few descriptors" sh -c "ulimit -n 20; exec vfiomig hold $device 2>&1"
+prints "holds it, on $socket"
+check "it answers" timeout 20 vfiomig state "$device"
+check "it gives the device to a save" sh -c "timeout 20 vfiomig save $device -q -o few && vfiomig inspect --verify few"
+check "it is released" timeout 20 vfiomig release "$device"
+
 # restore
 vfiomig save "$device" -q -o image
 status 0 "restore leaves a holder" vfiomig restore "$other" -i image

@@ -380,6 +380,64 @@ static void test_cannot_serve(void **state)
 	vfiomig_holder_free(holder);
 }
 
+/* As many as this process may have from now on; what it was before. */
+static struct rlimit allow_fds(rlim_t count)
+{
+	struct rlimit before, now;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	now = (struct rlimit){ .rlim_cur = count, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+	return before;
+}
+
+/* It must not spin, nor take longer than the alarm if it does. */
+static void test_few_descriptors(void **state)
+{
+	struct rlimit before = allow_fds(count_fds() + 8);
+	int fd;
+
+	(void)state;
+	alarm(30);
+	start();
+	assert_int_equal(query(), 0);
+	fd = join();
+	assert_int_equal(ask(fd, WIRE_TAKE), 0);
+	assert_int_equal(query(), 0);
+	assert_int_equal(ask(fd, WIRE_DONE), 0);
+	close(fd);
+	release();
+	setrlimit(RLIMIT_NOFILE, &before);
+	alarm(0);
+}
+
+/* Fewer than it has: then it cannot even wait, and says so. */
+static void test_cannot_wait(void **state)
+{
+	const struct wire_request none = { WIRE_MAGIC, WIRE_VERSION, 77 };
+	struct rlimit before;
+	void *result;
+	int fd;
+
+	(void)state;
+	alarm(30);
+	start();
+	fd = join();
+	/* The one before it is waited for, then. */
+	assert_int_equal(query(), 0);
+	before = allow_fds(1);
+	assert_int_equal(send(fd, &none, sizeof(none), 0), sizeof(none));
+	pthread_join(thread, &result);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal((long)result, -EINVAL);
+	assert_it_says("cannot wait on " SOCKET ": Invalid argument");
+	assert_int_equal(vfiomig_device_get_fd(held), -EBADF);
+	assert_int_equal(access(SOCKET, F_OK), -1);
+	vfiomig_holder_free(holder);
+	close(fd);
+	alarm(0);
+}
+
 /* The child hears its own signals, and one of just before the fork. */
 static void test_after_fork(void **state)
 {
@@ -432,6 +490,8 @@ int main(void)
 		TEST(test_silent),
 		TEST(test_strange_requests),
 		TEST(test_cannot_serve),
+		TEST(test_few_descriptors),
+		TEST(test_cannot_wait),
 		TEST(test_after_fork),
 		TEST(test_no_context),
 	};
