@@ -161,7 +161,7 @@ void output_discard(struct output *out);
 void signals_ignore(void);
 /* As the program found them, for another one. */
 void signals_restore(void);
-/* SIGINT, SIGTERM and SIGHUP stop the transfers of @ctx from now on. */
+/* What would end the program stops the transfers of @ctx from now on. */
 void signals_catch(struct vfiomig_ctx *ctx);
 /* In a process that stays: SIGTERM ends it. */
 void signals_hold(void);

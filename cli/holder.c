@@ -36,6 +36,9 @@ static void detach(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
+	/* Only SIGTERM is meant for it: an alarm is as stray as a hangup. It
+	 * writes nothing that its own one would have to interrupt. */
+	signal(SIGALRM, SIG_IGN);
 	prctl(PR_SET_NAME, "vfiomig-hold");
 }
 

@@ -28,22 +28,25 @@ void signals_restore(void)
 		sigaction(ignored[i], &as_found[i], NULL);
 }
 
-/*
- * The signal itself ends a write that blocks. One that comes just before the
- * write begins would be slept on: so an alarm interrupts again, each second.
- */
-static void on_alarm(int sig)
-{
-	(void)sig;
-	alarm(1);
-}
-
 static void on_signal(int sig)
 {
 	if (!caught)
 		caught = sig;
 	vfiomig_interrupt(interrupted);
 	alarm(1);
+}
+
+/*
+ * A signal ends a write that blocks. One that comes just before the write
+ * begins would be slept on: so after it an alarm interrupts again, each second.
+ * An alarm before any signal is somebody else's, and ends the program too.
+ */
+static void on_alarm(int sig)
+{
+	if (caught)
+		alarm(1);
+	else
+		on_signal(sig);
 }
 
 static void on_usr1(int sig)

@@ -68,7 +68,8 @@ status 0 "info" vfiomig info "$device"
 prints 'state:      STOP'
 kill -HUP "$holder"
 kill -INT "$holder"
-check "a terminal's signals do not end it" test "$(vfiomig state "$device")" = STOP
+kill -ALRM "$holder"
+check "a terminal's signals do not end it, nor does an alarm" test "$(vfiomig state "$device")" = STOP
 other_way=cdev
 [ ! -e /dev/iommu ] || other_way=group
 status 4 "a way that it was not opened by" vfiomig state "$device" --via=$other_way

@@ -168,6 +168,14 @@ timeout -s INT 1 vfiomig pack -o empty/x <&8
 exec 8<&-
 check "SIGINT before the first byte leaves nothing" test -z "$(ls -A empty)"
 
+# So does an alarm that the parent has set.
+exec 8<>stalled
+timeout 20 perl -e 'alarm 1; exec @ARGV' vfiomig pack -o empty/x <&8 2>err
+check "SIGALRM ends it" test $? -eq 142
+exec 8<&-
+check "SIGALRM is told" grep -q 'interrupted by a signal' err
+check "SIGALRM leaves nothing" test -z "$(ls -A empty)"
+
 # A slow reader does no harm, and a slow writer neither.
 check "a slow reader" sh -c "vfiomig unpack image | { sleep 1; cmp - state; }"
 check "a slow writer" sh -c "{ head -c 5000000 state; sleep 1; tail -c +5000001 state; } | vfiomig pack | vfiomig unpack | cmp - state"

@@ -193,6 +193,7 @@ all_signals() {
 	echo "# a save takes up to $span us"
 
 	vfiomig hold "$other" -q
+	during_saves 14 "$1" no
 	for signal in 2 15 1; do
 		during_saves $signal "$1" no
 		during_restores $signal "$1"
