@@ -104,7 +104,7 @@ int binding_check_idle(struct vfiomig_device *dev)
 {
 	_cleanup_close_ int fd = -1;
 	char comm[16];
-	int pid;
+	int pid, err;
 
 	if (!dev->cdev)
 		return 0;
@@ -117,8 +117,13 @@ int binding_check_idle(struct vfiomig_device *dev)
 			dev->ctx, -EBUSY,
 			"busy: process %d holds %s; run \"vfiomig release %s\"",
 			pid, dev->name, dev->name);
-	if (vfiomig_device_get_opener(dev, &pid, comm) == 0)
+	err = vfiomig_device_get_opener(dev, &pid, comm);
+	if (!err)
 		return node_fail_busy(dev);
+	if (err != -ENOENT)
+		return ctx_fail(dev->ctx, err,
+				"cannot tell whether %s is in use: %s",
+				dev->name, strerror(-err));
 	return hold_group(dev, &fd);
 }
 

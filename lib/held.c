@@ -48,6 +48,11 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 	case -ETIMEDOUT:
 		return ctx_fail(ctx, -EBUSY,
 				"busy: the holder on %s does not answer", path);
+	case -EMFILE:
+		return ctx_fail(
+			ctx, err,
+			"cannot receive the descriptors of the holder on %s: %s",
+			path, strerror(-err));
 	/* It has just ended, or so many have come that it dropped us. */
 	case -ECONNRESET:
 	case -EPIPE:

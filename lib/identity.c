@@ -73,7 +73,7 @@ static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev,
 	return add_syspath(identity, real);
 }
 
-/* "vfio-device-syspath: /sys/devices/...", in newer kernels */
+/* "vfio-device-syspath: /sys/devices/...", in newer kernels: else -ENOENT. */
 static int from_fdinfo(struct vfiomig_ctx *ctx, int fd,
 		       struct identity *identity)
 {
@@ -84,6 +84,8 @@ static int from_fdinfo(struct vfiomig_ctx *ctx, int fd,
 	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, getpid(),
 		 fd);
 	f = fopen(path, "re");
+	if (!f && is_exhausted(errno))
+		return ctx_fail(ctx, -errno, "cannot read %s: %m", path);
 	while (f && err && fgets(line, sizeof(line), f)) {
 		char *value = line + strlen("vfio-device-syspath:");
 
@@ -215,9 +217,9 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
 		err = from_cdev(ctx, st.st_rdev, identity);
 	else if (!identity_is_device(target))
 		err = -ENOTTY;
-	else if (from_fdinfo(ctx, fd, identity) == 0)
-		err = 0;
 	else
+		err = from_fdinfo(ctx, fd, identity);
+	if (err == -ENOENT)
 		err = from_evidence(ctx, pid, fd, identity);
 	if (err == -ENOTTY)
 		return ctx_fail(ctx, err, "%s is not a VFIO device",

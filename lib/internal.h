@@ -120,6 +120,15 @@ int ctx_new_wake(struct vfiomig_ctx *ctx);
  * negative errno. */
 int device_refresh(struct vfiomig_device *dev);
 
+/*
+ * Whether @err, an errno, says that no file could be opened, and nothing of the
+ * one that was to be: it may well be there.
+ */
+static inline bool is_exhausted(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOMEM;
+}
+
 /* sysfs.c */
 /* The last component of where the link @dir/@name points to, or NULL with
  * errno: ENOENT if there is no such link. */

@@ -56,17 +56,20 @@ int node_open(struct vfiomig_device *dev, const char *path)
 	return fd < 0 ? fail_open(dev, path, errno) : fd;
 }
 
-static bool is_obstacle(const char *member, char driver[256])
+/* 0 if that member is one, or a negative errno. */
+static int check_obstacle(const char *member, char driver[256])
 {
 	_cleanup_free_ char *bound = sysfs_link_name(member, "driver");
 	_cleanup_free_ char *vfio = sysfs_first_entry(member, "vfio-dev");
 
+	if (!vfio && is_exhausted(errno))
+		return -errno;
 	/* Two drivers leave a group usable: they do no DMA. */
 	if (vfio || !bound || strcmp(bound, "pci-stub") == 0 ||
 	    strcmp(bound, "pcieport") == 0)
-		return false;
+		return -ENOENT;
 	snprintf(driver, 256, "%s", bound);
-	return true;
+	return 0;
 }
 
 EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
@@ -79,18 +82,19 @@ EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
 
 	snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->syspath);
 	d = opendir(path);
-	while (d && err && (entry = readdir(d))) {
+	if (!d)
+		return is_exhausted(errno) ? -errno : -ENOENT;
+	while (err == -ENOENT && (entry = readdir(d))) {
 		int n = snprintf(member, sizeof(member), "%s/%s", path,
 				 entry->d_name);
 
-		if (entry->d_name[0] == '.' || n >= (int)sizeof(member) ||
-		    !is_obstacle(member, driver))
+		if (entry->d_name[0] == '.' || n >= (int)sizeof(member))
 			continue;
-		snprintf(name, 256, "%s", entry->d_name);
-		err = 0;
+		err = check_obstacle(member, driver);
+		if (!err)
+			snprintf(name, 256, "%s", entry->d_name);
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return err;
 }
 

@@ -7,25 +7,35 @@
 
 #include "process.h"
 
-static bool has_open(const char *fd_dir, const char *path)
+/* What we may not look into we do not see; but what could be seen is not passed
+ * over for want of descriptors. */
+static int missed(void)
+{
+	return is_exhausted(errno) ? -errno : -ENOENT;
+}
+
+/* 0 if one of these descriptors is of @path, or a negative errno. */
+static int look_for(const char *fd_dir, const char *path)
 {
 	char target[PATH_MAX];
 	struct dirent *entry;
-	bool found = false;
+	int err = -ENOENT;
 	DIR *d = opendir(fd_dir);
 
-	while (d && !found && (entry = readdir(d))) {
+	if (!d)
+		return missed();
+	while (err && (entry = readdir(d))) {
 		ssize_t n = readlinkat(dirfd(d), entry->d_name, target,
 				       sizeof(target) - 1);
 
 		if (n < 0)
 			continue;
 		target[n] = '\0';
-		found = strcmp(target, path) == 0;
+		if (strcmp(target, path) == 0)
+			err = 0;
 	}
-	if (d)
-		closedir(d);
-	return found;
+	closedir(d);
+	return err;
 }
 
 static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
@@ -36,21 +46,22 @@ static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
 	int err = -ENOENT;
 	DIR *d = opendir(ctx->procfs);
 
-	while (d && err && (entry = readdir(d))) {
+	if (!d)
+		return missed();
+	while (err == -ENOENT && (entry = readdir(d))) {
 		int n = atoi(entry->d_name);
 
 		/* Not ourselves: we may be in the middle of opening it. */
 		if (n <= 0 || n == getpid())
 			continue;
 		snprintf(fd_dir, sizeof(fd_dir), "%s/%d/fd", ctx->procfs, n);
-		if (has_open(fd_dir, path)) {
+		err = look_for(fd_dir, path);
+		if (!err) {
 			*pid = n;
 			process_comm(ctx, n, comm);
-			err = 0;
 		}
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return err;
 }
 
@@ -65,7 +76,7 @@ EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
 			 dev->group);
 		err = opener_of(dev->ctx, path, pid, comm);
 	}
-	if (err && dev->cdev) {
+	if (err == -ENOENT && dev->cdev) {
 		snprintf(path, sizeof(path), "%s/vfio/devices/%s",
 			 dev->ctx->devfs, dev->cdev);
 		err = opener_of(dev->ctx, path, pid, comm);

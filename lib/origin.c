@@ -85,7 +85,10 @@ static int take(struct vfiomig_ctx *ctx, const struct origin *origin, int fd)
 	if (origin->kind == ORIGIN_PROCESS)
 		return process_take_fd(ctx, origin->pid, fd);
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	return own < 0 ? ctx_fail(ctx, -ENOENT, "descriptor %d is not open", fd)
+	if (own < 0 && errno == EBADF)
+		return ctx_fail(ctx, -ENOENT, "descriptor %d is not open", fd);
+	return own < 0 ? ctx_fail(ctx, -errno,
+				  "cannot duplicate descriptor %d: %m", fd)
 		       : own;
 }
 

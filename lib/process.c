@@ -96,9 +96,12 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 
 	snprintf(path, sizeof(path), "%s/%d/fd", ctx->procfs, pid);
 	d = opendir(path);
+	if (!d && (errno == EACCES || errno == EPERM))
+		return fail_access(ctx, pid);
+	if (!d && is_exhausted(errno))
+		return ctx_fail(ctx, -errno, "cannot read %s: %m", path);
 	if (!d)
-		return errno == EACCES || errno == EPERM ? fail_access(ctx, pid)
-							 : fail_gone(ctx, pid);
+		return fail_gone(ctx, pid);
 	while (!ret && (entry = readdir(d))) {
 		ssize_t n = readlinkat(dirfd(d), entry->d_name, target,
 				       sizeof(target) - 1);

@@ -178,7 +178,8 @@ bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev,
  * @comm: receives its command name, at least 16 bytes
  *
  * Looks through /proc for a descriptor of the device's group or cdev node, so
- * it sees as much as the caller's privileges allow. Returns 0 or -ENOENT.
+ * it sees as much as the caller's privileges allow. Returns 0, -ENOENT, or
+ * another negative errno if it could not look (-EMFILE).
  */
 int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
 			      char comm[16]);
@@ -384,7 +385,8 @@ int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
 			  vfiomig_binding_fn fn, void *data);
 
 /* What keeps the device's group from being used: the first device in it whose
- * driver does DMA without VFIO. Returns 0, or -ENOENT when there is none. */
+ * driver does DMA without VFIO. Returns 0, -ENOENT when there is none, or
+ * another negative errno if it could not look (-EMFILE). */
 int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
 				char name[256], char driver[256]);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Messages between a holder and those who use what it holds. */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,6 +71,24 @@ static void sort_fds(struct msghdr *msg, uint32_t present, int fds[WIRE_NR_FDS])
 	}
 }
 
+/*
+ * The kernel leaves out the descriptors that there is no room for, and those
+ * that a security module forbids. One more tells which it was.
+ */
+static int find_missing(int socket, uint32_t present,
+			const int fds[WIRE_NR_FDS])
+{
+	_cleanup_close_ int probe = -1;
+
+	for (int i = 0; i < WIRE_NR_FDS; i++) {
+		if (!(present & (1U << i)) || fds[i] >= 0)
+			continue;
+		probe = fcntl(socket, F_DUPFD_CLOEXEC, 0);
+		return probe < 0 ? -errno : -EACCES;
+	}
+	return 0;
+}
+
 static int receive_reply(int socket, struct wire_reply *reply,
 			 int fds[WIRE_NR_FDS])
 {
@@ -99,6 +118,8 @@ static int receive_reply(int socket, struct wire_reply *reply,
 	if (n != sizeof(*reply) || reply->error > 0 || reply->error < -4095)
 		return -EPROTO;
 	reply->syspath[sizeof(reply->syspath) - 1] = '\0';
+	if (!reply->error && fds && (msg.msg_flags & MSG_CTRUNC))
+		return find_missing(socket, reply->fds, fds);
 	return reply->error;
 }
 

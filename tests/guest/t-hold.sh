@@ -103,6 +103,22 @@ check "it answers" timeout 20 vfiomig state "$device"
 check "it gives the device to a save" sh -c "timeout 20 vfiomig save $device -q -o few && vfiomig inspect --verify few"
 check "it is released" timeout 20 vfiomig release "$device"
 
+# A command that has too few says so, whatever it could not open.
+vfiomig hold "$device" -q
+for n in 7 8 9 10 11 12; do
+	rc=0
+	sh -c "ulimit -n $n; exec vfiomig save $device -q -o few" >"$OUT" 2>"$ERR" || rc=$?
+	if [ $rc -eq 0 ] && [ ! -s "$ERR" ]; then
+		ok "$n descriptors: enough"
+	elif [ $rc -eq 1 ] && [ "$(wc -l <"$ERR")" -eq 1 ] && grep -q 'Too many open files' "$ERR"; then
+		ok "$n descriptors: too few, and it says so"
+	else
+		not_ok "$n descriptors" "status $rc: $(cat "$ERR")"
+	fi
+done
+check "the device is as it was" test "$(vfiomig state "$device")" = RUNNING
+vfiomig release "$device" --wait
+
 # restore
 vfiomig save "$device" -q -o image
 status 0 "restore leaves a holder" vfiomig restore "$other" -i image

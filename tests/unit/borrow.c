@@ -5,9 +5,12 @@
  * kernel is replaced at ioctl(2) and syscall(2) (see --wrap in the Makefile).
  */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "binding.h"
+#include "identity.h"
 #include "machine.h"
 #include "process.h"
 
@@ -237,6 +240,45 @@ static void test_process(void **state)
 	expect_process(pid, SYS_pidfd_open, ENOSYS, -EOPNOTSUPP, "Linux 5.6");
 }
 
+/* What cannot be opened for want of descriptors may well be there. */
+static void test_no_descriptors(void **state)
+{
+	int fd = open("/dev/null", O_RDWR), none = eventfd(0, 0);
+	struct vfiomig_device *dev = find(A), *other;
+	struct identity identity;
+	char text[256], name[32];
+	struct rlimit before;
+	int pid;
+
+	(void)state;
+	shows(none, "anon_inode:[vfio-device]");
+	snprintf(name, sizeof(name), "fd:%d", fd);
+	before = allow_fds(next_fd());
+	assert_int_equal(process_foreach_fd(ctx, getpid(), NULL, NULL),
+			 -EMFILE);
+	assert_says("/fd: Too many open files");
+	assert_int_equal(vfiomig_device_new(ctx, name, &other), -EMFILE);
+	assert_says("cannot duplicate descriptor");
+	assert_int_equal(identity_find(ctx, getpid(), none, &identity),
+			 -EMFILE);
+	assert_says("/fdinfo/");
+	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -EMFILE);
+	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -EMFILE);
+	/* One is enough for a directory, and not for what is in it. */
+	setrlimit(RLIMIT_NOFILE, &before);
+	allow_fds(next_fd() + 1);
+	assert_int_equal(binding_check_idle(dev), -EMFILE);
+	assert_says("cannot tell whether " A " is in use: Too many open files");
+	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -EMFILE);
+	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -ENOENT);
+	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -ENOENT);
+	vfiomig_device_unref(dev);
+	close(none);
+	close(fd);
+}
+
 /* ---- What "vfiomig exec" leaves to its command ----------------------------
  */
 
@@ -287,11 +329,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 	const struct CMUnitTest tests[] = {
-		TEST(test_number_is_reused),
-		TEST(test_search),
-		TEST(test_no_owner),
-		TEST(test_process),
-		TEST(test_exec),
+		TEST(test_number_is_reused), TEST(test_search),
+		TEST(test_no_owner),	     TEST(test_process),
+		TEST(test_no_descriptors),   TEST(test_exec),
 	};
 
 	return cmocka_run_group_tests_name("borrow", tests, make_machine,

@@ -304,6 +304,35 @@ static void test_descriptors(void **state)
 	close(given);
 }
 
+/* What there is no room for is not what the holder has left out. */
+static void test_no_room(void **state)
+{
+	int fds[WIRE_NR_FDS], ends[2], given = open("/dev/null", O_RDWR);
+	struct server s = good();
+	struct wire_reply reply;
+	struct rlimit before;
+
+	(void)state;
+	s.fds[0] = s.fds[1] = given;
+	s.nr_fds = 2;
+	s.reply.fds = 1U << WIRE_DEVICE | 1U << WIRE_IOMMUFD;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	for (int room = 0; room < 3; room++) {
+		send_reply(ends[1], &s);
+		before = allow_fds(next_fd() + room);
+		assert_int_equal(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds),
+				 room < 2 ? -EMFILE : 0);
+		setrlimit(RLIMIT_NOFILE, &before);
+		for (int i = 0; i < WIRE_NR_FDS && room < 2; i++)
+			assert_int_equal(fds[i], -1);
+	}
+	close(fds[WIRE_DEVICE]);
+	close(fds[WIRE_IOMMUFD]);
+	close(ends[0]);
+	close(ends[1]);
+	close(given);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +342,7 @@ int main(void)
 		cmocka_unit_test(test_lock_is_no_link),
 		cmocka_unit_test(test_strange_replies),
 		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);

@@ -380,17 +380,6 @@ static void test_cannot_serve(void **state)
 	vfiomig_holder_free(holder);
 }
 
-/* As many as this process may have from now on; what it was before. */
-static struct rlimit allow_fds(rlim_t count)
-{
-	struct rlimit before, now;
-
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
-	now = (struct rlimit){ .rlim_cur = count, .rlim_max = before.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
-	return before;
-}
-
 /* It must not spin, nor take longer than the alarm if it does. */
 static void test_few_descriptors(void **state)
 {
