@@ -99,7 +99,9 @@ static int check_mounts(struct vfiomig_device *dev, const struct disk *disk)
 
 	snprintf(path, sizeof(path), "%s/self/mountinfo", dev->ctx->procfs);
 	f = fopen(path, "re");
-	while (f && !err && getline(&line, &size, f) > 0) {
+	if (!f)
+		return usage_fail_exhausted(dev, path);
+	while (!err && getline(&line, &size, f) > 0) {
 		if (!parse_mount(line, &number, &where, &source))
 			continue;
 		/* Some file systems (btrfs) have a number of their own. */
@@ -110,8 +112,7 @@ static int check_mounts(struct vfiomig_device *dev, const struct disk *disk)
 				"%s carries the disk %s, which is mounted on %s; unmount it, or use --force",
 				dev->name, disk->name, where);
 	}
-	if (f)
-		fclose(f);
+	fclose(f);
 	return err;
 }
 
@@ -125,7 +126,9 @@ static int check_swaps(struct vfiomig_device *dev, const struct disk *disk)
 
 	snprintf(path, sizeof(path), "%s/swaps", dev->ctx->procfs);
 	f = fopen(path, "re");
-	while (f && !err && getline(&line, &size, f) > 0) {
+	if (!f)
+		return usage_fail_exhausted(dev, path);
+	while (!err && getline(&line, &size, f) > 0) {
 		line[strcspn(line, " \t\n")] = '\0';
 		unescape(line);
 		if (is_disk(dev->ctx, disk, line))
@@ -134,8 +137,7 @@ static int check_swaps(struct vfiomig_device *dev, const struct disk *disk)
 				"%s carries the disk %s, which is swapped to; run \"swapoff %s\", or use --force",
 				dev->name, disk->name, disk->node);
 	}
-	if (f)
-		fclose(f);
+	fclose(f);
 	return err;
 }
 
@@ -168,8 +170,10 @@ static int check_exclusive(struct vfiomig_device *dev, const char *name,
 
 	describe(dev, &disk, name, dir);
 	fd = open(disk.node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0 || errno != EBUSY)
+	if (fd >= 0)
 		return 0;
+	if (errno != EBUSY)
+		return usage_fail_exhausted(dev, disk.node);
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"%s carries the disk %s, which is in use; end that, or use --force",

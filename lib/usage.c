@@ -8,6 +8,27 @@
 
 #include "usage.h"
 
+int usage_fail_exhausted(struct vfiomig_device *dev, const char *path)
+{
+	if (!is_exhausted(errno))
+		return 0;
+	return ctx_fail(dev->ctx, -errno,
+			"cannot tell whether %s is in use: cannot read %s: %m",
+			dev->name, path);
+}
+
+/* A number in @dir, 0 if there is none. */
+static int read_number(struct vfiomig_device *dev, const char *dir,
+		       const char *name, unsigned long *value)
+{
+	int err = sysfs_read_number(dir, name, value);
+
+	if (err)
+		*value = 0;
+	errno = -err;
+	return err ? usage_fail_exhausted(dev, dir) : 0;
+}
+
 static bool is_below(const struct vfiomig_device *dev, const char *path)
 {
 	size_t length = strlen(dev->syspath);
@@ -17,23 +38,24 @@ static bool is_below(const struct vfiomig_device *dev, const char *path)
 	       strncmp(real, dev->syspath, length) == 0 && real[length] == '/';
 }
 
-/* Of the links to NVMe controllers in this directory, does one lead there? */
-static bool has_controller_below(const struct vfiomig_device *dev,
-				 const char *dir)
+/* Of the links to NVMe controllers in this directory, does one lead there? 1, 0
+ * or a negative errno. */
+static int has_controller_below(struct vfiomig_device *dev, const char *dir)
 {
 	char path[PATH_MAX + NAME_MAX + 2];
 	struct dirent *entry;
 	bool found = false;
 	DIR *d = opendir(dir);
 
-	while (d && !found && (entry = readdir(d))) {
+	if (!d)
+		return usage_fail_exhausted(dev, dir);
+	while (!found && (entry = readdir(d))) {
 		if (strncmp(entry->d_name, "nvme", 4) != 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
 		found = is_below(dev, path);
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return found;
 }
 
@@ -41,16 +63,18 @@ static bool has_controller_below(const struct vfiomig_device *dev,
  * An NVMe disk that may have several paths hangs on its subsystem, which has
  * links to the controllers; a partition is one step further down.
  */
-static bool has_path_below(const struct vfiomig_device *dev, const char *name,
-			   const char *dir)
+static int has_path_below(struct vfiomig_device *dev, const char *name,
+			  const char *dir)
 {
 	char parent[PATH_MAX + 8];
+	int found;
 
 	if (strncmp(name, "nvme", 4) != 0)
-		return false;
+		return 0;
 	snprintf(parent, sizeof(parent), "%s/../..", dir);
-	if (has_controller_below(dev, parent))
-		return true;
+	found = has_controller_below(dev, parent);
+	if (found)
+		return found;
 	parent[strlen(parent) - 3] = '\0';
 	return has_controller_below(dev, parent);
 }
@@ -66,17 +90,20 @@ int usage_foreach(struct vfiomig_device *dev, const char *class,
 
 	snprintf(path, sizeof(path), "%s/class/%s", dev->ctx->sysfs, class);
 	d = opendir(path);
-	while (d && !ret && (entry = readdir(d))) {
+	if (!d)
+		return usage_fail_exhausted(dev, path);
+	while (!ret && (entry = readdir(d))) {
 		if (entry->d_name[0] == '.' ||
 		    snprintf(dir, sizeof(dir), "%s/%s", path, entry->d_name) >=
 			    (int)sizeof(dir))
 			continue;
-		if (is_below(dev, dir) ||
-		    has_path_below(dev, entry->d_name, dir))
+		ret = is_below(dev, dir)
+			      ? 1
+			      : has_path_below(dev, entry->d_name, dir);
+		if (ret > 0)
 			ret = fn(dev, entry->d_name, dir);
 	}
-	if (d)
-		closedir(d);
+	closedir(d);
 	return ret;
 }
 
@@ -84,9 +111,10 @@ static int check_interface(struct vfiomig_device *dev, const char *name,
 			   const char *dir)
 {
 	unsigned long flags;
+	int err = read_number(dev, dir, "flags", &flags);
 
-	if (sysfs_read_number(dir, "flags", &flags) || !(flags & IFF_UP))
-		return 0;
+	if (err || !(flags & IFF_UP))
+		return err;
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"%s carries the network interface %s, which is up; take it down (ip link set %s down), or use --force",
@@ -122,9 +150,10 @@ static int fail_console(struct vfiomig_device *dev, const char *name,
 static int check_console(struct vfiomig_device *dev)
 {
 	unsigned long boot_vga;
+	int err = read_number(dev, dev->syspath, "boot_vga", &boot_vga);
 
-	if (sysfs_read_number(dev->syspath, "boot_vga", &boot_vga) || !boot_vga)
-		return 0;
+	if (err || !boot_vga)
+		return err;
 	return usage_foreach(dev, "graphics", fail_console);
 }
 
@@ -132,9 +161,10 @@ static int check_console(struct vfiomig_device *dev)
 int usage_check_virtual_functions(struct vfiomig_device *dev)
 {
 	unsigned long n;
+	int err = read_number(dev, dev->syspath, "sriov_numvfs", &n);
 
-	if (sysfs_read_number(dev->syspath, "sriov_numvfs", &n) || !n)
-		return 0;
+	if (err || !n)
+		return err;
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"%s has %lu virtual functions, which would be lost; write 0 to its sriov_numvfs first",

@@ -10,6 +10,9 @@
 int usage_check(struct vfiomig_device *dev);
 /* Of these, the virtual functions: who takes the driver away loses them. */
 int usage_check_virtual_functions(struct vfiomig_device *dev);
+/* What could not be opened for want of descriptors may be in use: with errno,
+ * 0 if that is not the reason. */
+int usage_fail_exhausted(struct vfiomig_device *dev, const char *path);
 /* disk.c: of these, the disk. */
 int disk_usage_check(struct vfiomig_device *dev);
 

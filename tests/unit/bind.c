@@ -10,6 +10,7 @@
 
 #include "driver.h"
 #include "pci.h"
+#include "usage.h"
 
 /* A node that is a disk, and the one that somebody has to himself. */
 static const char *block_node, *taken_node;
@@ -399,6 +400,41 @@ static void test_console_and_functions(void **state)
 	assert_int_equal(unbind(A, 0), 0);
 }
 
+/* However few there are, it is in use, or that cannot be told. */
+static void expect_in_use_or_unknown(struct vfiomig_device *dev)
+{
+	struct rlimit before;
+	int err = -EMFILE;
+
+	for (int room = 0; err == -EMFILE; room++) {
+		assert_true(room < 8);
+		before = allow_fds(next_fd() + room);
+		err = usage_check(dev);
+		setrlimit(RLIMIT_NOFILE, &before);
+		if (err == -EMFILE)
+			expect_says("cannot tell whether " A " is in use");
+	}
+	assert_int_equal(err, -EBUSY);
+}
+
+static void test_no_descriptors(void **state)
+{
+	struct vfiomig_device *dev;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	make_disk(BUS A "/nvme/nvme0", "nvme0n1", "259:0");
+	set_mount("30 1 259:0 / / rw,noatime shared:1 - ext4 /dev/root rw");
+	expect_in_use_or_unknown(dev);
+	sh("rm class/block/*; mkdir -p " BUS A "/net/eth0; ln -s $PWD/" BUS A
+	   "/net/eth0 class/net/; echo 0x1003 >" BUS A "/net/eth0/flags");
+	expect_in_use_or_unknown(dev);
+	sh("rm class/net/*; rm -r " BUS A "/net; echo 2 >" BUS A
+	   "/sriov_numvfs");
+	expect_in_use_or_unknown(dev);
+	vfiomig_device_unref(dev);
+}
+
 static int make(void **state)
 {
 	block_node = taken_node = NULL;
@@ -425,6 +461,7 @@ int main(void)
 		TEST(test_taken_disk),
 		TEST(test_multipath),
 		TEST(test_interfaces),
+		TEST(test_no_descriptors),
 		TEST(test_console_and_functions),
 	};
 
