@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <vfiomig.h>
 
 /* Exit statuses: scripts depend on them. Ended by signal N: 128 + N. */
@@ -142,11 +143,28 @@ void progress_end(void);
 /* "1.5 GiB"; returns @text. */
 const char *format_bytes(uint64_t bytes, char text[32]);
 
+/* place.c: where a path leads, with somebody else's traps on the way. */
+struct place {
+	int dir; /* the directory, and the name in it */
+	char *name;
+	int fd; /* what has the name, for O_PATH; negative if nothing has */
+	struct stat st; /* of that */
+};
+/* Returns 0 or a negative errno, and then there is nothing to close. */
+int place_find(struct place *place, const char *path);
+/* To write to what is there, as it is. A descriptor, or a negative errno. */
+int place_open(const struct place *place);
+void place_close(struct place *place);
+
 /* output.c: where an image goes: standard output, or a file that appears under
  * its name only when it is whole. */
+#define TEMPORARY_NAME sizeof(".vfiomig.XXXXXX")
 struct output {
 	int fd;
-	char *path, *temporary; /* NULL where nothing has to be renamed */
+	/* What has to be renamed, if it has a name: from, and to, in dir. */
+	char temporary[TEMPORARY_NAME];
+	int dir;
+	char *name;
 };
 /* @path: NULL or "-" for standard output. Returns 0 or the exit status. */
 int output_open(const struct cli *cli, struct output *out, const char *path);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where an image goes. A file has its name only when it is whole. */
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -17,25 +16,40 @@ int fail_output(const struct cli *cli, const char *path, int err)
 		    "%s: %s", path ? path : "standard output", strerror(-err));
 }
 
-/* Beside the file, under a name that is short whatever the file's is. Mode
- * 0600: a device's state can hold secrets. */
+/* Under a name that nothing has, and that nobody can have guessed. */
+static int create(int dir, char name[TEMPORARY_NAME])
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+
+	for (int i = 0; i < 100; i++) {
+		uint64_t bits;
+		int fd;
+
+		if (getrandom(&bits, sizeof(bits), 0) < 0)
+			return -errno;
+		strcpy(name, ".vfiomig.XXXXXX");
+		for (char *p = strchr(name, 'X'); *p; p++, bits /= 36)
+			*p = digits[bits % 36];
+		/* A device's state can hold secrets. */
+		fd = openat(dir, name, flags, 0600);
+		if (fd >= 0 || errno != EEXIST)
+			return fd < 0 ? -errno : fd;
+	}
+	return -EEXIST;
+}
+
+/* Beside the file, under a name that is short whatever the file's is. */
 static int open_temporary(struct output *out)
 {
-	char *copy = strdup(out->path);
+	int fd = create(out->dir, out->temporary);
 
-	if (!copy || asprintf(&out->temporary, "%s/.vfiomig.XXXXXX",
-			      dirname(copy)) < 0) {
-		out->temporary = NULL;
-		free(copy);
-		return -ENOMEM;
+	if (fd < 0) {
+		out->temporary[0] = '\0';
+		return fd;
 	}
-	free(copy);
-	out->fd = mkostemp(out->temporary, O_CLOEXEC);
-	if (out->fd >= 0)
-		return 0;
-	free(out->temporary);
-	out->temporary = NULL;
-	return -errno;
+	out->fd = fd;
+	return 0;
 }
 
 /* What is open already, under whatever name, is not to be replaced. */
@@ -71,96 +85,63 @@ static int descriptor_of(const char *path)
 	return -1;
 }
 
-/*
- * In a directory where everybody may make files, as /tmp, a link or a FIFO of
- * somebody else is a trap. The kernel has the rule (fs.protected_symlinks), but
- * does not see where a resolved path came from, and may have it switched off.
- */
-static bool is_trap(const char *path)
-{
-	struct stat st, dir;
-	char *copy;
-
-	if (lstat(path, &st) || S_ISREG(st.st_mode) || st.st_uid == geteuid())
-		return false;
-	copy = strdup(path);
-	if (!copy || stat(dirname(copy), &dir))
-		dir.st_mode = S_ISVTX | S_IWOTH;
-	free(copy);
-	return (dir.st_mode & S_ISVTX) && (dir.st_mode & S_IWOTH) &&
-	       st.st_uid != dir.st_uid;
-}
-
-/* A file that is to appear when it is whole. A link stays, and what it points
- * to is replaced. */
-static int open_file(struct output *out, const char *path)
-{
-	struct stat st;
-
-	/* What becomes a link after this is replaced, and not followed. */
-	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
-		out->path = realpath(path, NULL);
-	else
-		out->path = strdup(path);
-	if (!out->path)
-		return -errno;
-	return open_temporary(out);
-}
-
-/* What can only be written to as it is: nobody wants /dev/null replaced. */
-static int open_in_place(struct output *out, const char *path,
-			 const struct stat *st)
-{
-	/* What it held before would follow the image. */
-	if (S_ISBLK(st->st_mode))
-		return -ENOTSUP;
-	out->fd = open(path, O_WRONLY | O_CLOEXEC);
-	return out->fd < 0 ? -errno : 0;
-}
-
 static int open_descriptor(struct output *out, int fd)
 {
 	out->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return out->fd < 0 ? -errno : 0;
 }
 
-/* Why a path cannot name a file, or 0. */
-static int check_file_name(const char *path)
+/* A file that is to appear when it is whole. */
+static int open_file(struct output *out, struct place *place)
 {
-	const char *base = strrchr(path, '/');
+	out->dir = place->dir;
+	out->name = place->name;
+	place->dir = -1;
+	place->name = NULL;
+	return open_temporary(out);
+}
 
-	base = base ? base + 1 : path;
-	if (!*path)
-		return -ENOENT;
-	if (!*base)
-		return -EISDIR;
-	return strlen(base) > NAME_MAX ? -ENAMETOOLONG : 0;
+/* What is no file can only be written to as it is: nobody wants /dev/null
+ * replaced. */
+static int open_in_place(struct output *out, const struct place *place)
+{
+	int fd;
+
+	/* What it held before would follow the image. */
+	if (S_ISBLK(place->st.st_mode))
+		return -ENOTSUP;
+	fd = place_open(place);
+	if (fd < 0)
+		return fd;
+	out->fd = fd;
+	return 0;
+}
+
+static int open_path(struct output *out, const char *path)
+{
+	struct place place;
+	int err = place_find(&place, path);
+
+	if (err)
+		return err;
+	if (place.fd >= 0 && is_standard_output(&place.st))
+		err = open_descriptor(out, STDOUT_FILENO);
+	else if (place.fd < 0 || S_ISREG(place.st.st_mode))
+		err = open_file(out, &place);
+	else
+		err = open_in_place(out, &place);
+	place_close(&place);
+	return err;
 }
 
 int output_open(const struct cli *cli, struct output *out, const char *path)
 {
-	struct stat st;
-	bool exists;
 	int err, fd;
 
-	*out = (struct output){ .fd = -1 };
+	*out = (struct output){ .fd = -1, .dir = -1 };
 	fd = !path || strcmp(path, "-") == 0 ? STDOUT_FILENO
 					     : descriptor_of(path);
-	exists = fd < 0 && stat(path, &st) == 0;
-	if (exists && is_standard_output(&st))
-		fd = STDOUT_FILENO;
-
-	if (fd >= 0) {
-		err = open_descriptor(out, fd);
-	} else if (is_trap(path)) {
-		err = -EACCES;
-	} else if (exists && !S_ISREG(st.st_mode)) {
-		err = open_in_place(out, path, &st);
-	} else {
-		err = check_file_name(path);
-		if (!err)
-			err = open_file(out, path);
-	}
+	err = fd < 0 ? open_path(out, path) : open_descriptor(out, fd);
 	if (err) {
 		output_discard(out);
 		return fail_output(cli, path && !*path ? "''" : path, err);
@@ -173,15 +154,11 @@ int output_open(const struct cli *cli, struct output *out, const char *path)
 		"an image is not for a terminal; redirect standard output or use -o FILE");
 }
 
-static int sync_directory(const char *path)
+static int sync_directory(int dir)
 {
-	char *copy = strdup(path);
-	int fd, err = 0;
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int err = 0;
 
-	if (!copy)
-		return -ENOMEM;
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	free(copy);
 	/* One that may be written to but not read cannot be synced. */
 	if (fd < 0)
 		return errno == EACCES ? 0 : -errno;
@@ -202,13 +179,12 @@ int output_commit(struct output *out)
 	if (close(out->fd) && !err)
 		err = -errno;
 	out->fd = -1;
-	if (!err && out->temporary) {
-		if (rename(out->temporary, out->path))
+	if (!err && out->temporary[0]) {
+		if (renameat(out->dir, out->temporary, out->dir, out->name))
 			err = -errno;
 		if (!err) {
-			free(out->temporary);
-			out->temporary = NULL;
-			err = sync_directory(out->path);
+			out->temporary[0] = '\0';
+			err = sync_directory(out->dir);
 		}
 	}
 	output_discard(out);
@@ -219,9 +195,10 @@ void output_discard(struct output *out)
 {
 	if (out->fd >= 0)
 		close(out->fd);
-	if (out->temporary)
-		unlink(out->temporary);
-	free(out->temporary);
-	free(out->path);
-	*out = (struct output){ .fd = -1 };
+	if (out->temporary[0])
+		unlinkat(out->dir, out->temporary, 0);
+	if (out->dir >= 0)
+		close(out->dir);
+	free(out->name);
+	*out = (struct output){ .fd = -1, .dir = -1 };
 }

@@ -161,6 +161,86 @@ done
 } >out
 check "-o /dev/stdout" sh -c "head -n 1 out | grep -q head && tail -n 1 out | grep -q tail"
 
+# Links of one's own stay, wherever they lead.
+mkdir home
+ln -s home dirlink
+ln -s dirlink/../link2 link
+ln -s "$work/home/image" link2
+: >home/image
+status 0 "links to links" vfiomig pack state -o link
+check "they are there still" test -L link -a -L link2 -a -L dirlink
+check "what they lead to is the image" vfiomig inspect --verify home/image
+status 0 "a new file behind a link to a directory" vfiomig pack state -o dirlink/new
+check "is an image" vfiomig inspect --verify home/new
+rm home/new
+ln -s home/new dangling
+status 1 "a link to nothing" vfiomig pack state -o dangling
+says 'dangling: No such file or directory'
+ln -s loop loop
+status 1 "a link to itself" vfiomig pack state -o loop
+says 'loop: Too many levels of symbolic links'
+ln -s /proc/self/fd/3 through
+check "a link to a descriptor" sh -c "{ vfiomig pack state -o through 3>&1 >&2 | cat; } >new && vfiomig inspect --verify new"
+
+# race N: a stranger's link appears after the N-th call that is about the name
+race() {
+	rm -f sticky/x
+	: >calls
+	# A leak detector and a tracer exclude each other.
+	ASAN_OPTIONS=detect_leaks=0 strace -o calls -P sticky/x -P x -e inject=all:delay_enter=300000 \
+		vfiomig pack small -o sticky/x 2>/dev/null &
+	while kill -0 $! 2>/dev/null && [ "$(wc -l <calls)" -lt "$1" ]; do
+		sleep 0.02
+	done
+	$stranger ln -s "$work/precious" sticky/x 2>/dev/null
+	wait $! || true
+}
+
+# What others leave in a directory where everybody may, as /tmp
+stranger='setpriv --reuid=65534 --regid=65534 --clear-groups'
+if [ "$(id -u)" -eq 0 ]; then
+	chmod 711 .
+	mkdir -m 1777 sticky
+	echo precious >precious
+	echo small >small
+	$stranger ln -s "$work/precious" sticky/link
+	$stranger ln -s "$work/home" sticky/dirlink
+	$stranger mkfifo -m 666 sticky/fifo
+	ln -s sticky/link tolink
+	ln -s sticky/dirlink/image2 todirlink
+	ln -s sticky/fifo tofifo
+	for path in sticky/link sticky/dirlink/image2 sticky/dirlink/../precious sticky/fifo \
+		tolink todirlink tofifo sticky/../tolink; do
+		status 4 "a stranger's: $path" timeout 10 vfiomig pack small -o $path
+		says "$path: Permission denied"
+	done
+	check "nothing was written" test "$(tr -d "\0" <precious) $(ls home)" = "precious image"
+	ln -s "$work/home/image2" sticky/own
+	: >home/image2
+	status 0 "one's own link in such a directory" vfiomig pack small -o sticky/own
+	check "leads to the image" vfiomig inspect --verify home/image2
+	mkdir -m 1777 owned
+	chown 65534 owned
+	$stranger ln -s "$work/home/image2" owned/link
+	status 0 "a link of the directory's owner" vfiomig pack small -o owned/link
+
+	moments=1
+	while race $moments && [ "$(wc -l <calls)" -gt $moments ]; do
+		moments=$((moments + 1))
+	done
+	check "strace has seen what to race with" test $moments -gt 1
+	check "a link that appears meanwhile is not followed" test "$(tr -d "\0" <precious)" = precious
+	check "no temporary files" test -z "$(find . -name '.vfiomig.*')"
+
+	mkdir -m 333 blind
+	chown 65534 blind
+	# shellcheck disable=SC2086 # words
+	status 0 "a directory that can be written to, not read" $stranger "$(command -v vfiomig)" pack small -o blind/image
+	check "has the image" vfiomig inspect --verify blind/image
+else
+	echo "# not root: no strangers"
+fi
+
 # A signal while the destination is being opened leaves nothing.
 mkdir empty
 exec 8<>stalled

@@ -19,10 +19,10 @@ errors_of() {
 	recvmsg | getdents64 | getrandom) echo EIO EINTR EAGAIN ENOMEM ;;
 	write | writev | pwrite64) echo EIO ENOSPC EPIPE EINTR EAGAIN ENOMEM SHORT ;;
 	sendto | ftruncate) echo EIO ENOSPC EPIPE EINTR EAGAIN ENOMEM ;;
-	fsync | close | rename | unlink | mkdir | fchmod | bind) echo EIO ENOSPC EINTR ;;
+	fsync | close | rename | renameat | unlink | unlinkat | mkdir | fchmod | bind) echo EIO ENOSPC EINTR ;;
 	openat | socket | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
 	clone | clone3 | mmap | mprotect | madvise) echo EAGAIN ENOMEM ;;
-	access | readlink | readlinkat | newfstatat | getcwd | uname) echo EIO ENOMEM ;;
+	access | readlink | readlinkat | newfstatat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
 	fcntl | flock | lseek | listen | getsockopt | sched_getaffinity) echo EIO EINTR ENOMEM ;;
 	# It returns where the break is, and never an error.
 	brk) ;;
@@ -57,8 +57,6 @@ harmless() {
 	'ioctl '*VFIO_DEVICE_FEATURE* | 'ioctl '*VFIO_EEH_PE_OP*) ;;
 	# The lock's file: the name of who has it in it, and that it goes away, which only the next one sees.
 	'ftruncate '* | 'write '* | 'lseek '* | 'newfstatat '*.lock* | 'newfstatat '*AT_EMPTY_PATH* | 'unlink '*.lock*) ;;
-	# Whether a name that is to be written to is there: the temporary file is made beside it in any case.
-	'newfstatat '*out/image*) ;;
 	# Details of the header that not every kernel has: its release, the time zone, the driver's version, the bus.
 	'uname '* | 'openat '*/etc/localtime* | 'openat '*/module/version* | 'read '*'"0.1\n"'*) ;;
 	# Whether there is a cdev.
