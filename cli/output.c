@@ -31,7 +31,6 @@ static int create(int dir, char name[TEMPORARY_NAME])
 		strcpy(name, ".vfiomig.XXXXXX");
 		for (char *p = strchr(name, 'X'); *p; p++, bits /= 36)
 			*p = digits[bits % 36];
-		/* A device's state can hold secrets. */
 		fd = openat(dir, name, flags, 0600);
 		if (fd >= 0 || errno != EEXIST)
 			return fd < 0 ? -errno : fd;
@@ -39,7 +38,8 @@ static int create(int dir, char name[TEMPORARY_NAME])
 	return -EEXIST;
 }
 
-/* Beside the file, under a name that is short whatever the file's is. */
+/* Beside the file, under a name that is short whatever the file's is. Mode
+ * 0600, whatever the umask: a device's state can hold secrets. */
 static int open_temporary(struct output *out)
 {
 	int fd = create(out->dir, out->temporary);
@@ -49,6 +49,9 @@ static int open_temporary(struct output *out)
 		return fd;
 	}
 	out->fd = fd;
+	/* Some file systems have one mode for all files. */
+	if (fchmod(fd, 0600) && errno != EPERM && errno != EOPNOTSUPP)
+		return -errno;
 	return 0;
 }
 

@@ -161,6 +161,13 @@ done
 } >out
 check "-o /dev/stdout" sh -c "head -n 1 out | grep -q head && tail -n 1 out | grep -q tail"
 
+# The mode is the same whatever the umask is.
+for mask in 0 022 0777; do
+	check "umask $mask" sh -c "umask $mask; vfiomig pack state -o masked"
+	check "the image is its owner's, to read and write" test "$(stat -c %a masked)" = 600
+	rm -f masked
+done
+
 # Links of one's own stay, wherever they lead.
 mkdir home
 ln -s home dirlink
