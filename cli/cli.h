@@ -116,6 +116,8 @@ struct transfer {
 	struct vfiomig_options opt;
 	const char *input, *output; /* NULL for standard input and output */
 	bool json;		    /* a summary at the end */
+	FILE *summary;		    /* where that goes; see keep_apart() */
+	bool mute;		    /* standard error is for the image */
 	enum progress_mode {
 		PROGRESS_AUTO,
 		PROGRESS_ALWAYS,
@@ -135,6 +137,12 @@ int parse_number(struct argp_state *state, const char *what, const char *arg,
 /* -i or standard input; a terminal is refused. Negative after fail(), with the
  * exit status. */
 int open_input(const struct cli *cli, const char *path, int *status);
+
+/* What is said must not get into the image: choose where the summary goes, and
+ * refuse what cannot be kept apart. @talks: success is told of on stderr.
+ * Returns 0, or the exit status after fail() and output_discard(). */
+struct output;
+int keep_apart(struct transfer *t, struct output *out, bool talks);
 
 /* progress.c: lines on stderr while a transfer goes on. */
 void progress_start(struct transfer *t);
@@ -173,6 +181,9 @@ int output_commit(struct output *out);
 /* Tells of it, @path as for output_open(). Returns the exit status. */
 int fail_output(const struct cli *cli, const char *path, int err);
 void output_discard(struct output *out);
+/* Whether what is written to @fd, standard output or error, would get into the
+ * image. */
+bool output_shares(const struct output *out, int fd);
 
 /* signals.c */
 /* What would end the program in the middle of a write is ignored. */

@@ -55,13 +55,12 @@ static int open_temporary(struct output *out)
 	return 0;
 }
 
-/* What is open already, under whatever name, is not to be replaced. */
-static bool is_standard_output(const struct stat *st)
+static bool is_open_as(int fd, const struct stat *st)
 {
-	struct stat standard;
+	struct stat open;
 
-	return fstat(STDOUT_FILENO, &standard) == 0 &&
-	       st->st_dev == standard.st_dev && st->st_ino == standard.st_ino;
+	return fstat(fd, &open) == 0 && st->st_dev == open.st_dev &&
+	       st->st_ino == open.st_ino;
 }
 
 /* The N of /dev/fd/N and the like, or -1: what is open already is written to
@@ -127,7 +126,8 @@ static int open_path(struct output *out, const char *path)
 
 	if (err)
 		return err;
-	if (place.fd >= 0 && is_standard_output(&place.st))
+	/* What is open already, under whatever name, is not to be replaced. */
+	if (place.fd >= 0 && is_open_as(STDOUT_FILENO, &place.st))
 		err = open_descriptor(out, STDOUT_FILENO);
 	else if (place.fd < 0 || S_ISREG(place.st.st_mode))
 		err = open_file(out, &place);
@@ -155,6 +155,16 @@ int output_open(const struct cli *cli, struct output *out, const char *path)
 	return fail(
 		cli, STATUS_USAGE,
 		"an image is not for a terminal; redirect standard output or use -o FILE");
+}
+
+bool output_shares(const struct output *out, int fd)
+{
+	struct stat st;
+
+	if (fstat(out->fd, &st))
+		return true;
+	/* Nothing that /dev/null is given gets into anything. */
+	return !S_ISCHR(st.st_mode) && is_open_as(fd, &st);
 }
 
 static int sync_directory(int dir)

@@ -79,6 +79,8 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn,
 		return status;
 	signals_catch(cli->ctx);
 	status = output_open(cli, &out, t.output);
+	if (!status)
+		status = keep_apart(&t, &out, false);
 	if (!status) {
 		progress_start(&t);
 		err = fn(cli->ctx, fd, out.fd, &t.opt, &result);

@@ -91,7 +91,8 @@ void progress_start(struct transfer *t)
 			(t->progress == PROGRESS_AUTO && !t->cli->quiet &&
 			 isatty(STDERR_FILENO));
 	progress.start = progress.drawn = now();
-	t->opt.progress = on_progress;
+	/* Not even on SIGUSR1. */
+	t->opt.progress = t->mute ? NULL : on_progress;
 }
 
 void progress_end(void)

@@ -69,7 +69,6 @@ static const struct argp argp = {
 	.children = children,
 };
 
-/* On standard output, if that is not where the image goes. */
 static void print_summary(const struct transfer *t, const char *error,
 			  const struct vfiomig_result *r)
 {
@@ -86,7 +85,7 @@ static void print_summary(const struct transfer *t, const char *error,
 	json_object_object_add(object, "converged",
 			       json_object_new_boolean(!r->gave_up));
 	json_seconds(object, "downtime_seconds", r->downtime_ns);
-	print_json(object, to_file ? stdout : stderr);
+	print_json(object, t->summary);
 	json_object_put(object);
 }
 
@@ -182,6 +181,8 @@ static int save(struct cli *cli, int argc, char **argv)
 	signals_catch(cli->ctx);
 	/* A destination that cannot be had costs the device nothing. */
 	status = output_open(cli, &out, t.output);
+	if (!status)
+		status = keep_apart(&t, &out, !cli->quiet || cli->verbose);
 	if (status)
 		return status;
 	status = open_migratable(cli, &dev, &flags);

@@ -218,3 +218,20 @@ int open_input(const struct cli *cli, const char *path, int *status)
 	close(fd);
 	return -1;
 }
+
+int keep_apart(struct transfer *t, struct output *out, bool talks)
+{
+	bool standard = !t->output || strcmp(t->output, "-") == 0;
+
+	t->summary =
+		standard || output_shares(out, STDOUT_FILENO) ? stderr : stdout;
+	t->mute = output_shares(out, STDERR_FILENO);
+	if (t->progress == PROGRESS_ALWAYS || (t->json && t->summary == stderr))
+		talks = true;
+	if (!t->mute || !talks)
+		return STATUS_OK;
+	output_discard(out);
+	return fail(
+		t->cli, STATUS_USAGE,
+		"the image and the messages would go to the same file; send standard error elsewhere, or use -q");
+}

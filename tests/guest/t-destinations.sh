@@ -127,6 +127,42 @@ status 0 "a descriptor, by number" vfiomig save "$device" -q --raw -o /dev/fd/7
 exec 7>&-
 check "has all of it, too" cmp out seven
 
+# An image, its summary and the messages are kept apart, or refused while the device is as it was.
+together='the image and the messages would go to the same file; send standard error elsewhere, or use -q'
+# separate NAME COMMAND: what writes the image to "one" and a summary to standard error
+separate() {
+	: >one
+	status 0 "$1" sh -c "$2"
+	cp $ERR log
+	check "$1: the summary is on standard error" jq -e .complete log
+	whole one
+}
+separate "--json -o /dev/stdout" "exec vfiomig save $device --json -o /dev/stdout >one"
+separate "--json -o /proc/self/fd/1" "exec vfiomig save $device --json -o /proc/self/fd/1 >one"
+separate "--json -o FILE >FILE" "exec vfiomig save $device --json -o one >one"
+separate "--json -o /dev/fd/7 7>FILE >>FILE" "exec vfiomig save $device --json -o /dev/fd/7 7>one >>one"
+separate "--json, standard output" "exec vfiomig save $device --json >one"
+status 0 "--json -o /dev/null" vfiomig save "$device" --json -o /dev/null
+cp $OUT log
+check "the summary is on standard output" jq -e .complete log
+for options in '' -qv '-q --progress=always'; do
+	status 2 "$options >FILE 2>&1" sh -c "vfiomig save $device $options >one 2>&1; rc=\$?; cat one >&2; exit \$rc"
+	says "$together"
+	status 2 "$options -o /dev/stderr" sh -c "vfiomig save $device $options -o /dev/stderr 2>one; rc=\$?; cat one >&2; exit \$rc"
+	says "$together"
+	status 2 "$options 2>&1 | cat" sh -c "{ vfiomig save $device $options; echo \$? >rc; } 2>&1 | cat >&2; exit \$(cat rc)"
+	says "$together"
+done
+status 2 "-q --json >FILE 2>&1" sh -c "vfiomig save $device -q --json >one 2>&1; rc=\$?; cat one >&2; exit \$rc"
+says "$together"
+status 0 "-q 2>&1 | cat" sh -c "vfiomig save $device -q 2>&1 | cat >one"
+whole one
+status 0 "-q --json -o /dev/stderr" sh -c "exec vfiomig save $device -q --json -o /dev/stderr 2>one"
+cp $OUT log
+check "the summary is on standard output, too" jq -e .complete log
+whole one
+home RUNNING
+
 # A directory, by its name and as a path with nothing behind the slash
 status 1 "a directory" vfiomig save "$device" -o dir
 says 'dir: Is a directory'

@@ -161,6 +161,34 @@ done
 } >out
 check "-o /dev/stdout" sh -c "head -n 1 out | grep -q head && tail -n 1 out | grep -q tail"
 
+# Messages do not get into an image. A save is refused before its device is looked for, which is not there.
+together='the image and the messages would go to the same file; send standard error elsewhere, or use -q'
+for command in "save 0000:ff:1f.7" "save 0000:ff:1f.7 -qv" "save 0000:ff:1f.7 -q --progress=always" \
+	"pack state --progress=always"; do
+	status 2 "$command >FILE 2>&1" sh -c "vfiomig $command >both 2>&1; rc=\$?; cat both >&2; exit \$rc"
+	says "$together"
+	status 2 "$command 2>&1 | cat" sh -c "{ vfiomig $command; echo \$? >rc; } 2>&1 | cat >&2; exit \$(cat rc)"
+	says "$together"
+	status 2 "$command -o /dev/stderr 2>FILE" sh -c "vfiomig $command -o /dev/stderr 2>both; rc=\$?; cat both >&2; exit \$rc"
+	says "$together"
+done
+: >both
+status 2 "save -q --json -o FILE >FILE 2>FILE" sh -c "exec vfiomig save 0000:ff:1f.7 -q --json -o both >>both 2>>both"
+check "it says why in that file" grep -q -F -e "$together" both
+for options in '' -v; do
+	check "pack $options has nothing to say" sh -c "vfiomig pack state $options 2>&1 | vfiomig unpack | cmp - state"
+done
+check "/dev/null takes both" vfiomig pack --progress=always state -o /dev/null 2>/dev/null
+vfiomig pack stalled >usr1 2>&1 &
+{
+	cat state
+	sleep 1
+	kill -USR1 $!
+	sleep 1
+} >stalled
+wait
+check "SIGUSR1 says nothing in an image" sh -c "vfiomig unpack usr1 | cmp - state"
+
 # The mode is the same whatever the umask is.
 for mask in 0 022 0777; do
 	check "umask $mask" sh -c "umask $mask; vfiomig pack state -o masked"
