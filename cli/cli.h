@@ -173,13 +173,19 @@ struct output {
 	char temporary[TEMPORARY_NAME];
 	int dir;
 	char *name;
+	bool named; /* it was renamed, whatever has failed since */
 };
 /* @path: NULL or "-" for standard output. Returns 0 or the exit status. */
 int output_open(const struct cli *cli, struct output *out, const char *path);
 /* Returns 0 or a negative errno; the output is closed in both cases. */
 int output_commit(struct output *out);
-/* Tells of it, @path as for output_open(). Returns the exit status. */
-int fail_output(const struct cli *cli, const char *path, int err);
+/* What that errno means for the image; @path as for output_open(). */
+#define OUTPUT_WHY 4096
+void output_why(const struct output *out, const char *path, int err,
+		char why[OUTPUT_WHY]);
+/* Tells of it. Returns the exit status. */
+int fail_output(const struct cli *cli, const struct output *out,
+		const char *path, int err);
 void output_discard(struct output *out);
 /* Whether what is written to @fd, standard output or error, would get into the
  * image. */

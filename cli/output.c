@@ -8,12 +8,28 @@
 
 #include "cli.h"
 
-int fail_output(const struct cli *cli, const char *path, int err)
+void output_why(const struct output *out, const char *path, int err,
+		char why[OUTPUT_WHY])
 {
-	return fail(cli,
-		    err == -EACCES || err == -EPERM ? STATUS_BUSY
-						    : STATUS_FAILED,
-		    "%s: %s", path ? path : "standard output", strerror(-err));
+	static const char named[] =
+		"; the image is whole and has its name, but may not survive a power failure";
+
+	if (!path)
+		path = "standard output";
+	snprintf(why, OUTPUT_WHY, "%.3800s: %s%s", *path ? path : "''",
+		 strerror(-err), out->named ? named : "");
+}
+
+int fail_output(const struct cli *cli, const struct output *out,
+		const char *path, int err)
+{
+	enum status status = STATUS_FAILED;
+	char why[OUTPUT_WHY];
+
+	if (err == -EACCES || err == -EPERM)
+		status = STATUS_BUSY;
+	output_why(out, path, err, why);
+	return fail(cli, status, "%s", why);
 }
 
 /* Under a name that nothing has, and that nobody can have guessed. */
@@ -147,7 +163,7 @@ int output_open(const struct cli *cli, struct output *out, const char *path)
 	err = fd < 0 ? open_path(out, path) : open_descriptor(out, fd);
 	if (err) {
 		output_discard(out);
-		return fail_output(cli, path && !*path ? "''" : path, err);
+		return fail_output(cli, out, path, err);
 	}
 	if (!isatty(out->fd))
 		return STATUS_OK;
@@ -183,6 +199,7 @@ static int sync_directory(int dir)
 
 int output_commit(struct output *out)
 {
+	bool named = false;
 	int err = 0;
 
 	/* Pipes and the like cannot be synced. */
@@ -196,11 +213,13 @@ int output_commit(struct output *out)
 		if (renameat(out->dir, out->temporary, out->dir, out->name))
 			err = -errno;
 		if (!err) {
+			named = true;
 			out->temporary[0] = '\0';
 			err = sync_directory(out->dir);
 		}
 	}
 	output_discard(out);
+	out->named = named;
 	return err;
 }
 

@@ -88,7 +88,7 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn,
 		if (!err) {
 			err = output_commit(&out);
 			if (err)
-				status = fail_output(cli, t.output, err);
+				status = fail_output(cli, &out, t.output, err);
 		} else {
 			output_discard(&out);
 			status = fail(cli, image_status(err), "%s",

@@ -137,13 +137,12 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 	}
 	err = output_commit(out);
 	if (err) {
-		char why[256];
+		char why[OUTPUT_WHY];
 
 		/* It was to be left elsewhere only with its state saved. */
 		if (!status && result.now.state != result.before)
 			result.now = vfiomig_device_recover(dev, result.before);
-		snprintf(why, sizeof(why), "%.200s: %s",
-			 t->output ?: "standard output", strerror(-err));
+		output_why(out, t->output, err, why);
 		status = fail_transfer(t->cli, err, why, &result);
 		/* A directory may have a file that is not ours to replace. */
 		if (status == STATUS_FAILED &&

@@ -163,6 +163,20 @@ check "the summary is on standard output, too" jq -e .complete log
 whole one
 home RUNNING
 
+# What fails when the image has its name already
+echo precious >dir/image
+status 1 "a directory that cannot be synced" inject fsync 2 EIO vfiomig save "$device" -o dir/image
+says 'dir/image: Input/output error; the image is whole and has its name, but may not survive a power failure; the device is back in RUNNING'
+whole dir/image
+status 1 "and with --json" inject fsync 2 EIO vfiomig save "$device" --leave=STOP --json -o dir/image
+cp $OUT log
+check "it says so there" jq -e '(.complete | not) and (.error | contains("has its name")) and .state == "RUNNING"' log
+echo precious >dir/image
+status 1 "a file that cannot be synced" inject fsync 1 EIO vfiomig save "$device" -o dir/image
+check "its error is the first one's alone" sh -c "! grep -q 'has its name' $ERR"
+kept dir
+home RUNNING
+
 # A directory, by its name and as a path with nothing behind the slash
 status 1 "a directory" vfiomig save "$device" -o dir
 says 'dir: Is a directory'

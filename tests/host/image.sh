@@ -189,6 +189,12 @@ vfiomig pack stalled >usr1 2>&1 &
 wait
 check "SIGUSR1 says nothing in an image" sh -c "vfiomig unpack usr1 | cmp - state"
 
+# What fails when the image has its name already: its directory cannot be synced.
+status 1 "a directory that cannot be synced" env ASAN_OPTIONS=detect_leaks=0 strace -o calls -e trace=fsync \
+	-e inject=fsync:error=EIO:when=2 vfiomig pack state -o late
+says 'late: Input/output error; the image is whole and has its name, but may not survive a power failure'
+check "it is whole" vfiomig inspect --verify late
+
 # The mode is the same whatever the umask is.
 for mask in 0 022 0777; do
 	check "umask $mask" sh -c "umask $mask; vfiomig pack state -o masked"

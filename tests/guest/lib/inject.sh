@@ -8,7 +8,7 @@
 #
 #   - the status is not 0, and there is one line on stderr; or the run succeeded all the same, in every respect, and
 #     harmless() knows why
-#   - no file is left; or the whole image, for what fails after it has its name
+#   - no file is left; or the whole image, for what fails after it has its name, which is then said
 #   - the device is in the state that it was in, with what was in it, or the status is 7
 #   - the next command finds the device usable
 
@@ -153,6 +153,8 @@ check_files() {
 		complain "files are left: $(ls -A out)"
 	elif vfiomig unpack out/image -o unpacked 2>/dev/null && cmp -s unpacked whole; then
 		[ "$rc" -eq 0 ] || late=$((late + 1))
+		[ "$rc" -ne 1 ] || [ "$run" = save_z ] || grep -q 'has its name' "$ERR" ||
+			complain "that the image is there is not said"
 	elif [ "$rc" -eq 0 ] || [ "$run" != save_z ]; then
 		complain "an image that is not whole"
 	fi
