@@ -43,6 +43,10 @@ status 0 "info" as_user "vfiomig info $device"
 status 0 "state" as_user "vfiomig state $device STOP"
 status 0 "save" as_user "umask 0; vfiomig save $device -o image"
 check "the image is its owner's alone, whatever the umask" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
+status 0 "save, umask 777" as_user "umask 0777; vfiomig save $device -o image"
+check "its owner may read it" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
+status 0 "save into a directory that cannot be read" as_user "mkdir -m 300 blind; vfiomig save $device -o blind/image"
+check "has the image" test "$(stat -c '%a %U' $session/blind/image)" = "600 nobody"
 status 0 "hold" as_user "vfiomig hold $device"
 says "holds it, on $session/vfiomig/$device.sock"
 check "the directory is the user's alone" test "$(stat -c '%a %U' $session/vfiomig)" = "700 nobody"
@@ -66,10 +70,18 @@ status 4 "bind is root's" as_user "vfiomig bind $device --driver vfio-pci"
 mkdir -m 1777 shared
 echo precious >precious
 as_user "ln -s $PWD/precious $PWD/shared/link; mkfifo -m 666 $PWD/shared/fifo; echo mine >$PWD/shared/file"
+as_user "ln -s $PWD $PWD/shared/dirlink"
+ln -s shared/link tolink
+ln -s shared/fifo tofifo
 status 4 "another user's link is not followed" vfiomig save "$device" -o shared/link
 says 'shared/link: Permission denied'
 check "what it points to is as it was" test "$(cat precious)" = precious
 status 4 "another user's FIFO gets no secret" timeout 10 vfiomig save "$device" -o shared/fifo
+for path in shared/dirlink/precious shared/dirlink/new tolink tofifo; do
+	status 4 "nor by way of $path" timeout 10 vfiomig save "$device" -o $path
+	says "$path: Permission denied"
+done
+check "nothing was written" test "$(cat precious)" = precious -a ! -e new
 status 0 "another user's file is replaced" vfiomig save "$device" -q -o shared/file
 check "by one that is not theirs" test "$(stat -c '%a %U' shared/file)" = "600 root"
 ln -s "$PWD/precious" shared/own
