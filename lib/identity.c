@@ -201,6 +201,14 @@ static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd,
 	return err;
 }
 
+static int from_device(struct vfiomig_ctx *ctx, int pid, int fd,
+		       struct identity *identity)
+{
+	int err = from_fdinfo(ctx, fd, identity);
+
+	return err == -ENOENT ? from_evidence(ctx, pid, fd, identity) : err;
+}
+
 int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
 		  struct identity *identity)
 {
@@ -218,9 +226,7 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
 	else if (!identity_is_device(target))
 		err = -ENOTTY;
 	else
-		err = from_fdinfo(ctx, fd, identity);
-	if (err == -ENOENT)
-		err = from_evidence(ctx, pid, fd, identity);
+		err = from_device(ctx, pid, fd, identity);
 	if (err == -ENOTTY)
 		return ctx_fail(ctx, err, "%s is not a VFIO device",
 				n < 0 ? "the descriptor" : target);
