@@ -113,57 +113,76 @@ static void tell(const struct cli *cli, const struct vfiomig_result *r)
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
 }
 
+static int fail_save(struct transfer *t, int err, const char *why,
+		     const struct vfiomig_result *result)
+{
+	int status = fail_transfer(t->cli, err, why, result);
+
+	if (t->json)
+		print_summary(t, why, result);
+	return status;
+}
+
+/* All of the state was saved, but not all of that can be kept. */
+static int fail_commit(struct transfer *t, struct vfiomig_device *dev,
+		       const struct output *out, int err,
+		       struct vfiomig_result *result)
+{
+	char why[OUTPUT_WHY];
+	int status;
+
+	/* It was to be left elsewhere only with its state saved. */
+	if (result->now.home && result->now.state != result->before)
+		result->now = vfiomig_device_recover(dev, result->before);
+	output_why(out, t->output, err, why);
+	status = fail_save(t, err, why, result);
+	/* A directory may have a file that is not ours to replace. */
+	if (status == STATUS_FAILED && (err == -EPERM || err == -EACCES))
+		status = STATUS_BUSY;
+	return status;
+}
+
+/* A device that did not come home gave a whole image all the same, and it may
+ * be all that is left of the state. */
+static int fail_after_image(struct transfer *t, int err,
+			    const struct vfiomig_result *result)
+{
+	char why[OUTPUT_WHY];
+
+	snprintf(why, sizeof(why), "%s; the image is whole",
+		 vfiomig_get_error(t->cli->ctx));
+	return fail_save(t, err, why, result);
+}
+
 static int save_to(struct transfer *t, struct vfiomig_device *dev,
 		   struct output *out)
 {
 	struct vfiomig_result result;
-	int status = STATUS_OK, err;
+	int status = STATUS_OK, err, unkept;
 
 	progress_start(t);
 	err = vfiomig_save(dev, out->fd, &t->opt, &result);
 	progress_end();
-	if (err) {
-		status = fail_transfer(t->cli, err,
-				       vfiomig_get_error(t->cli->ctx), &result);
-		if (t->json)
-			print_summary(t, vfiomig_get_error(t->cli->ctx),
-				      &result);
-	}
-	/* A device that did not come home gave a whole image all the same, and
-	 * it may be all that is left of the state. */
 	if (!result.complete) {
 		output_discard(out);
-		return status;
+		return fail_save(t, err, vfiomig_get_error(t->cli->ctx),
+				 &result);
 	}
-	err = output_commit(out);
-	if (err) {
-		char why[OUTPUT_WHY];
-
-		/* It was to be left elsewhere only with its state saved. */
-		if (!status && result.now.state != result.before)
-			result.now = vfiomig_device_recover(dev, result.before);
-		output_why(out, t->output, err, why);
-		status = fail_transfer(t->cli, err, why, &result);
-		/* A directory may have a file that is not ours to replace. */
-		if (status == STATUS_FAILED &&
-		    (err == -EPERM || err == -EACCES))
-			status = STATUS_BUSY;
-		if (t->json)
-			print_summary(t, why, &result);
-		return status;
-	}
+	unkept = output_commit(out);
+	if (unkept)
+		return fail_commit(t, dev, out, unkept, &result);
+	if (err)
+		return fail_after_image(t, err, &result);
 	if (!give_back(t->cli, dev, &status, "; the image is whole")) {
 		result.now.state = -1;
 		if (t->json)
 			print_summary(t, vfiomig_get_error(t->cli->ctx),
 				      &result);
-		return status;
-	}
-	/* The image is whole, whatever has become of the device. */
-	if (t->json && !status)
+	} else if (t->json) {
 		print_summary(t, NULL, &result);
-	else if (!t->json)
+	} else {
 		tell(t->cli, &result);
+	}
 	return status;
 }
 
