@@ -197,6 +197,7 @@ head -c 50000 image >half
 	exec sleep 100
 } >pipe &
 feeder=$!
+rm -f log
 vfiomig restore "$device" -v <pipe 2>log &
 client=$!
 wait_for grep -q 'STOP -> RESUMING' log
@@ -211,6 +212,7 @@ check "the journal says that it was reset" grep -q "process $client ended withou
 	wait_for test -e go
 	tail -c +50001 image
 } >pipe &
+rm -f log
 vfiomig restore "$device" -v <pipe 2>log &
 client=$!
 wait_for grep -q 'STOP -> RESUMING' log
@@ -287,6 +289,7 @@ check "50 at once that do not: done or busy" test -z "$(cat state.* | grep -v -e
 check "no descriptor has leaked" test "$(fds_of "$holder")" -eq "$before"
 
 # A restore that goes on has no holder yet, and nobody waits for it.
+rm -f log
 vfiomig restore "$other" -v <pipe 2>log &
 client=$!
 exec 6>pipe

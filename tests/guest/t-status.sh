@@ -165,6 +165,7 @@ head -c 100 image >half
 	exec sleep 100
 } >pipe &
 feeder=$!
+rm -f log
 vfiomig restore "$device" --raw -v <pipe 2>log &
 wait_for grep -q 'STOP -> RESUMING' log
 kill -TERM $!
