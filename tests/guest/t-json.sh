@@ -110,7 +110,7 @@ vfiomig save "$device" --via=group --raw -q >pipe &
 exec 6<pipe
 head -c 100 <&6 >/dev/null
 vfiomig list --probe >table
-check "what is in use is left alone" grep -q "^$device  *-  *-  *[0-9]* (vfiomig) " table
+check "what is in use is left alone" grep -q "^$device  *[-A-Z_]*  *-  *[0-9]* (vfiomig) " table
 vfiomig list --probe --json >out
 has '.devices[0] | .migration == null and .open_by.command == "vfiomig"'
 cat <&6 >/dev/null
