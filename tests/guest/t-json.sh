@@ -94,6 +94,10 @@ name=$(printf 'x\303')
 vfiomig save "$device" -o "$name" --json >out
 has '.output == "x\ufffd"'
 
+name=$(printf 'x\360\237\230\200')
+vfiomig save "$device" -o "$name" --json >out
+has '.output == "x\ud83d\ude00"'
+
 # The table
 vfiomig list >table
 check "columns line up" test "$(cut -c "1-$(head -n 1 table | sed 's/STATE.*//' | wc -c)" table | grep -v -c ' .$')" -eq 0

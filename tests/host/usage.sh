@@ -31,6 +31,12 @@ for command in info state save restore pack unpack inspect hold release exec bin
 	status 0 "$command --help" "$vfiomig" $command --help
 	status 0 "$command --usage" "$vfiomig" $command --usage
 done
+status 0 "a command's --version" "$vfiomig" info --version
+prints "$("$vfiomig" --version)"
+if [ ! -e /sys/class/vfio-dev ]; then
+	status 0 "a host without devices" "$vfiomig" list
+	says 'no device has a VFIO driver'
+fi
 for command in info state hold release; do
 	usage $command
 	says 'which device? "vfiomig list" shows them'
