@@ -44,6 +44,23 @@ static char *seal(const uint8_t *data, size_t size, size_t *sealed)
 	return text;
 }
 
+/* json-c (0.16) takes both halves of a pair for one half, where the low 16 bits
+ * of the character that they make are those of a surrogate. */
+static bool json_c_misreads(const char *text)
+{
+	unsigned int high, low, code;
+
+	for (; (text = strstr(text, "\\ud")); text++) {
+		if (sscanf(text, "\\u%4x\\u%4x", &high, &low) != 2 ||
+		    high >= 0xdc00 || low < 0xdc00 || low > 0xdfff)
+			continue;
+		code = 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff));
+		if ((code & 0xf800) == 0xd800)
+			return true;
+	}
+	return false;
+}
+
 /* Nothing that a terminal would obey, whatever the header says; and what is
  * printed is the header, for those who read JSON. */
 static void expect_printable(struct json_object *header)
@@ -59,7 +76,8 @@ static void expect_printable(struct json_object *header)
 		expect(text[i] == '\n' || (text[i] >= ' ' && text[i] < 0x7f),
 		       "a control character was printed");
 	again = json_tokener_parse(text);
-	expect(again && json_object_equal(header, again),
+	expect(json_c_misreads(text) ||
+		       (again && json_object_equal(header, again)),
 	       "what was printed is something else");
 	json_object_put(again);
 	free(text);
