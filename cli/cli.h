@@ -138,12 +138,6 @@ int parse_number(struct argp_state *state, const char *what, const char *arg,
  * exit status. */
 int open_input(const struct cli *cli, const char *path, int *status);
 
-/* What is said must not get into the image: choose where the summary goes, and
- * refuse what cannot be kept apart. @talks: success is told of on stderr.
- * Returns 0, or the exit status after fail() and output_discard(). */
-struct output;
-int keep_apart(struct transfer *t, struct output *out, bool talks);
-
 /* progress.c: lines on stderr while a transfer goes on. */
 void progress_start(struct transfer *t);
 /* Takes the line away again. */
@@ -190,6 +184,12 @@ void output_discard(struct output *out);
 /* Whether what is written to @fd, standard output or error, would get into the
  * image. */
 bool output_shares(const struct output *out, int fd);
+
+/* transfer.c, too. What is said must not get into the image: choose where the
+ * summary goes, and refuse what cannot be kept apart. @talks: success is told
+ * of on stderr. Returns 0, or the exit status after fail() and
+ * output_discard(). */
+int keep_apart(struct transfer *t, struct output *out, bool talks);
 
 /* signals.c */
 /* What would end the program in the middle of a write is ignored. */

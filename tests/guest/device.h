@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <vfiomig.h>
 
@@ -113,6 +114,19 @@ static inline void region_write(const struct vfiomig_device *dev,
 	at += region_info(dev, index).offset;
 	if (pwrite(vfiomig_device_get_fd(dev), data, size, at) != (ssize_t)size)
 		err(1, "writing region %u", index);
+}
+
+static inline void *region_map(const struct vfiomig_device *dev,
+			       unsigned int index, size_t *size)
+{
+	struct vfio_region_info info = region_info(dev, index);
+	void *p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       vfiomig_device_get_fd(dev), info.offset);
+
+	if (p == MAP_FAILED)
+		err(1, "mapping region %u", index);
+	*size = info.size;
+	return p;
 }
 
 static inline uint32_t reg_read(const struct vfiomig_device *dev, off_t reg)

@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -72,21 +71,17 @@ static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
 
 int main(int argc, char **argv)
 {
-	struct vfio_region_info info;
 	struct vfiomig_device *dev;
 	struct vfiomig_ctx *ctx;
+	size_t size;
 
 	if (argc != 4)
 		errx(2, "usage: livesave DEV PERCENT RUNS");
 	if (vfiomig_new(&ctx))
 		err(1, "out of memory");
 	dev = device_open(ctx, argv[1]);
-	info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
-	memory = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		      vfiomig_device_get_fd(dev), info.offset);
-	if (memory == MAP_FAILED)
-		err(1, "mmap");
-	pages = info.size / 4096;
+	memory = region_map(dev, VFIO_PCI_BAR2_REGION_INDEX, &size);
+	pages = size / 4096;
 	pages_per_second = pages * atof(argv[2]) / 100;
 	for (size_t i = 0; i < pages; i++)
 		memory[i * 4096] = i * 2654435761u >> 24;

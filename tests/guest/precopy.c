@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <vfiomig.h>
 
@@ -224,14 +223,9 @@ static void test_ends(void)
 
 static void *map(void)
 {
-	struct vfio_region_info info =
-		region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
-	void *p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       vfiomig_device_get_fd(dev), info.offset);
+	size_t size;
 
-	if (p == MAP_FAILED)
-		err(1, "mmap");
-	return p;
+	return region_map(dev, VFIO_PCI_BAR2_REGION_INDEX, &size);
 }
 
 static void write_page(void)
