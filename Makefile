@@ -180,6 +180,13 @@ check: deps
 	@$(MAKE) --no-print-directory -s tests
 	@tests/check
 
+# README's two commands as newcomers run them: on each Debian as it comes.
+check-fresh:
+	@tests/deps fresh
+	@for suite in bookworm trixie; do \
+		tests/fresh $$suite make demo && tests/fresh $$suite make check || exit; \
+	done
+
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress stress-decode
 
@@ -287,6 +294,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-debug check-long check-asan check-tsan coverage \
+.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-fresh check-debug check-long check-asan check-tsan coverage \
 	readme demo fuzz bench install uninstall install-dkms uninstall-dkms clean
 .DELETE_ON_ERROR:
