@@ -59,19 +59,19 @@ static int use_header(struct image *image)
 {
 	const char *compression = meta_string(image->header, "compression");
 	uint64_t format = meta_number(image->header, "format", 0);
+	uint64_t chunk_size = meta_number(image->header, "chunk_size", 0);
 
 	if (format > META_FORMAT)
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image has format %" PRIu64
 				", which is newer than this vfiomig knows (%d)",
 				format, META_FORMAT);
-	image->chunk_size = meta_number(image->header, "chunk_size", 0);
-	if (!format || !compression ||
-	    image->chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
-	    image->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
+	if (!format || !compression || chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
+	    chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
 		return ctx_fail(
 			image->ctx, -EBADMSG,
 			"the image is damaged: its header makes no sense");
+	image->chunk_size = chunk_size;
 	image->compressed = strcmp(compression, "zstd") == 0;
 	if (!image->compressed && strcmp(compression, "none") != 0)
 		return ctx_fail(
