@@ -16,7 +16,8 @@ void make_printable(char *text)
 	}
 }
 
-static void print_line(const struct cli *cli, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void
+print_line(const struct cli *cli, const char *fmt, va_list ap)
 {
 	char *text = NULL, *line = NULL;
 

@@ -81,21 +81,19 @@ static void forget(void)
 
 static bool set_irqs(void)
 {
-	struct {
-		struct vfio_irq_set set;
-		int events[VECTORS];
-	} irqs = {
-		.set = {
-			.argsz = sizeof(irqs),
-			.flags = VFIO_IRQ_SET_DATA_EVENTFD |
-				 VFIO_IRQ_SET_ACTION_TRIGGER,
-			.index = VFIO_PCI_MSIX_IRQ_INDEX,
-			.count = VECTORS,
-		},
-	};
+	_Alignas(struct vfio_irq_set) char
+		buffer[sizeof(struct vfio_irq_set) + sizeof(events)];
+	struct vfio_irq_set *irqs = (struct vfio_irq_set *)buffer;
 
-	memcpy(irqs.events, events, sizeof(events));
-	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_SET_IRQS, &irqs) ==
+	*irqs = (struct vfio_irq_set){
+		.argsz = sizeof(buffer),
+		.flags =
+			VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.index = VFIO_PCI_MSIX_IRQ_INDEX,
+		.count = VECTORS,
+	};
+	memcpy(irqs->data, events, sizeof(events));
+	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_SET_IRQS, irqs) ==
 	       0;
 }
 
