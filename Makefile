@@ -13,18 +13,38 @@ zshcompdir = $(datadir)/zsh/site-functions
 fishcompdir = $(datadir)/fish/vendor_completions.d
 DESTDIR =
 
+ifeq ($(origin CC),default)
 CC = gcc
-CFLAGS = -O2 -g
+endif
+CFLAGS ?= -O2 -g
 CLANG_FORMAT = clang-format
-PKG_CONFIG = pkg-config
+PKG_CONFIG ?= pkg-config
 LIB_PKGS = libkmod libzstd libxxhash json-c
 CLI_PKGS = json-c libpci
 
 B = build
-WARN = -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes \
-	-Wwrite-strings -Wshadow -Wvla -Wformat=2
-override CFLAGS += -std=gnu17 $(WARN) -D_GNU_SOURCE \
+comma = ,
+
+# CC, CPPFLAGS, CFLAGS and LDFLAGS are the user's, from the environment or the command line, and come after the project's
+# own flags. WERROR=1 makes warnings errors, for the project's own checks.
+WARN = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
+	-Wwrite-strings -Wshadow -Wvla -Wformat=2 -Wno-psabi
+OWN_CFLAGS = -std=gnu17 $(WARN) $(if $(filter 1,$(WERROR)),-Werror) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 	-DVERSION='"$(VERSION)"' -Ilib -MMD -MP
+
+# Hardening: what this compiler takes together with the user's flags. HARDENING= switches all of it off.
+HARDENING = $(eval HARDENING := $$(fortify) $$(foreach flag,$$(HARDENING_CFLAGS),$$(call accepted,$$(flag))) \
+	-pie -Wl,-z,relro -Wl,-z,now)$(HARDENING)
+HARDENING_CFLAGS = -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard -fPIE
+accepted = $(shell $(CC) -Werror $(1) $(CPPFLAGS) $(CFLAGS) -x c -c -o /dev/null /dev/null 2>/dev/null && echo '$(1)')
+# Only with optimisation, and not where it has another value already: that is a warning.
+fortify = $(if $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null | grep __OPTIMIZE__), \
+	$(call accepted,-D_FORTIFY_SOURCE=2))
+
+# BASE_CFLAGS are for what is not hardened: the sanitizers do not go together with it.
+BASE_CFLAGS = $(OWN_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+ALL_CFLAGS = $(filter-out -pie -Wl%,$(HARDENING)) $(BASE_CFLAGS)
+ALL_LDFLAGS = $(filter -pie -Wl%,$(HARDENING)) $(LDFLAGS)
 
 LIB_OBJS = $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
 CLI_OBJS = $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
@@ -34,14 +54,14 @@ all: $(B)/vfiomig $(B)/libvfiomig.so $(B)/libvfiomig.pc
 
 $(B)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC -fvisibility=hidden $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -fPIC -fvisibility=hidden $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
 
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
 
 $(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
-	$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -Wl,-soname,$(SONAME) \
+	$(CC) $(ALL_CFLAGS) -fPIC $(filter-out -pie,$(ALL_LDFLAGS)) -shared -pthread -Wl,-soname,$(SONAME) \
 		-Wl,--version-script=lib/libvfiomig.sym -Wl,--no-undefined \
 		-o $@ $(LIB_OBJS) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS))
 
@@ -50,7 +70,7 @@ $(B)/libvfiomig.so: $(B)/$(SONAME)
 
 # Runs from the build directory as it is, and once installed.
 $(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
 		-Wl,-rpath,'$$ORIGIN' $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
 
 # Of other directories each time.
@@ -79,26 +99,24 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*
 GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
 HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/host/*.c))
 
-comma = ,
-
 # The library once more, its inside visible and under the sanitizers.
-SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all
+SANITIZE = -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZED_OBJS = $(patsubst lib/%.c,$(B)/sanitized/%.o,$(wildcard lib/*.c))
 
 $(B)/sanitized/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
+	$(CC) $(BASE_CFLAGS) $(SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
 
 $(B)/libsanitized.a: $(SANITIZED_OBJS)
 	$(AR) rcs $@ $(SANITIZED_OBJS)
 
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< \
+	$(CC) $(BASE_CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< \
 		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
 
-# What a test has a version of its own of.
-$(B)/tests/unit/bind: WRAP = sysfs_write stat open
+# What a test has a version of its own of. With 64-bit offsets the C library's open() is open64(), and so on.
+$(B)/tests/unit/bind: WRAP = sysfs_write stat64 open64
 $(B)/tests/unit/bindfail: WRAP = sysfs_write geteuid mkdirat kmod_module_probe_insert_module
 $(B)/tests/unit/bindmem: WRAP = sysfs_write malloc calloc reallocarray strdup kmod_new
 $(B)/tests/unit/borrow: WRAP = ioctl syscall
@@ -107,9 +125,9 @@ $(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_c
 	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
 $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
 $(B)/tests/unit/lock: WRAP = close fchmod flock
-$(B)/tests/unit/open: WRAP = ioctl open
+$(B)/tests/unit/open: WRAP = ioctl open64
 $(B)/tests/unit/precopy: WRAP = ioctl read
-$(B)/tests/unit/refused: WRAP = ioctl pread pwrite
+$(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64
 $(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
 $(B)/tests/unit/transfer: WRAP = ioctl
 
@@ -121,28 +139,28 @@ $(B)/tests/unit/vfio_mig_get_next_state.inc:
 
 $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..' -lxxhash
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..' -lxxhash
 
 # And once more for the fuzzer, which is clang's.
 FUZZ_CC = clang
 FUZZ_SECONDS = 60
-FUZZ_SANITIZE = -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FUZZ_SANITIZE = -U_FORTIFY_SOURCE -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_OBJS = $(patsubst lib/%.c,$(B)/fuzz/lib/%.o,$(wildcard lib/*.c))
 
 $(B)/fuzz/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions $(FUZZ_SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
+	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
 
 FUZZ_TARGETS = image restore header holder
 FUZZ_PROGRAMS = $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 
 $(B)/fuzz/%.o: tests/fuzz/%.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions -Icli $(FUZZ_SANITIZE) -c -o $@ $<
+	$(FUZZ_CC) $(BASE_CFLAGS) -Icli $(FUZZ_SANITIZE) -c -o $@ $<
 
 $(B)/fuzz/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CFLAGS) -Wno-c2x-extensions $(FUZZ_SANITIZE) -c -o $@ $<
+	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -c -o $@ $<
 
 $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
 $(B)/fuzz/header: $(B)/fuzz/cli/json.o
@@ -151,24 +169,24 @@ $(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
 $(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder.o
 
 $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
-	$(FUZZ_CC) $(CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP:%=-Wl$(comma)--wrap=%) -o $@ \
+	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP:%=-Wl$(comma)--wrap=%) -o $@ \
 		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 
 # What valgrind runs: the holder, with what the fuzzer begins with and has found.
 $(B)/valgrind/holder: tests/fuzz/holder.c tests/fuzz/replay.c $(LIB_OBJS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -Wl,--wrap=ioctl -o $@ $(filter %.c,$^) \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=ioctl -o $@ $(filter %.c,$^) \
 		$(filter-out $(B)/lib/holder.o,$(LIB_OBJS)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 
 $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
 $(B)/tests/host/%: tests/host/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
 
 unit-tests: $(UNIT_TESTS)
 
@@ -177,7 +195,7 @@ guest-programs: $(GUEST_PROGRAMS)
 tests: all unit-tests $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS) $(B)/valgrind/holder
 
 check: deps
-	@$(MAKE) --no-print-directory -s tests
+	@$(MAKE) --no-print-directory -s WERROR=1 tests
 	@tests/check
 
 # README's two commands as newcomers run them: on each Debian as it comes.
@@ -191,7 +209,7 @@ check-fresh:
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress stress-decode
 
 check-debug: deps
-	@$(MAKE) --no-print-directory -s tests
+	@$(MAKE) --no-print-directory -s WERROR=1 tests
 	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
 
 # The terminal session in README.md, recorded anew. tests/guest/t-readme.sh has what is run.
@@ -208,11 +226,11 @@ ASAN_B = $(B)/asan
 TSAN_B = $(B)/tsan
 
 check-asan: deps
-	@$(MAKE) --no-print-directory -s B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
+	@$(MAKE) --no-print-directory -s WERROR=1 B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
 	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage
 
 check-tsan: deps
-	@$(MAKE) --no-print-directory -s B=$(TSAN_B) CFLAGS="-O1 -g -fsanitize=thread" SANITIZE= all unit-tests
+	@$(MAKE) --no-print-directory -s WERROR=1 B=$(TSAN_B) CFLAGS="-O1 -g -U_FORTIFY_SOURCE -fsanitize=thread" SANITIZE= all unit-tests
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
 	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
 
@@ -224,7 +242,7 @@ LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress
 	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long
 
 check-long: deps
-	@$(MAKE) --no-print-directory -s tests
+	@$(MAKE) --no-print-directory -s WERROR=1 tests
 	@tests/check $(LONG_TESTS)
 
 demo: deps
@@ -247,7 +265,7 @@ MAN_SECTIONS = 1 3 5
 RPATH = $(if $(filter /usr/lib%,$(libdir)),,-Wl,-rpath,$(libdir))
 
 install: all
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $(B)/vfiomig.installed $(CLI_OBJS) -L$(B) \
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $(B)/vfiomig.installed $(CLI_OBJS) -L$(B) \
 		-lvfiomig $(RPATH) $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
 	install -D -m 755 $(B)/vfiomig.installed $(DESTDIR)$(bindir)/vfiomig
 	install -D -m 644 $(B)/$(SONAME) $(DESTDIR)$(libdir)/$(SONAME)

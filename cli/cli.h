@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <vfiomig.h>
 
+/* Images and states are larger than 2 GiB, on 32-bit machines too. */
+_Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
+
 /* Exit statuses: scripts depend on them. Ended by signal N: 128 + N. */
 enum status {
 	STATUS_OK = 0,

@@ -12,6 +12,9 @@
 #include "uapi.h"
 #include "vfiomig.h"
 
+/* Images and states are larger than 2 GiB, on 32-bit machines too. */
+_Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
+
 struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are; tests put other trees there. */

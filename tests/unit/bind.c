@@ -15,20 +15,20 @@
 /* A node that is a disk, and the one that somebody has to himself. */
 static const char *block_node, *taken_node;
 
-int __real_stat(const char *path, struct stat *st);
-int __wrap_stat(const char *path, struct stat *st);
-int __wrap_stat(const char *path, struct stat *st)
+int __real_stat64(const char *path, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st)
 {
 	if (!block_node || strcmp(path, block_node) != 0)
-		return __real_stat(path, st);
+		return __real_stat64(path, st);
 	*st = (struct stat){ .st_mode = S_IFBLK | 0600,
 			     .st_rdev = makedev(8, 2) };
 	return 0;
 }
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...)
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
 {
 	mode_t mode = 0;
 	va_list ap;
@@ -41,7 +41,7 @@ int __wrap_open(const char *path, int flags, ...)
 	if (flags & O_CREAT)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
-	return __real_open(path, flags, mode);
+	return __real_open64(path, flags, mode);
 }
 
 /* ---- Tests --------------------------------------------------------------- */

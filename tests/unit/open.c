@@ -20,9 +20,9 @@ static struct {
 	int nr_calls;
 } kernel;
 
-int __real_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...)
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...)
 {
 	mode_t mode;
 	va_list ap;
@@ -34,7 +34,7 @@ int __wrap_open(const char *path, int flags, ...)
 		errno = kernel.open_error;
 		return -1;
 	}
-	return __real_open(path, flags, mode);
+	return __real_open64(path, flags, mode);
 }
 
 int __wrap_ioctl(int fd, unsigned long request, ...);
@@ -62,7 +62,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	case VFIO_GROUP_GET_DEVICE_FD:
 		assert_string_equal(arg, A);
-		return __real_open("/dev/null", O_RDWR | O_CLOEXEC);
+		return __real_open64("/dev/null", O_RDWR | O_CLOEXEC);
 	case VFIO_DEVICE_FEATURE:
 		errno = ENOTTY;
 		return -1;

@@ -81,8 +81,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return refuse(kernel.region_error);
 }
 
-ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at);
-ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at)
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
 {
 	int error = kernel.read_error;
 
@@ -98,12 +98,12 @@ ssize_t __wrap_pread(int fd, void *buf, size_t size, off_t at)
 	return size > 10 ? 10 : size;
 }
 
-ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *buf, size_t size, off_t at)
+ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at);
+ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at)
 {
 	assert_int_equal(fd, dev->fd);
 	assert_in_range(at, 4, 5);
-	assert_memory_equal(buf, "\x07\x01" + at - 4, size);
+	assert_memory_equal(buf, &"\x07\x01"[at - 4], size);
 	assert_int_equal(at + size, 6);
 	/* First a signal, and then in pieces. */
 	if (kernel.interrupted_writes) {

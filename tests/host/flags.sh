@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What the compiler is called with: the user's flags come last, the hardening flags fit them, and warnings are errors
+# only where that was asked for.
+
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/guest/lib/lib.sh
+. tests/guest/lib/lib.sh
+OUT=$(mktemp) ERR=$(mktemp)
+work=$(mktemp -d)
+trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
+
+# What a calling make was given is not meant for these.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL CC CPPFLAGS CFLAGS LDFLAGS
+
+# commands WHAT ARG...: what make would run for an object of the program, for the program, the library, a unit test
+commands() {
+	case $1 in
+	object) what='-c -o [^ ]*/cli/main.o' ;;
+	program) what='-o [^ ]*/vfiomig ' ;;
+	library) what='-o [^ ]*/libvfiomig.so.0 ' ;;
+	test) what='-o [^ ]*/tests/unit/fsm ' ;;
+	esac
+	shift
+	make -n "B=$work/none" "$@" all unit-tests | sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' | grep -e "$what"
+}
+
+# has FLAG WHAT ARG..., lacks FLAG WHAT ARG...
+has() {
+	flag=$1
+	shift
+	commands "$@" >"$work/command"
+	check "$*: $flag" grep -q -e " $flag" "$work/command"
+}
+lacks() {
+	flag=$1
+	shift
+	commands "$@" >"$work/command"
+	check "$*: no $flag" sh -c "test -s '$work/command' && ! grep -e ' $flag' '$work/command'"
+}
+
+lacks -Werror object
+has -Werror object WERROR=1
+lacks -Werror object WERROR=0
+has '-D_FILE_OFFSET_BITS=64 ' object
+has '-O2 -g ' object
+check "CC" sh -c "make -n B=$work/none CC=mine | grep -q '^mine .*/cli/main.o'"
+has '-Wall .*-DMINE -O1 -Wno-shadow ' object CPPFLAGS=-DMINE CFLAGS='-O1 -Wno-shadow'
+has '-Wall .*-DMINE -O1 -Wno-shadow .*-Wl,-O1 ' program CPPFLAGS=-DMINE CFLAGS='-O1 -Wno-shadow' LDFLAGS=-Wl,-O1
+has '-Wl,-O1 ' library LDFLAGS=-Wl,-O1
+export CC=gcc CPPFLAGS=-DTHEIRS CFLAGS='-O1 -Wno-vla' LDFLAGS=-Wl,-O2
+has '-Wall .*-DTHEIRS -O1 -Wno-vla ' object
+has '-Wall .*-DTHEIRS -O1 -Wno-vla .*-Wl,-O2 ' program
+unset CC CPPFLAGS CFLAGS LDFLAGS
+
+for compiler in gcc clang; do
+	for flag in -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE; do
+		has "$flag " object CC=$compiler
+		lacks "$flag " object CC=$compiler HARDENING=
+	done
+	has '-pie .*-Wl,-z,now ' program CC=$compiler
+	lacks -pie library CC=$compiler
+	has '-Wl,-z,relro -Wl,-z,now ' library CC=$compiler
+	lacks '-Wl,-z,now' program CC=$compiler HARDENING=
+	# Where it does not work, or was set already
+	lacks -D_FORTIFY_SOURCE object CC=$compiler CFLAGS=-O0
+	lacks -D_FORTIFY_SOURCE=2 object CC=$compiler CPPFLAGS=-D_FORTIFY_SOURCE=3
+	has -D_FORTIFY_SOURCE=3 object CC=$compiler CPPFLAGS=-D_FORTIFY_SOURCE=3
+done
+# The sanitizers have checks of their own, which those of the C library would keep from seeing anything.
+has '-D_FORTIFY_SOURCE=3 .*-U_FORTIFY_SOURCE -fsanitize=' test CPPFLAGS=-D_FORTIFY_SOURCE=3
+lacks -fPIE test
+
+# What has come of it
+build=${VFIOMIG_BUILD:-build}
+check "the program is position independent" sh -c "readelf -h '$build/vfiomig' | grep -q 'Type: *DYN'"
+for file in vfiomig libvfiomig.so.0; do
+	check "$file: relocations are read-only" sh -c "readelf -l '$build/$file' | grep -q GNU_RELRO"
+	check "$file: symbols are bound at the start" sh -c "readelf -d '$build/$file' | grep -q 'FLAGS.*NOW'"
+	check "$file: checked functions of the C library" sh -c "nm -D '$build/$file' | grep -q _chk@"
+	check "$file: the stack is guarded" sh -c "nm -D '$build/$file' | grep -q __stack_chk_fail"
+done
+
+finish
