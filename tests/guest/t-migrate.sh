@@ -12,7 +12,6 @@
 # shellcheck disable=SC2086 # a list
 set -- $IVSHMEM
 from=$1 to=$2 small=$3
-size=$((4 << 20))
 
 sed -n '/^#!\/bin\/sh/,/^\.Ed/ { /^\.Ed/d; s/\\e/\\/g; p; }' /tests/vfiomig.1 >migrate.sh
 check "the page has a script" grep -q '^vfiomig release' migrate.sh
@@ -33,7 +32,7 @@ PATH=$PWD/bin:$PATH
 
 # memory ADDRESS: its digest; the device must not be open, because some kernels refuse that
 memory() {
-	bar "$1" read | sha256sum
+	bar "$1" digest
 }
 
 # begin [TROUBLE]: two devices of different content, the first one held; and what happens to each ssh
@@ -42,7 +41,8 @@ begin() {
 	: >ssh.log
 	for device in "$from" "$to"; do
 		vfiomig release "$device" 2>/dev/null
-		head -c $size /dev/urandom | bar "$device" write
+		seed=$((${seed-0} + 1))
+		bar "$device" fill $seed
 	done
 	before=$(memory "$from")
 	vfiomig hold -q "$from"

@@ -8,11 +8,6 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# checksum ADDRESS: of its shared memory
-checksum() {
-	bar "$1" read | sha256sum
-}
-
 # shellcheck disable=SC2086 # a list
 set -- $IVSHMEM
 while [ $# -gt 0 ]; do
@@ -20,23 +15,21 @@ while [ $# -gt 0 ]; do
 	shift 2
 	bytes=$(stat -c %s "/sys/bus/pci/devices/$from/resource2")
 	size=$((bytes / 1048576))
-	head -c "$bytes" /dev/urandom >memory
-	before=$(sha256sum <memory)
-	check "$size MiB: fill" sh -c "bar $from write <memory && tr '\0' x </dev/zero | head -c $bytes | bar $to write"
-	rm memory
+	check "$size MiB: fill" sh -c "bar $from fill 1 && bar $to fill 2"
+	before=$(bar "$from" digest)
 
 	check "$size MiB: save" sh -c "vfiomig save $from --raw >image"
-	check "$size MiB: the save has not changed the memory" test "$(checksum "$from")" = "$before"
+	check "$size MiB: the save has not changed the memory" test "$(bar "$from" digest)" = "$before"
 	check "$size MiB: restore" sh -c "vfiomig restore $to --no-hold --raw <image"
-	check "$size MiB: the memory is the same" test "$(checksum "$to")" = "$before"
+	check "$size MiB: the memory is the same" test "$(bar "$to" digest)" = "$before"
 	check "$size MiB: -o" vfiomig save "$to" --raw -o image2
 	check "$size MiB: the same device gives the same image" cmp image image2
 	check "$size MiB: the image is for its owner's eyes only" test "$(stat -c %a image2)" = 600
 	rm image image2
 
-	head -c "$bytes" /dev/zero | bar "$to" write
+	bar "$to" fill 3
 	check "$size MiB: through a pipe" sh -c "vfiomig save $from --raw | vfiomig restore $to --no-hold --raw"
-	check "$size MiB: the memory is the same again" test "$(checksum "$to")" = "$before"
+	check "$size MiB: the memory is the same again" test "$(bar "$to" digest)" = "$before"
 done
 
 # mtty: the scratch register of the first port, and bytes that wait in the queue of the second
