@@ -38,7 +38,10 @@ struct vfiomig_holder {
 	struct peer peers[PEERS_MAX];
 	struct peer *claimer;
 	int home; /* the state when the device was claimed */
-	bool ended;
+	bool ending, ended;
+	/* Called when it begins to serve, and when it is about to end. */
+	void (*notify)(void *data, enum vfiomig_holder_event event);
+	void *notify_data;
 };
 
 /* ---- The socket ---------------------------------------------------------- */
@@ -122,6 +125,29 @@ EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
 EXPORT const char *vfiomig_holder_get_path(const struct vfiomig_holder *h)
 {
 	return h->path;
+}
+
+EXPORT void vfiomig_holder_set_notify(
+	struct vfiomig_holder *h,
+	void (*fn)(void *data, enum vfiomig_holder_event event), void *data)
+{
+	h->notify = fn;
+	h->notify_data = data;
+}
+
+static void notify(const struct vfiomig_holder *h,
+		   enum vfiomig_holder_event event)
+{
+	if (h->notify)
+		h->notify(h->notify_data, event);
+}
+
+/* Before the device is closed, and before anybody is told that it is. */
+static void notify_ending(struct vfiomig_holder *h)
+{
+	if (!h->ending)
+		notify(h, VFIOMIG_HOLDER_ENDING);
+	h->ending = true;
 }
 
 /* The file may be another holder's by now. */
@@ -275,6 +301,7 @@ static void end(struct vfiomig_holder *h, struct wire_reply *reply,
 {
 	ctx_log(h->dev->ctx, "process %d released %s", peer->pid, h->dev->name);
 	h->ended = true;
+	notify_ending(h);
 	remove_socket(h);
 	vfiomig_device_close(h->dev);
 	wire_send_reply(peer->fd, reply, NULL);
@@ -402,6 +429,8 @@ static int look(struct vfiomig_holder *h)
 	int timeout = expire(h);
 	struct watch w;
 
+	if (h->dev->ctx->interrupted)
+		notify_ending(h);
 	watch_all(&w, h);
 	if (poll(w.p, w.count, timeout) < 0)
 		return errno == EINTR
@@ -428,8 +457,10 @@ EXPORT int vfiomig_holder_serve(struct vfiomig_holder *h)
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
 	/* From here on others may have it. */
 	device_unlock(h->dev);
+	notify(h, VFIOMIG_HOLDER_READY);
 	while (!err && !h->ended && (!ctx->interrupted || h->claimer))
 		err = look(h);
+	notify_ending(h);
 	remove_socket(h);
 	vfiomig_device_close(h->dev);
 	if (err)

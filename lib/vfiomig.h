@@ -304,6 +304,24 @@ void vfiomig_holder_free(struct vfiomig_holder *holder);
 /* The socket's path, owned by @holder. */
 const char *vfiomig_holder_get_path(const struct vfiomig_holder *holder);
 
+enum vfiomig_holder_event {
+	VFIOMIG_HOLDER_READY,  /* others find the device with it from now on */
+	VFIOMIG_HOLDER_ENDING, /* nobody new gets the device, which is closed
+				* as soon as nobody has it */
+};
+
+/**
+ * vfiomig_holder_set_notify - be told when a holder begins to serve and ends
+ * @fn: called by vfiomig_holder_serve(), once for each event; NULL for silence
+ *
+ * VFIOMIG_HOLDER_ENDING comes while the device is still open, and before the
+ * answer to who has released it.
+ */
+void vfiomig_holder_set_notify(struct vfiomig_holder *holder,
+			       void (*fn)(void *data,
+					  enum vfiomig_holder_event event),
+			       void *data);
+
 /**
  * vfiomig_holder_fork - go on in a process of its own
  *

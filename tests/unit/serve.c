@@ -427,6 +427,83 @@ static void test_cannot_wait(void **state)
 	alarm(0);
 }
 
+/* A digit for each: 1 for that it is ready, 2 for that it is ending, 9 for one
+ * that is told too early or too late. */
+static _Atomic int events;
+
+static void on_event(void *data, enum vfiomig_holder_event event)
+{
+	bool right =
+		vfiomig_device_get_fd(held) >= 0 && access(SOCKET, F_OK) == 0;
+	int digit = 2;
+
+	(void)data;
+	if (event == VFIOMIG_HOLDER_READY) {
+		digit = 1;
+		right = right && access("run/" A ".lock", F_OK);
+	}
+	events = events * 10 + (right ? digit : 9);
+}
+
+static void start_telling(void)
+{
+	events = 0;
+	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+	vfiomig_holder_set_notify(holder, on_event, NULL);
+	pthread_create(&thread, NULL, serve, NULL);
+	while (!events)
+		usleep(1000);
+	assert_int_equal(query(), 0);
+}
+
+static void test_events(void **state)
+{
+	(void)state;
+	start_telling();
+	release();
+	assert_int_equal(events, 12);
+}
+
+/* Of an interrupt it tells at once, though it waits for who has the device. */
+static void test_events_of_an_interrupt(void **state)
+{
+	uint64_t count;
+	void *result;
+	int fd;
+
+	(void)state;
+	alarm(30);
+	start_telling();
+	fd = join();
+	assert_int_equal(ask(fd, WIRE_TAKE), 0);
+	vfiomig_interrupt(its_ctx);
+	while (events == 1)
+		usleep(1000);
+	assert_int_equal(ask(fd, WIRE_DONE), 0);
+	close(fd);
+	pthread_join(thread, &result);
+	assert_int_equal((long)result, -EINTR);
+	assert_int_equal(events, 12);
+	/* As if there had been none. */
+	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)),
+			 sizeof(count));
+	its_ctx->interrupted = 0;
+	vfiomig_holder_free(holder);
+	alarm(0);
+}
+
+static void test_no_event_without_service(void **state)
+{
+	(void)state;
+	events = 0;
+	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+	vfiomig_holder_set_notify(holder, on_event, NULL);
+	fail_once("listen", EADDRINUSE, 0);
+	assert_int_equal(vfiomig_holder_serve(holder), -EADDRINUSE);
+	assert_int_equal(events, 0);
+	vfiomig_holder_free(holder);
+}
+
 /* The child hears its own signals, and one of just before the fork. */
 static void test_after_fork(void **state)
 {
@@ -481,6 +558,9 @@ int main(void)
 		TEST(test_cannot_serve),
 		TEST(test_few_descriptors),
 		TEST(test_cannot_wait),
+		TEST(test_events),
+		TEST(test_events_of_an_interrupt),
+		TEST(test_no_event_without_service),
 		TEST(test_after_fork),
 		TEST(test_no_context),
 	};
