@@ -80,6 +80,19 @@ fail(const struct cli *cli, enum status status, const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void notice(const struct cli *cli,
 						  const char *fmt, ...);
 
+/* A line that is neither a result nor an error, "vfiomig: ...", with a level of
+ * syslog(3). */
+__attribute__((format(printf, 2, 3))) void log_line(int level, const char *fmt,
+						    ...);
+/* Standard error is gone: whatever is told from now on goes to syslog(3). */
+void log_to_syslog(void);
+
+/* notify.c: the service manager that waits until this process is ready. */
+/* Send it assignments, a line each, see sd_notify(3); without one, nothing. A
+ * failure is told, and ends nothing. */
+__attribute__((format(printf, 2, 3))) void notify_manager(const struct cli *cli,
+							  const char *fmt, ...);
+
 /* device.c */
 /* The exit status for the library's failure with this errno, after fail(). */
 int fail_device(const struct cli *cli, int err);
@@ -105,7 +118,7 @@ int fail_transfer(const struct cli *cli, int err, const char *why,
 enum status image_status(int err);
 
 /* holder.c */
-/* Serve until the device is released; the exit status. */
+/* Serve until the device is released; the exit status, after fail(). */
 int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
 		 struct vfiomig_holder *holder);
 /* Have a process in the background do that; 0, or the exit status, and what

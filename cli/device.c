@@ -5,6 +5,8 @@
 static enum status device_status(int err)
 {
 	switch (err) {
+	case 0:
+		return STATUS_OK;
 	case -EINVAL:	/* no such form of a name */
 	case -ENOTUNIQ: /* not precise enough */
 		return STATUS_USAGE;
@@ -98,6 +100,8 @@ void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 enum status image_status(int err)
 {
 	switch (err) {
+	case 0:
+		return STATUS_OK;
 	case -EBADMSG:
 	case -ENODATA:
 		return STATUS_IMAGE;

@@ -38,27 +38,57 @@ static const struct argp argp = {
 	.doc = "Open a device and keep it open in the background, so that its state outlives the commands that work on it.\vEvery other command finds the device there. \"vfiomig release\" closes it.",
 };
 
+/* What the service manager is told about. */
+struct service {
+	const struct cli *cli;
+	const struct vfiomig_device *dev;
+	const struct vfiomig_holder *holder;
+};
+
+static void on_event(void *data, enum vfiomig_holder_event event)
+{
+	const struct service *s = data;
+	const char *name = vfiomig_device_get_name(s->dev);
+
+	if (event == VFIOMIG_HOLDER_READY)
+		notify_manager(s->cli, "READY=1\nSTATUS=Holding %s on %s", name,
+			       vfiomig_holder_get_path(s->holder));
+	else
+		notify_manager(s->cli, "STOPPING=1\nSTATUS=Closing %s", name);
+}
+
+static int hold_here(const struct cli *cli, struct vfiomig_device *dev,
+		     struct vfiomig_holder *holder)
+{
+	struct service service = { cli, dev, holder };
+
+	vfiomig_holder_set_notify(holder, on_event, &service);
+	return holder_serve(cli, dev, holder);
+}
+
+static int hold_in_background(const struct cli *cli, struct vfiomig_device *dev,
+			      struct vfiomig_holder *holder)
+{
+	int pid, status = holder_leave(cli, dev, holder, &pid);
+
+	if (status)
+		return fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
+	notice(cli, "process %d holds it, on %s", pid,
+	       vfiomig_holder_get_path(holder));
+	return STATUS_OK;
+}
+
 static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 {
 	const struct cli *cli = opt->cli;
 	struct vfiomig_holder *holder;
-	int err, status, pid;
+	int err, status;
 
 	err = vfiomig_holder_new(dev, &holder);
 	if (err)
 		return fail_device(cli, err);
-	if (opt->foreground) {
-		notice(cli, "holding it on %s",
-		       vfiomig_holder_get_path(holder));
-		status = holder_serve(cli, dev, holder);
-	} else {
-		status = holder_leave(cli, dev, holder, &pid);
-		if (!status)
-			notice(cli, "process %d holds it, on %s", pid,
-			       vfiomig_holder_get_path(holder));
-	}
-	if (status)
-		fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
+	status = opt->foreground ? hold_here(cli, dev, holder)
+				 : hold_in_background(cli, dev, holder);
 	vfiomig_holder_free(holder);
 	/* What ends it is how it ends. */
 	if (opt->foreground)

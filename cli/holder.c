@@ -10,10 +10,10 @@
 
 #include "cli.h"
 
-static void log_to_journal(void *data, const char *line)
+static void log_event(void *data, const char *line)
 {
 	(void)data;
-	syslog(LOG_NOTICE, "%s", line);
+	log_line(LOG_NOTICE, "%s", line);
 }
 
 /* No terminal, no directory that could not be unmounted, nobody's descriptors.
@@ -40,30 +40,35 @@ static void detach(void)
 	 * writes nothing that its own one would have to interrupt. */
 	signal(SIGALRM, SIG_IGN);
 	prctl(PR_SET_NAME, "vfiomig-hold");
+	log_to_syslog();
 }
 
 int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
 		 struct vfiomig_holder *holder)
 {
+	const char *name = vfiomig_device_get_name(dev);
 	int err;
 
-	openlog("vfiomig", LOG_PID, LOG_DAEMON);
-	vfiomig_set_log(cli->ctx, log_to_journal, NULL);
-	syslog(LOG_INFO, "holding %s (%s) for user %u on %s",
-	       vfiomig_device_get_name(dev),
-	       vfiomig_device_get_driver(dev) ?: "no driver", getuid(),
-	       vfiomig_holder_get_path(holder));
+	vfiomig_set_log(cli->ctx, cli->quiet ? NULL : log_event, NULL);
+	if (!cli->quiet)
+		log_line(LOG_INFO, "holding %s (%s) for user %u on %s", name,
+			 vfiomig_device_get_driver(dev) ?: "no driver",
+			 getuid(), vfiomig_holder_get_path(holder));
 	err = vfiomig_holder_serve(holder);
-	syslog(LOG_INFO, "%s is closed now%s%s", vfiomig_device_get_name(dev),
-	       err ? ": " : "", err ? vfiomig_get_error(cli->ctx) : "");
-	closelog();
-	return err == -EINTR ? STATUS_OK : image_status(err);
+	if (err && err != -EINTR)
+		return fail(cli, STATUS_FAILED, "%s",
+			    vfiomig_get_error(cli->ctx));
+	if (!cli->quiet)
+		log_line(LOG_INFO, "%s is closed now%s", name,
+			 err ? ": interrupted by a signal" : "");
+	return STATUS_OK;
 }
 
 int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
 		 struct vfiomig_holder *holder, int *pid)
 {
-	int status = STATUS_OK;
+	struct cli child = *cli;
+	int status;
 
 	/* Else the child would print it once more. */
 	fflush(NULL);
@@ -72,7 +77,9 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
 		return STATUS_FAILED;
 	if (*pid == 0) {
 		detach();
-		status = holder_serve(cli, dev, holder);
+		/* That was about standard error. */
+		child.quiet = false;
+		status = holder_serve(&child, dev, holder);
 		vfiomig_holder_free(holder);
 		exit(status);
 	}

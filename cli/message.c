@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the user is told: one line, on stderr. */
+/* What the user is told: one line, on stderr or in the system's log. */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <syslog.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -16,8 +19,43 @@ void make_printable(char *text)
 	}
 }
 
-__attribute__((format(printf, 2, 0))) static void
-print_line(const struct cli *cli, const char *fmt, va_list ap)
+static bool in_syslog;
+
+void log_to_syslog(void)
+{
+	openlog("vfiomig", LOG_PID, LOG_DAEMON);
+	in_syslog = true;
+}
+
+/*
+ * JOURNAL_STREAM names the file through which the journal takes lines, see
+ * systemd.exec(5). If standard error still is that file, the journal reads a
+ * level at the beginning of each line.
+ */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
+static void put_line(int level, char *line)
+{
+	make_printable(line);
+	if (in_syslog)
+		syslog(level, "%s", line);
+	else if (stderr_is_journal())
+		fprintf(stderr, "<%d>vfiomig: %s\n", level, line);
+	else
+		fprintf(stderr, "vfiomig: %s\n", line);
+}
+
+__attribute__((format(printf, 3, 0))) static void
+print_line(const struct cli *cli, int level, const char *fmt, va_list ap)
 {
 	char *text = NULL, *line = NULL;
 
@@ -26,10 +64,9 @@ print_line(const struct cli *cli, const char *fmt, va_list ap)
 	if (asprintf(&line, "%s%s%.200s: %s", cli->command ? cli->command : "",
 		     cli->device ? " " : "", cli->device ? cli->device : "",
 		     text ? text : "out of memory") >= 0) {
-		make_printable(line);
-		fprintf(stderr, "vfiomig: %s\n", line);
+		put_line(level, line);
+		free(line);
 	}
-	free(line);
 	free(text);
 }
 
@@ -38,7 +75,7 @@ int fail(const struct cli *cli, enum status status, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	print_line(cli, fmt, ap);
+	print_line(cli, LOG_ERR, fmt, ap);
 	va_end(ap);
 	return status;
 }
@@ -50,6 +87,21 @@ void notice(const struct cli *cli, const char *fmt, ...)
 	if (cli->quiet)
 		return;
 	va_start(ap, fmt);
-	print_line(cli, fmt, ap);
+	print_line(cli, LOG_NOTICE, fmt, ap);
 	va_end(ap);
+}
+
+void log_line(int level, const char *fmt, ...)
+{
+	char *line = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&line, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	put_line(level, line);
+	free(line);
 }

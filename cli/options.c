@@ -3,13 +3,14 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <syslog.h>
 
 #include "cli.h"
 
-static void log_line(void *data, const char *line)
+static void log_verbosely(void *data, const char *line)
 {
 	(void)data;
-	fprintf(stderr, "vfiomig: %s\n", line);
+	log_line(LOG_INFO, "%s", line);
 }
 
 enum {
@@ -36,7 +37,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		exit(0);
 	case 'v':
 		cli->verbose = true;
-		vfiomig_set_log(cli->ctx, log_line, NULL);
+		vfiomig_set_log(cli->ctx, log_verbosely, NULL);
 		return 0;
 	case 'q':
 		cli->quiet = true;

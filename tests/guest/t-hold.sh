@@ -31,6 +31,16 @@ is_held() {
 	[ -n "$(holder_of "$1")" ]
 }
 
+# logged TEXT: soon there is such a line
+# shellcheck disable=SC2317 # check calls it
+logged() {
+	for _ in $(seq 50); do
+		grep -q "$1" /run/log && return
+		sleep 0.1
+	done
+	return 1
+}
+
 fds_of() {
 	find "/proc/$1/fd" -type l | wc -l
 }
@@ -54,7 +64,7 @@ check "it holds no directory" test "$(readlink "/proc/$holder/cwd")" = /
 check "it keeps nothing open that was the shell's" test "$(for fd in "/proc/$holder/fd"/*; do readlink "$fd"; done |
 	grep -v -e '^/dev/vfio/' -e '^/dev/iommu$' -e '^anon_inode:' -e '^socket:' | sort | uniq -c | sed 's/  */ /g')" = " 3 /dev/null"
 check "it has a name" test "$(cat "/proc/$holder/comm")" = vfiomig-hold
-check "the journal has a line" grep -q "vfiomig\[$holder\]: holding $device (ivshmem_vfio_pci) for user 0 on $socket" /run/log
+check "the journal has a line" logged "vfiomig\[$holder\]: holding $device (ivshmem_vfio_pci) for user 0 on $socket"
 status 4 "a second holder" vfiomig hold "$device"
 says "process $holder holds it already"
 vfiomig state "$device" -v 2>log >/dev/null
@@ -79,7 +89,7 @@ check "the socket is gone" test ! -e "$socket"
 wait_for test ! -e "/proc/$holder"
 ok "the holder is gone"
 check "the device was closed" test "$(vfiomig state "$device") $(region "$device" 0 0)" = "RUNNING 0"
-check "the journal says so" grep -q "released $device" /run/log
+check "the journal says so" logged "released $device"
 check "nothing is left in the directory" test -z "$(ls -A /run/vfiomig)"
 
 # SIGTERM, and in the foreground
@@ -95,6 +105,85 @@ kill $holder
 wait $holder
 check "it ends by the signal" test $? -eq 143
 check "its socket is gone" test ! -e "$socket"
+check "its log is on standard error" grep -q -x "vfiomig: holding $device (ivshmem_vfio_pci) for user 0 on $socket" log
+check "to its end" test "$(tail -n 1 log)" = "vfiomig: $device is closed now: interrupted by a signal"
+check "and not in the journal" sh -c "! grep 'vfiomig.$holder.:' /run/log"
+check "nor is an error there" test "$(wc -l <log)" = 2
+
+# A service manager that waits for it: what is told, and when
+for manager in "$PWD/notify" @vfiomig-test; do
+	manager "$manager" >told &
+	waiter=$!
+	wait_for grep -q "${manager#"$PWD"}\$" /proc/net/unix
+	NOTIFY_SOCKET=$manager vfiomig hold --foreground "$device" 2>log &
+	holder=$!
+	wait_for grep -q READY=1 told
+	vfiomig state "$device" -v >"$OUT" 2>verbose
+	check "$manager: once it is ready, the device is held, and nobody is at work on it" grep -q 'through its holder$' verbose
+	check "it is told so" test "$(cat told)" = "READY=1|STATUS=Holding $device on $socket"
+	vfiomig release "$device"
+	wait_for grep -q STOPPING=1 told
+	check "it is told of the end" test "$(sed 1d told)" = "STOPPING=1|STATUS=Closing $device"
+	wait $holder
+	check "released, it ends with success" test $? -eq 0
+	check "without an error" test "$(sed "1d; s/process [0-9]*/process N/" log | xargs)" = \
+		"vfiomig: process N released $device vfiomig: $device is closed now"
+	kill $waiter
+done
+
+# By a signal, while a command is at work: it waits for that, and says so at once.
+manager @vfiomig-test >told &
+waiter=$!
+wait_for grep -q '@vfiomig-test$' /proc/net/unix
+NOTIFY_SOCKET=@vfiomig-test vfiomig hold -q --foreground "$device" 2>log &
+holder=$!
+wait_for grep -q READY=1 told
+mkfifo slow
+vfiomig save "$device" --wait --precopy=never --raw -q >slow &
+client=$!
+exec 6<slow
+wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
+kill $holder
+wait_for grep -q STOPPING=1 told
+check "it tells of its end when it begins" test -e "/proc/$holder/fd"
+cat <&6 >/dev/null
+exec 6<&-
+wait $client
+check "who was at work has got to the end" test $? -eq 0
+wait $holder
+check "then it ends" test $? -eq 143
+check "it told of each once" test "$(wc -l <told)" = 2
+check "quietly" test ! -s log
+kill $waiter
+rm slow
+
+# A service manager that cannot be told
+for manager in relative "$PWD/nobody" "/$(head -c 120 /dev/zero | tr '\0' x)"; do
+	rm -f log
+	NOTIFY_SOCKET=$manager vfiomig hold --foreground "$device" 2>log &
+	holder=$!
+	wait_for grep -q 'service manager' log
+	check "$manager: it says so" grep -q -F "vfiomig: hold $device: cannot notify the service manager on $manager (NOTIFY_SOCKET): " log
+	check "and holds the device" test "$(vfiomig state "$device")" = RUNNING
+	vfiomig release "$device"
+	wait $holder
+	check "its end is a success" test $? -eq 0
+done
+# One that reads nothing: there is room for one datagram, and the second one is waited with for some time only.
+echo 0 >/proc/sys/net/unix/max_dgram_qlen
+manager @vfiomig-test >told &
+waiter=$!
+wait_for grep -q '@vfiomig-test$' /proc/net/unix
+kill -STOP $waiter
+NOTIFY_SOCKET=@vfiomig-test vfiomig hold --foreground "$device" 2>log &
+holder=$!
+wait_for is_held "$device"
+check "a service manager that reads nothing does not keep it from ending" vfiomig release "$device"
+wait $holder
+check "with success" test $? -eq 0
+check "it says so" grep -q 'cannot notify the service manager on @vfiomig-test (NOTIFY_SOCKET): Connection timed out' log
+kill -9 $waiter
+echo 10 >/proc/sys/net/unix/max_dgram_qlen
 
 # A holder for which few descriptors have to do
 status 0 "hold with few descriptors" sh -c "ulimit -n 20; exec vfiomig hold $device 2>&1"
@@ -188,7 +277,7 @@ kill -9 $client
 wait $client
 exec 6<&-
 check "kill -9 in a save: the device is brought back" test "$(vfiomig state "$device")" = RUNNING
-check "the journal says so" grep -q "process $client ended without giving $device back; the device is in RUNNING" /run/log
+check "the journal says so" logged "process $client ended without giving $device back; the device is in RUNNING"
 check "its memory is as it was" sh -c "region $device 2 | cmp - memory"
 vfiomig state "$device" -q STOP >/dev/null
 head -c 50000 image >half
@@ -205,7 +294,7 @@ kill -9 $client
 wait $client
 kill $feeder
 check "kill -9 in a restore: the device is back in STOP" test "$(vfiomig state "$device")" = STOP
-check "the journal says that it was reset" grep -q "process $client ended without giving $device back; the device had to be reset (its state is lost) and is in STOP" /run/log
+check "the journal says that it was reset" logged "process $client ended without giving $device back; the device had to be reset (its state is lost) and is in STOP"
 # The holder dies while a restore goes on: that is no success.
 {
 	cat half
@@ -328,7 +417,7 @@ chmod 755 /run/vfiomig . /tmp
 chmod 666 "$socket"
 status 4 "another user" su -s /bin/sh nobody -c "exec vfiomig state unix:$socket"
 says "the holder on $socket serves its own user and root"
-check "the journal says so" grep -q "of user 65534, who is not the one that holds $device" /run/log
+check "the journal says so" logged "of user 65534, who is not the one that holds $device"
 status 4 "nor does it find it by name" su -s /bin/sh nobody -c "exec vfiomig state $device"
 check "the holder is alive" test "$(holder_of "$device")" = "$holder"
 check "the directory is its owner's again" sh -c "vfiomig state $device && test \$(stat -c %a /run/vfiomig) = 700"

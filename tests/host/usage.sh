@@ -129,4 +129,14 @@ check "no decimal comma" sh -c "LOCPATH=$work LC_ALL=de_DE.UTF-8 $vfiomig inspec
 status 1 "--help to a full disk" sh -c "exec $vfiomig --help >/dev/full"
 says 'standard output: No space left on device'
 
+# In the journal each line has a level; whether standard error is the journal, JOURNAL_STREAM says.
+: >"$work/log"
+stream=$(stat -c %d:%i "$work/log")
+JOURNAL_STREAM=$stream "$vfiomig" info nonsense 2>"$work/log"
+check "an error in the journal" grep -q "^<3>vfiomig: info nonsense: 'nonsense' does not name a device" "$work/log"
+for other in 0:0 "${stream#*:}" nonsense ''; do
+	JOURNAL_STREAM=$other "$vfiomig" info nonsense 2>"$work/log"
+	check "JOURNAL_STREAM='$other': it is not the journal" grep -q "^vfiomig: info nonsense: " "$work/log"
+done
+
 finish
