@@ -11,6 +11,7 @@ mandir = $(datadir)/man
 bashcompdir = $(datadir)/bash-completion/completions
 zshcompdir = $(datadir)/zsh/site-functions
 fishcompdir = $(datadir)/fish/vendor_completions.d
+unitdir = $(prefix)/lib/systemd/system
 DESTDIR =
 
 ifeq ($(origin CC),default)
@@ -50,7 +51,9 @@ LIB_OBJS = $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
 CLI_OBJS = $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
 SONAME = libvfiomig.so.$(SOVERSION)
 
-all: $(B)/vfiomig $(B)/libvfiomig.so $(B)/libvfiomig.pc
+UNIT = vfiomig-hold@.service
+
+all: $(B)/vfiomig $(B)/libvfiomig.so $(B)/libvfiomig.pc $(B)/$(UNIT)
 
 $(B)/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -76,6 +79,9 @@ $(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
 # Of other directories each time.
 $(B)/libvfiomig.pc: lib/libvfiomig.pc.in FORCE
 	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' $< > $@
+
+$(B)/$(UNIT): packaging/$(UNIT).in FORCE
+	sed 's|@bindir@|$(bindir)|' $< > $@
 
 # ---- The driver: for the running kernel, or for another's KDIR -----------
 
@@ -277,6 +283,7 @@ install: all
 	install -D -m 644 completions/vfiomig.bash $(DESTDIR)$(bashcompdir)/vfiomig
 	install -D -m 644 completions/_vfiomig $(DESTDIR)$(zshcompdir)/_vfiomig
 	install -D -m 644 completions/vfiomig.fish $(DESTDIR)$(fishcompdir)/vfiomig.fish
+	install -D -m 644 $(B)/$(UNIT) $(DESTDIR)$(unitdir)/$(UNIT)
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/vfiomig $(DESTDIR)$(libdir)/$(SONAME) \
@@ -284,7 +291,7 @@ uninstall:
 		$(DESTDIR)$(libdir)/pkgconfig/libvfiomig.pc \
 		$(foreach s,$(MAN_SECTIONS),$(patsubst man/%,$(DESTDIR)$(mandir)/man$(s)/%,$(wildcard man/*.$(s)))) \
 		$(DESTDIR)$(bashcompdir)/vfiomig $(DESTDIR)$(zshcompdir)/_vfiomig \
-		$(DESTDIR)$(fishcompdir)/vfiomig.fish
+		$(DESTDIR)$(fishcompdir)/vfiomig.fish $(DESTDIR)$(unitdir)/$(UNIT)
 
 # The driver's sources, from which DKMS builds it for each kernel. Where it looks for them does not depend on prefix.
 dkms_sources = /usr/src

@@ -28,6 +28,23 @@ check "zsh finds it" zsh -f -c "fpath=($share/zsh/site-functions \$fpath); autol
 check "fish finds it" sh -c "PATH='$work/usr/bin:$PATH' XDG_DATA_DIRS='$share' fish -c 'complete -C \"vfiomig inspec\"' |
 	grep -q '^inspect'"
 
+# The unit, and what of the system it relies on. Whether there is its page is asked here and not of man(1), which need not
+# be there. No PCI function: systemd-analyze takes what follows a colon for another name of the unit.
+check "the unit runs the program where it will be" grep -q '^ExecStart=/usr/bin/vfiomig hold --foreground -- %I$' \
+	"$work/usr/lib/systemd/system/vfiomig-hold@.service"
+check "its page is there" test -f "$share/man/$(sed -n 's/^Documentation=man:\(.*\)(\(.\))$/man\2\/\1.\2/p' \
+	"$work/usr/lib/systemd/system/vfiomig-hold@.service")"
+mkdir -p "$work/etc/systemd/system"
+for target in sysinit basic shutdown multi-user; do
+	echo '[Unit]' >"$work/etc/systemd/system/$target.target"
+done
+for instance in '' vfio0 "$(systemd-escape 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001)"; do
+	status 0 "systemd-analyze verify, instance '$instance'" \
+		systemd-analyze verify --man=no --root="$work" "vfiomig-hold@$instance.service"
+	check "it has nothing to say" test ! -s "$ERR"
+done
+rm -r "${work:?}/etc"
+
 # The library, for programs in C and in C++
 cat >"$work/program.c" <<'END'
 #include <stdio.h>

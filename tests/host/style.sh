@@ -44,7 +44,7 @@ for variant in stock 6.1; do
 done
 
 # An SPDX line for each file that can have one.
-for file in $(files 'lib' 'cli' 'driver' 'tests' 'man' 'completions' Makefile .ci .clang-format); do
+for file in $(files 'lib' 'cli' 'driver' 'tests' 'man' 'completions' 'packaging' Makefile .ci .clang-format); do
 	grep -q 'SPDX-License-Identifier: ' "$file" || echo "$file"
 done >"$work/without"
 check "SPDX lines" sh -c "! grep . $work/without"
