@@ -41,16 +41,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-#define OPTION_GROUP                                                   \
-	{                                                              \
-		"group", 'g', NULL, 0,                                 \
-			"All endpoint functions of the IOMMU group", 0 \
-	}
-#define OPTION_DRY_RUN                                              \
-	{                                                           \
-		"dry-run", 'n', NULL, 0,                            \
-			"Say what would be done, and do nothing", 0 \
-	}
+/* Versions of clang-format differ about macros that are initializers. */
+/* clang-format off */
+#define OPTION_GROUP \
+	{ "group", 'g', NULL, 0, "All endpoint functions of the IOMMU group", 0 }
+#define OPTION_DRY_RUN \
+	{ "dry-run", 'n', NULL, 0, "Say what would be done, and do nothing", 0 }
+/* clang-format on */
 
 static const struct argp_option bind_options[] = {
 	{ "driver", 'd', "NAME", 0,

@@ -31,9 +31,10 @@ enum status {
 
 struct cli {
 	struct vfiomig_ctx *ctx;
-	const char *command;	/* "save" */
-	const char *device;	/* as the user named it, or NULL */
-	const char *usage_name; /* "vfiomig save", while options are parsed */
+	const char *command;   /* "save" */
+	const char *device;    /* as the user named it, or NULL */
+	char usage_name[32];   /* "vfiomig save", for the usage */
+	char message_name[32]; /* "vfiomig: save", for getopt's messages */
 	enum vfiomig_via via;
 	int wait; /* for other commands, in seconds; negative: without end */
 	bool in_order; /* what follows the first argument is not for us */
@@ -140,10 +141,10 @@ struct transfer {
 		PROGRESS_NEVER
 	} progress;
 };
-#define TRANSFER_INIT(c)                                \
-	{                                               \
-		.cli = (c), .opt = VFIOMIG_OPTIONS_INIT \
-	}
+/* Versions of clang-format differ about macros that are initializers. */
+/* clang-format off */
+#define TRANSFER_INIT(c) { .cli = (c), .opt = VFIOMIG_OPTIONS_INIT }
+/* clang-format on */
 /* With a struct transfer as input: the options of all, with those for making
  * frames, and those of save and restore, with the device. */
 extern const struct argp argp_transfer, argp_frames, argp_session;

@@ -26,7 +26,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case '?':
 	case OPT_USAGE:
 		/* argp would call the command by argv[0], see cli_parse(). */
-		state->name = (char *)cli->usage_name;
+		state->name = cli->usage_name;
 		argp_state_help(state, stdout,
 				key == '?'
 					? ARGP_HELP_STD_HELP
@@ -96,14 +96,13 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
 		.children = children,
 	};
 	struct inputs in = { .cli = cli, .own = input };
-	char message_name[32], usage_name[32];
 
 	/* What getopt's messages begin with is not what the usage says. */
-	snprintf(message_name, sizeof(message_name), "vfiomig: %s",
+	snprintf(cli->message_name, sizeof(cli->message_name), "vfiomig: %s",
 		 cli->command);
-	snprintf(usage_name, sizeof(usage_name), "vfiomig %s", cli->command);
-	argv[0] = message_name;
-	cli->usage_name = usage_name;
+	snprintf(cli->usage_name, sizeof(cli->usage_name), "vfiomig %s",
+		 cli->command);
+	argv[0] = cli->message_name;
 	return parse_arguments(
 		       &wrapper, argc, argv,
 		       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in)

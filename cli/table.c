@@ -144,7 +144,7 @@ static void print_row(const struct table *t, size_t row, FILE *to,
 
 void table_print(struct table *t, FILE *to)
 {
-	size_t width[TABLE_COLUMNS_MAX], line = line_width(to), columns;
+	size_t width[TABLE_COLUMNS_MAX] = { 0 }, line = line_width(to), columns;
 	bool colour = wants_colour(to);
 
 	for (size_t i = 0; i < t->columns; i++)

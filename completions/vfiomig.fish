@@ -91,11 +91,10 @@ end
 function __vfiomig_states
     set -l name (__vfiomig_words)[2]
     set -l holder
-    switch "$name"
-        case 'unix:*'
-            set holder $name
-        case '??:??.?'
-            set name 0000:$name
+    if string match -q 'unix:*' -- $name
+        set holder $name
+    else if string match -q -r '^..:..\..$' -- $name # since fish 4 a ? is no wildcard
+        set name 0000:$name
     end
     for socket in /run/vfiomig/$name.sock $XDG_RUNTIME_DIR/vfiomig/$name.sock
         test -n "$name" -a -S "$socket"; and set holder unix:$socket

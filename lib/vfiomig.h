@@ -534,10 +534,9 @@ struct vfiomig_options {
 	void *progress_data;
 };
 #ifndef __cplusplus
-#define VFIOMIG_OPTIONS_INIT \
-	{                    \
-		.leave = -1  \
-	}
+/* clang-format off */
+#define VFIOMIG_OPTIONS_INIT { .leave = -1 }
+/* clang-format on */
 #else
 #define VFIOMIG_OPTIONS_INIT               \
 	([] {                              \

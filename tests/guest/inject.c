@@ -38,10 +38,9 @@
 #define SHORT	    0
 
 /* What vfiomig calls, and what the C library calls for it. */
-#define CALL(name)                \
-	{                         \
-#name, SYS_##name \
-	}
+/* clang-format off */
+#define CALL(name) { #name, SYS_##name }
+/* clang-format on */
 static const struct {
 	const char *name;
 	int number;

@@ -348,8 +348,8 @@ static void test_multipath(void **state)
 {
 	(void)state;
 	sh("mkdir -p " BUS A
-	   "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0; ln -s $PWD/" BUS
-		   A
+	   "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0");
+	sh("ln -s $PWD/" BUS A
 	   "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0/");
 	make_disk("devices/virtual/nvme-subsystem/nvme-subsys0", "nvme0n1",
 		  "259:0");

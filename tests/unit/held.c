@@ -8,14 +8,10 @@
 
 /* ---- Taking it ----------------------------------------------------------- */
 
-#define QUERY                    \
-	{                        \
-		.op = WIRE_QUERY \
-	}
-#define REFUSED(errno_)                          \
-	{                                        \
-		.op = WIRE_TAKE, .error = errno_ \
-	}
+/* clang-format off */
+#define QUERY { .op = WIRE_QUERY }
+#define REFUSED(errno_) { .op = WIRE_TAKE, .error = errno_ }
+/* clang-format on */
 
 static void test_take(void **state)
 {
