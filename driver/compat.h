@@ -10,6 +10,8 @@
  * rest in the kernel's headers, and leaves out the files that are of no use.
  */
 
+#include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
@@ -56,10 +58,33 @@
 #define IVSHMEM_VFIO_CDEV_OPS
 #endif
 
+/* Since Linux 6.17, and mandatory since then: vfio_pci_core_match() calls it */
+#ifdef IVSHMEM_VFIO_HAVE_MATCH_TOKEN_UUID
+#define IVSHMEM_VFIO_MATCH_TOKEN_OPS \
+	.match_token_uuid = vfio_pci_core_match_token_uuid,
+#else
+#define IVSHMEM_VFIO_MATCH_TOKEN_OPS
+#endif
+
 /*
- * Exported since Linux 6.8. Before that vfio_pci_core has the same to itself,
- * and releases what it finds in barmap, whoever has put it there.
+ * Since Linux 6.19 VFIO_DEVICE_GET_REGION_INFO is answered by this alone. In
+ * older kernels vfio_pci_core_ioctl() answers it.
  */
+#ifdef IVSHMEM_VFIO_HAVE_REGION_INFO_CAPS
+#define IVSHMEM_VFIO_REGION_INFO_OPS \
+	.get_region_info_caps = vfio_pci_ioctl_get_region_info,
+#else
+#define IVSHMEM_VFIO_REGION_INFO_OPS
+#endif
+
+/*
+ * Since Linux 7.2 vfio_pci_core_enable() maps all BARs, and leaves an error
+ * pointer in barmap where it cannot. Before that a BAR is mapped when it is
+ * asked for, from Linux 6.8 on by an exported function. In still older kernels
+ * vfio_pci_core has that function to itself, but releases what it finds in
+ * barmap, whoever has put it there.
+ */
+#ifndef IVSHMEM_VFIO_HAVE_GET_IOMAP
 #ifndef IVSHMEM_VFIO_HAVE_SETUP_BARMAP
 static inline int vfio_pci_core_setup_barmap(struct vfio_pci_core_device *core,
 					     int bar)
@@ -81,6 +106,20 @@ static inline int vfio_pci_core_setup_barmap(struct vfio_pci_core_device *core,
 
 	return 0;
 }
+#endif
+
+static inline void __iomem __must_check *
+vfio_pci_core_get_iomap(struct vfio_pci_core_device *core, unsigned int bar)
+{
+	int err = vfio_pci_core_setup_barmap(core, bar);
+
+	return err ? IOMEM_ERR_PTR(err) : core->barmap[bar];
+}
+#endif
+
+/* The name of zap_vma_ptes() since Linux 7.1 */
+#ifndef IVSHMEM_VFIO_HAVE_ZAP_SPECIAL_VMA_RANGE
+#define zap_special_vma_range	zap_vma_ptes
 #endif
 
 /* Until Linux 6.16 huge pages have a type of their own for this */

@@ -43,13 +43,17 @@ int ivshmem_vfio_hw_check(struct pci_dev *pdev)
 /* The mappings are the core's: they live until vfio_pci_core_disable() */
 int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 {
-	int err;
+	struct vfio_pci_core_device *core = &ivdev->core;
 
-	err = vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_REGS_BAR);
-	if (err)
-		return err;
+	ivdev->regs = vfio_pci_core_get_iomap(core, IVSHMEM_REGS_BAR);
+	if (IS_ERR(ivdev->regs))
+		return PTR_ERR(ivdev->regs);
 
-	return vfio_pci_core_setup_barmap(&ivdev->core, IVSHMEM_VFIO_MEMORY_BAR);
+	ivdev->memory = vfio_pci_core_get_iomap(core, IVSHMEM_VFIO_MEMORY_BAR);
+	if (IS_ERR(ivdev->memory))
+		return PTR_ERR(ivdev->memory);
+
+	return 0;
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_map, ERRNO);
 
@@ -105,7 +109,7 @@ int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 	if (err)
 		return err;
 
-	memcpy_fromio(buf, core->barmap[IVSHMEM_VFIO_MEMORY_BAR] + offset, len);
+	memcpy_fromio(buf, ivdev->memory + offset, len);
 	ivshmem_vfio_hw_end(core, cmd);
 
 	return 0;
@@ -123,7 +127,7 @@ int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 	if (err)
 		return err;
 
-	memcpy_toio(core->barmap[IVSHMEM_VFIO_MEMORY_BAR] + offset, buf, len);
+	memcpy_toio(ivdev->memory + offset, buf, len);
 	ivshmem_vfio_hw_end(core, cmd);
 
 	return 0;
@@ -134,7 +138,7 @@ int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 			      struct ivshmem_vfio_regs *regs)
 {
 	struct vfio_pci_core_device *core = &ivdev->core;
-	void __iomem *io = core->barmap[IVSHMEM_REGS_BAR];
+	void __iomem *io = ivdev->regs;
 	u16 cmd;
 	int err;
 
@@ -157,7 +161,7 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 			      const struct ivshmem_vfio_regs *regs)
 {
 	struct vfio_pci_core_device *core = &ivdev->core;
-	void __iomem *io = core->barmap[IVSHMEM_REGS_BAR];
+	void __iomem *io = ivdev->regs;
 	u16 cmd;
 	int err;
 

@@ -195,7 +195,8 @@ static vm_fault_t ivshmem_vfio_pfn_mkwrite(struct vm_fault *vmf)
 
 	down_read(&ivdev->core.memory_lock);
 	if (ivshmem_vfio_memory_enabled(&ivdev->core)) {
-		zap_vma_ptes(vmf->vma, vmf->address & PAGE_MASK, PAGE_SIZE);
+		zap_special_vma_range(vmf->vma, vmf->address & PAGE_MASK,
+				      PAGE_SIZE);
 		ret = ivshmem_vfio_map_page(ivdev, vmf, true);
 	}
 	up_read(&ivdev->core.memory_lock);

@@ -368,12 +368,14 @@ const struct vfio_device_ops ivshmem_vfio_ops = {
 	.open_device = ivshmem_vfio_open_device,
 	.close_device = ivshmem_vfio_close_device,
 	.ioctl = ivshmem_vfio_ioctl,
+	IVSHMEM_VFIO_REGION_INFO_OPS
 	.device_feature = vfio_pci_core_ioctl_feature,
 	.read = vfio_pci_core_read,
 	.write = ivshmem_vfio_track_write,
 	.mmap = ivshmem_vfio_track_mmap,
 	.request = vfio_pci_core_request,
 	.match = vfio_pci_core_match,
+	IVSHMEM_VFIO_MATCH_TOKEN_OPS
 	IVSHMEM_VFIO_IOMMUFD_OPS
 	IVSHMEM_VFIO_CDEV_OPS
 };

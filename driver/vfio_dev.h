@@ -14,6 +14,10 @@ struct ivshmem_vfio_stream;
 struct ivshmem_vfio_device {
 	struct vfio_pci_core_device core;
 
+	/* BAR 0 and BAR 2, while the device is open */
+	void __iomem *regs;
+	void __iomem *memory;
+
 	/*
 	 * Protects the migration state and the data transfer session. Taken
 	 * before mmap_lock (data_fd copies to and from user memory under it)
