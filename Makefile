@@ -302,7 +302,8 @@ DKMS_DIR = $(DESTDIR)$(dkms_sources)/$(subst /,-,$(DKMS_MODULE))
 install-dkms:
 	install -d $(DKMS_DIR)
 	install -m 644 $(DRIVER_SOURCES) $(DKMS_DIR)
-	sed 's|@version@|$(VERSION)|' driver/dkms.conf.in > $(DKMS_DIR)/dkms.conf
+	sed "s|@version@|$(VERSION)|; s|@newest@|$$(sed -n 's/^newest := //p' driver/Kbuild)|" driver/dkms.conf.in \
+		> $(DKMS_DIR)/dkms.conf
 	chmod 644 $(DKMS_DIR)/dkms.conf
 	@test -n "$(DESTDIR)" || echo "now: dkms install $(DKMS_MODULE)"
 

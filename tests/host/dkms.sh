@@ -67,18 +67,30 @@ excluded() {
 	check "not for $1" test $rc -eq 77
 	check "as dkms.conf says" grep -q BUILD_EXCLUSIVE "$work/log"
 }
+# said N TEXT: N lines of what dkms has printed last are this
+said() {
+	check "it says: $2 ($1)" test "$(grep -c -x -F "$2" "$work/log")" -eq "$1"
+}
 for release in 4.19.0-1-amd64 5.10.0-30-amd64 5.18.1 6.0.12; do
 	excluded "Linux $release" $release "$kernel/build"
+	said 1 "$module needs Linux 6.1 or later, and this is $release"
 done
 mkdir "$work/kdir"
 echo 'CONFIG_VFIO_PCI_CORE=m' >"$work/kdir/.config"
 excluded "a kernel without XXHASH" 6.12.0-other "$work/kdir"
+check "which is not too old" sh -c "! grep 'needs Linux' '$work/log'"
 # But for these: there is nothing to build with, which is another failure.
-for release in 6.1.0-40-amd64 6.2.0 6.10.3 6.12.0 7.0.1 10.2.0; do
+newest=$(sed -n 's/^newest := //p' driver/Kbuild)
+next=${newest%.*}.$((${newest#*.} + 1))
+for release in 6.1.0-40-amd64 6.2.0 6.10.3 6.12.0 7.0.1 "$newest.99+deb13-amd64" "$next.0-rc1" "$next.1+deb13-amd64" 10.2.0; do
 	rc=0
-	build $release "$work/nowhere" >"$work/log" 2>&1 || rc=$?
+	build "$release" "$work/nowhere" >"$work/log" 2>&1 || rc=$?
 	check "for Linux $release" test $rc -eq 1
 	check "if it had its headers" grep -q "headers for kernel $release cannot be found" "$work/log"
+	case $release in
+	"$next".* | 10.*) said 1 "$module was not tested with Linux $release, only up to $newest" ;;
+	*) check "which it was tested with" sh -c "! grep 'not tested' '$work/log'" ;;
+	esac
 done
 
 check "dkms remove" run_dkms remove --all
