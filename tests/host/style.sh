@@ -40,15 +40,18 @@ kernel=$(tests/guest/kernel stock)
 # --no-tree: from outside of the kernel's.
 # shellcheck disable=SC2086
 check "checkpatch --strict" perl "$kernel/scripts/checkpatch.pl" --no-tree --strict --quiet -f $driver
-# The newest kernel and the oldest one.
-for variant in stock 6.1; do
-	kernel=$(tests/guest/kernel $variant)
+# The newest kernel, the one that most tests run on, and the oldest one. The newest takes only a sparse that knows
+# __typeof_unqual__, and says so, and does without it.
+for variant in "$(tests/guest/kernel --newest)" stock 6.1; do
+	kernel=$(tests/guest/kernel "$variant")
 	mkdir "$work/$variant"
 	# shellcheck disable=SC2086
 	cp $driver driver/Kbuild "$work/$variant"
 	make -s -C "$kernel/build" "M=$work/$variant" C=2 W=1 modules >"$work/log" 2>&1
 	check "$variant: the driver compiles" test -e "$work/$variant/ivshmem_vfio_pci.ko"
 	check "$variant: without a warning, by W=1 or by sparse" sh -c "! grep -E 'warning:|error:' '$work/log'"
+	make -s -C "$kernel/build" "M=$work/$variant" vfio_dev.i >"$work/log" 2>&1
+	check "$variant: it has the operations that this kernel knows" tests/ops "$work/$variant/vfio_dev.i"
 done
 
 # An SPDX line for each file that can have one.
