@@ -59,17 +59,39 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 		printf("state size: unknown (no MIG_DATA_SIZE)\n");
 }
 
+/*
+ * A newer kernel has features that nobody here knows the name of. The numbers
+ * are given out one by one; there were 14 of them in the first ten years.
+ */
+#define FEATURES_PROBED 64
+
+struct feature_name {
+	char text[32];
+};
+
+static struct feature_name feature_name(unsigned int feature)
+{
+	const char *known = vfiomig_feature_name(feature);
+	struct feature_name name;
+
+	if (known)
+		snprintf(name.text, sizeof(name.text), "%s", known);
+	else
+		snprintf(name.text, sizeof(name.text), "FEATURE_%u", feature);
+	return name;
+}
+
 static void print_features(const struct vfiomig_device *dev)
 {
 	bool any = false;
 
 	printf("features:  ");
-	for (unsigned int f = 0; vfiomig_feature_name(f); f++) {
+	for (unsigned int f = 0; f < FEATURES_PROBED; f++) {
 		unsigned int ops = vfiomig_device_probe(dev, f);
 
 		any |= ops;
 		if (ops)
-			printf(" %s(%s%s%s)", vfiomig_feature_name(f),
+			printf(" %s(%s%s%s)", feature_name(f).text,
 			       ops & VFIOMIG_FEATURE_GET ? "get" : "",
 			       ops == (VFIOMIG_FEATURE_GET |
 				       VFIOMIG_FEATURE_SET)
@@ -134,7 +156,7 @@ static void add_features(struct json_object *object,
 {
 	struct json_object *features = json_object_new_object();
 
-	for (unsigned int f = 0; vfiomig_feature_name(f); f++) {
+	for (unsigned int f = 0; f < FEATURES_PROBED; f++) {
 		unsigned int ops = vfiomig_device_probe(dev, f);
 		struct json_object *list;
 
@@ -147,7 +169,7 @@ static void add_features(struct json_object *object,
 		if (ops & VFIOMIG_FEATURE_SET)
 			json_object_array_add(list,
 					      json_object_new_string("set"));
-		json_object_object_add(features, vfiomig_feature_name(f), list);
+		json_object_object_add(features, feature_name(f).text, list);
 	}
 	json_object_object_add(object, "features", features);
 	json_object_object_add(object, "dma_logging",

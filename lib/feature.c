@@ -43,6 +43,7 @@ static const char *const feature_names[] = {
 	[VFIO_DEVICE_FEATURE_BUS_MASTER] = "BUS_MASTER",
 	[VFIO_DEVICE_FEATURE_DMA_BUF] = "DMA_BUF",
 	[VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2] = "MIG_PRECOPY_INFOv2",
+	[VFIO_DEVICE_FEATURE_ZPCI_ERROR] = "ZPCI_ERROR",
 };
 
 EXPORT const char *vfiomig_feature_name(unsigned int feature)

@@ -54,6 +54,11 @@ struct vfio_precopy_info {
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
 #endif
 
+/* Linux 7.3 */
+#ifndef VFIO_DEVICE_FEATURE_ZPCI_ERROR
+#define VFIO_DEVICE_FEATURE_ZPCI_ERROR 13
+#endif
+
 /* Linux 6.6 */
 #ifndef VFIO_DEVICE_BIND_IOMMUFD
 struct vfio_device_bind_iommufd {

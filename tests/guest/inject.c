@@ -2,8 +2,8 @@
 /*
  * inject SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and have its N-th call
  * of SYSCALL fail with ERRNO instead of being made; or, for ERRNO "SHORT", move
- * one byte only, where more are asked for. Exits with COMMAND's status; 99 if
- * there was no N-th call.
+ * one byte only, where more are asked for; or, for "DONE", return 0 instead of
+ * being made. Exits with COMMAND's status; 99 if there was no N-th call.
  *
  * strace(1) can fail calls too, but moves no bytes, and counts the calls of
  * each thread by themselves, and those of the dynamic linker with them: the
@@ -36,6 +36,7 @@
 
 #define NOT_REACHED 99
 #define SHORT	    0
+#define DONE	    (-1)
 
 /* What vfiomig calls, and what the C library calls for it. */
 /* clang-format off */
@@ -101,7 +102,7 @@ static const struct {
 } errors[] = {
 	{ "EAGAIN", EAGAIN }, { "EINTR", EINTR },   { "EIO", EIO },
 	{ "EMFILE", EMFILE }, { "ENOMEM", ENOMEM }, { "ENOSPC", ENOSPC },
-	{ "EPIPE", EPIPE },   { "SHORT", SHORT },
+	{ "EPIPE", EPIPE },   { "SHORT", SHORT },   { "DONE", DONE },
 };
 
 /* Shared by all processes here. */
@@ -228,7 +229,7 @@ static void supervise(int listener, volatile bool *injected, int pid, int call,
 		    (error != SHORT || shorten(pid, &call_made.data))) {
 			*injected = true;
 			answer.flags = 0;
-			answer.error = -error;
+			answer.error = error > 0 ? -error : 0;
 			answer.val = error == SHORT;
 		}
 		ioctl(p.fd, SECCOMP_IOCTL_NOTIF_SEND, &answer);
