@@ -42,9 +42,14 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev,
 		.round_end = UINT64_MAX,
 		.has_info = true,
 	};
-	/* From then on a new first copy is told (VFIO_PRECOPY_INFO_REINIT). */
-	if (vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) &
-	    VFIOMIG_FEATURE_SET)
+	/*
+	 * From then on a new first copy is told (VFIO_PRECOPY_INFO_REINIT), to
+	 * everybody who has the device open, until the last of them closes it:
+	 * what is borrowed is its owner's, who does not expect that.
+	 */
+	if (!vfiomig_device_is_borrowed(dev) &&
+	    vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) &
+		    VFIOMIG_FEATURE_SET)
 		feature_ioctl(dev,
 			      VFIO_DEVICE_FEATURE_SET |
 				      VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,

@@ -26,6 +26,11 @@ struct vfio_precopy_info {
 #define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
 #endif
 
+/* Linux 7.1 */
+#ifndef VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2
+#define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
+#endif
+
 /* Whether this is the guest's kernel that has neither MIG_DATA_SIZE nor
  * PRE_COPY. */
 static inline bool old_kernel(void)

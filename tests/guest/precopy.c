@@ -6,6 +6,7 @@
  */
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -217,6 +218,82 @@ static void test_ends(void)
 	    "\"-EINVAL from any other migration state\": without PRE_COPY");
 	close(fd);
 	go(VFIOMIG_STATE_RUNNING);
+}
+
+/* ---- VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 ------------------------------ */
+
+/*
+ * "On SET, enables the v2 pre_copy_info behaviour, where the
+ * vfio_precopy_info.flags is a valid output field." Without that they stay what
+ * they were.
+ */
+static bool flags_are_output(struct vfiomig_device *d)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info), .flags = 6 };
+	int fd = device_go(d, VFIOMIG_STATE_PRE_COPY);
+
+	if (ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
+		err(1, "VFIO_MIG_GET_PRECOPY_INFO");
+	close(fd);
+	device_go(d, VFIOMIG_STATE_RUNNING);
+	return info.flags == 0;
+}
+
+static void save(struct vfiomig_device *d)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct vfiomig_result result;
+
+	if (vfiomig_save(d, null, NULL, &result) || !result.precopy)
+		errx(1, "save: %s", vfiomig_get_error(ctx));
+	close(null);
+}
+
+/* Returns NULL where the device cannot be opened this way. */
+static struct vfiomig_device *open_via(const char *name, enum vfiomig_via via)
+{
+	struct vfiomig_device *d;
+
+	if (vfiomig_device_new(ctx, name, &d))
+		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
+	vfiomig_device_set_via(d, via);
+	if (vfiomig_device_open(d) == 0)
+		return d;
+	printf("# %s\n", vfiomig_get_error(ctx));
+	vfiomig_device_unref(d);
+	return NULL;
+}
+
+/* The opt-in that save makes lasts as long as the device is open. */
+static void test_opt_in(const char *name, enum vfiomig_via via)
+{
+	const char *how = via == VFIOMIG_VIA_CDEV ? "cdev" : "group";
+	struct vfiomig_device *d = open_via(name, via);
+	char number[32];
+	bool has;
+	int fd;
+
+	if (!d)
+		return;
+	has = vfiomig_device_probe(d, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2);
+	tap(!flags_are_output(d), "%s: no opt-in outlives a session", how);
+	/* The session stays, and nobody has it locked. */
+	fd = dup(vfiomig_device_get_fd(d));
+	vfiomig_device_unref(d);
+	snprintf(number, sizeof(number), "fd:%d", fd);
+	d = device_open(ctx, number);
+	save(d);
+	tap(!flags_are_output(d), "%s: a save opts in to nothing for an owner",
+	    how);
+	vfiomig_device_unref(d);
+	close(fd);
+
+	d = open_via(name, via);
+	save(d);
+	tap(flags_are_output(d) == has,
+	    "%s: a save opts in to INFOv2 where the kernel has it (%s)", how,
+	    has ? "it has" : "it has not");
+	vfiomig_device_unref(d);
 }
 
 /* ---- ivshmem only -------------------------------------------------------- */
@@ -444,6 +521,11 @@ int main(int argc, char **argv)
 		test_mprotect();
 	}
 	vfiomig_device_unref(dev);
+	/* Our driver sets the flags in any case. */
+	for (int i = 0; i < 2 && !ours; i++) {
+		test_opt_in(argv[1], VFIOMIG_VIA_CDEV);
+		test_opt_in(argv[1], VFIOMIG_VIA_GROUP);
+	}
 	vfiomig_unref(ctx);
 	return tap_end();
 }

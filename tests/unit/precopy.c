@@ -150,6 +150,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 }
 
+static const struct backend opened = { .name = "a test" };
+static const struct backend borrowed = { .name = "a test", .borrows = true };
+
 static int setup(void **state)
 {
 	(void)state;
@@ -166,6 +169,7 @@ static int setup(void **state)
 	dev->ctx = vfiomig_ref(ctx);
 	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dev->backend = &opened;
 	return 0;
 }
 
@@ -213,6 +217,17 @@ static void test_idle(void **state)
 	assert_int_equal(kernel.opted_in, 1);
 	assert_int_equal(kernel.arcs, ARRAY_SIZE(path));
 	assert_memory_equal(kernel.path, path, sizeof(path));
+}
+
+/* Its owner may be the one who reads the flags, and has not asked for them. */
+static void test_borrowed(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	dev->backend = &borrowed;
+	expect_whole(&r);
+	assert_int_equal(kernel.opted_in, 0);
 }
 
 static void test_never(void **state)
@@ -402,6 +417,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_idle),
+		TEST(test_borrowed),
 		TEST(test_never),
 		TEST(test_empty_reads),
 		TEST(test_does_not_converge),
