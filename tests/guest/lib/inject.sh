@@ -66,7 +66,7 @@ harmless() {
 	# Is there a holder? One that cannot be asked is taken for one, and is asked once more.
 	'socket '* | 'connect '* | 'getsockopt '* | 'sendto '* | 'recvmsg '* | 'poll '*'2, 100)'*) ;;
 	# Which device a descriptor is of is looked for in more than one way, and among devices that are others.
-	'readlink '*/sys* | 'readlinkat '* | 'newfstatat '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
+	'readlink '*/sys* | 'readlink '*'"/dev/vfio/devices/'* | 'readlinkat '* | 'newfstatat '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
 	'openat '*/sys/* | 'openat '*/proc/* | 'read '*', 1024)'* | 'read '*', 31)'*) $held ;;
 	*) return 1 ;;
 	esac
