@@ -3,7 +3,7 @@
 #
 # Every transition between all states, on both devices, if both have migration.
 # guest: -m 1M -s 300
-# kernels: stock cdev 6.1
+# kernels: stock cdev 6.1 newest
 
 # Each driver tells in the kernel's log of each arc that it takes.
 for module in ivshmem_vfio_pci mtty; do

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The guest itself: the devices that every other test relies on are there.
-# kernels: stock cdev 6.1
+# kernels: stock cdev 6.1 newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -3,6 +3,7 @@
 #
 # PRE_COPY on both devices: the text of the uAPI, and that no write is lost.
 # guest: -m 1M -m 1M -m 16M -s 300
+# kernels: stock cdev newest
 
 # shellcheck disable=SC2086 # three words
 set -- $IVSHMEM

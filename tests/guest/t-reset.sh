@@ -4,7 +4,7 @@
 # Resets, of a device that PCI can reset (behind a port that resets what is below it) and of one that it cannot.
 # guest: -m 1M -s 120
 # env: GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream'
-# kernels: stock cdev 6.1
+# kernels: stock cdev 6.1 newest
 
 device=0000:01:00.0
 echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$device/driver_override"

@@ -3,7 +3,7 @@
 #
 # Data transfer sessions on both devices, if both have migration.
 # guest: -m 1M -s 300
-# kernels: stock cdev 6.1
+# kernels: stock cdev 6.1 newest
 
 failed=0
 session "$IVSHMEM" ivshmem || failed=1
