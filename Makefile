@@ -313,6 +313,30 @@ uninstall-dkms:
 		{ echo "DKMS still has the driver; first: dkms remove $(DKMS_MODULE) --all" >&2; exit 1; }
 	rm -rf $(DKMS_DIR)
 
+# ---- Releases ---------------------------------------------------------------
+
+DIST = $(B)/vfiomig-$(VERSION).tar.xz
+
+# What is committed, and the same bytes each time, whatever the settings of the user's git are.
+dist:
+	@test -e .git || { echo "make dist packs what git has committed, and this is no git checkout" >&2; exit 1; }
+	@mkdir -p $(B)
+	git -c tar.umask=0022 -c core.autocrlf=false archive --format=tar --prefix=vfiomig-$(VERSION)/ -o $(DIST:.xz=) HEAD
+	XZ_DEFAULTS= XZ_OPT= xz -T1 -f $(DIST:.xz=)
+
+# Debian packages of it, for the suite that this runs on, in $(B)/deb.
+deb:
+	@tests/deps program packages
+	@$(MAKE) --no-print-directory dist
+	packaging/build $(DIST) $(B)/deb
+
+# Built and installed on each Debian as it comes.
+check-packages:
+	@tests/deps fresh
+	@for suite in bookworm trixie; do tests/fresh $$suite tests/packages || exit; done
+
+.PHONY: dist deb check-packages
+
 clean:
 	rm -rf $(B)
 
