@@ -17,13 +17,14 @@ unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL CC CPPFLAGS CFLAGS LDFLAGS
 # commands WHAT ARG...: what make would run for an object of the program, for the program, the library, a unit test
 commands() {
 	case $1 in
-	object) what='-c -o [^ ]*/cli/main.o' ;;
-	program) what='-o [^ ]*/vfiomig ' ;;
-	library) what='-o [^ ]*/libvfiomig.so.0 ' ;;
-	test) what='-o [^ ]*/tests/unit/fsm ' ;;
+	object) made=cli/main.o ;;
+	program) made=vfiomig ;;
+	library) made=libvfiomig.so.0 ;;
+	test) made=tests/unit/fsm ;;
 	esac
 	shift
-	make -n "B=$work/none" "$@" all unit-tests | sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' | grep -e "$what"
+	made=$work/none/$made
+	make -n "B=$work/none" "$@" "$made" | sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' | grep -F -e "-o $made "
 }
 
 # has FLAG WHAT ARG..., lacks FLAG WHAT ARG...
@@ -45,7 +46,7 @@ has -Werror object WERROR=1
 lacks -Werror object WERROR=0
 has '-D_FILE_OFFSET_BITS=64 ' object
 has '-O2 -g ' object
-check "CC" sh -c "make -n B=$work/none CC=mine | grep -q '^mine .*/cli/main.o'"
+check "CC" sh -c "make -n B=$work/none CC=mine $work/none/cli/main.o | grep -q '^mine .*/cli/main.o'"
 has '-Wall .*-DMINE -O1 -Wno-shadow ' object CPPFLAGS=-DMINE CFLAGS='-O1 -Wno-shadow'
 has '-Wall .*-DMINE -O1 -Wno-shadow .*-Wl,-O1 ' program CPPFLAGS=-DMINE CFLAGS='-O1 -Wno-shadow' LDFLAGS=-Wl,-O1
 has '-Wl,-O1 ' library LDFLAGS=-Wl,-O1
