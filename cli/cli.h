@@ -266,6 +266,8 @@ struct table {
 void table_init(struct table *t, size_t columns);
 /* A row of as many strings as there are columns, NULL for an empty cell. */
 void table_row(struct table *t, ...);
+/* Frees it as well. */
 void table_print(struct table *t, FILE *to);
+void table_free(struct table *t);
 
 #endif

@@ -171,6 +171,7 @@ static void print_devices(struct options *opt)
 			notice(opt->cli, "no device has a VFIO driver");
 		else
 			table_print(&opt->table, stdout);
+		table_free(&opt->table);
 		return;
 	}
 	all = json_object_new_object();

@@ -157,6 +157,11 @@ void table_print(struct table *t, FILE *to)
 		print_row(t, row, to, width, columns, line);
 		fputs(bold ? "\033[0m\n" : "\n", to);
 	}
+	table_free(t);
+}
+
+void table_free(struct table *t)
+{
 	for (size_t i = 0; i < t->cells; i++)
 		free(t->cell[i]);
 	free(t->cell);
