@@ -98,6 +98,9 @@ driver:
 
 # ---- Tests ---------------------------------------------------------------
 
+# With all processors, if the caller has not said how many.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
+
 deps:
 	@tests/deps
 
@@ -201,7 +204,7 @@ guest-programs: $(GUEST_PROGRAMS)
 tests: all unit-tests $(GUEST_PROGRAMS) $(HOST_PROGRAMS) $(FUZZ_PROGRAMS) $(B)/valgrind/holder
 
 check: deps
-	@$(MAKE) --no-print-directory -s WERROR=1 tests
+	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check
 
 # README's two commands as newcomers run them: on each Debian as it comes.
@@ -215,12 +218,12 @@ check-fresh:
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress stress-decode
 
 check-debug: deps
-	@$(MAKE) --no-print-directory -s WERROR=1 tests
+	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
 
 # The terminal session in README.md, recorded anew. tests/guest/t-readme.sh has what is run.
 readme: deps
-	@$(MAKE) --no-print-directory -s tests
+	@$(SUBMAKE) -s tests
 	@GUEST_FILES=README.md tests/guest/run -m 16M -m 16M tests/guest/t-readme.sh print >$(B)/session
 	@sed -i -e '/<!-- session -->/,/<!-- end -->/{//!d}' README.md
 	@sed -i -e 's/^..*/    &/' $(B)/session
@@ -232,11 +235,11 @@ ASAN_B = $(B)/asan
 TSAN_B = $(B)/tsan
 
 check-asan: deps
-	@$(MAKE) --no-print-directory -s WERROR=1 B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
+	@$(SUBMAKE) -s WERROR=1 B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
 	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage
 
 check-tsan: deps
-	@$(MAKE) --no-print-directory -s WERROR=1 B=$(TSAN_B) CFLAGS="-O1 -g -U_FORTIFY_SOURCE -fsanitize=thread" SANITIZE= all unit-tests
+	@$(SUBMAKE) -s WERROR=1 B=$(TSAN_B) CFLAGS="-O1 -g -U_FORTIFY_SOURCE -fsanitize=thread" SANITIZE= all unit-tests
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
 	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
 
@@ -248,19 +251,19 @@ LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress
 	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long
 
 check-long: deps
-	@$(MAKE) --no-print-directory -s WERROR=1 tests
+	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check $(LONG_TESTS)
 
 demo: deps
-	@$(MAKE) --no-print-directory -s tests
+	@$(SUBMAKE) -s tests
 	@tests/demo
 
 fuzz: deps
-	@$(MAKE) --no-print-directory -s all $(FUZZ_PROGRAMS)
+	@$(SUBMAKE) -s all $(FUZZ_PROGRAMS)
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
 bench: deps
-	@$(MAKE) --no-print-directory -s all $(GUEST_PROGRAMS) $(BENCH_PROGRAMS)
+	@$(SUBMAKE) -s all $(GUEST_PROGRAMS) $(BENCH_PROGRAMS)
 	@tests/bench/run
 
 # ---- Installation ---------------------------------------------------------
@@ -327,7 +330,7 @@ dist:
 # Debian packages of it, for the suite that this runs on, in $(B)/deb.
 deb:
 	@tests/deps program packages
-	@$(MAKE) --no-print-directory dist
+	@$(SUBMAKE) dist
 	packaging/build $(DIST) $(B)/deb
 
 # Built and installed on each Debian as it comes.
