@@ -37,7 +37,8 @@ OWN_CFLAGS = -std=gnu17 $(WARN) $(if $(filter 1,$(WERROR)),-Werror) -D_GNU_SOURC
 HARDENING = $(eval HARDENING := $$(fortify) $$(foreach flag,$$(HARDENING_CFLAGS),$$(call accepted,$$(flag))) \
 	-pie -Wl,-z,relro -Wl,-z,now)$(HARDENING)
 HARDENING_CFLAGS = -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard -fPIE
-accepted = $(shell $(CC) -Werror $(1) $(CPPFLAGS) $(CFLAGS) -x c -c -o /dev/null /dev/null 2>/dev/null && echo '$(1)')
+accepted = $(shell $(CC) -Werror $(1) $(filter-out --coverage -ftest-coverage,$(CPPFLAGS) $(CFLAGS)) \
+	-x c -c -o /dev/null /dev/null 2>/dev/null && echo '$(1)')
 # Only with optimisation, and not where it has another value already: that is a warning.
 fortify = $(if $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null | grep __OPTIMIZE__), \
 	$(call accepted,-D_FORTIFY_SOURCE=2))

@@ -73,6 +73,12 @@ done
 has '-D_FORTIFY_SOURCE=3 .*-U_FORTIFY_SOURCE -fsanitize=' test CPPFLAGS=-D_FORTIFY_SOURCE=3
 lacks -fPIE test
 
+# Asking the compiler leaves nothing behind.
+git status --porcelain >"$work/before"
+commands object CFLAGS='-O2 --coverage' >"$work/command"
+git status --porcelain >"$work/after"
+check "no file is left by it" diff "$work/before" "$work/after"
+
 # What has come of it
 build=${VFIOMIG_BUILD:-build}
 check "the program is position independent" sh -c "readelf -h '$build/vfiomig' | grep -q 'Type: *DYN'"
