@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # As t-stress.sh, and with memory decoding that is switched off meanwhile, by the user or by a reset: of a device that
-# PCI cannot reset, and of one that it can (behind a port that resets what is below it). The guest's processors take
-# turns: QEMU 7.2 falls over when one of them accesses memory just when another changes where that is.
+# PCI cannot reset, and of one that it can (behind a port that resets what is below it). That is what QEMU's processors
+# have to take turns for ("run" says why).
 # guest: -m 1M -s 60
 # long: -s 400
-# env: GUEST_ACCEL=tcg,thread=single GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream'
+# env: GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream'
 # kernels: debug
 
 # shellcheck source=tests/guest/lib/lib.sh

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# All operations on a device at once, by many threads. t-stress-decode.sh has what must be left out here. The long
-# variant takes three minutes; a second argument is its seed.
+# All operations on a device at once, by many threads, on processors that truly run at the same time. t-stress-decode.sh
+# has what must be left out here. The long variant takes three minutes; a second argument is its seed.
 # guest: -m 1M -s 60
 # long: -s 200
 # kernels: debug
+# env: GUEST_ACCEL=tcg,thread=multi
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
