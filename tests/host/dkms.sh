@@ -85,7 +85,7 @@ next=${newest%.*}.$((${newest#*.} + 1))
 for release in 6.1.0-40-amd64 6.2.0 6.10.3 6.12.0 7.0.1 "$newest.99+deb13-amd64" "$next.0-rc1" "$next.1+deb13-amd64" 10.2.0; do
 	rc=0
 	build "$release" "$work/nowhere" >"$work/log" 2>&1 || rc=$?
-	check "for Linux $release" test $rc -eq 1
+	check "for Linux $release" test $rc -ne 0 -a $rc -ne 77
 	check "if it had its headers" grep -q "headers for kernel $release cannot be found" "$work/log"
 	case $release in
 	"$next".* | 10.*) said 1 "$module was not tested with Linux $release, only up to $newest" ;;
