@@ -249,7 +249,8 @@ coverage: deps
 
 # What takes too long for every day: many more of the same, from other seeds each time.
 LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long guest/t-stress-decode@debug+long \
-	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long
+	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long \
+	guest/t-image@cdev guest/t-migrate@cdev
 
 check-long: deps
 	@$(SUBMAKE) -s WERROR=1 tests

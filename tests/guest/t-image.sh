@@ -3,6 +3,7 @@
 #
 # Images of real devices: the right device, the wrong one, and damage on the way.
 # guest: -m 16M -m 16M -m 32M -s 300
+# kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

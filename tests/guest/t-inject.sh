@@ -3,7 +3,7 @@
 #
 # Every system call of saves and restores, failed in turn: lib/inject.sh says how. Some of these faults, spread evenly;
 # the long variant has all of them.
-# guest: -m 1M -s 400
+# guest: -m 1M -s 900
 # long: -s 3600
 # env: GUEST_FILES=/usr/bin/strace
 

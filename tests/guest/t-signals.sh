@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Signals at many moments of saves and restores: lib/signals.sh says how. The long variant has more of them.
-# guest: -m 1M -m 1M -s 400
-# long: -s 1500
+# guest: -m 1M -m 1M -s 900
+# long: -s 3000
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
