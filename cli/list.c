@@ -19,18 +19,21 @@ struct options {
 /* What is known of a device, beyond what sysfs says. */
 struct finding {
 	struct user user;
-	bool in_use, probed, refused;
+	bool in_use, probed;
 	uint64_t flags;
 	int state;
+	char refusal[1024]; /* why it cannot be opened; what follows fails too
+			     */
 };
 
 static void probe(const struct cli *cli, struct vfiomig_device *dev,
 		  struct finding *found)
 {
 	if (vfiomig_device_open(dev)) {
-		found->refused = true;
+		snprintf(found->refusal, sizeof(found->refusal), "%s",
+			 vfiomig_get_error(cli->ctx));
 		notice(cli, "%s: %s", vfiomig_device_get_name(dev),
-		       vfiomig_get_error(cli->ctx));
+		       found->refusal);
 		return;
 	}
 	found->probed = true;
@@ -48,8 +51,8 @@ static void add_object(const struct options *opt,
 	json_state(object, "state", found->state);
 	if (found->probed)
 		json_flags(object, found->flags);
-	if (found->refused)
-		json_string(object, "error", vfiomig_get_error(opt->cli->ctx));
+	if (found->refusal[0])
+		json_string(object, "error", found->refusal);
 	json_object_array_add(opt->devices, object);
 }
 

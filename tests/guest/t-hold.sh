@@ -19,13 +19,6 @@ holder_of() {
 	vfiomig list --json | jq -r --arg d "$1" ".devices[] | select(.name == \$d).open_by | select(.holder).pid"
 }
 
-# wait_for CMD...: until it succeeds
-wait_for() {
-	until "$@"; do
-		sleep 0.1
-	done
-}
-
 # shellcheck disable=SC2317 # wait_for calls it
 is_held() {
 	[ -n "$(holder_of "$1")" ]

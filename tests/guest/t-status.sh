@@ -27,13 +27,6 @@ bind() {
 	echo "$1" >/sys/bus/pci/drivers_probe
 }
 
-# wait_for CMD...: until it succeeds
-wait_for() {
-	until "$@"; do
-		sleep 0.1
-	done
-}
-
 # 0, and what a user sees of it
 status 0 "list" vfiomig list
 check "list: a line for each device and a head" test "$(vfiomig list | wc -l)" -eq 5

@@ -10,13 +10,6 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# wait_for CMD...: until it succeeds
-wait_for() {
-	until "$@"; do
-		sleep 0.1
-	done
-}
-
 # What a distribution has, as little as there can be of it.
 make_system() {
 	mkdir -p /lib/systemd/system /usr/lib
@@ -41,6 +34,7 @@ if [ "${1-}" != inside ]; then
 	mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	unshare -m -p -f --mount-proc env container=vfiomig PATH="$PATH" /lib/systemd/systemd --system --show-status=no \
 		--unit=basic.target >manager.log 2>&1 &
+	trap 'sed "s/^/# /" manager.log' EXIT
 	wait_for test -S /run/systemd/private
 	for process in /proc/[0-9]*; do
 		[ "$(readlink "$process/exe")" = /lib/systemd/systemd ] && break

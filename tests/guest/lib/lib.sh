@@ -21,20 +21,22 @@ not_ok() {
 	echo "$2" | sed 's/^/# /'
 }
 
-# check NAME CMD...: CMD exits with 0; what it prints is shown if it does not
+# check NAME CMD...: CMD exits with 0; what it prints is shown if it does not. $OUT and $ERR stay as they are, so that CMD
+# can look at what the last status() has left there.
 check() {
 	name=$1
 	shift
 	rc=0
-	"$@" >$OUT 2>$ERR || rc=$?
+	"$@" >"$OUT.check" 2>&1 || rc=$?
 	if [ $rc -eq 0 ]; then
 		ok "$name"
 	else
 		not_ok "$name" "$(
 			echo "$*: exit status $rc"
-			cat $OUT $ERR | head -c 2000
+			head -c 2000 "$OUT.check"
 		)"
 	fi
+	rm -f "$OUT.check"
 }
 
 # status N NAME CMD...: CMD exits with exactly N, and an error is one line. Its output is in $OUT and $ERR afterwards.
@@ -57,6 +59,33 @@ status() {
 	else
 		ok "$name"
 	fi
+}
+
+# ends N NAME CMD...: as status(), but what it says may have more lines
+ends() {
+	want=$1
+	name=$2
+	shift 2
+	rc=0
+	"$@" >"$OUT" 2>"$ERR" || rc=$?
+	if [ $rc -eq "$want" ]; then
+		ok "$name"
+	else
+		not_ok "$name" "$*: exit status $rc, not $want: $(head -c 2000 "$ERR")"
+	fi
+}
+
+# wait_for CMD...: until it succeeds; if it has not in a minute, that is a failure and the end of the script
+wait_for() {
+	tries=0
+	until "$@"; do
+		tries=$((tries + 1))
+		if [ $tries -gt 600 ]; then
+			not_ok "$*" "it has not come to that in a minute"
+			finish
+		fi
+		sleep 0.1
+	done
 }
 
 # says TEXT: what the last status() has left on stderr, with this in it
