@@ -60,8 +60,8 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 }
 
 /*
- * A newer kernel has features that nobody here knows the name of. The numbers
- * are given out one by one; there were 14 of them in the first ten years.
+ * A newer kernel has features that nobody here knows the name of. Their numbers
+ * follow each other; Linux 7.3 has 14.
  */
 #define FEATURES_PROBED 64
 

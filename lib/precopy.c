@@ -45,9 +45,11 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev,
 	/*
 	 * From then on a new first copy is told (VFIO_PRECOPY_INFO_REINIT), to
 	 * everybody who has the device open, until the last of them closes it:
-	 * what is borrowed is its owner's, who does not expect that.
+	 * what is borrowed is its owner's, who does not expect that. A holder
+	 * expects nothing: it reads no state itself.
 	 */
-	if (!vfiomig_device_is_borrowed(dev) &&
+	if ((!vfiomig_device_is_borrowed(dev) ||
+	     dev->backend == &backend_holder) &&
 	    vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) &
 		    VFIOMIG_FEATURE_SET)
 		feature_ioctl(dev,

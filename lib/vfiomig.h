@@ -315,7 +315,8 @@ enum vfiomig_holder_event {
  * @fn: called by vfiomig_holder_serve(), once for each event; NULL for silence
  *
  * VFIOMIG_HOLDER_ENDING comes while the device is still open, and before the
- * answer to who has released it.
+ * answer to who has released it. @fn must neither free the holder nor close the
+ * device, and all clients of the holder wait while it runs.
  */
 void vfiomig_holder_set_notify(struct vfiomig_holder *holder,
 			       void (*fn)(void *data,

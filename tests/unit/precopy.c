@@ -230,6 +230,17 @@ static void test_borrowed(void **state)
 	assert_int_equal(kernel.opted_in, 0);
 }
 
+/* A holder reads no flags itself. */
+static void test_held(void **state)
+{
+	struct vfiomig_result r;
+
+	(void)state;
+	dev->backend = &backend_holder;
+	expect_whole(&r);
+	assert_int_equal(kernel.opted_in, 1);
+}
+
 static void test_never(void **state)
 {
 	struct vfiomig_options opt = { .leave = -1, .no_precopy = true };
@@ -418,6 +429,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_idle),
 		TEST(test_borrowed),
+		TEST(test_held),
 		TEST(test_never),
 		TEST(test_empty_reads),
 		TEST(test_does_not_converge),
