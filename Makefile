@@ -102,8 +102,10 @@ driver:
 # With all processors, if the caller has not said how many.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
+DEPS = tests/deps
+
 deps:
-	@tests/deps
+	@$(DEPS)
 
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
@@ -208,11 +210,11 @@ check: deps
 	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check
 
-# README's two commands as newcomers run them: on each Debian as it comes.
+# README's two commands as newcomers run them, on each Debian as it comes; and the packages.
 check-fresh:
 	@tests/deps fresh
 	@for suite in bookworm trixie; do \
-		tests/fresh $$suite make demo && tests/fresh $$suite make check || exit; \
+		tests/fresh $$suite make demo && tests/fresh $$suite make check && tests/fresh $$suite tests/packages || exit; \
 	done
 
 # The driver's tests on a kernel with KASAN, lockdep and kmemleak.
@@ -325,6 +327,7 @@ DIST = $(B)/vfiomig-$(VERSION).tar.xz
 # What is committed, and the same bytes each time, whatever the settings of the user's git are.
 dist:
 	@test -e .git || { echo "make dist packs what git has committed, and this is no git checkout" >&2; exit 1; }
+	@test -z "$$(git status --porcelain)" || echo "make: what is not committed is not in the tarball" >&2
 	@mkdir -p $(B)
 	git -c tar.umask=0022 -c core.autocrlf=false archive --format=tar --prefix=vfiomig-$(VERSION)/ -o $(DIST:.xz=) HEAD
 	XZ_DEFAULTS= XZ_OPT= xz -T1 -f $(DIST:.xz=)
@@ -332,7 +335,12 @@ dist:
 # Debian packages of it, for the suite that this runs on, in $(B)/deb.
 deb:
 	@tests/deps program packages
+ifneq ($(wildcard .git),)
 	@$(SUBMAKE) dist
+else # what make dist has packed
+	@mkdir -p $(B)
+	tar -cJf $(DIST) --exclude=./$(B) --transform='s|^\.|vfiomig-$(VERSION)|' .
+endif
 	packaging/build $(DIST) $(B)/deb
 
 # Built and installed on each Debian as it comes.
