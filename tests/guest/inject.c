@@ -75,6 +75,7 @@ static const struct {
 	CALL(mmap),
 	CALL(mprotect),
 	CALL(newfstatat),
+	CALL(fstat),
 	CALL(openat),
 	CALL(poll),
 	CALL(pread64),

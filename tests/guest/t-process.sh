@@ -4,7 +4,8 @@
 # Devices that other processes have open: a real QEMU, whose virtual machine does not run, and commands that inherit
 # them. The functions behind root ports can be reset one by one, which tells them apart.
 # guest: -m 1M -m 1M -m 2M -s 240
-# env: GUEST_FILES='/usr/bin/qemu-system-x86_64 /usr/share/seabios/bios-256k.bin /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.so' GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device pcie-root-port,id=r1,chassis=1,slot=1,addr=7 -device pcie-root-port,id=r2,chassis=2,slot=2,addr=8 -device ivshmem-plain,memdev=a,bus=r1 -device ivshmem-plain,memdev=b,bus=r2'
+# env: GUEST_FILES='/usr/bin/qemu-system-x86_64 /usr/share/seabios/bios-256k.bin /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.s*' GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device pcie-root-port,id=r1,chassis=1,slot=1,addr=7 -device pcie-root-port,id=r2,chassis=2,slot=2,addr=8 -device ivshmem-plain,memdev=a,bus=r1 -device ivshmem-plain,memdev=b,bus=r2'
+# kernels: stock cdev newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
@@ -15,12 +16,6 @@ device=$1 twin=$2 bigger=$3
 # shellcheck disable=SC2153 # the guest has set it
 mtty=${MTTY%% *}
 export QEMU_MODULE_DIR=/tests
-
-wait_for() {
-	until "$@"; do
-		sleep 0.1
-	done
-}
 
 # start ADDRESS...: a QEMU that has these functions, its PID in $qemu, its monitor on descriptor 7
 start() {

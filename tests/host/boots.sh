@@ -11,19 +11,6 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# ends N NAME CMD...: as status() does, but what it says may have more lines
-ends() {
-	want=$1 name=$2
-	shift 2
-	rc=0
-	"$@" >"$OUT" 2>"$ERR" || rc=$?
-	if [ $rc -eq "$want" ]; then
-		ok "$name"
-	else
-		not_ok "$name" "exit status $rc: $(head -c 2000 "$ERR")"
-	fi
-}
-
 # Each boot does what a line of the file "plan" says.
 mkdir "$work/bin"
 cat >"$work/bin/qemu-system-x86_64" <<END

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What tests/fresh and tests/deps say when there is no fresh root to be had. That they work is seen by whoever runs the tests.
+# tests/fresh: what it promises, and what it and tests/deps say when there is no fresh root to be had.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -9,19 +9,6 @@ cd "$(dirname "$0")/../.." || exit
 OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
-
-# ends N NAME CMD...: as status() does, but what it says may have more lines
-ends() {
-	want=$1 name=$2
-	shift 2
-	rc=0
-	"$@" >"$OUT" 2>"$ERR" || rc=$?
-	if [ $rc -eq "$want" ]; then
-		ok "$name"
-	else
-		not_ok "$name" "exit status $rc: $(head -c 2000 "$ERR")"
-	fi
-}
 
 status 125 "an unknown suite" tests/fresh woody true
 says "fresh: unknown suite 'woody'; this can be bookworm or trixie"
@@ -72,12 +59,38 @@ says ' (is the network there?): '
 
 # With the lists that are there already it comes to debootstrap.
 cache=$(VFIOMIG_CACHE=$work/cache tests/debian cache)
+mkdir -p "$cache/apt/bookworm"
 touch "$cache/apt/bookworm/updated"
 ends 125 "no network for debootstrap" offline
 says 'fresh: debootstrap cannot make a root of bookworm from '
-mkdir -p "$work/root/etc/apt/apt.conf.d" "$work/root/root"
-tar -C "$work/root" -cf "$cache/fresh/bookworm.tar" .
+# Without the network, but with a root
+mkdir -p "$cache/fresh"
+ln -s "$(tests/debian cache)/fresh/bookworm.tar" "$cache/fresh/"
 status 125 "no network for apt" offline
-says 'fresh: cannot install git in the root of bookworm (is the network there?)'
+says 'fresh: cannot install git in the root of bookworm (is the network there?): '
+says ': E: '
+
+# ---- What it promises ----
+
+mkdir "$work/roots"
+# shellcheck disable=SC2016 # the inner shell's
+TMPDIR=$work/roots ends 3 "the command's status" tests/fresh bookworm sh -c 'sleep 4711 & printf "%s:" "$PWD" "$@"; exit 3' \
+	sh 'two  words' "a'b" 3 4 5 6 7 8 9 10
+prints "/root/vfiomig:two  words:a'b:3:4:5:6:7:8:9:10:"
+check "what it has left running is killed" sh -c "! pgrep -f -x 'sleep 4711'"
+check "the root is gone" test -z "$(ls "$work/roots")"
+
+# began: the command has begun
+# shellcheck disable=SC2317 # wait_for calls it
+began() {
+	pgrep -f -x 'sleep 4712' >"$OUT"
+}
+TMPDIR=$work/roots tests/fresh bookworm 'sleep 4712' >"$work/log" 2>&1 &
+fresh=$!
+wait_for began
+kill -TERM $fresh
+ends 143 "a signal ends it" wait $fresh
+check "and the command" sh -c "! pgrep -f -x 'sleep 4712'"
+check "the root is gone again" test -z "$(ls "$work/roots")"
 
 finish

@@ -22,7 +22,7 @@ errors_of() {
 	fsync | close | rename | renameat | unlink | unlinkat | mkdir | fchmod | bind) echo EIO ENOSPC EINTR ;;
 	openat | socket | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
 	clone | clone3 | mmap | mprotect | madvise) echo EAGAIN ENOMEM ;;
-	access | readlink | readlinkat | newfstatat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
+	access | readlink | readlinkat | newfstatat | fstat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
 	fcntl | flock | lseek | listen | getsockopt | sched_getaffinity) echo EIO EINTR ENOMEM ;;
 	# It returns where the break is, and never an error.
 	brk) ;;
@@ -56,7 +56,7 @@ harmless() {
 	# Probes, and estimates of sizes: the arcs are the same ioctl, but a save without one of them would not be right.
 	'ioctl '*VFIO_DEVICE_FEATURE* | 'ioctl '*VFIO_EEH_PE_OP*) ;;
 	# The lock's file: the name of who has it in it, and that it goes away, which only the next one sees.
-	'ftruncate '* | 'write '* | 'lseek '* | 'newfstatat '*.lock* | 'newfstatat '*AT_EMPTY_PATH* | 'unlink '*.lock*) ;;
+	'ftruncate '* | 'write '* | 'lseek '* | 'newfstatat '*.lock* | 'newfstatat '*AT_EMPTY_PATH* | 'fstat '* | 'unlink '*.lock*) ;;
 	# Details of the header that not every kernel has: its release, the time zone, the driver's version, the bus.
 	'uname '* | 'openat '*/etc/localtime* | 'openat '*/module/version* | 'read '*'"0.1\n"'*) ;;
 	# Whether there is a cdev.
