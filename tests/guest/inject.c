@@ -41,7 +41,6 @@
 /* What vfiomig calls, and what the C library calls for it. */
 /* clang-format off */
 #define CALL(name) { #name, SYS_##name }
-/* clang-format on */
 static const struct {
 	const char *name;
 	int number;
@@ -60,6 +59,7 @@ static const struct {
 	CALL(fchmod),
 	CALL(fcntl),
 	CALL(flock),
+	CALL(fstat),
 	CALL(fstatfs),
 	CALL(fsync),
 	CALL(ftruncate),
@@ -75,7 +75,6 @@ static const struct {
 	CALL(mmap),
 	CALL(mprotect),
 	CALL(newfstatat),
-	CALL(fstat),
 	CALL(openat),
 	CALL(poll),
 	CALL(pread64),
@@ -96,6 +95,7 @@ static const struct {
 	CALL(write),
 	CALL(writev),
 };
+/* clang-format on */
 
 static const struct {
 	const char *name;
