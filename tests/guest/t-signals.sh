@@ -13,7 +13,7 @@
 if [ "${1-}" = long ]; then
 	all_signals 25 200
 else
-	all_signals 4 30
+	all_signals 3 20
 fi
 
 finish
