@@ -174,7 +174,8 @@ wait_for is_held "$device"
 check "a service manager that reads nothing does not keep it from ending" vfiomig release "$device"
 wait $holder
 check "with success" test $? -eq 0
-check "it says so" grep -q 'cannot notify the service manager on @vfiomig-test (NOTIFY_SOCKET): Connection timed out' log
+check "it says so" sh -c "grep -q 'cannot notify the service manager on @vfiomig-test (NOTIFY_SOCKET): Connection timed out' log ||
+	{ echo 'what it said:'; cat log; echo 'what was told:'; cat told; false; }"
 kill -9 $waiter
 echo 10 >/proc/sys/net/unix/max_dgram_qlen
 
