@@ -153,7 +153,8 @@ check_files() {
 		complain "files are left: $(ls -A out)"
 	elif vfiomig unpack out/image -o unpacked 2>/dev/null && cmp -s unpacked whole; then
 		[ "$rc" -eq 0 ] || late=$((late + 1))
-		[ "$rc" -eq 0 ] || grep -q 'the image is whole' "$ERR" ||
+		# A file that cannot be synced or closed may be whole here, but that is no promise.
+		[ "$rc" -eq 0 ] || grep -q -e 'the image is whole' -e ': standard output: ' "$ERR" ||
 			complain "that the image is there is not said"
 	elif [ "$rc" -eq 0 ] || [ "$run" != save_z ]; then
 		complain "an image that is not whole"
