@@ -162,12 +162,18 @@ for manager in relative "$PWD/nobody" "/$(head -c 120 /dev/zero | tr '\0' x)"; d
 	wait $holder
 	check "its end is a success" test $? -eq 0
 done
+# stop PID: it is stopped when this returns. The signal alone leaves it time to take what comes meanwhile.
+stop() {
+	kill -STOP "$1"
+	wait_for grep -q '^State:.T' "/proc/$1/status"
+}
+
 # One that reads nothing: there is room for one datagram, and the second one is waited with for some time only.
 echo 0 >/proc/sys/net/unix/max_dgram_qlen
 manager @vfiomig-test >told &
 waiter=$!
 wait_for grep -q '@vfiomig-test$' /proc/net/unix
-kill -STOP $waiter
+stop $waiter
 NOTIFY_SOCKET=@vfiomig-test vfiomig hold --foreground "$device" 2>log &
 holder=$!
 wait_for is_held "$device"
@@ -415,7 +421,7 @@ check "the journal says so" logged "of user 65534, who is not the one that holds
 status 4 "nor does it find it by name" su -s /bin/sh nobody -c "exec vfiomig state $device"
 check "the holder is alive" test "$(holder_of "$device")" = "$holder"
 check "the directory is its owner's again" sh -c "vfiomig state $device && test \$(stat -c %a /run/vfiomig) = 700"
-kill -STOP "$holder"
+stop "$holder"
 status 4 "a holder that does not answer" vfiomig state "unix:$socket"
 says 'does not answer'
 status 4 "nor does it by its name" vfiomig release "$device"
