@@ -77,7 +77,7 @@ $(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
 		-Wl,-rpath,'$$ORIGIN' $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
 
-# Of other directories each time.
+# Made anew each time, because the directories may be other ones.
 $(B)/libvfiomig.pc: lib/libvfiomig.pc.in FORCE
 	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' $< > $@
 
