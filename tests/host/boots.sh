@@ -57,7 +57,7 @@ boots 2
 
 plan 'kill -ABRT $$' "$begin; kill -KILL \$\$" "$through"
 status 0 "QEMU dies twice" run
-says '# run: the kernel died when it booted; boot 2'
+says '# run: QEMU died of SIGABRT; boot 2'
 says '# run: QEMU died of SIGKILL; boot 3'
 boots 3
 
@@ -75,6 +75,16 @@ boots 1
 # shellcheck disable=SC2016
 plan "$begin; echo 'exit 3' >\"\$verdict\"; kill -SEGV \$\$" "$through"
 ends 3 "nor is a script that was through" run
+boots 1
+
+plan true "$through"
+status 0 "the kernel dies when it boots" run
+says '# run: the kernel died when it booted; boot 2'
+boots 2
+
+plan 'echo "no such device" >&2; exit 1' "$through"
+ends 125 "a QEMU that does not take its arguments is not asked again" run
+says 'no such device'
 boots 1
 
 plan "$begin; exit 1" "$through"
