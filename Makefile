@@ -348,8 +348,6 @@ check-packages:
 	@tests/deps fresh
 	@for suite in bookworm trixie; do tests/fresh $$suite tests/packages || exit; done
 
-.PHONY: dist deb check-packages
-
 clean:
 	rm -rf $(B)
 
@@ -358,5 +356,5 @@ clean:
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
 .PHONY: FORCE all driver deps tests unit-tests guest-programs check check-fresh check-debug check-long check-asan check-tsan coverage \
-	readme demo fuzz bench install uninstall install-dkms uninstall-dkms clean
+	check-packages readme demo fuzz bench dist deb install uninstall install-dkms uninstall-dkms clean
 .DELETE_ON_ERROR:
