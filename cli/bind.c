@@ -33,9 +33,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		/* It need not be one of those that "vfiomig list" has. */
-		return usage_error(
-			state,
-			"which device? \"lspci -D\" shows the PCI functions");
+		return usage_error(state, "which device? \"lspci -D\" shows the PCI functions");
 	default:
 		return parse_device(state, key, arg, opt->cli);
 	}
@@ -51,8 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option bind_options[] = {
 	{ "driver", 'd', "NAME", 0,
-	  "This PCI driver, instead of the variant driver that fits best, or vfio-pci",
-	  0 },
+	  "This PCI driver, instead of the variant driver that fits best, or vfio-pci", 0 },
 	{ "force", OPT_FORCE, NULL, 0,
 	  "Also a device whose disk, network interface, console or virtual functions are in use",
 	  0 },
@@ -96,28 +93,23 @@ static const char *driver_name(const char *driver)
 static void print_binding(void *data, const struct vfiomig_binding *b)
 {
 	const struct options *opt = data;
-	const char *to = b->unknown ? "the driver that the kernel chooses"
-				    : driver_name(b->to);
+	const char *to = b->unknown ? "the driver that the kernel chooses" : driver_name(b->to);
 	bool dry_run = opt->flags & VFIOMIG_BIND_DRY_RUN;
 
 	if (opt->cli->quiet)
 		return;
 	if (b->unchanged)
-		printf("%s: bound to %s already\n", b->device,
-		       driver_name(b->from));
+		printf("%s: bound to %s already\n", b->device, driver_name(b->from));
 	else
-		printf("%s: %sbound to %s (%s %s)\n", b->device,
-		       dry_run ? "would be " : "", to,
+		printf("%s: %sbound to %s (%s %s)\n", b->device, dry_run ? "would be " : "", to,
 		       dry_run ? "now" : "before", driver_name(b->from));
 	if (b->lost)
-		notice(opt->cli,
-		       "%s had the driver %s, which the kernel has no more",
-		       b->device, b->lost);
+		notice(opt->cli, "%s had the driver %s, which the kernel has no more", b->device,
+		       b->lost);
 }
 
 /* What a user would otherwise learn from the next command. */
-static void tell_of_obstacle(const struct cli *cli,
-			     const struct vfiomig_device *dev)
+static void tell_of_obstacle(const struct cli *cli, const struct vfiomig_device *dev)
 {
 	char name[256], driver[256];
 
@@ -148,8 +140,7 @@ static int run(struct cli *cli, const struct argp *argp, int argc, char **argv,
 
 static int change_bind(struct options *opt, struct vfiomig_device *dev)
 {
-	int err = vfiomig_device_bind(dev, opt->driver, opt->flags,
-				      print_binding, opt);
+	int err = vfiomig_device_bind(dev, opt->driver, opt->flags, print_binding, opt);
 
 	if (err)
 		return fail_device(opt->cli, err);

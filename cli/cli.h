@@ -36,7 +36,7 @@ struct cli {
 	char usage_name[32];   /* "vfiomig save", for the usage */
 	char message_name[32]; /* "vfiomig: save", for getopt's messages */
 	enum vfiomig_via via;
-	int wait; /* for other commands, in seconds; negative: without end */
+	int wait;      /* for other commands, in seconds; negative: without end */
 	bool in_order; /* what follows the first argument is not for us */
 	bool verbose, quiet;
 };
@@ -47,27 +47,24 @@ struct command {
 	int (*main)(struct cli *cli, int argc, char **argv);
 };
 
-extern const struct command cmd_list, cmd_info, cmd_state, cmd_save,
-	cmd_restore, cmd_inspect, cmd_pack, cmd_unpack, cmd_hold, cmd_release,
-	cmd_exec, cmd_bind, cmd_unbind;
+extern const struct command cmd_list, cmd_info, cmd_state, cmd_save, cmd_restore, cmd_inspect,
+	cmd_pack, cmd_unpack, cmd_hold, cmd_release, cmd_exec, cmd_bind, cmd_unbind;
 
 /* options.c: -v and -q, and the way that all commands parse theirs. */
 /* Returns 0, or STATUS_USAGE after having said what is wrong. */
-int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
-	      void *input);
+int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, void *input);
 /* argp_parse(), with one line of text on stderr if it fails. */
-error_t parse_arguments(const struct argp *argp, int argc, char **argv,
-			unsigned int flags, void *input);
+error_t parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
+			void *input);
 /* For parsers: like argp_error(), one line; returns EINVAL. */
-__attribute__((format(printf, 2, 3))) error_t
-usage_error(struct argp_state *state, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) error_t usage_error(struct argp_state *state, const char *fmt,
+							  ...);
 /* --wait, for the commands that work on a device, and with --via, for those
  * that open it; their input is the struct cli. */
 extern const struct argp argp_wait, argp_device;
 /* For parsers of commands with one positional argument, the device, and one of
  * the above as their first child. */
-error_t parse_device(struct argp_state *state, int key, char *arg,
-		     struct cli *cli);
+error_t parse_device(struct argp_state *state, int key, char *arg, struct cli *cli);
 /* A state's number, or a negative errno after usage_error(). */
 int parse_state(struct argp_state *state, const char *arg);
 
@@ -75,24 +72,22 @@ int parse_state(struct argp_state *state, const char *arg);
 /* Nothing in @text that a terminal would obey is left in it. */
 void make_printable(char *text);
 /* Returns @status, so that a command ends in "return fail(...)". */
-__attribute__((format(printf, 3, 4))) int
-fail(const struct cli *cli, enum status status, const char *fmt, ...);
+__attribute__((format(printf, 3, 4))) int fail(const struct cli *cli, enum status status,
+					       const char *fmt, ...);
 /* Not with -q. */
-__attribute__((format(printf, 2, 3))) void notice(const struct cli *cli,
-						  const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void notice(const struct cli *cli, const char *fmt, ...);
 
 /* A line that is neither a result nor an error, "vfiomig: ...", with a level of
  * syslog(3). */
-__attribute__((format(printf, 2, 3))) void log_line(int level, const char *fmt,
-						    ...);
+__attribute__((format(printf, 2, 3))) void log_line(int level, const char *fmt, ...);
 /* Standard error is gone: whatever is told from now on goes to syslog(3). */
 void log_to_syslog(void);
 
 /* notify.c: the service manager that waits until this process is ready. */
 /* Send it assignments, a line each, see sd_notify(3); without one, nothing. A
  * failure is told, and ends nothing. */
-__attribute__((format(printf, 2, 3))) void notify_manager(const struct cli *cli,
-							  const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void notify_manager(const struct cli *cli, const char *fmt,
+							  ...);
 
 /* device.c */
 /* The exit status for the library's failure with this errno, after fail(). */
@@ -101,12 +96,10 @@ int fail_device(const struct cli *cli, int err);
 int find_device(struct cli *cli, struct vfiomig_device **dev);
 int open_found(struct cli *cli, struct vfiomig_device *dev);
 /* Both, and it has to have migration support. */
-int open_migratable(struct cli *cli, struct vfiomig_device **dev,
-		    uint64_t *flags);
+int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flags);
 /* Close a device before success is told of: its holder may have ended. That is
  * told where nothing else was, with @then at its end: false. */
-bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status,
-	       const char *then);
+bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then);
 /* A device whose owner goes on using it does not stay as it is now. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
 /* The exit status of a transfer that failed, after having told of it and of
@@ -120,12 +113,11 @@ enum status image_status(int err);
 
 /* holder.c */
 /* Serve until the device is released; the exit status, after fail(). */
-int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
-		 struct vfiomig_holder *holder);
+int holder_serve(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder);
 /* Have a process in the background do that; 0, or the exit status, and what
  * failed is still to be told. */
-int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
-		 struct vfiomig_holder *holder, int *pid);
+int holder_leave(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder,
+		 int *pid);
 
 /* transfer.c: the options of all commands that move state. */
 struct transfer {
@@ -149,8 +141,7 @@ struct transfer {
  * frames, and those of save and restore, with the device. */
 extern const struct argp argp_transfer, argp_frames, argp_session;
 /* A number from @min to @max; negative after usage_error(). */
-int parse_number(struct argp_state *state, const char *what, const char *arg,
-		 int min, int max);
+int parse_number(struct argp_state *state, const char *what, const char *arg, int min, int max);
 /* -i or standard input; a terminal is refused. Negative after fail(), with the
  * exit status. */
 int open_input(const struct cli *cli, const char *path, int *status);
@@ -166,7 +157,7 @@ const char *format_bytes(uint64_t bytes, char text[32]);
 struct place {
 	int dir; /* the directory, and the name in it */
 	char *name;
-	int fd; /* what has the name, for O_PATH; negative if nothing has */
+	int fd;		/* what has the name, for O_PATH; negative if nothing has */
 	struct stat st; /* of that */
 };
 /* Returns 0 or a negative errno, and then there is nothing to close. */
@@ -192,11 +183,9 @@ int output_open(const struct cli *cli, struct output *out, const char *path);
 int output_commit(struct output *out);
 /* What that errno means for the image; @path as for output_open(). */
 #define OUTPUT_WHY 4096
-void output_why(const struct output *out, const char *path, int err,
-		char why[OUTPUT_WHY]);
+void output_why(const struct output *out, const char *path, int err, char why[OUTPUT_WHY]);
 /* Tells of it. Returns the exit status. */
-int fail_output(const struct cli *cli, const struct output *out,
-		const char *path, int err);
+int fail_output(const struct cli *cli, const struct output *out, const char *path, int err);
 void output_discard(struct output *out);
 /* Whether what is written to @fd, standard output or error, would get into the
  * image. */
@@ -231,8 +220,7 @@ void print_json(struct json_object *object, FILE *to);
 /* describe.c: devices and transfers as JSON. */
 extern const char *const flag_names[3]; /* of VFIOMIG_STOP_COPY and so on */
 /* NULL becomes null, and so does a negative state. */
-void json_string(struct json_object *object, const char *key,
-		 const char *value);
+void json_string(struct json_object *object, const char *key, const char *value);
 void json_state(struct json_object *object, const char *key, int state);
 void json_flags(struct json_object *object, uint64_t flags);
 void json_seconds(struct json_object *object, const char *key, uint64_t ns);
@@ -241,12 +229,9 @@ struct json_object *describe_transfer(const struct cli *cli, const char *error,
 				      const struct vfiomig_result *result);
 
 /* names.c: what pci.ids says; NULL where it says nothing. */
-const char *pci_vendor_name(const struct vfiomig_pci_id *id, char *name,
-			    int size);
-const char *pci_device_name(const struct vfiomig_pci_id *id, char *name,
-			    int size);
-const char *pci_class_name(const struct vfiomig_pci_id *id, char *name,
-			   int size);
+const char *pci_vendor_name(const struct vfiomig_pci_id *id, char *name, int size);
+const char *pci_device_name(const struct vfiomig_pci_id *id, char *name, int size);
+const char *pci_class_name(const struct vfiomig_pci_id *id, char *name, int size);
 
 /* user.c: who has a device open. */
 struct user {

@@ -59,8 +59,7 @@ static int open_device(struct cli *cli, struct vfiomig_device **dev)
 	return status;
 }
 
-int open_migratable(struct cli *cli, struct vfiomig_device **dev,
-		    uint64_t *flags)
+int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flags)
 {
 	int err, status = open_device(cli, dev);
 
@@ -73,14 +72,12 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev,
 	return fail_device(cli, err);
 }
 
-bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status,
-	       const char *then)
+bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then)
 {
 	/* What failed before has been told. */
 	if (vfiomig_device_close(dev) == 0 || *status)
 		return true;
-	*status = fail(cli, STATUS_DEVICE_LOST, "%s%s",
-		       vfiomig_get_error(cli->ctx), then);
+	*status = fail(cli, STATUS_DEVICE_LOST, "%s%s", vfiomig_get_error(cli->ctx), then);
 	return false;
 }
 
@@ -89,8 +86,7 @@ void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 	char comm[16];
 	int pid;
 
-	if (!vfiomig_device_owner_runs(dev) ||
-	    vfiomig_device_get_owner(dev, &pid, comm))
+	if (!vfiomig_device_owner_runs(dev) || vfiomig_device_get_owner(dev, &pid, comm))
 		return;
 	notice(cli,
 	       "warning: process %d (%s) is running; a VMM should be paused before its device is touched",
@@ -117,20 +113,16 @@ int fail_transfer(const struct cli *cli, int err, const char *why,
 {
 	const char *before = vfiomig_state_name(result->before);
 	const struct vfiomig_recovery *now = &result->now;
-	const char *state = now->state < 0 ? "an unknown state"
-					   : vfiomig_state_name(now->state);
+	const char *state = now->state < 0 ? "an unknown state" : vfiomig_state_name(now->state);
 
 	enum status status = image_status(err);
 
 	if (!result->touched)
 		return fail(cli,
-			    result->before == VFIOMIG_STATE_ERROR
-				    ? STATUS_DEVICE_LOST
-				    : status,
+			    result->before == VFIOMIG_STATE_ERROR ? STATUS_DEVICE_LOST : status,
 			    "%s", why);
 	if (now->home && !now->reset)
-		return fail(cli, status, "%s; the device is back in %s%s", why,
-			    state,
+		return fail(cli, status, "%s; the device is back in %s%s", why, state,
 			    result->loaded ? ", with the image's state" : "");
 	/* A bad image is the reason, and the reset what had to be expected. */
 	if (status == STATUS_FAILED)
@@ -139,10 +131,8 @@ int fail_transfer(const struct cli *cli, int err, const char *why,
 		return fail(
 			cli, status,
 			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
-			why, state, now->home ? "" : ", not in ",
-			now->home ? "" : before);
-	return fail(
-		cli, STATUS_DEVICE_LOST,
-		"%s; the device could not be reset and is left in %s, not in %s",
-		why, state, before);
+			why, state, now->home ? "" : ", not in ", now->home ? "" : before);
+	return fail(cli, STATUS_DEVICE_LOST,
+		    "%s; the device could not be reset and is left in %s, not in %s", why, state,
+		    before);
 }

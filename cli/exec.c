@@ -30,9 +30,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (!opt->command)
-			return usage_error(
-				state,
-				"which command? as in \"vfiomig exec DEV -- CMD\"");
+			return usage_error(state,
+					   "which command? as in \"vfiomig exec DEV -- CMD\"");
 		return 0;
 	}
 	return parse_device(state, key, arg, opt->cli);
@@ -69,17 +68,15 @@ static char *replace(const char *arg, const char *from, int number)
 }
 
 /* In all arguments. They stay allocated: what follows is exec. */
-static int substitute(const struct cli *cli, char **arg,
-		      const struct descriptor *d)
+static int substitute(const struct cli *cli, char **arg, const struct descriptor *d)
 {
 	for (; *arg; arg++) {
 		if (!strstr(*arg, d->placeholder))
 			continue;
 		if (d->fd < 0)
-			return fail(
-				cli, STATUS_USAGE,
-				"there is no %s when the device is opened this way; see --via",
-				d->placeholder);
+			return fail(cli, STATUS_USAGE,
+				    "there is no %s when the device is opened this way; see --via",
+				    d->placeholder);
 		*arg = replace(*arg, d->placeholder, d->fd);
 		if (!*arg)
 			return fail(cli, STATUS_FAILED, "out of memory");
@@ -87,8 +84,7 @@ static int substitute(const struct cli *cli, char **arg,
 	return STATUS_OK;
 }
 
-static int hand_down(const struct cli *cli, char **command,
-		     struct descriptor *d)
+static int hand_down(const struct cli *cli, char **command, struct descriptor *d)
 {
 	char number[16];
 
@@ -125,9 +121,8 @@ static int run(const struct options *opt, struct vfiomig_device *dev)
 	vfiomig_device_close(dev);
 	signals_restore();
 	execvp(opt->command[0], opt->command);
-	return fail(opt->cli,
-		    errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN,
-		    "%s: %m", opt->command[0]);
+	return fail(opt->cli, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, "%s: %m",
+		    opt->command[0]);
 }
 
 static int exec(struct cli *cli, int argc, char **argv)
@@ -146,8 +141,7 @@ static int exec(struct cli *cli, int argc, char **argv)
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_open_unbound(dev);
-	status = err ? fail_device(cli, err == -EINVAL ? -EIO : err)
-		     : run(&opt, dev);
+	status = err ? fail_device(cli, err == -EINVAL ? -EIO : err) : run(&opt, dev);
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -21,8 +21,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{ "foreground", 'f', NULL, 0, "Do not go into the background", 0 },
-	{ 0 }
+	{ "foreground", 'f', NULL, 0, "Do not go into the background", 0 }, { 0 }
 };
 
 static const struct argp_child children[] = {
@@ -73,8 +72,7 @@ static int hold_in_background(const struct cli *cli, struct vfiomig_device *dev,
 
 	if (status)
 		return fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
-	notice(cli, "process %d holds it, on %s", pid,
-	       vfiomig_holder_get_path(holder));
+	notice(cli, "process %d holds it, on %s", pid, vfiomig_holder_get_path(holder));
 	return STATUS_OK;
 }
 

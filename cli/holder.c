@@ -16,8 +16,7 @@ static void log_event(void *data, const char *line)
 	log_line(LOG_NOTICE, "%s", line);
 }
 
-/* No terminal, no directory that could not be unmounted, nobody's descriptors.
- */
+/* No terminal, no directory that could not be unmounted, nobody's descriptors. */
 static void detach(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -43,8 +42,7 @@ static void detach(void)
 	log_to_syslog();
 }
 
-int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
-		 struct vfiomig_holder *holder)
+int holder_serve(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder)
 {
 	const char *name = vfiomig_device_get_name(dev);
 	int err;
@@ -52,20 +50,19 @@ int holder_serve(const struct cli *cli, struct vfiomig_device *dev,
 	vfiomig_set_log(cli->ctx, cli->quiet ? NULL : log_event, NULL);
 	if (!cli->quiet)
 		log_line(LOG_INFO, "holding %s (%s) for user %u on %s", name,
-			 vfiomig_device_get_driver(dev) ?: "no driver",
-			 getuid(), vfiomig_holder_get_path(holder));
+			 vfiomig_device_get_driver(dev) ?: "no driver", getuid(),
+			 vfiomig_holder_get_path(holder));
 	err = vfiomig_holder_serve(holder);
 	if (err && err != -EINTR)
-		return fail(cli, STATUS_FAILED, "%s",
-			    vfiomig_get_error(cli->ctx));
+		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
 	if (!cli->quiet)
 		log_line(LOG_INFO, "%s is closed now%s", name,
 			 err ? ": interrupted by a signal" : "");
 	return STATUS_OK;
 }
 
-int holder_leave(const struct cli *cli, struct vfiomig_device *dev,
-		 struct vfiomig_holder *holder, int *pid)
+int holder_leave(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder,
+		 int *pid)
 {
 	struct cli child = *cli;
 	int status;

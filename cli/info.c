@@ -13,14 +13,12 @@ static void print_identity(const struct vfiomig_device *dev)
 
 	printf("device:     %s\n", vfiomig_device_get_name(dev));
 	if (vfiomig_device_get_pci_id(dev, &id))
-		printf("name:       %s %s\n",
-		       pci_vendor_name(&id, vendor, sizeof(vendor)) ?: "?",
+		printf("name:       %s %s\n", pci_vendor_name(&id, vendor, sizeof(vendor)) ?: "?",
 		       pci_device_name(&id, device, sizeof(device)) ?: "?");
 	printf("bus:        %s\n", vfiomig_device_get_bus(dev) ?: "unknown");
 	if (vfiomig_device_get_pci_id(dev, &id)) {
-		printf("PCI id:     %04x:%04x (rev %02x), subsystem %04x:%04x\n",
-		       id.vendor, id.device, id.revision, id.subsystem_vendor,
-		       id.subsystem_device);
+		printf("PCI id:     %04x:%04x (rev %02x), subsystem %04x:%04x\n", id.vendor,
+		       id.device, id.revision, id.subsystem_vendor, id.subsystem_device);
 		printf("PCI class:  %06x (%s)\n", id.class_code,
 		       pci_class_name(&id, device, sizeof(device)) ?: "?");
 	}
@@ -50,8 +48,7 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
 		if (s != VFIOMIG_STATE_ERROR && vfiomig_fsm_supports(flags, s))
 			printf(" %s", vfiomig_state_name(s));
-	printf("\nstate:      %s\n",
-	       state < 0 ? "unknown" : vfiomig_state_name(state));
+	printf("\nstate:      %s\n", state < 0 ? "unknown" : vfiomig_state_name(state));
 	if (vfiomig_device_get_data_size(dev, &bytes) == 0)
 		printf("state size: %llu bytes (stop-copy, estimated)\n",
 		       (unsigned long long)bytes);
@@ -93,10 +90,7 @@ static void print_features(const struct vfiomig_device *dev)
 		if (ops)
 			printf(" %s(%s%s%s)", feature_name(f).text,
 			       ops & VFIOMIG_FEATURE_GET ? "get" : "",
-			       ops == (VFIOMIG_FEATURE_GET |
-				       VFIOMIG_FEATURE_SET)
-				       ? ","
-				       : "",
+			       ops == (VFIOMIG_FEATURE_GET | VFIOMIG_FEATURE_SET) ? "," : "",
 			       ops & VFIOMIG_FEATURE_SET ? "set" : "");
 	}
 	printf("%s\n", any ? "" : " none");
@@ -119,16 +113,14 @@ static void print_from_outside(const struct vfiomig_device *dev)
 	print_identity(dev);
 	if (!find_user(dev, &user))
 		return;
-	printf("open by:    %d (%s)\n", user.pid,
-	       user.is_holder ? "holder" : user.comm);
+	printf("open by:    %d (%s)\n", user.pid, user.is_holder ? "holder" : user.comm);
 	if (user.state >= 0)
 		printf("state:      %s\n", vfiomig_state_name(user.state));
 }
 
 /* ---- The same as JSON ---------------------------------------------------- */
 
-static void add_migration(struct json_object *object,
-			  struct vfiomig_device *dev)
+static void add_migration(struct json_object *object, struct vfiomig_device *dev)
 {
 	struct json_object *states = json_object_new_array();
 	uint64_t flags, bytes;
@@ -137,22 +129,18 @@ static void add_migration(struct json_object *object,
 		flags = 0;
 	json_flags(object, flags);
 	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
-		if (flags && s != VFIOMIG_STATE_ERROR &&
-		    vfiomig_fsm_supports(flags, s))
-			json_object_array_add(
-				states,
-				json_object_new_string(vfiomig_state_name(s)));
+		if (flags && s != VFIOMIG_STATE_ERROR && vfiomig_fsm_supports(flags, s))
+			json_object_array_add(states,
+					      json_object_new_string(vfiomig_state_name(s)));
 	json_object_object_add(object, "states", states);
 	json_state(object, "state", flags ? vfiomig_device_get_state(dev) : -1);
-	json_object_object_add(
-		object, "expected_bytes",
-		flags && vfiomig_device_get_data_size(dev, &bytes) == 0
-			? json_object_new_uint64(bytes)
-			: NULL);
+	json_object_object_add(object, "expected_bytes",
+			       flags && vfiomig_device_get_data_size(dev, &bytes) == 0
+				       ? json_object_new_uint64(bytes)
+				       : NULL);
 }
 
-static void add_features(struct json_object *object,
-			 const struct vfiomig_device *dev)
+static void add_features(struct json_object *object, const struct vfiomig_device *dev)
 {
 	struct json_object *features = json_object_new_object();
 
@@ -164,11 +152,9 @@ static void add_features(struct json_object *object,
 			continue;
 		list = json_object_new_array();
 		if (ops & VFIOMIG_FEATURE_GET)
-			json_object_array_add(list,
-					      json_object_new_string("get"));
+			json_object_array_add(list, json_object_new_string("get"));
 		if (ops & VFIOMIG_FEATURE_SET)
-			json_object_array_add(list,
-					      json_object_new_string("set"));
+			json_object_array_add(list, json_object_new_string("set"));
 		json_object_object_add(features, feature_name(f).text, list);
 	}
 	json_object_object_add(object, "features", features);
@@ -217,9 +203,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_option options[] = {
-	{ "json", OPT_JSON, NULL, 0, "One JSON object", 0 }, { 0 }
-};
+static const struct argp_option options[] = { { "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
+					      { 0 } };
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_device },
@@ -265,8 +250,7 @@ static int info(struct cli *cli, int argc, char **argv)
 	else if (!status)
 		print_text(dev);
 	if (!status && vfiomig_device_get_migration(dev, &flags))
-		status = fail(cli, STATUS_UNSUPPORTED, "%s",
-			      vfiomig_get_error(cli->ctx));
+		status = fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -31,8 +31,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
-			return usage_error(
-				state, "'%s' is one argument too many", arg);
+			return usage_error(state, "'%s' is one argument too many", arg);
 		opt->t.input = arg;
 		return 0;
 	default:
@@ -40,11 +39,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const struct argp_option options[] = {
-	{ "verify", OPT_VERIFY, NULL, 0, "Decode and check all of it", 0 },
-	{ "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
-	{ 0 }
-};
+static const struct argp_option options[] = { { "verify", OPT_VERIFY, NULL, 0,
+						"Decode and check all of it", 0 },
+					      { "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
+					      { 0 } };
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_transfer },
@@ -108,8 +106,7 @@ static void print_device(struct json_object *device)
 	const char *vendor = string_of(device, "vendor");
 	const char *id = string_of(device, "device");
 
-	print_line("device:", device ? string_of(device, "name")
-				     : "unknown (made by pack)");
+	print_line("device:", device ? string_of(device, "name") : "unknown (made by pack)");
 	if (vendor && id) {
 		printf("%-13s", "PCI id:");
 		print_escaped(vendor);
@@ -134,23 +131,20 @@ static void print_flags(struct json_object *header)
 	printf("%-12s", "migration:");
 	for (size_t i = 0; i < json_object_array_length(array); i++) {
 		putchar(' ');
-		print_escaped(json_object_get_string(
-				      json_object_array_get_idx(array, i))
+		print_escaped(json_object_get_string(json_object_array_get_idx(array, i))
 				      ?: "null");
 	}
 	putchar('\n');
 }
 
-static void print_sizes(struct json_object *header, struct json_object *trailer,
-			uint64_t size)
+static void print_sizes(struct json_object *header, struct json_object *trailer, uint64_t size)
 {
 	uint64_t bytes = number_of(trailer, "bytes");
 	char text[32];
 
 	printf("%-13s%llu bytes (%s)\n", "state:", (unsigned long long)bytes,
 	       format_bytes(bytes, text));
-	printf("%-13s%llu bytes (%s", "image:", (unsigned long long)size,
-	       format_bytes(size, text));
+	printf("%-13s%llu bytes (%s", "image:", (unsigned long long)size, format_bytes(size, text));
 	if (bytes)
 		printf(", %.1f%%", size * 100.0 / bytes);
 	printf(")\n%-13s", "compression:");
@@ -161,8 +155,8 @@ static void print_sizes(struct json_object *header, struct json_object *trailer,
 	print_line("digest:", string_of(trailer, "digest"));
 }
 
-static void print_text(struct json_object *header, struct json_object *trailer,
-		       uint64_t size, bool verified)
+static void print_text(struct json_object *header, struct json_object *trailer, uint64_t size,
+		       bool verified)
 {
 	struct json_object *device = NULL;
 
@@ -174,8 +168,7 @@ static void print_text(struct json_object *header, struct json_object *trailer,
 	print_flags(header);
 	print_sizes(header, trailer, size);
 	printf("%-13s%s\n", "verified:",
-	       verified ? "yes, all of it is as it was written"
-			: "no (--verify checks all of it)");
+	       verified ? "yes, all of it is as it was written" : "no (--verify checks all of it)");
 }
 
 static void print(const struct options *opt, struct vfiomig_image *image)
@@ -190,10 +183,8 @@ static void print(const struct options *opt, struct vfiomig_image *image)
 	all = json_object_new_object();
 	json_object_object_add(all, "header", header);
 	json_object_object_add(all, "trailer", trailer);
-	json_object_object_add(all, "image_bytes",
-			       json_object_new_uint64(size));
-	json_object_object_add(all, "verified",
-			       json_object_new_boolean(opt->verify));
+	json_object_object_add(all, "image_bytes", json_object_new_uint64(size));
+	json_object_object_add(all, "verified", json_object_new_boolean(opt->verify));
 	if (opt->json)
 		print_json(all, stdout);
 	json_object_put(all);
@@ -229,8 +220,7 @@ static int inspect(struct cli *cli, int argc, char **argv)
 	if (!err)
 		err = look(&opt, image);
 	if (err)
-		status = fail(cli, image_status(err), "%s",
-			      vfiomig_get_error(cli->ctx));
+		status = fail(cli, image_status(err), "%s", vfiomig_get_error(cli->ctx));
 	else
 		print(&opt, image);
 	vfiomig_image_free(image);

@@ -26,14 +26,11 @@ struct finding {
 			     */
 };
 
-static void probe(const struct cli *cli, struct vfiomig_device *dev,
-		  struct finding *found)
+static void probe(const struct cli *cli, struct vfiomig_device *dev, struct finding *found)
 {
 	if (vfiomig_device_open(dev)) {
-		snprintf(found->refusal, sizeof(found->refusal), "%s",
-			 vfiomig_get_error(cli->ctx));
-		notice(cli, "%s: %s", vfiomig_device_get_name(dev),
-		       found->refusal);
+		snprintf(found->refusal, sizeof(found->refusal), "%s", vfiomig_get_error(cli->ctx));
+		notice(cli, "%s: %s", vfiomig_device_get_name(dev), found->refusal);
 		return;
 	}
 	found->probed = true;
@@ -42,8 +39,7 @@ static void probe(const struct cli *cli, struct vfiomig_device *dev,
 	vfiomig_device_close(dev);
 }
 
-static void add_object(const struct options *opt,
-		       const struct vfiomig_device *dev,
+static void add_object(const struct options *opt, const struct vfiomig_device *dev,
 		       const struct finding *found)
 {
 	struct json_object *object = describe_device(dev);
@@ -67,17 +63,15 @@ static const char *describe_flags(const struct finding *found, char text[32])
 	return *text ? text : "none";
 }
 
-static const char *describe_name(const struct vfiomig_device *dev,
-				 char text[160])
+static const char *describe_name(const struct vfiomig_device *dev, char text[160])
 {
 	struct vfiomig_pci_id id;
 	char name[128];
 
 	if (!vfiomig_device_get_pci_id(dev, &id))
 		return vfiomig_device_get_mdev_type(dev);
-	snprintf(text, 160, "%s [%04x:%04x]",
-		 pci_device_name(&id, name, sizeof(name)) ?: "", id.vendor,
-		 id.device);
+	snprintf(text, 160, "%s [%04x:%04x]", pci_device_name(&id, name, sizeof(name)) ?: "",
+		 id.vendor, id.device);
 	return text[0] == ' ' ? text + 1 : text;
 }
 
@@ -85,24 +79,20 @@ static void add_row(struct options *opt, const struct vfiomig_device *dev,
 		    const struct finding *found)
 {
 	char group[16], user[48], flags[32], name[160];
-	const char *state =
-		found->state < 0 ? NULL : vfiomig_state_name(found->state);
+	const char *state = found->state < 0 ? NULL : vfiomig_state_name(found->state);
 
 	snprintf(group, sizeof(group), "%d", vfiomig_device_get_group(dev));
 	snprintf(user, sizeof(user), "%d (%s)", found->user.pid,
 		 found->user.is_holder ? "holder" : found->user.comm);
 	if (opt->probe)
 		table_row(&opt->table, vfiomig_device_get_name(dev), state,
-			  describe_flags(found, flags),
-			  found->in_use ? user : NULL,
+			  describe_flags(found, flags), found->in_use ? user : NULL,
 			  vfiomig_device_get_driver(dev));
 	else
-		table_row(&opt->table, vfiomig_device_get_name(dev),
-			  vfiomig_device_get_driver(dev), state,
-			  found->in_use ? user : NULL,
+		table_row(&opt->table, vfiomig_device_get_name(dev), vfiomig_device_get_driver(dev),
+			  state, found->in_use ? user : NULL,
 			  vfiomig_device_get_group(dev) < 0 ? NULL : group,
-			  vfiomig_device_get_cdev(dev),
-			  describe_name(dev, name));
+			  vfiomig_device_get_cdev(dev), describe_name(dev, name));
 }
 
 static int add_device(struct vfiomig_device *dev, void *data)
@@ -158,11 +148,10 @@ static void begin_table(struct options *opt)
 {
 	table_init(&opt->table, opt->probe ? 5 : 7);
 	if (opt->probe)
-		table_row(&opt->table, "DEVICE", "STATE", "MIGRATION",
-			  "OPEN BY", "DRIVER");
+		table_row(&opt->table, "DEVICE", "STATE", "MIGRATION", "OPEN BY", "DRIVER");
 	else
-		table_row(&opt->table, "DEVICE", "DRIVER", "STATE", "OPEN BY",
-			  "GROUP", "CDEV", "NAME");
+		table_row(&opt->table, "DEVICE", "DRIVER", "STATE", "OPEN BY", "GROUP", "CDEV",
+			  "NAME");
 }
 
 static void print_devices(struct options *opt)

@@ -11,9 +11,8 @@
 const char *argp_program_version = "vfiomig " VERSION;
 
 static const struct command *const commands[] = {
-	&cmd_list,    &cmd_info, &cmd_state,  &cmd_save, &cmd_restore,
-	&cmd_inspect, &cmd_pack, &cmd_unpack, &cmd_hold, &cmd_release,
-	&cmd_exec,    &cmd_bind, &cmd_unbind,
+	&cmd_list,   &cmd_info, &cmd_state,   &cmd_save, &cmd_restore, &cmd_inspect, &cmd_pack,
+	&cmd_unpack, &cmd_hold, &cmd_release, &cmd_exec, &cmd_bind,    &cmd_unbind,
 };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -41,8 +40,7 @@ static char *help_filter(int key, const char *text, void *input)
 		return NULL;
 	fprintf(f, "Commands:\n");
 	for (size_t i = 0; i < NR_COMMANDS; i++)
-		fprintf(f, "  %-10s %s\n", commands[i]->name,
-			commands[i]->help);
+		fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
 	fprintf(f,
 		"\n\"vfiomig COMMAND --help\" tells more of each.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy or not permitted; 5 image damaged, truncated or not an image; 6 image is of another device; 7 the device entered ERROR or had to be reset; 128+N ended by signal N.");
 	fclose(f);
@@ -67,16 +65,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		choice->command = find_command(arg);
 		if (!choice->command)
 			return usage_error(
-				state,
-				"there is no command '%s'; \"vfiomig --help\" lists them",
+				state, "there is no command '%s'; \"vfiomig --help\" lists them",
 				arg);
 		/* All that follows is the command's. */
 		choice->index = state->next - 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		return usage_error(
-			state, "which command? \"vfiomig --help\" lists them");
+		return usage_error(state, "which command? \"vfiomig --help\" lists them");
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -111,8 +107,7 @@ static void occupy_standard_descriptors(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
-		    open("/dev/null",
-			 fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
 			_exit(STATUS_FAILED);
 }
 
@@ -135,10 +130,8 @@ int main(int argc, char **argv)
 	cli.command = choice.command->name;
 	status = vfiomig_new(&cli.ctx);
 	if (status)
-		return fail(&cli, STATUS_FAILED, "cannot begin: %s",
-			    strerror(-status));
-	status = choice.command->main(&cli, argc - choice.index,
-				      argv + choice.index);
+		return fail(&cli, STATUS_FAILED, "cannot begin: %s", strerror(-status));
+	status = choice.command->main(&cli, argc - choice.index, argv + choice.index);
 	vfiomig_unref(cli.ctx);
 	/* One that came when all was done has ended nothing. */
 	if (status)

@@ -39,8 +39,7 @@ static bool stderr_is_journal(void)
 	struct stat st;
 
 	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
-	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
-	       st.st_ino == inode;
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 static void put_line(int level, char *line)
@@ -54,8 +53,8 @@ static void put_line(int level, char *line)
 		fprintf(stderr, "vfiomig: %s\n", line);
 }
 
-__attribute__((format(printf, 3, 0))) static void
-print_line(const struct cli *cli, int level, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void print_line(const struct cli *cli, int level,
+							     const char *fmt, va_list ap)
 {
 	char *text = NULL, *line = NULL;
 

@@ -35,24 +35,20 @@ static struct pci_access *open_names(void)
 
 static const char *look_up(int flags, char *name, int size, int a, int b)
 {
-	return pci_lookup_name(open_names(), name, size,
-			       flags | PCI_LOOKUP_NO_NUMBERS, a, b);
+	return pci_lookup_name(open_names(), name, size, flags | PCI_LOOKUP_NO_NUMBERS, a, b);
 }
 
-const char *pci_vendor_name(const struct vfiomig_pci_id *id, char *name,
-			    int size)
+const char *pci_vendor_name(const struct vfiomig_pci_id *id, char *name, int size)
 {
 	return look_up(PCI_LOOKUP_VENDOR, name, size, id->vendor, 0);
 }
 
-const char *pci_device_name(const struct vfiomig_pci_id *id, char *name,
-			    int size)
+const char *pci_device_name(const struct vfiomig_pci_id *id, char *name, int size)
 {
 	return look_up(PCI_LOOKUP_DEVICE, name, size, id->vendor, id->device);
 }
 
-const char *pci_class_name(const struct vfiomig_pci_id *id, char *name,
-			   int size)
+const char *pci_class_name(const struct vfiomig_pci_id *id, char *name, int size)
 {
 	return look_up(PCI_LOOKUP_CLASS, name, size, id->class_code >> 8, 0);
 }

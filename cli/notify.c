@@ -45,10 +45,8 @@ static int send_text(const char *to, const char *text)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience,
-		       sizeof(patience)) ||
-	    sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-		   (struct sockaddr *)&address, size) < 0)
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) ||
+	    sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
 		err = -errno;
 	close(fd);
 	return err == -EAGAIN ? -ETIMEDOUT : err;
@@ -71,7 +69,7 @@ void notify_manager(const struct cli *cli, const char *fmt, ...)
 	err = text ? send_text(to, text) : -ENOMEM;
 	if (err)
 		fail(cli, STATUS_FAILED,
-		     "cannot notify the service manager on %s (NOTIFY_SOCKET): %s",
-		     to, strerror(-err));
+		     "cannot notify the service manager on %s (NOTIFY_SOCKET): %s", to,
+		     strerror(-err));
 	free(text);
 }

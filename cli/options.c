@@ -28,9 +28,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		/* argp would call the command by argv[0], see cli_parse(). */
 		state->name = cli->usage_name;
 		argp_state_help(state, stdout,
-				key == '?'
-					? ARGP_HELP_STD_HELP
-					: ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+				key == '?' ? ARGP_HELP_STD_HELP
+					   : ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
 		return 0;
 	case 'V':
 		printf("%s\n", argp_program_version);
@@ -48,8 +47,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option common_options[] = {
-	{ "verbose", 'v', NULL, 0, "Tell of each arc, with timings, on stderr",
-	  -1 },
+	{ "verbose", 'v', NULL, 0, "Tell of each arc, with timings, on stderr", -1 },
 	{ "quiet", 'q', NULL, 0, "Say nothing but errors", -1 },
 	{ "help", '?', NULL, 0, "Give this help list", -1 },
 	{ "version", 'V', NULL, 0, "Print program version", -1 },
@@ -83,8 +81,7 @@ static error_t parse_wrapper(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
-	      void *input)
+int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, void *input)
 {
 	const struct argp_child children[] = {
 		{ .argp = argp },
@@ -98,14 +95,11 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
 	struct inputs in = { .cli = cli, .own = input };
 
 	/* What getopt's messages begin with is not what the usage says. */
-	snprintf(cli->message_name, sizeof(cli->message_name), "vfiomig: %s",
-		 cli->command);
-	snprintf(cli->usage_name, sizeof(cli->usage_name), "vfiomig %s",
-		 cli->command);
+	snprintf(cli->message_name, sizeof(cli->message_name), "vfiomig: %s", cli->command);
+	snprintf(cli->usage_name, sizeof(cli->usage_name), "vfiomig %s", cli->command);
 	argv[0] = cli->message_name;
-	return parse_arguments(
-		       &wrapper, argc, argv,
-		       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in)
+	return parse_arguments(&wrapper, argc, argv,
+			       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in)
 		       ? STATUS_USAGE
 		       : STATUS_OK;
 }
@@ -114,8 +108,8 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv,
  * getopt prints its messages itself, arguments and all. They are collected and
  * made one line that no terminal obeys: what stderr is can be changed in glibc.
  */
-error_t parse_arguments(const struct argp *argp, int argc, char **argv,
-			unsigned int flags, void *input)
+error_t parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
+			void *input)
 {
 	FILE *terminal = stderr;
 	char *text = NULL;
@@ -144,8 +138,7 @@ error_t usage_error(struct argp_state *state, const char *fmt, ...)
 	va_list ap;
 
 	/* The program's name ends in a colon already for commands. */
-	fprintf(stderr, "%s: ",
-		strchr(state->argv[0], ':') ? state->argv[0] : "vfiomig");
+	fprintf(stderr, "%s: ", strchr(state->argv[0], ':') ? state->argv[0] : "vfiomig");
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
@@ -199,8 +192,7 @@ static error_t parse_via(int key, char *arg, struct argp_state *state)
 			return 0;
 		}
 	}
-	return usage_error(state, "--via is auto, cdev or group, not '%s'",
-			   arg);
+	return usage_error(state, "--via is auto, cdev or group, not '%s'", arg);
 }
 
 static const struct argp_option via_options[] = {
@@ -221,8 +213,7 @@ const struct argp argp_device = {
 	.parser = parse_via,
 };
 
-error_t parse_device(struct argp_state *state, int key, char *arg,
-		     struct cli *cli)
+error_t parse_device(struct argp_state *state, int key, char *arg, struct cli *cli)
 {
 	switch (key) {
 	case ARGP_KEY_INIT:
@@ -230,13 +221,11 @@ error_t parse_device(struct argp_state *state, int key, char *arg,
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
-			return usage_error(
-				state, "'%s' is one argument too many", arg);
+			return usage_error(state, "'%s' is one argument too many", arg);
 		cli->device = arg;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		return usage_error(state,
-				   "which device? \"vfiomig list\" shows them");
+		return usage_error(state, "which device? \"vfiomig list\" shows them");
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

@@ -8,20 +8,18 @@
 
 #include "cli.h"
 
-void output_why(const struct output *out, const char *path, int err,
-		char why[OUTPUT_WHY])
+void output_why(const struct output *out, const char *path, int err, char why[OUTPUT_WHY])
 {
 	static const char named[] =
 		"; the image is whole and has its name, but may not survive a power failure";
 
 	if (!path)
 		path = "standard output";
-	snprintf(why, OUTPUT_WHY, "%.3800s: %s%s", *path ? path : "''",
-		 strerror(-err), out->named ? named : "");
+	snprintf(why, OUTPUT_WHY, "%.3800s: %s%s", *path ? path : "''", strerror(-err),
+		 out->named ? named : "");
 }
 
-int fail_output(const struct cli *cli, const struct output *out,
-		const char *path, int err)
+int fail_output(const struct cli *cli, const struct output *out, const char *path, int err)
 {
 	enum status status = STATUS_FAILED;
 	char why[OUTPUT_WHY];
@@ -75,8 +73,7 @@ static bool is_open_as(int fd, const struct stat *st)
 {
 	struct stat open;
 
-	return fstat(fd, &open) == 0 && st->st_dev == open.st_dev &&
-	       st->st_ino == open.st_ino;
+	return fstat(fd, &open) == 0 && st->st_dev == open.st_dev && st->st_ino == open.st_ino;
 }
 
 /* The N of /dev/fd/N and the like, or -1: what is open already is written to
@@ -158,8 +155,7 @@ int output_open(const struct cli *cli, struct output *out, const char *path)
 	int err, fd;
 
 	*out = (struct output){ .fd = -1, .dir = -1 };
-	fd = !path || strcmp(path, "-") == 0 ? STDOUT_FILENO
-					     : descriptor_of(path);
+	fd = !path || strcmp(path, "-") == 0 ? STDOUT_FILENO : descriptor_of(path);
 	err = fd < 0 ? open_path(out, path) : open_descriptor(out, fd);
 	if (err) {
 		output_discard(out);
@@ -168,9 +164,8 @@ int output_open(const struct cli *cli, struct output *out, const char *path)
 	if (!isatty(out->fd))
 		return STATUS_OK;
 	output_discard(out);
-	return fail(
-		cli, STATUS_USAGE,
-		"an image is not for a terminal; redirect standard output or use -o FILE");
+	return fail(cli, STATUS_USAGE,
+		    "an image is not for a terminal; redirect standard output or use -o FILE");
 }
 
 bool output_shares(const struct output *out, int fd)

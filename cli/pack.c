@@ -17,8 +17,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
-			return usage_error(
-				state, "'%s' is one argument too many", arg);
+			return usage_error(state, "'%s' is one argument too many", arg);
 		t->input = arg;
 		return 0;
 	default:
@@ -28,8 +27,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, which appears when it is whole (default: standard output)",
-	  0 },
+	  "Write to FILE, which appears when it is whole (default: standard output)", 0 },
 	{ 0 }
 };
 
@@ -60,11 +58,9 @@ static const struct argp unpack_argp = {
 };
 
 typedef int (*convert_fn)(struct vfiomig_ctx *ctx, int in, int out,
-			  const struct vfiomig_options *options,
-			  struct vfiomig_result *result);
+			  const struct vfiomig_options *options, struct vfiomig_result *result);
 
-static int convert(struct cli *cli, const struct argp *argp, convert_fn fn,
-		   int argc, char **argv)
+static int convert(struct cli *cli, const struct argp *argp, convert_fn fn, int argc, char **argv)
 {
 	struct transfer t = TRANSFER_INIT(cli);
 	struct vfiomig_result result;
@@ -91,8 +87,7 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn,
 				status = fail_output(cli, &out, t.output, err);
 		} else {
 			output_discard(&out);
-			status = fail(cli, image_status(err), "%s",
-				      vfiomig_get_error(cli->ctx));
+			status = fail(cli, image_status(err), "%s", vfiomig_get_error(cli->ctx));
 		}
 	}
 	close(fd);

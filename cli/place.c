@@ -38,8 +38,7 @@ static bool is_trap(int dir, const struct stat *st)
 		return false;
 	if (fstat(dir, &d))
 		return true;
-	return (d.st_mode & S_ISVTX) && (d.st_mode & S_IWOTH) &&
-	       st->st_uid != d.st_uid;
+	return (d.st_mode & S_ISVTX) && (d.st_mode & S_IWOTH) && st->st_uid != d.st_uid;
 }
 
 /* What has the name, be it a link. O_DIRECTORY is tried for what is mounted
@@ -60,8 +59,7 @@ static int open_component(int dir, const char *name, struct stat *st)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Go on along @text, and then along what is left of the path, if anything is.
- */
+/* Go on along @text, and then along what is left of the path, if anything is. */
 static int set_path(struct walk *w, const char *text, const char *after)
 {
 	char *path;
@@ -69,16 +67,14 @@ static int set_path(struct walk *w, const char *text, const char *after)
 
 	if (!*text)
 		return -ENOENT;
-	if (asprintf(&path, "%s%s%s", text, after ? "/" : "",
-		     after ? after : "") < 0)
+	if (asprintf(&path, "%s%s%s", text, after ? "/" : "", after ? after : "") < 0)
 		return -ENOMEM;
 	if (path[strlen(path) - 1] == '/')
 		err = -EISDIR;
 	if (*path == '/' || w->dir < 0) {
 		if (w->dir >= 0)
 			close(w->dir);
-		w->dir = open(*path == '/' ? "/" : ".",
-			      O_PATH | O_DIRECTORY | O_CLOEXEC);
+		w->dir = open(*path == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (w->dir < 0 && !err)
 			err = -errno;
 	}
@@ -87,8 +83,7 @@ static int set_path(struct walk *w, const char *text, const char *after)
 	return err;
 }
 
-static int follow_link(struct walk *w, int link, const struct stat *st,
-		       const char *after)
+static int follow_link(struct walk *w, int link, const struct stat *st, const char *after)
 {
 	char text[PATH_MAX];
 	ssize_t length;
@@ -216,13 +211,11 @@ int place_find(struct place *place, const char *path)
 static int open_again(const struct place *place)
 {
 	struct stat st;
-	int fd = openat(place->dir, place->name,
-			O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(place->dir, place->name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	if (fstat(fd, &st) == 0 && st.st_dev == place->st.st_dev &&
-	    st.st_ino == place->st.st_ino)
+	if (fstat(fd, &st) == 0 && st.st_dev == place->st.st_dev && st.st_ino == place->st.st_ino)
 		return fd;
 	close(fd);
 	return -EACCES;

@@ -21,8 +21,7 @@ static double now(void)
 
 const char *format_bytes(uint64_t bytes, char text[32])
 {
-	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB",
-					     "PiB" };
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB", "PiB" };
 	double value = bytes;
 	int unit = -1;
 
@@ -33,8 +32,7 @@ const char *format_bytes(uint64_t bytes, char text[32])
 	if (unit < 0)
 		snprintf(text, 32, "%d B", (int)bytes);
 	else
-		snprintf(text, 32, value < 100 ? "%.1f %s" : "%.0f %s", value,
-			 units[unit]);
+		snprintf(text, 32, value < 100 ? "%.1f %s" : "%.0f %s", value, units[unit]);
 	return text;
 }
 
@@ -54,12 +52,10 @@ static void draw(uint64_t bytes, uint64_t expected, double seconds)
 		int seconds_left = left < 360000 ? left : 359999;
 
 		if (seconds_left >= 3600)
-			fprintf(stderr, ", %d:%02d:%02d left",
-				seconds_left / 3600, seconds_left / 60 % 60,
-				seconds_left % 60);
+			fprintf(stderr, ", %d:%02d:%02d left", seconds_left / 3600,
+				seconds_left / 60 % 60, seconds_left % 60);
 		else
-			fprintf(stderr, ", %d:%02d left", seconds_left / 60,
-				seconds_left % 60);
+			fprintf(stderr, ", %d:%02d left", seconds_left / 60, seconds_left % 60);
 	}
 	fprintf(stderr, "\033[K");
 	progress.dirty = true;
@@ -74,9 +70,8 @@ static void on_progress(void *data, uint64_t bytes, uint64_t expected)
 		char text[32], rate[32];
 
 		progress_end();
-		fprintf(stderr, "%llu bytes (%s) copied, %.3g s, %s/s\n",
-			(unsigned long long)bytes, format_bytes(bytes, text),
-			t - progress.start,
+		fprintf(stderr, "%llu bytes (%s) copied, %.3g s, %s/s\n", (unsigned long long)bytes,
+			format_bytes(bytes, text), t - progress.start,
 			format_bytes(bytes / (t - progress.start), rate));
 	}
 	if (progress.line && t - progress.drawn >= 0.2) {
@@ -88,8 +83,7 @@ static void on_progress(void *data, uint64_t bytes, uint64_t expected)
 void progress_start(struct transfer *t)
 {
 	progress.line = t->progress == PROGRESS_ALWAYS ||
-			(t->progress == PROGRESS_AUTO && !t->cli->quiet &&
-			 isatty(STDERR_FILENO));
+			(t->progress == PROGRESS_AUTO && !t->cli->quiet && isatty(STDERR_FILENO));
 	progress.start = progress.drawn = now();
 	/* Not even on SIGUSR1. */
 	t->opt.progress = t->mute ? NULL : on_progress;

@@ -44,15 +44,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{ "input", 'i', "FILE", 0,
-	  "Read the image from FILE (default: standard input)", 0 },
-	{ "force", OPT_FORCE, NULL, 0,
-	  "Restore an image that is of another device", 0 },
+	{ "input", 'i', "FILE", 0, "Read the image from FILE (default: standard input)", 0 },
+	{ "force", OPT_FORCE, NULL, 0, "Restore an image that is of another device", 0 },
 	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
 	  "Do not check all of an image file before the device is touched", 0 },
 	{ "no-hold", OPT_NO_HOLD, NULL, 0,
-	  "Close the device at the end, which on most devices ends its state: to try an image",
-	  0 },
+	  "Close the device at the end, which on most devices ends its state: to try an image", 0 },
 	{ 0 }
 };
 
@@ -76,8 +73,7 @@ static void print_summary(const struct transfer *t, const char *error,
 	struct json_object *object = describe_transfer(t->cli, error, r);
 
 	json_string(object, "input", t->input);
-	json_object_object_add(object, "holder",
-			       holder ? json_object_new_int(holder) : NULL);
+	json_object_object_add(object, "holder", holder ? json_object_new_int(holder) : NULL);
 	print_json(object, stdout);
 	json_object_put(object);
 }
@@ -92,16 +88,15 @@ static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd,
 	progress_end();
 	if (!err)
 		return STATUS_OK;
-	status = fail_transfer(t->cli, err, vfiomig_get_error(t->cli->ctx),
-			       result);
+	status = fail_transfer(t->cli, err, vfiomig_get_error(t->cli->ctx), result);
 	if (t->json)
 		print_summary(t, vfiomig_get_error(t->cli->ctx), result, 0);
 	return status;
 }
 
 /* @holder: its PID, or 0; @then: the end of the sentence */
-static void tell(const struct transfer *t, const struct vfiomig_result *result,
-		 int holder, const char *then)
+static void tell(const struct transfer *t, const struct vfiomig_result *result, int holder,
+		 const char *then)
 {
 	char size[32];
 
@@ -109,16 +104,13 @@ static void tell(const struct transfer *t, const struct vfiomig_result *result,
 		print_summary(t, NULL, result, holder);
 		return;
 	}
-	notice(t->cli,
-	       "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
-	       (unsigned long long)result->bytes,
-	       format_bytes(result->bytes, size), result->ns / 1e9,
-	       vfiomig_state_name(result->now.state), then);
+	notice(t->cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
+	       (unsigned long long)result->bytes, format_bytes(result->bytes, size),
+	       result->ns / 1e9, vfiomig_state_name(result->now.state), then);
 }
 
 /* That there can be a holder is known before the device is touched. */
-static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev,
-			    int fd)
+static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
 	struct vfiomig_holder *holder;
 	struct vfiomig_result result;
@@ -162,14 +154,11 @@ static int restore_into(struct restore *r, struct vfiomig_device *dev, int fd)
 	if (!give_back(t->cli, dev, &status, "")) {
 		result.now.state = -1;
 		if (t->json)
-			print_summary(t, vfiomig_get_error(t->cli->ctx),
-				      &result, 0);
+			print_summary(t, vfiomig_get_error(t->cli->ctx), &result, 0);
 	}
 	if (!status)
 		tell(t, &result, 0,
-		     borrowed
-			     ? ""
-			     : " and closed now, which on most devices ends its state");
+		     borrowed ? "" : " and closed now, which on most devices ends its state");
 	return status;
 }
 

@@ -26,11 +26,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		t->opt.no_precopy = arg && strcmp(arg, "never") == 0;
 		if (t->opt.no_precopy || !arg || strcmp(arg, "auto") == 0)
 			return 0;
-		return usage_error(state,
-				   "--precopy is auto or never, not '%s'", arg);
+		return usage_error(state, "--precopy is auto or never, not '%s'", arg);
 	case OPT_DOWNTIME:
-		t->opt.downtime_ms =
-			parse_number(state, "--downtime", arg, 1, INT_MAX);
+		t->opt.downtime_ms = parse_number(state, "--downtime", arg, 1, INT_MAX);
 		return (int)t->opt.downtime_ms < 0 ? EINVAL : 0;
 	case ARGP_KEY_END:
 		if (t->opt.raw && t->opt.level)
@@ -45,14 +43,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, which appears when it is whole (default: standard output)",
-	  0 },
+	  "Write to FILE, which appears when it is whole (default: standard output)", 0 },
 	{ "precopy", OPT_PRECOPY, "WHEN", OPTION_ARG_OPTIONAL,
 	  "Read a running device before it is stopped: auto (default: when it can do that) or never",
 	  0 },
 	{ "downtime", OPT_DOWNTIME, "MS", 0,
-	  "Stop the device when what is left can be moved in this time (default: 300)",
-	  0 },
+	  "Stop the device when what is left can be moved in this time (default: 300)", 0 },
 	{ 0 }
 };
 
@@ -76,14 +72,10 @@ static void print_summary(const struct transfer *t, const char *error,
 	bool to_file = t->output && strcmp(t->output, "-") != 0;
 
 	json_string(object, "output", to_file ? t->output : NULL);
-	json_object_object_add(object, "precopy",
-			       json_object_new_boolean(r->precopy));
-	json_object_object_add(object, "precopy_bytes",
-			       json_object_new_uint64(r->precopy_bytes));
-	json_object_object_add(object, "rounds",
-			       json_object_new_int(r->rounds));
-	json_object_object_add(object, "converged",
-			       json_object_new_boolean(!r->gave_up));
+	json_object_object_add(object, "precopy", json_object_new_boolean(r->precopy));
+	json_object_object_add(object, "precopy_bytes", json_object_new_uint64(r->precopy_bytes));
+	json_object_object_add(object, "rounds", json_object_new_int(r->rounds));
+	json_object_object_add(object, "converged", json_object_new_boolean(!r->gave_up));
 	json_seconds(object, "downtime_seconds", r->downtime_ns);
 	print_json(object, t->summary);
 	json_object_put(object);
@@ -99,17 +91,14 @@ static void tell(const struct cli *cli, const struct vfiomig_result *r)
 	if (r->precopy)
 		notice(cli,
 		       "saved %llu bytes (%s) in %.3f s: %s running, in %u pass%s, and %s stopped, for %.1f ms; the device is in %s",
-		       (unsigned long long)r->bytes,
-		       format_bytes(r->bytes, size), r->ns / 1e9,
-		       format_bytes(r->precopy_bytes, before), r->rounds + 1,
-		       r->rounds ? "es" : "",
-		       format_bytes(r->bytes - r->precopy_bytes, after),
-		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
+		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
+		       format_bytes(r->precopy_bytes, before), r->rounds + 1, r->rounds ? "es" : "",
+		       format_bytes(r->bytes - r->precopy_bytes, after), r->downtime_ns / 1e6,
+		       vfiomig_state_name(r->now.state));
 	else
 		notice(cli,
 		       "saved %llu bytes (%s) in %.3f s, stopped for %.1f ms; the device is in %s",
-		       (unsigned long long)r->bytes,
-		       format_bytes(r->bytes, size), r->ns / 1e9,
+		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
 }
 
@@ -124,9 +113,8 @@ static int fail_save(struct transfer *t, int err, const char *why,
 }
 
 /* All of the state was saved, but not all of that can be kept. */
-static int fail_commit(struct transfer *t, struct vfiomig_device *dev,
-		       const struct output *out, int err,
-		       struct vfiomig_result *result)
+static int fail_commit(struct transfer *t, struct vfiomig_device *dev, const struct output *out,
+		       int err, struct vfiomig_result *result)
 {
 	char why[OUTPUT_WHY];
 	int status;
@@ -144,18 +132,15 @@ static int fail_commit(struct transfer *t, struct vfiomig_device *dev,
 
 /* A device that did not come home gave a whole image all the same, and it may
  * be all that is left of the state. */
-static int fail_after_image(struct transfer *t, int err,
-			    const struct vfiomig_result *result)
+static int fail_after_image(struct transfer *t, int err, const struct vfiomig_result *result)
 {
 	char why[OUTPUT_WHY];
 
-	snprintf(why, sizeof(why), "%s; the image is whole",
-		 vfiomig_get_error(t->cli->ctx));
+	snprintf(why, sizeof(why), "%s; the image is whole", vfiomig_get_error(t->cli->ctx));
 	return fail_save(t, err, why, result);
 }
 
-static int save_to(struct transfer *t, struct vfiomig_device *dev,
-		   struct output *out)
+static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output *out)
 {
 	struct vfiomig_result result;
 	int status = STATUS_OK, err, unkept;
@@ -165,8 +150,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 	progress_end();
 	if (!result.complete) {
 		output_discard(out);
-		return fail_save(t, err, vfiomig_get_error(t->cli->ctx),
-				 &result);
+		return fail_save(t, err, vfiomig_get_error(t->cli->ctx), &result);
 	}
 	unkept = output_commit(out);
 	if (unkept)
@@ -176,8 +160,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev,
 	if (!give_back(t->cli, dev, &status, "; the image is whole")) {
 		result.now.state = -1;
 		if (t->json)
-			print_summary(t, vfiomig_get_error(t->cli->ctx),
-				      &result);
+			print_summary(t, vfiomig_get_error(t->cli->ctx), &result);
 	} else if (t->json) {
 		print_summary(t, NULL, &result);
 	} else {

@@ -72,12 +72,10 @@ static int on_step(void *data, int state, uint64_t ns)
 	if (way->json) {
 		struct json_object *arc = json_object_new_object();
 
-		json_object_object_add(
-			arc, "from",
-			json_object_new_string(vfiomig_state_name(way->at)));
-		json_object_object_add(
-			arc, "to",
-			json_object_new_string(vfiomig_state_name(state)));
+		json_object_object_add(arc, "from",
+				       json_object_new_string(vfiomig_state_name(way->at)));
+		json_object_object_add(arc, "to",
+				       json_object_new_string(vfiomig_state_name(state)));
 		json_object_object_add(arc, "ns", json_object_new_uint64(ns));
 		json_object_array_add(way->arcs, arc);
 	} else if (!way->verbose) {
@@ -100,8 +98,7 @@ static void print_result(const struct cli *cli, const struct way *way, int err,
 	json_object_object_add(all, "arcs", json_object_get(way->arcs));
 	if (err)
 		json_string(all, "error", vfiomig_get_error(cli->ctx));
-	json_object_object_add(all, "reset",
-			       json_object_new_boolean(now->reset));
+	json_object_object_add(all, "reset", json_object_new_boolean(now->reset));
 	json_state(all, "state", now->state);
 	print_json(all, stdout);
 	json_object_put(all);
@@ -127,8 +124,7 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 	int err;
 
 	if (from < 0)
-		return fail(cli, STATUS_FAILED, "%s",
-			    vfiomig_get_error(cli->ctx));
+		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
 	result.touched = vfiomig_fsm_path(flags, from, opt->state, NULL) >= 0;
 	way.arcs = json_object_new_array();
 	if (result.touched && !opt->json && !way.verbose)
@@ -144,20 +140,16 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 	if (opt->json)
 		print_result(cli, &way, err, &result.now);
 	json_object_put(way.arcs);
-	return err ? fail_transfer(cli, err, vfiomig_get_error(cli->ctx),
-				   &result)
-		   : STATUS_OK;
+	return err ? fail_transfer(cli, err, vfiomig_get_error(cli->ctx), &result) : STATUS_OK;
 }
 
 static int print_state(struct cli *cli, struct vfiomig_device *dev, bool json)
 {
 	struct way way = { .arcs = NULL };
-	struct vfiomig_recovery now = { .state =
-						vfiomig_device_get_state(dev) };
+	struct vfiomig_recovery now = { .state = vfiomig_device_get_state(dev) };
 
 	if (now.state < 0)
-		return fail(cli, STATUS_FAILED, "%s",
-			    vfiomig_get_error(cli->ctx));
+		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
 	if (json)
 		print_result(cli, &way, 0, &now);
 	else
@@ -181,8 +173,7 @@ static int state(struct cli *cli, int argc, char **argv)
 	if (opt.reset || opt.state >= 0)
 		warn_of_owner(cli, dev);
 	if (opt.reset && vfiomig_device_reset(dev))
-		status = fail(cli, STATUS_FAILED, "%s",
-			      vfiomig_get_error(cli->ctx));
+		status = fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
 	else if (opt.state >= 0)
 		status = drive(cli, dev, flags, &opt);
 	else

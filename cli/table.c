@@ -58,8 +58,7 @@ static bool wants_colour(FILE *to)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(fileno(to)) && !(no && *no) && term &&
-	       strcmp(term, "dumb") != 0;
+	return isatty(fileno(to)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
 /* The places and the bytes of what fits of @text into @max places. */
@@ -106,8 +105,7 @@ static size_t column_width(const struct table *t, size_t column)
  * How many columns the lines have room for, from the left: a column that would
  * be cut is left out, but for the last, of which a part is worth something.
  */
-static size_t columns_that_fit(const struct table *t, const size_t *width,
-			       size_t line)
+static size_t columns_that_fit(const struct table *t, const size_t *width, size_t line)
 {
 	size_t used = 0, n = 0;
 
@@ -123,8 +121,8 @@ static size_t columns_that_fit(const struct table *t, const size_t *width,
 	return n;
 }
 
-static void print_row(const struct table *t, size_t row, FILE *to,
-		      const size_t *width, size_t columns, size_t left)
+static void print_row(const struct table *t, size_t row, FILE *to, const size_t *width,
+		      size_t columns, size_t left)
 {
 	size_t blanks = 0;
 

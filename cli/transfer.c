@@ -36,35 +36,28 @@ static unsigned long long size_of(const char *text)
 	return *text < '0' || *text > '9' || errno || *end ? 0 : n;
 }
 
-static error_t parse_chunk_size(struct argp_state *state, struct transfer *t,
-				const char *arg)
+static error_t parse_chunk_size(struct argp_state *state, struct transfer *t, const char *arg)
 {
 	unsigned long long size = size_of(arg);
 
 	if (size < VFIOMIG_CHUNK_SIZE_MIN || size > VFIOMIG_CHUNK_SIZE_MAX)
-		return usage_error(
-			state,
-			"--chunk-size is a size from 64K to 32M, not '%s'",
-			arg);
+		return usage_error(state, "--chunk-size is a size from 64K to 32M, not '%s'", arg);
 	t->opt.chunk_size = size;
 	return 0;
 }
 
-int parse_number(struct argp_state *state, const char *what, const char *arg,
-		 int min, int max)
+int parse_number(struct argp_state *state, const char *what, const char *arg, int min, int max)
 {
 	char *end;
 	long n = strtol(arg, &end, 10);
 
 	if (end != arg && !*end && n >= min && n <= max)
 		return n;
-	usage_error(state, "%s is a number from %d to %d, not '%s'", what, min,
-		    max, arg);
+	usage_error(state, "%s is a number from %d to %d, not '%s'", what, min, max, arg);
 	return -1;
 }
 
-static error_t parse_progress(struct argp_state *state, struct transfer *t,
-			      const char *arg)
+static error_t parse_progress(struct argp_state *state, struct transfer *t, const char *arg)
 {
 	static const char *const modes[] = {
 		[PROGRESS_AUTO] = "auto",
@@ -78,8 +71,7 @@ static error_t parse_progress(struct argp_state *state, struct transfer *t,
 			return 0;
 		}
 	}
-	return usage_error(
-		state, "--progress is auto, always or never, not '%s'", arg);
+	return usage_error(state, "--progress is auto, always or never, not '%s'", arg);
 }
 
 static error_t parse_transfer(int key, char *arg, struct argp_state *state)
@@ -88,8 +80,7 @@ static error_t parse_transfer(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'T':
-		t->opt.threads =
-			parse_number(state, "-T", arg, 0, VFIOMIG_THREADS_MAX);
+		t->opt.threads = parse_number(state, "-T", arg, 0, VFIOMIG_THREADS_MAX);
 		return t->opt.threads < 0 ? EINVAL : 0;
 	case OPT_PROGRESS:
 		return parse_progress(state, t, arg);
@@ -140,10 +131,8 @@ static const struct argp_option session_options[] = {
 	{ "leave", OPT_LEAVE, "STATE", 0,
 	  "The state to leave the device in (default: after a save the one it was in, after a restore RUNNING)",
 	  0 },
-	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container",
-	  0 },
-	{ "json", OPT_JSON, NULL, 0, "A summary at the end, as one JSON object",
-	  0 },
+	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container", 0 },
+	{ "json", OPT_JSON, NULL, 0, "A summary at the end, as one JSON object", 0 },
 	{ 0 }
 };
 
@@ -161,18 +150,17 @@ const struct argp argp_session = {
 
 static const struct argp_option transfer_options[] = {
 	{ "threads", 'T', "N", 0,
-	  "Threads that work on chunks (default: 0, one for each processor)",
-	  0 },
+	  "Threads that work on chunks (default: 0, one for each processor)", 0 },
 	{ "progress", OPT_PROGRESS, "WHEN", 0,
 	  "A line on stderr: auto (when it is a terminal), always, never", 0 },
 	{ 0 }
 };
 
 static const struct argp_option frames_options[] = {
-	{ "compress", 'z', "LEVEL", OPTION_ARG_OPTIONAL,
-	  "Compress, level 1 to 19 (default: 3)", 0 },
-	{ "chunk-size", OPT_CHUNK_SIZE, "SIZE", 0,
-	  "State in each frame, 64K to 32M (default: 4M)", 0 },
+	{ "compress", 'z', "LEVEL", OPTION_ARG_OPTIONAL, "Compress, level 1 to 19 (default: 3)",
+	  0 },
+	{ "chunk-size", OPT_CHUNK_SIZE, "SIZE", 0, "State in each frame, 64K to 32M (default: 4M)",
+	  0 },
 	{ 0 }
 };
 
@@ -206,8 +194,7 @@ int open_input(const struct cli *cli, const char *path, int *status)
 		return -1;
 	}
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		*status = fail(cli, STATUS_FAILED, "%s: %s", path,
-			       strerror(EISDIR));
+		*status = fail(cli, STATUS_FAILED, "%s: %s", path, strerror(EISDIR));
 	} else if (isatty(fd)) {
 		*status = fail(
 			cli, STATUS_USAGE,
@@ -223,8 +210,7 @@ int keep_apart(struct transfer *t, struct output *out, bool talks)
 {
 	bool standard = !t->output || strcmp(t->output, "-") == 0;
 
-	t->summary =
-		standard || output_shares(out, STDOUT_FILENO) ? stderr : stdout;
+	t->summary = standard || output_shares(out, STDOUT_FILENO) ? stderr : stdout;
 	t->mute = output_shares(out, STDERR_FILENO);
 	if (t->progress == PROGRESS_ALWAYS || (t->json && t->summary == stderr))
 		talks = true;

@@ -14,18 +14,15 @@
 
 static int check_name(struct vfiomig_ctx *ctx, const char *driver)
 {
-	if (driver[strspn(driver,
-			  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			  "0123456789_-+.")] == '\0' &&
+	if (driver[strspn(driver, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789_-+.")] == '\0' &&
 	    driver[0] && driver[0] != '.' && strlen(driver) < 64)
 		return 0;
-	return ctx_fail(ctx, -EINVAL, "'%s' cannot be the name of a driver",
-			driver);
+	return ctx_fail(ctx, -EINVAL, "'%s' cannot be the name of a driver", driver);
 }
 
 /* The driver that a function is to have: @wanted, or the best one. */
-static int choose_driver(struct vfiomig_device *dev, const char *wanted,
-			 bool load, char **driver)
+static int choose_driver(struct vfiomig_device *dev, const char *wanted, bool load, char **driver)
 {
 	_cleanup_free_ char *variant = NULL;
 	int err;
@@ -51,8 +48,7 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 		err = choose_driver(m->dev, wanted, false, &m->to.driver);
 	if (err)
 		return err;
-	m->leave = m->dev->cdev && m->was.driver &&
-		   strcmp(m->was.driver, m->to.driver) == 0;
+	m->leave = m->dev->cdev && m->was.driver && strcmp(m->was.driver, m->to.driver) == 0;
 	if (m->leave)
 		return 0;
 	err = binding_check_idle(m->dev);
@@ -70,8 +66,7 @@ static int load_driver(struct member *m, const char *wanted)
 	if (err)
 		return err;
 	m->to.override = strdup(m->to.driver);
-	return m->to.override ? 0
-			      : ctx_fail(m->dev->ctx, -ENOMEM, "out of memory");
+	return m->to.override ? 0 : ctx_fail(m->dev->ctx, -ENOMEM, "out of memory");
 }
 
 static int bind_one(struct member *m, int dir)
@@ -110,8 +105,8 @@ static int begin(struct members *members, unsigned int flags)
 	return members->dir < 0 ? members->dir : 0;
 }
 
-static void report(const struct members *members, unsigned int flags,
-		   vfiomig_binding_fn fn, void *data)
+static void report(const struct members *members, unsigned int flags, vfiomig_binding_fn fn,
+		   void *data)
 {
 	bool dry_run = flags & VFIOMIG_BIND_DRY_RUN;
 
@@ -120,8 +115,7 @@ static void report(const struct members *members, unsigned int flags,
 		const struct vfiomig_binding binding = {
 			.device = m->dev->name,
 			.from = m->was.driver,
-			.to = dry_run && !m->leave ? m->to.driver
-						   : m->dev->driver,
+			.to = dry_run && !m->leave ? m->to.driver : m->dev->driver,
 			.lost = m->lost,
 			.unchanged = m->leave,
 			.unknown = dry_run && m->kernel_chooses,
@@ -131,16 +125,14 @@ static void report(const struct members *members, unsigned int flags,
 	}
 }
 
-EXPORT int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver,
-			       unsigned int flags, vfiomig_binding_fn fn,
-			       void *data)
+EXPORT int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver, unsigned int flags,
+			       vfiomig_binding_fn fn, void *data)
 {
 	struct members members = { .dir = -1 };
 	int err = driver ? check_name(dev->ctx, driver) : 0;
 
 	if (!err)
-		err = members_collect(dev, flags & VFIOMIG_BIND_GROUP,
-				      &members);
+		err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
 	if (!err)
 		err = begin(&members, flags);
 	for (size_t i = 0; i < members.n && !err; i++)
@@ -212,8 +204,7 @@ static int unbind_one(struct member *m, int dir)
 	if (err)
 		return err;
 	m->touched = true;
-	return m->kernel_chooses ? binding_set_default(m->dev)
-				 : binding_set(m->dev, &m->to);
+	return m->kernel_chooses ? binding_set_default(m->dev) : binding_set(m->dev, &m->to);
 }
 
 EXPORT int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
@@ -224,9 +215,8 @@ EXPORT int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
 	int err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
 
 	if (!err && dry_run && geteuid())
-		err = ctx_fail(
-			dev->ctx, -EPERM,
-			"not permitted: which driver it had before is known to root");
+		err = ctx_fail(dev->ctx, -EPERM,
+			       "not permitted: which driver it had before is known to root");
 	if (!err)
 		err = begin(&members, flags);
 	for (size_t i = 0; i < members.n && !err; i++)

@@ -18,8 +18,8 @@ void binding_clear(struct binding *b)
 
 static int fail_no_override(const struct vfiomig_device *dev)
 {
-	return ctx_fail(dev->ctx, -EOPNOTSUPP,
-			"the kernel has no driver_override for %s", dev->name);
+	return ctx_fail(dev->ctx, -EOPNOTSUPP, "the kernel has no driver_override for %s",
+			dev->name);
 }
 
 /* NULL where it is bound to none. */
@@ -28,22 +28,18 @@ static int read_driver(const struct vfiomig_device *dev, char **driver)
 	*driver = sysfs_link_name(dev->syspath, "driver");
 	if (*driver || errno == ENOENT)
 		return 0;
-	return ctx_fail(dev->ctx, -errno, "cannot read what %s is bound to: %m",
-			dev->name);
+	return ctx_fail(dev->ctx, -errno, "cannot read what %s is bound to: %m", dev->name);
 }
 
 int binding_read(const struct vfiomig_device *dev, struct binding *b)
 {
 	char override[NAME_MAX + 1];
-	int err = sysfs_read_text(dev->syspath, "driver_override", override,
-				  sizeof(override));
+	int err = sysfs_read_text(dev->syspath, "driver_override", override, sizeof(override));
 
 	if (err == -ENOENT)
 		return fail_no_override(dev);
 	if (err)
-		return ctx_fail(dev->ctx, err,
-				"cannot read driver_override: %s",
-				strerror(-err));
+		return ctx_fail(dev->ctx, err, "cannot read driver_override: %s", strerror(-err));
 	err = read_driver(dev, &b->driver);
 	if (err)
 		return err;
@@ -69,17 +65,14 @@ static bool is_bound_to(const struct vfiomig_device *dev, const char *driver)
 static int fail_write(struct vfiomig_device *dev, int err, const char *what)
 {
 	if (err == -EACCES || err == -EPERM)
-		return ctx_fail(dev->ctx, -EPERM,
-				"not permitted to %s %s; run as root", what,
+		return ctx_fail(dev->ctx, -EPERM, "not permitted to %s %s; run as root", what,
 				dev->name);
-	return ctx_fail(dev->ctx, -EIO, "cannot %s %s: %s", what, dev->name,
-			strerror(-err));
+	return ctx_fail(dev->ctx, -EIO, "cannot %s %s: %s", what, dev->name, strerror(-err));
 }
 
 static int set_override(struct vfiomig_device *dev, const char *override)
 {
-	int err = sysfs_write(dev->syspath, "driver_override",
-			      override ? override : "\n");
+	int err = sysfs_write(dev->syspath, "driver_override", override ? override : "\n");
 
 	return err ? fail_write(dev, err, "set the driver_override of") : 0;
 }
@@ -113,17 +106,15 @@ int binding_check_idle(struct vfiomig_device *dev)
 	if (pid < 0)
 		return pid;
 	if (pid)
-		return ctx_fail(
-			dev->ctx, -EBUSY,
-			"busy: process %d holds %s; run \"vfiomig release %s\"",
-			pid, dev->name, dev->name);
+		return ctx_fail(dev->ctx, -EBUSY,
+				"busy: process %d holds %s; run \"vfiomig release %s\"", pid,
+				dev->name, dev->name);
 	err = vfiomig_device_get_opener(dev, &pid, comm);
 	if (!err)
 		return node_fail_busy(dev);
 	if (err != -ENOENT)
-		return ctx_fail(dev->ctx, err,
-				"cannot tell whether %s is in use: %s",
-				dev->name, strerror(-err));
+		return ctx_fail(dev->ctx, err, "cannot tell whether %s is in use: %s", dev->name,
+				strerror(-err));
 	return hold_group(dev, &fd);
 }
 
@@ -131,17 +122,14 @@ int binding_check_permitted(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/driver_override", dev->syspath) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/driver_override", dev->syspath) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	if (access(path, W_OK) == 0)
 		return 0;
 	if (errno == ENOENT)
 		return fail_no_override(dev);
-	return ctx_fail(
-		dev->ctx, -EPERM,
-		"not permitted to change what %s is bound to; run as root",
-		dev->name);
+	return ctx_fail(dev->ctx, -EPERM,
+			"not permitted to change what %s is bound to; run as root", dev->name);
 }
 
 static int detach(struct vfiomig_device *dev, const char *driver)
@@ -158,8 +146,7 @@ static int detach(struct vfiomig_device *dev, const char *driver)
 		err = hold_group(dev, &group);
 	if (err)
 		return err;
-	snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", dev->ctx->sysfs,
-		 driver);
+	snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", dev->ctx->sysfs, driver);
 	ctx_log(dev->ctx, "taking %s from %s", dev->name, driver);
 	err = sysfs_write(dir, "unbind", dev->name);
 	/* It may have lost its driver meanwhile, which is just as well. */
@@ -180,19 +167,15 @@ static int attach(struct vfiomig_device *dev, const struct binding *to)
 		err = sysfs_write(dir, "drivers_probe", dev->name);
 	} else {
 		/* More than one driver may fit: this is the one. */
-		snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", ctx->sysfs,
-			 to->driver);
+		snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", ctx->sysfs, to->driver);
 		err = sysfs_write(dir, "bind", dev->name);
 	}
 	if (is_bound_to(dev, to->driver))
 		return 0;
 	if (err == -EACCES || err == -EPERM)
 		return fail_write(dev, err, "bind");
-	return ctx_fail(
-		ctx, -EIO,
-		"%s did not take %s%s%s; the kernel's log (dmesg) may say why",
-		to->driver, dev->name, err ? ": " : "",
-		err ? strerror(-err) : "");
+	return ctx_fail(ctx, -EIO, "%s did not take %s%s%s; the kernel's log (dmesg) may say why",
+			to->driver, dev->name, err ? ": " : "", err ? strerror(-err) : "");
 }
 
 int binding_set(struct vfiomig_device *dev, const struct binding *to)

@@ -13,8 +13,7 @@
 
 static void node_path(const struct vfiomig_device *dev, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/vfio/devices/%s", dev->ctx->devfs,
-		 dev->cdev);
+	snprintf(path, PATH_MAX, "%s/vfio/devices/%s", dev->ctx->devfs, dev->cdev);
 }
 
 bool cdev_exists(const struct vfiomig_device *dev)
@@ -41,13 +40,11 @@ static int bind_iommufd(struct vfiomig_device *dev)
 	err = -errno;
 	/* EINVAL: it is bound already, by another descriptor. EBUSY: its group
 	 * is open, or somebody else does DMA in it. */
-	if (err == -EINVAL ||
-	    (err == -EBUSY && vfiomig_device_get_opener(dev, &pid, comm) == 0))
+	if (err == -EINVAL || (err == -EBUSY && vfiomig_device_get_opener(dev, &pid, comm) == 0))
 		return node_fail_busy(dev);
 	if (err == -EBUSY || err == -EPERM)
 		return node_fail_not_viable(dev);
-	return ctx_fail(dev->ctx, err, "VFIO_DEVICE_BIND_IOMMUFD: %s",
-			strerror(-err));
+	return ctx_fail(dev->ctx, err, "VFIO_DEVICE_BIND_IOMMUFD: %s", strerror(-err));
 }
 
 /* An address space of its own, empty: the device cannot do DMA anywhere. */
@@ -62,8 +59,7 @@ static int attach_ioas(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -errno, "IOMMU_IOAS_ALLOC: %m");
 	attach.pt_id = alloc.out_ioas_id;
 	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
-		return ctx_fail(dev->ctx, -errno,
-				"VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
+		return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
 	return 0;
 }
 

@@ -7,8 +7,7 @@
 #include "config.h"
 
 /* Where the space is in the device's descriptor. */
-static int find_region(const struct vfiomig_device *dev,
-		       struct vfio_region_info *info)
+static int find_region(const struct vfiomig_device *dev, struct vfio_region_info *info)
 {
 	if (!(dev->info_flags & VFIO_DEVICE_FLAGS_PCI))
 		return -ENOTTY;
@@ -19,8 +18,7 @@ static int find_region(const struct vfiomig_device *dev,
 	return ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
 }
 
-ssize_t config_read(const struct vfiomig_device *dev,
-		    uint8_t config[CONFIG_SIZE_MAX])
+ssize_t config_read(const struct vfiomig_device *dev, uint8_t config[CONFIG_SIZE_MAX])
 {
 	struct vfio_region_info info;
 	int err = find_region(dev, &info);
@@ -30,8 +28,7 @@ ssize_t config_read(const struct vfiomig_device *dev,
 		return err;
 	size = info.size < CONFIG_SIZE_MAX ? info.size : CONFIG_SIZE_MAX;
 	while (done < size) {
-		ssize_t n = pread(dev->fd, config + done, size - done,
-				  info.offset + done);
+		ssize_t n = pread(dev->fd, config + done, size - done, info.offset + done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -66,8 +63,7 @@ bool config_is_valid(const char *hex)
 		return true;
 	length = strlen(hex);
 	return length % 2 == 0 && length >= 2 * (PCI_COMMAND + 2) &&
-	       length <= 2 * CONFIG_SIZE_MAX &&
-	       strspn(hex, "0123456789abcdef") == length;
+	       length <= 2 * CONFIG_SIZE_MAX && strspn(hex, "0123456789abcdef") == length;
 }
 
 int config_restore_command(const struct vfiomig_device *dev, const char *hex)
@@ -80,16 +76,14 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	if (err == -ENOTTY)
 		return 0;
 	if (err)
-		return ctx_fail(dev->ctx, err,
-				"cannot find the configuration space: %s",
+		return ctx_fail(dev->ctx, err, "cannot find the configuration space: %s",
 				strerror(-err));
 	sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high);
 	command[0] = low;
 	command[1] = high;
 	err = write_all(dev->fd, command, 2, info.offset + PCI_COMMAND);
 	if (err)
-		return ctx_fail(dev->ctx, err,
-				"cannot write the PCI command register: %s",
+		return ctx_fail(dev->ctx, err, "cannot write the PCI command register: %s",
 				strerror(-err));
 	ctx_log(dev->ctx, "PCI command register: %04x", low | high << 8);
 	return 0;

@@ -7,10 +7,8 @@
 
 #define CONFIG_SIZE_MAX 4096
 
-/* The number of bytes, or a negative errno; -ENOTTY if it is no PCI function.
- */
-ssize_t config_read(const struct vfiomig_device *dev,
-		    uint8_t config[CONFIG_SIZE_MAX]);
+/* The number of bytes, or a negative errno; -ENOTTY if it is no PCI function. */
+ssize_t config_read(const struct vfiomig_device *dev, uint8_t config[CONFIG_SIZE_MAX]);
 
 /* Whether an image may have this: NULL, or a space as hexadecimal digits. */
 bool config_is_valid(const char *hex);

@@ -64,8 +64,7 @@ EXPORT const char *vfiomig_get_error(const struct vfiomig_ctx *ctx)
 	return ctx->error;
 }
 
-EXPORT void vfiomig_set_log(struct vfiomig_ctx *ctx,
-			    void (*fn)(void *data, const char *line),
+EXPORT void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line),
 			    void *data)
 {
 	ctx->log = fn;
@@ -113,11 +112,9 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 }
 
 /* Also the control characters beyond ASCII: U+0080 to U+009F in UTF-8. */
-static bool is_control(unsigned char before, unsigned char c,
-		       unsigned char next)
+static bool is_control(unsigned char before, unsigned char c, unsigned char next)
 {
-	return c < ' ' || c == 0x7f || (c == 0xc2 && next < 0xa0) ||
-	       (before == 0xc2 && c < 0xa0);
+	return c < ' ' || c == 0x7f || (c == 0xc2 && next < 0xa0) || (before == 0xc2 && c < 0xa0);
 }
 
 int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
@@ -137,13 +134,10 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	}
 	ctx->have_first = true;
 	ctx->error_code = err;
-	/* Names come from users, sysfs and images: none may drive a terminal.
-	 */
+	/* Names come from users, sysfs and images: none may drive a terminal. */
 	for (size_t i = 0; i < sizeof(text) - 1; i++) {
 		ctx->error[i] =
-			is_control(i ? text[i - 1] : 0, text[i], text[i + 1])
-				? '?'
-				: text[i];
+			is_control(i ? text[i - 1] : 0, text[i], text[i + 1]) ? '?' : text[i];
 		if (!text[i]) {
 			ctx->error[i] = '\0';
 			break;

@@ -80,8 +80,7 @@ ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 	return err;
 }
 
-ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf,
-		     size_t size)
+ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 {
 	size_t done = 0;
 
@@ -111,8 +110,7 @@ static void advance(struct iovec **iov, int *count, size_t n)
 	}
 }
 
-int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov,
-	      int count)
+int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
 {
 	int err;
 
@@ -139,8 +137,7 @@ int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov,
 	return 0;
 }
 
-int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf,
-	     size_t size)
+int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size)
 {
 	struct iovec iov = { (void *)buf, size };
 

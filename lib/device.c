@@ -16,24 +16,20 @@
  */
 static int fail_read(struct vfiomig_device *dev, const char *name, int err)
 {
-	return ctx_fail(dev->ctx, err, "cannot read %s/%s: %s", dev->syspath,
-			name, strerror(-err));
+	return ctx_fail(dev->ctx, err, "cannot read %s/%s: %s", dev->syspath, name, strerror(-err));
 }
 
 static int read_pci_id(struct vfiomig_device *dev)
 {
-	static const char *const names[] = {
-		"vendor",	    "device", "subsystem_vendor",
-		"subsystem_device", "class",  "revision"
-	};
+	static const char *const names[] = { "vendor",		 "device", "subsystem_vendor",
+					     "subsystem_device", "class",  "revision" };
 	unsigned long n[ARRAY_SIZE(names)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		int err = sysfs_read_number(dev->syspath, names[i], &n[i]);
 
 		if (err)
-			return err == -ENOENT ? 0
-					      : fail_read(dev, names[i], err);
+			return err == -ENOENT ? 0 : fail_read(dev, names[i], err);
 	}
 	dev->pci = (struct vfiomig_pci_id){
 		.vendor = n[0],
@@ -57,9 +53,7 @@ static int read_link(struct vfiomig_device *dev, const char *name, char **value)
 static int read_cdev(struct vfiomig_device *dev)
 {
 	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
-	return dev->cdev || errno == ENOENT
-		       ? 0
-		       : fail_read(dev, "vfio-dev", -errno);
+	return dev->cdev || errno == ENOENT ? 0 : fail_read(dev, "vfio-dev", -errno);
 }
 
 int device_refresh(struct vfiomig_device *dev)
@@ -106,19 +100,16 @@ EXPORT int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name,
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
 	dev->group = -1;
-	dev->fd = dev->iommufd = dev->group_fd = dev->container = dev->claim =
-		-1;
+	dev->fd = dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->identity = calloc(1, sizeof(*dev->identity));
-	err = dev->identity
-		      ? origin_find(ctx, name, &dev->origin, dev->identity)
-		      : ctx_fail(ctx, -ENOMEM, "out of memory");
+	err = dev->identity ? origin_find(ctx, name, &dev->origin, dev->identity)
+			    : ctx_fail(ctx, -ENOMEM, "out of memory");
 	if (!err && dev->identity->count == 1) {
 		dev->syspath = dev->identity->syspath[0];
 		err = read_sysfs(dev);
 	}
 	if (!err) {
-		dev->name =
-			strdup(dev->syspath ? base_name(dev->syspath) : name);
+		dev->name = strdup(dev->syspath ? base_name(dev->syspath) : name);
 		if (!dev->name)
 			err = ctx_fail(ctx, -ENOMEM, "out of memory");
 	}
@@ -179,8 +170,7 @@ EXPORT const char *vfiomig_device_get_cdev(const struct vfiomig_device *dev)
 	return dev->cdev;
 }
 
-EXPORT const char *
-vfiomig_device_get_mdev_type(const struct vfiomig_device *dev)
+EXPORT const char *vfiomig_device_get_mdev_type(const struct vfiomig_device *dev)
 {
 	return dev->mdev_type;
 }
@@ -190,8 +180,7 @@ EXPORT int vfiomig_device_get_group(const struct vfiomig_device *dev)
 	return dev->group;
 }
 
-EXPORT bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev,
-				      struct vfiomig_pci_id *id)
+EXPORT bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
 {
 	if (dev->is_pci)
 		*id = dev->pci;
@@ -222,8 +211,7 @@ static int fail_not_bound(struct vfiomig_device *dev)
 	return ctx_fail(
 		dev->ctx, -ENODEV,
 		"not bound to a VFIO driver (bound to %s); run \"vfiomig bind %s\", which binds it to %s",
-		dev->driver ? dev->driver : "no driver", dev->name,
-		variant ? variant : "vfio-pci");
+		dev->driver ? dev->driver : "no driver", dev->name, variant ? variant : "vfio-pci");
 }
 
 /*
@@ -242,13 +230,11 @@ static void start_clean(struct vfiomig_device *dev)
 	state = vfiomig_device_get_state(dev);
 	if (state != VFIOMIG_STATE_ERROR && state != VFIOMIG_STATE_RESUMING)
 		return;
-	ctx_log(dev->ctx, "found in %s, which its last session left",
-		vfiomig_state_name(state));
+	ctx_log(dev->ctx, "found in %s, which its last session left", vfiomig_state_name(state));
 	vfiomig_device_reset(dev);
 }
 
-EXPORT void vfiomig_device_set_via(struct vfiomig_device *dev,
-				   enum vfiomig_via via)
+EXPORT void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via)
 {
 	dev->via = via;
 }
@@ -272,8 +258,7 @@ int device_lock(struct vfiomig_device *dev)
 	for (size_t i = 0; i < count; i++)
 		dev->locks[i].fd = -1;
 	for (size_t i = 0; i < count && !err; i++)
-		err = lock_take(&dev->locks[i],
-				base_name(dev->identity->syspath[i]), &turn);
+		err = lock_take(&dev->locks[i], base_name(dev->identity->syspath[i]), &turn);
 	/*
 	 * Where there is no run-time directory, the kernel itself gives a
 	 * device to one process only, unless it is borrowed.
@@ -284,8 +269,7 @@ int device_lock(struct vfiomig_device *dev)
 		err = 0;
 	}
 	if (err == -ENOENT || err == -EACCES || err == -EROFS)
-		err = ctx_fail(dev->ctx, err,
-			       "nowhere to lock it: %s; set XDG_RUNTIME_DIR",
+		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s; set XDG_RUNTIME_DIR",
 			       dev->ctx->error);
 	if (err)
 		device_unlock(dev);
@@ -321,8 +305,7 @@ static const struct backend *choose_backend(const struct vfiomig_device *dev)
 		return &backend_fd;
 	if (dev->origin.kind == ORIGIN_SOCKET || held_by(dev))
 		return &backend_holder;
-	if (dev->via == VFIOMIG_VIA_GROUP ||
-	    (dev->via == VFIOMIG_VIA_AUTO && !cdev_exists(dev)))
+	if (dev->via == VFIOMIG_VIA_GROUP || (dev->via == VFIOMIG_VIA_AUTO && !cdev_exists(dev)))
 		return &backend_group;
 	return &backend_cdev;
 }
@@ -345,8 +328,7 @@ static int open_locked(struct vfiomig_device *dev)
 	int err;
 
 	dev->backend = choose_backend(dev);
-	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs.
-	 */
+	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
 	if (!dev->backend->borrows && !dev->cdev)
 		return fail_not_bound(dev);
 	err = dev->backend->open(dev);
@@ -407,8 +389,7 @@ EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
 
 	if (err >= 0)
 		return err;
-	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration",
-		 dev->ctx->sysfs, dev->name);
+	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration", dev->ctx->sysfs, dev->name);
 	err = sysfs_read_text(dir, "state", state, sizeof(state));
 	return err ? err : vfiomig_state_from_name(state);
 }
@@ -429,8 +410,7 @@ EXPORT int vfiomig_device_close(struct vfiomig_device *dev)
 	return err;
 }
 
-EXPORT void vfiomig_device_get_fds(const struct vfiomig_device *dev,
-				   struct vfiomig_fds *fds)
+EXPORT void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)
 {
 	*fds = (struct vfiomig_fds){
 		.device = dev->fd,

@@ -15,23 +15,21 @@ struct disk {
 	char node[NAME_MAX + 32];
 };
 
-static void describe(const struct vfiomig_device *dev, struct disk *disk,
-		     const char *name, const char *dir)
+static void describe(const struct vfiomig_device *dev, struct disk *disk, const char *name,
+		     const char *dir)
 {
 	disk->name = name;
 	if (sysfs_read_text(dir, "dev", disk->number, sizeof(disk->number)))
 		disk->number[0] = '\0';
 	/* '!' stands for '/' in sysfs. */
-	snprintf(disk->node, sizeof(disk->node), "%s/%s", dev->ctx->devfs,
-		 name);
+	snprintf(disk->node, sizeof(disk->node), "%s/%s", dev->ctx->devfs, name);
 	for (char *p = disk->node + strlen(dev->ctx->devfs); *p; p++)
 		if (*p == '!')
 			*p = '/';
 }
 
 /* Is @path the disk's node, or another name for it? */
-static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk,
-		    const char *path)
+static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk, const char *path)
 {
 	size_t length = strlen(ctx->devfs);
 	char number[32];
@@ -40,11 +38,10 @@ static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk,
 	if (strcmp(path, disk->node) == 0)
 		return true;
 	/* Anything elsewhere may be on a server that does not answer. */
-	if (strncmp(path, ctx->devfs, length) != 0 || path[length] != '/' ||
-	    stat(path, &st) || !S_ISBLK(st.st_mode))
+	if (strncmp(path, ctx->devfs, length) != 0 || path[length] != '/' || stat(path, &st) ||
+	    !S_ISBLK(st.st_mode))
 		return false;
-	snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev),
-		 minor(st.st_rdev));
+	snprintf(number, sizeof(number), "%u:%u", major(st.st_rdev), minor(st.st_rdev));
 	return strcmp(number, disk->number) == 0;
 }
 
@@ -105,8 +102,7 @@ static int check_mounts(struct vfiomig_device *dev, const struct disk *disk)
 		if (!parse_mount(line, &number, &where, &source))
 			continue;
 		/* Some file systems (btrfs) have a number of their own. */
-		if (strcmp(number, disk->number) == 0 ||
-		    is_disk(dev->ctx, disk, source))
+		if (strcmp(number, disk->number) == 0 || is_disk(dev->ctx, disk, source))
 			err = ctx_fail(
 				dev->ctx, -EBUSY,
 				"%s carries the disk %s, which is mounted on %s; unmount it, or use --force",
@@ -141,8 +137,7 @@ static int check_swaps(struct vfiomig_device *dev, const struct disk *disk)
 	return err;
 }
 
-static int check_named(struct vfiomig_device *dev, const char *name,
-		       const char *dir)
+static int check_named(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	_cleanup_free_ char *holder = sysfs_first_entry(dir, "holders");
 	struct disk disk;
@@ -162,8 +157,7 @@ static int check_named(struct vfiomig_device *dev, const char *name,
 
 /* What has no name above (a pool, another container's mount) has the disk to
  * itself all the same. */
-static int check_exclusive(struct vfiomig_device *dev, const char *name,
-			   const char *dir)
+static int check_exclusive(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	_cleanup_close_ int fd = -1;
 	struct disk disk;
@@ -174,10 +168,9 @@ static int check_exclusive(struct vfiomig_device *dev, const char *name,
 		return 0;
 	if (errno != EBUSY)
 		return usage_fail_exhausted(dev, disk.node);
-	return ctx_fail(
-		dev->ctx, -EBUSY,
-		"%s carries the disk %s, which is in use; end that, or use --force",
-		dev->name, disk.name);
+	return ctx_fail(dev->ctx, -EBUSY,
+			"%s carries the disk %s, which is in use; end that, or use --force",
+			dev->name, disk.name);
 }
 
 int disk_usage_check(struct vfiomig_device *dev)

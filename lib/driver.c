@@ -23,10 +23,8 @@ static int registered(struct vfiomig_ctx *ctx, const char *name, char **driver)
 
 static int fail_missing(struct vfiomig_ctx *ctx, const char *name)
 {
-	return ctx_fail(
-		ctx, -ENOENT,
-		"the kernel has no PCI driver %s and no module of that name",
-		name);
+	return ctx_fail(ctx, -ENOENT, "the kernel has no PCI driver %s and no module of that name",
+			name);
 }
 
 static int load_module(struct vfiomig_ctx *ctx, const char *name)
@@ -46,20 +44,17 @@ static int load_module(struct vfiomig_ctx *ctx, const char *name)
 			name);
 	case -EPERM:
 	case -EACCES:
-		return ctx_fail(
-			ctx, -EPERM,
-			"not permitted to load the module %s; run as root",
-			name);
+		return ctx_fail(ctx, -EPERM, "not permitted to load the module %s; run as root",
+				name);
 	default:
 		return ctx_fail(
 			ctx, -EIO,
-			"cannot load the module %s: %s; the kernel's log (dmesg) may say why",
-			name, strerror(-err));
+			"cannot load the module %s: %s; the kernel's log (dmesg) may say why", name,
+			strerror(-err));
 	}
 }
 
-int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load,
-		char **driver)
+int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load, char **driver)
 {
 	int err = registered(ctx, name, driver);
 
@@ -69,8 +64,7 @@ int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load,
 		if (!module_exists(ctx, name))
 			return fail_missing(ctx, name);
 		/* The one that is known to be called otherwise. */
-		*driver = strdup(strcmp(name, "vfio_pci") == 0 ? "vfio-pci"
-							       : name);
+		*driver = strdup(strcmp(name, "vfio_pci") == 0 ? "vfio-pci" : name);
 		return *driver ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
 	}
 	err = load_module(ctx, name);
@@ -78,7 +72,5 @@ int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load,
 		err = registered(ctx, name, driver);
 	if (err || *driver)
 		return err;
-	return ctx_fail(ctx, -ENOENT,
-			"the module %s brings no PCI driver of that name",
-			name);
+	return ctx_fail(ctx, -ENOENT, "the module %s brings no PCI driver of that name", name);
 }

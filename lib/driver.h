@@ -12,7 +12,6 @@
  * name that it will probably have. Returns 0, -ENOENT when there is none, or
  * another negative errno; free() @driver.
  */
-int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load,
-		char **driver);
+int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load, char **driver);
 
 #endif

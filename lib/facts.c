@@ -31,8 +31,8 @@ static void read_reset(int fd, struct facts *facts)
 	struct vfio_pci_hot_reset_info *info, head = { .argsz = sizeof(head) };
 	size_t size;
 
-	if (ioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &head) == 0 ||
-	    errno != ENOSPC || head.count > RESET_MAX)
+	if (ioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &head) == 0 || errno != ENOSPC ||
+	    head.count > RESET_MAX)
 		return;
 	size = sizeof(*info) + head.count * sizeof(info->devices[0]);
 	info = calloc(1, size);
@@ -81,32 +81,26 @@ bool facts_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
 		.device = word(&facts, PCI_DEVICE_ID),
 		.subsystem_vendor = word(&facts, PCI_SUBSYSTEM_VENDOR_ID),
 		.subsystem_device = word(&facts, PCI_SUBSYSTEM_ID),
-		.class_code = word(&facts, PCI_CLASS_DEVICE) << 8 |
-			      facts.config[PCI_CLASS_PROG],
+		.class_code = word(&facts, PCI_CLASS_DEVICE) << 8 | facts.config[PCI_CLASS_PROG],
 		.revision = facts.config[PCI_REVISION_ID],
 	};
 	return true;
 }
 
-bool facts_fit_vendor(const struct vfiomig_device *dev,
-		      const struct facts *facts)
+bool facts_fit_vendor(const struct vfiomig_device *dev, const struct facts *facts)
 {
-	return dev->is_pci && facts->has_config &&
-	       word(facts, PCI_VENDOR_ID) == dev->pci.vendor;
+	return dev->is_pci && facts->has_config && word(facts, PCI_VENDOR_ID) == dev->pci.vendor;
 }
 
 bool facts_fit_ids(const struct vfiomig_device *dev, const struct facts *facts)
 {
-	return facts_fit_vendor(dev, facts) &&
-	       word(facts, PCI_DEVICE_ID) == dev->pci.device &&
-	       word(facts, PCI_SUBSYSTEM_VENDOR_ID) ==
-		       dev->pci.subsystem_vendor &&
+	return facts_fit_vendor(dev, facts) && word(facts, PCI_DEVICE_ID) == dev->pci.device &&
+	       word(facts, PCI_SUBSYSTEM_VENDOR_ID) == dev->pci.subsystem_vendor &&
 	       word(facts, PCI_SUBSYSTEM_ID) == dev->pci.subsystem_device &&
 	       facts->config[PCI_REVISION_ID] == dev->pci.revision;
 }
 
-bool facts_fit_no_function(const struct vfiomig_device *dev,
-			   const struct facts *facts)
+bool facts_fit_no_function(const struct vfiomig_device *dev, const struct facts *facts)
 {
 	(void)facts;
 	return !dev->is_pci;
@@ -124,8 +118,7 @@ bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts)
 	if (!f)
 		return false;
 	for (int i = 0; i < PCI_STD_NUM_BARS && fit; i++) {
-		if (fscanf(f, "%" SCNx64 " %" SCNx64 " %" SCNx64, &first, &last,
-			   &flags) != 3)
+		if (fscanf(f, "%" SCNx64 " %" SCNx64 " %" SCNx64, &first, &last, &flags) != 3)
 			fit = false;
 		else
 			fit = facts->bar[i] == (last ? last - first + 1 : 0);
@@ -134,20 +127,16 @@ bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts)
 	return fit;
 }
 
-bool facts_fit_reset(const struct vfiomig_device *dev,
-		     const struct facts *facts)
+bool facts_fit_reset(const struct vfiomig_device *dev, const struct facts *facts)
 {
 	unsigned int domain, bus, slot, function;
 
-	if (!facts->reset || sscanf(dev->name, "%x:%x:%x.%x", &domain, &bus,
-				    &slot, &function) != 4)
+	if (!facts->reset || sscanf(dev->name, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
 		return false;
 	for (uint32_t i = 0; i < facts->reset->count; i++) {
-		const struct vfio_pci_dependent_device *d =
-			&facts->reset->devices[i];
+		const struct vfio_pci_dependent_device *d = &facts->reset->devices[i];
 
-		if (d->segment == domain && d->bus == bus &&
-		    d->devfn == (slot << 3 | function))
+		if (d->segment == domain && d->bus == bus && d->devfn == (slot << 3 | function))
 			return true;
 	}
 	return false;

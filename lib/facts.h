@@ -22,16 +22,12 @@ bool facts_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id);
 
 /* The PCI ids of both are the same. */
 bool facts_fit_ids(const struct vfiomig_device *dev, const struct facts *facts);
-bool facts_fit_vendor(const struct vfiomig_device *dev,
-		      const struct facts *facts);
+bool facts_fit_vendor(const struct vfiomig_device *dev, const struct facts *facts);
 /* The one in sysfs is no PCI function, but a mediated device for example. */
-bool facts_fit_no_function(const struct vfiomig_device *dev,
-			   const struct facts *facts);
+bool facts_fit_no_function(const struct vfiomig_device *dev, const struct facts *facts);
 /* The sizes of the BARs are the same. */
-bool facts_fit_bars(const struct vfiomig_device *dev,
-		    const struct facts *facts);
+bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts);
 /* A hot reset of the device would reset the one in sysfs. */
-bool facts_fit_reset(const struct vfiomig_device *dev,
-		     const struct facts *facts);
+bool facts_fit_reset(const struct vfiomig_device *dev, const struct facts *facts);
 
 #endif

@@ -7,8 +7,7 @@
 
 #include "feature.h"
 
-int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data,
-		  size_t size)
+int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, size_t size)
 {
 	uint64_t buf[8]; /* for the alignment of what is in it */
 	struct vfio_device_feature *feature = (void *)buf;
@@ -33,8 +32,7 @@ static const char *const feature_names[] = {
 	[VFIO_DEVICE_FEATURE_MIGRATION] = "MIGRATION",
 	[VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE] = "MIG_DEVICE_STATE",
 	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY] = "LOW_POWER_ENTRY",
-	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] =
-		"LOW_POWER_ENTRY_WITH_WAKEUP",
+	[VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP] = "LOW_POWER_ENTRY_WITH_WAKEUP",
 	[VFIO_DEVICE_FEATURE_LOW_POWER_EXIT] = "LOW_POWER_EXIT",
 	[VFIO_DEVICE_FEATURE_DMA_LOGGING_START] = "DMA_LOGGING_START",
 	[VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP] = "DMA_LOGGING_STOP",
@@ -48,12 +46,10 @@ static const char *const feature_names[] = {
 
 EXPORT const char *vfiomig_feature_name(unsigned int feature)
 {
-	return feature < ARRAY_SIZE(feature_names) ? feature_names[feature]
-						   : NULL;
+	return feature < ARRAY_SIZE(feature_names) ? feature_names[feature] : NULL;
 }
 
-EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev,
-					 unsigned int feature)
+EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsigned int feature)
 {
 	static const struct {
 		uint32_t flag;
@@ -84,23 +80,19 @@ static int fail_no_migration(struct vfiomig_device *dev)
 			dev->ctx, -EOPNOTSUPP,
 			"its driver %s has no migration support; run \"vfiomig bind %s\", which binds it to %s",
 			now, dev->name, fits);
-	return ctx_fail(dev->ctx, -EOPNOTSUPP,
-			"its driver %s has no migration support; %s", now,
+	return ctx_fail(dev->ctx, -EOPNOTSUPP, "its driver %s has no migration support; %s", now,
 			dev->bus && strcmp(dev->bus, "pci") == 0
 				? "a variant driver for the device is needed"
 				: "a newer version of it may have");
 }
 
-EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
-					uint64_t *flags)
+EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags)
 {
 	struct vfio_device_feature_migration mig = { 0 };
 	int err;
 
 	if (!dev->migration) {
-		err = feature_ioctl(dev,
-				    VFIO_DEVICE_FEATURE_GET |
-					    VFIO_DEVICE_FEATURE_MIGRATION,
+		err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION,
 				    &mig, sizeof(mig));
 		/* "at least VFIO_MIGRATION_STOP_COPY must be set" */
 		if (!err && !(mig.flags & VFIO_MIGRATION_STOP_COPY))
@@ -108,8 +100,7 @@ EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
 		if (err == -ENOTTY || err == -EINVAL || err == -EOPNOTSUPP)
 			return fail_no_migration(dev);
 		if (err)
-			return ctx_fail(dev->ctx, err,
-					"VFIO_DEVICE_FEATURE_MIGRATION: %s",
+			return ctx_fail(dev->ctx, err, "VFIO_DEVICE_FEATURE_MIGRATION: %s",
 					strerror(-err));
 		dev->migration = mig.flags;
 	}
@@ -117,20 +108,15 @@ EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev,
 	return 0;
 }
 
-EXPORT int vfiomig_device_get_data_size(struct vfiomig_device *dev,
-					uint64_t *bytes)
+EXPORT int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes)
 {
 	struct vfio_device_feature_mig_data_size size = { 0 };
-	int err = feature_ioctl(dev,
-				VFIO_DEVICE_FEATURE_GET |
-					VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+	int err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
 				&size, sizeof(size));
 
 	if (err)
-		return ctx_fail(
-			dev->ctx, -EOPNOTSUPP,
-			"the kernel cannot tell the size of the state: %s",
-			strerror(-err));
+		return ctx_fail(dev->ctx, -EOPNOTSUPP,
+				"the kernel cannot tell the size of the state: %s", strerror(-err));
 	*bytes = size.stop_copy_length;
 	return 0;
 }

@@ -11,7 +11,6 @@
  *
  * Returns 0 or the ioctl's errno.
  */
-int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data,
-		  size_t size);
+int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, size_t size);
 
 #endif

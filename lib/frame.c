@@ -56,8 +56,7 @@ static size_t nr_blocks(size_t size)
 
 static size_t stored_room(size_t chunk_size)
 {
-	return SIZE_FRAME + FRAME_HEADER +
-	       nr_blocks(chunk_size) * (BLOCK_HEADER + 1) + CHECKSUM;
+	return SIZE_FRAME + FRAME_HEADER + nr_blocks(chunk_size) * (BLOCK_HEADER + 1) + CHECKSUM;
 }
 
 size_t frame_size_max(size_t chunk_size)
@@ -87,8 +86,7 @@ static void add_piece(struct chunk *c, const void *base, size_t size)
 {
 	struct iovec *last = &c->iov[c->iov_count - 1];
 
-	if (c->iov_count &&
-	    (const uint8_t *)last->iov_base + last->iov_len == base)
+	if (c->iov_count && (const uint8_t *)last->iov_base + last->iov_len == base)
 		last->iov_len += size;
 	else
 		c->iov[c->iov_count++] = (struct iovec){ (void *)base, size };
@@ -104,8 +102,7 @@ static uint8_t *add_own(struct chunk *c, size_t size)
 	return p;
 }
 
-static void put_block_header(uint8_t *p, bool last, enum block_type type,
-			     size_t size)
+static void put_block_header(uint8_t *p, bool last, enum block_type type, size_t size)
 {
 	uint32_t header = last | type << 1 | (uint32_t)size << 3;
 
@@ -114,8 +111,7 @@ static void put_block_header(uint8_t *p, bool last, enum block_type type,
 	p[2] = header >> 16;
 }
 
-static uint32_t checksum_of(struct encoder *e, const struct chunk *c,
-			    bool constant)
+static uint32_t checksum_of(struct encoder *e, const struct chunk *c, bool constant)
 {
 	if (constant && e->size == c->in_size && e->byte == c->in[0])
 		return e->checksum;
@@ -173,8 +169,8 @@ static void store(struct encoder *e, struct chunk *c)
 static int compress_chunk(struct encoder *e, struct chunk *c)
 {
 	size_t room = frame_room(e->how->chunk_size, e->how->level);
-	size_t size = ZSTD_compress2(e->cctx, c->out + SIZE_FRAME,
-				     room - SIZE_FRAME, c->in, c->in_size);
+	size_t size =
+		ZSTD_compress2(e->cctx, c->out + SIZE_FRAME, room - SIZE_FRAME, c->in, c->in_size);
 
 	if (ZSTD_isError(size))
 		return ctx_fail(e->how->ctx, -ENOMEM, "compression failed: %s",
@@ -253,11 +249,9 @@ void frame_decoder_free(void *decoder)
 	free(d);
 }
 
-static int fail_damaged(const struct decoder *d, const struct chunk *c,
-			const char *why)
+static int fail_damaged(const struct decoder *d, const struct chunk *c, const char *why)
 {
-	return ctx_fail(d->how->ctx, -EBADMSG,
-			"the image is damaged: chunk %llu: %s",
+	return ctx_fail(d->how->ctx, -EBADMSG, "the image is damaged: chunk %llu: %s",
 			(unsigned long long)c->number, why);
 }
 
@@ -266,8 +260,7 @@ static int fail_damaged(const struct decoder *d, const struct chunk *c,
  * one frame and nothing more. libzstd ignores the unused bit; we do not, so
  * that a flipped bit is found there too.
  */
-static int check_frame(const struct decoder *d, const struct chunk *c,
-		       size_t *size)
+static int check_frame(const struct decoder *d, const struct chunk *c, size_t *size)
 {
 	unsigned long long content;
 	uint8_t fhd;
@@ -277,12 +270,10 @@ static int check_frame(const struct decoder *d, const struct chunk *c,
 	fhd = c->in[4];
 	if (!(fhd & FHD_CHECKSUM))
 		return fail_damaged(d, c, "it has no checksum");
-	if (fhd & (FHD_UNUSED | FHD_DICTIONARY) ||
-	    (d->how->stored && fhd != FHD_STORED))
+	if (fhd & (FHD_UNUSED | FHD_DICTIONARY) || (d->how->stored && fhd != FHD_STORED))
 		return fail_damaged(d, c, "its header is not ours");
 	content = ZSTD_getFrameContentSize(c->in, c->in_size);
-	if (content == ZSTD_CONTENTSIZE_UNKNOWN ||
-	    content == ZSTD_CONTENTSIZE_ERROR)
+	if (content == ZSTD_CONTENTSIZE_UNKNOWN || content == ZSTD_CONTENTSIZE_ERROR)
 		return fail_damaged(d, c, "it does not tell its size");
 	if (content == 0 || content > d->how->chunk_size)
 		return fail_damaged(d, c, "its size is out of bounds");

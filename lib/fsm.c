@@ -12,16 +12,14 @@
 
 #include "internal.h"
 
-static_assert(
-	(int)VFIOMIG_STATE_ERROR == VFIO_DEVICE_STATE_ERROR &&
-		(int)VFIOMIG_STATE_STOP == VFIO_DEVICE_STATE_STOP &&
-		(int)VFIOMIG_STATE_RUNNING == VFIO_DEVICE_STATE_RUNNING &&
-		(int)VFIOMIG_STATE_STOP_COPY == VFIO_DEVICE_STATE_STOP_COPY &&
-		(int)VFIOMIG_STATE_RESUMING == VFIO_DEVICE_STATE_RESUMING &&
-		(int)VFIOMIG_STATE_RUNNING_P2P == VFIO_DEVICE_STATE_RUNNING_P2P,
-	"the states are the kernel's");
-static_assert(VFIOMIG_STOP_COPY == VFIO_MIGRATION_STOP_COPY &&
-		      VFIOMIG_P2P == VFIO_MIGRATION_P2P &&
+static_assert((int)VFIOMIG_STATE_ERROR == VFIO_DEVICE_STATE_ERROR &&
+		      (int)VFIOMIG_STATE_STOP == VFIO_DEVICE_STATE_STOP &&
+		      (int)VFIOMIG_STATE_RUNNING == VFIO_DEVICE_STATE_RUNNING &&
+		      (int)VFIOMIG_STATE_STOP_COPY == VFIO_DEVICE_STATE_STOP_COPY &&
+		      (int)VFIOMIG_STATE_RESUMING == VFIO_DEVICE_STATE_RESUMING &&
+		      (int)VFIOMIG_STATE_RUNNING_P2P == VFIO_DEVICE_STATE_RUNNING_P2P,
+	      "the states are the kernel's");
+static_assert(VFIOMIG_STOP_COPY == VFIO_MIGRATION_STOP_COPY && VFIOMIG_P2P == VFIO_MIGRATION_P2P &&
 		      VFIOMIG_PRE_COPY == VFIO_MIGRATION_PRE_COPY,
 	      "the flags are the kernel's");
 
@@ -38,8 +36,7 @@ static const struct {
 	[S(RESUMING)] = { "RESUMING", VFIOMIG_STOP_COPY },
 	[S(RUNNING_P2P)] = { "RUNNING_P2P", VFIOMIG_STOP_COPY | VFIOMIG_P2P },
 	[S(PRE_COPY)] = { "PRE_COPY", VFIOMIG_STOP_COPY | VFIOMIG_PRE_COPY },
-	[S(PRE_COPY_P2P)] = { "PRE_COPY_P2P", VFIOMIG_STOP_COPY | VFIOMIG_P2P |
-						      VFIOMIG_PRE_COPY },
+	[S(PRE_COPY_P2P)] = { "PRE_COPY_P2P", VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY },
 };
 
 /*
@@ -74,8 +71,7 @@ static const struct {
 
 static bool in_saving_group(int state)
 {
-	return state == S(PRE_COPY) || state == S(PRE_COPY_P2P) ||
-	       state == S(STOP_COPY);
+	return state == S(PRE_COPY) || state == S(PRE_COPY_P2P) || state == S(STOP_COPY);
 }
 
 EXPORT const char *vfiomig_state_name(int state)
@@ -90,8 +86,7 @@ EXPORT int vfiomig_state_from_name(const char *name)
 	for (int state = 0; state < VFIOMIG_NR_STATES; state++) {
 		const char *a = name, *b = states[state].name;
 
-		while (*a && (strncasecmp(a, b, 1) == 0 ||
-			      (*a == '-' && *b == '_'))) {
+		while (*a && (strncasecmp(a, b, 1) == 0 || (*a == '-' && *b == '_'))) {
 			a++;
 			b++;
 		}
@@ -113,27 +108,23 @@ static bool arc_allowed(uint64_t flags, size_t arc, int from, int to)
 {
 	int next = arcs[arc].to;
 
-	if ((flags & arcs[arc].unless) ||
-	    !vfiomig_fsm_supports(flags, arcs[arc].from) ||
+	if ((flags & arcs[arc].unless) || !vfiomig_fsm_supports(flags, arcs[arc].from) ||
 	    !vfiomig_fsm_supports(flags, next))
 		return false;
-	/* Only starts and ends are in the saving group, or the whole path is.
-	 */
+	/* Only starts and ends are in the saving group, or the whole path is. */
 	if (next != to && in_saving_group(next))
 		return in_saving_group(from) && in_saving_group(to);
 	return true;
 }
 
-EXPORT int vfiomig_fsm_path(uint64_t flags, int from, int to,
-			    int path[VFIOMIG_NR_STATES])
+EXPORT int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATES])
 {
 	/* Breadth first, so that the first path found is the shortest. */
 	int queue[VFIOMIG_NR_STATES], came_from[VFIOMIG_NR_STATES];
 	int head = 0, tail = 0, length = 0;
 
-	if (!vfiomig_fsm_supports(flags, from) ||
-	    !vfiomig_fsm_supports(flags, to) || from == S(ERROR) ||
-	    to == S(ERROR))
+	if (!vfiomig_fsm_supports(flags, from) || !vfiomig_fsm_supports(flags, to) ||
+	    from == S(ERROR) || to == S(ERROR))
 		return -EINVAL;
 	if (from == S(STOP_COPY) && in_saving_group(to) && to != from)
 		return -EINVAL;

@@ -22,15 +22,14 @@ static int open_container(struct vfiomig_device *dev)
 	if (version < 0)
 		return ctx_fail(dev->ctx, -errno, "VFIO_GET_API_VERSION: %m");
 	if (version != VFIO_API_VERSION)
-		return ctx_fail(dev->ctx, -EOPNOTSUPP,
-				"%s speaks an unknown version of VFIO", path);
+		return ctx_fail(dev->ctx, -EOPNOTSUPP, "%s speaks an unknown version of VFIO",
+				path);
 	type1 = ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU);
 	if (type1 < 0)
 		return ctx_fail(dev->ctx, -errno, "VFIO_CHECK_EXTENSION: %m");
 	if (type1 != 1)
-		return ctx_fail(
-			dev->ctx, -EOPNOTSUPP,
-			"the kernel has no type1 IOMMU; load vfio_iommu_type1");
+		return ctx_fail(dev->ctx, -EOPNOTSUPP,
+				"the kernel has no type1 IOMMU; load vfio_iommu_type1");
 	return 0;
 }
 
@@ -60,8 +59,7 @@ static int attach(struct vfiomig_device *dev)
 		/* Newer kernels find out only here who owns the group's DMA. */
 		if (errno == EPERM || errno == EBUSY)
 			return node_fail_not_viable(dev);
-		return ctx_fail(dev->ctx, -errno,
-				"VFIO_GROUP_SET_CONTAINER: %m");
+		return ctx_fail(dev->ctx, -errno, "VFIO_GROUP_SET_CONTAINER: %m");
 	}
 	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
 		if (errno == EPERM)
@@ -91,8 +89,7 @@ static int group_open(struct vfiomig_device *dev)
 
 	dev->fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, dev->name);
 	if (dev->fd < 0)
-		return ctx_fail(dev->ctx, -errno,
-				"cannot open the device in group %d: %m",
+		return ctx_fail(dev->ctx, -errno, "cannot open the device in group %d: %m",
 				dev->group);
 	return 0;
 }

@@ -21,9 +21,8 @@ static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)
 		return ctx_fail(ctx, -errno, "%s: %m", path);
 	if (geteuid() == 0 || cred.uid == 0 || cred.uid == geteuid())
 		return 0;
-	return ctx_fail(ctx, -EPERM,
-			"%s is served by user %u, who is neither you nor root",
-			path, cred.uid);
+	return ctx_fail(ctx, -EPERM, "%s is served by user %u, who is neither you nor root", path,
+			cred.uid);
 }
 
 static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
@@ -32,10 +31,9 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 	case -EINTR:
 		return ctx_fail(ctx, err, "interrupted by a signal");
 	case -EPERM:
-		return ctx_fail(
-			ctx, err,
-			"not permitted: the holder on %s serves its own user and root",
-			path);
+		return ctx_fail(ctx, err,
+				"not permitted: the holder on %s serves its own user and root",
+				path);
 	case -EPROTONOSUPPORT:
 		return ctx_fail(
 			ctx, err,
@@ -43,26 +41,20 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 			path);
 	case -EPROTO:
 	case -EINVAL:
-		return ctx_fail(ctx, -EPROTO, "%s is not a holder's socket",
-				path);
+		return ctx_fail(ctx, -EPROTO, "%s is not a holder's socket", path);
 	case -ETIMEDOUT:
-		return ctx_fail(ctx, -EBUSY,
-				"busy: the holder on %s does not answer", path);
+		return ctx_fail(ctx, -EBUSY, "busy: the holder on %s does not answer", path);
 	case -EMFILE:
-		return ctx_fail(
-			ctx, err,
-			"cannot receive the descriptors of the holder on %s: %s",
-			path, strerror(-err));
+		return ctx_fail(ctx, err, "cannot receive the descriptors of the holder on %s: %s",
+				path, strerror(-err));
 	/* It has just ended, or so many have come that it dropped us. */
 	case -ECONNRESET:
 	case -EPIPE:
-		return ctx_fail(
-			ctx, -EBUSY,
-			"busy: the holder on %s hung up before it answered; try again",
-			path);
+		return ctx_fail(ctx, -EBUSY,
+				"busy: the holder on %s hung up before it answered; try again",
+				path);
 	default:
-		return ctx_fail(ctx, err, "the holder on %s: %s", path,
-				strerror(-err));
+		return ctx_fail(ctx, err, "the holder on %s: %s", path, strerror(-err));
 	}
 }
 
@@ -73,8 +65,7 @@ static int fail_connect(struct vfiomig_ctx *ctx, const char *path, int err)
 		return fail_reply(ctx, path, -ETIMEDOUT);
 	if (err == -EINTR)
 		return fail_reply(ctx, path, err);
-	return ctx_fail(ctx, err, "cannot connect to %s: %s", path,
-			strerror(-err));
+	return ctx_fail(ctx, err, "cannot connect to %s: %s", path, strerror(-err));
 }
 
 int held_connect(struct vfiomig_ctx *ctx, const char *path)
@@ -84,8 +75,7 @@ int held_connect(struct vfiomig_ctx *ctx, const char *path)
 	int fd, err;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		return ctx_fail(ctx, -ENAMETOOLONG,
-				"%s is too long for a socket's path", path);
+		return ctx_fail(ctx, -ENAMETOOLONG, "%s is too long for a socket's path", path);
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
@@ -113,14 +103,12 @@ static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
 	char comm[16];
 
 	process_comm(ctx, reply->claimed, comm);
-	return ctx_fail(
-		ctx, -EBUSY,
-		"busy: process %u (%s) has it from its holder; --wait waits for it",
-		reply->claimed, comm);
+	return ctx_fail(ctx, -EBUSY,
+			"busy: process %u (%s) has it from its holder; --wait waits for it",
+			reply->claimed, comm);
 }
 
-int held_query(struct vfiomig_ctx *ctx, const char *path,
-	       struct wire_reply *reply)
+int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply)
 {
 	_cleanup_close_ int fd = held_connect(ctx, path);
 	int err;
@@ -153,8 +141,7 @@ int held_by(const struct vfiomig_device *dev)
 	if (!err)
 		err = held_query(dev->ctx, path, &reply);
 	/* Nor has a user a holder in a directory that is somebody else's. */
-	if (err == -ENOENT ||
-	    (err == -EACCES && dev->origin.kind == ORIGIN_SYSFS))
+	if (err == -ENOENT || (err == -EACCES && dev->origin.kind == ORIGIN_SYSFS))
 		return 0;
 	return err ? err : (int)reply.holder;
 }
@@ -195,8 +182,7 @@ static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
 			return fail_reply(dev->ctx, path, err);
 		err = turn_wait(&turn);
 		if (err)
-			return err == -EBUSY ? fail_claimed(dev->ctx, reply)
-					     : err;
+			return err == -EBUSY ? fail_claimed(dev->ctx, reply) : err;
 	}
 }
 
@@ -204,13 +190,11 @@ static int check_via(struct vfiomig_device *dev, const struct wire_reply *reply)
 {
 	bool cdev = reply->fds & (1U << WIRE_IOMMUFD);
 
-	if (dev->via == VFIOMIG_VIA_AUTO ||
-	    (dev->via == VFIOMIG_VIA_CDEV) == cdev)
+	if (dev->via == VFIOMIG_VIA_AUTO || (dev->via == VFIOMIG_VIA_CDEV) == cdev)
 		return 0;
-	return ctx_fail(
-		dev->ctx, -EBUSY,
-		"its holder, process %u, has opened it through its %s; release it first",
-		reply->holder, cdev ? "cdev" : "group");
+	return ctx_fail(dev->ctx, -EBUSY,
+			"its holder, process %u, has opened it through its %s; release it first",
+			reply->holder, cdev ? "cdev" : "group");
 }
 
 /* What came is that device, whoever served it. */
@@ -220,8 +204,7 @@ static int check_device(struct vfiomig_device *dev, const char *path)
 	int err = identity_find(dev->ctx, getpid(), dev->fd, &identity);
 
 	if (!err && !identity_has(&identity, dev->syspath))
-		err = ctx_fail(dev->ctx, -EPROTO,
-			       "what %s serves is not the device %s", path,
+		err = ctx_fail(dev->ctx, -EPROTO, "what %s serves is not the device %s", path,
 			       dev->name);
 	identity_free(&identity);
 	return err;
@@ -263,9 +246,8 @@ int held_give_back(struct vfiomig_device *dev)
 	/* An interrupt came while it answered. */
 	if (err == -EINTR)
 		return 0;
-	return err ? ctx_fail(
-			     dev->ctx, -EOWNERDEAD,
-			     "its holder has ended, which closed the device: its state is lost")
+	return err ? ctx_fail(dev->ctx, -EOWNERDEAD,
+			      "its holder has ended, which closed the device: its state is lost")
 		   : 0;
 }
 
@@ -280,8 +262,7 @@ EXPORT int vfiomig_device_release(struct vfiomig_device *dev)
 	char path[108];
 	int fd, err;
 
-	if (dev->origin.kind != ORIGIN_SYSFS &&
-	    dev->origin.kind != ORIGIN_SOCKET)
+	if (dev->origin.kind != ORIGIN_SYSFS && dev->origin.kind != ORIGIN_SOCKET)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
 			"what is released is a holder's device; name the device, or unix:PATH");

@@ -10,8 +10,7 @@
 int held_connect(struct vfiomig_ctx *ctx, const char *path);
 
 /* What the holder on @path has, see WIRE_QUERY. -ENOENT if there is none. */
-int held_query(struct vfiomig_ctx *ctx, const char *path,
-	       struct wire_reply *reply);
+int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply);
 
 /* The PID of the device's holder, 0 if it has none, or a negative errno when
  * that cannot be told. */

@@ -51,8 +51,7 @@ static int bind_socket(struct vfiomig_holder *h)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 
-	h->socket = socket(AF_UNIX,
-			   SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	h->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (h->socket < 0)
 		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
 	strcpy(address.sun_path, h->path);
@@ -72,9 +71,7 @@ static int remove_stale(const struct vfiomig_holder *h)
 	int err = held_query(ctx, h->path, &reply);
 
 	if (!err)
-		return ctx_fail(ctx, -EBUSY,
-				"busy: process %u holds it already",
-				reply.holder);
+		return ctx_fail(ctx, -EBUSY, "busy: process %u holds it already", reply.holder);
 	if (err != -ENOENT)
 		return err;
 	if (unlink(h->path) && errno != ENOENT)
@@ -82,8 +79,7 @@ static int remove_stale(const struct vfiomig_holder *h)
 	return 0;
 }
 
-EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
-			      struct vfiomig_holder **holder)
+EXPORT int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder)
 {
 	struct vfiomig_holder *h;
 	int dir, err;
@@ -91,8 +87,7 @@ EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
 	if (dev->fd < 0)
 		return ctx_fail(dev->ctx, -EBADF, "the device is not open");
 	if (dev->backend == &backend_holder)
-		return ctx_fail(dev->ctx, -EBUSY,
-				"busy: process %d holds it already",
+		return ctx_fail(dev->ctx, -EBUSY, "busy: process %d holds it already",
 				held_by(dev));
 	if (!dev->syspath)
 		return ctx_fail(
@@ -109,8 +104,8 @@ EXPORT int vfiomig_holder_new(struct vfiomig_device *dev,
 	h->socket = -1;
 	for (int i = 0; i < PEERS_MAX; i++)
 		h->peers[i].fd = -1;
-	err = rundir_path(dev->ctx, strrchr(dev->syspath, '/') + 1, ".sock",
-			  h->path, sizeof(h->path));
+	err = rundir_path(dev->ctx, strrchr(dev->syspath, '/') + 1, ".sock", h->path,
+			  sizeof(h->path));
 	if (!err)
 		err = remove_stale(h);
 	if (!err)
@@ -127,16 +122,15 @@ EXPORT const char *vfiomig_holder_get_path(const struct vfiomig_holder *h)
 	return h->path;
 }
 
-EXPORT void vfiomig_holder_set_notify(
-	struct vfiomig_holder *h,
-	void (*fn)(void *data, enum vfiomig_holder_event event), void *data)
+EXPORT void vfiomig_holder_set_notify(struct vfiomig_holder *h,
+				      void (*fn)(void *data, enum vfiomig_holder_event event),
+				      void *data)
 {
 	h->notify = fn;
 	h->notify_data = data;
 }
 
-static void notify(const struct vfiomig_holder *h,
-		   enum vfiomig_holder_event event)
+static void notify(const struct vfiomig_holder *h, enum vfiomig_holder_event event)
 {
 	if (h->notify)
 		h->notify(h->notify_data, event);
@@ -155,8 +149,8 @@ static void remove_socket(struct vfiomig_holder *h)
 {
 	struct stat now;
 
-	if (h->there.st_ino && lstat(h->path, &now) == 0 &&
-	    now.st_ino == h->there.st_ino && now.st_dev == h->there.st_dev)
+	if (h->there.st_ino && lstat(h->path, &now) == 0 && now.st_ino == h->there.st_ino &&
+	    now.st_dev == h->there.st_dev)
 		unlink(h->path);
 	h->there.st_ino = 0;
 }
@@ -190,8 +184,7 @@ static void bring_home(struct vfiomig_holder *h)
 
 	if (h->home >= 0)
 		now = vfiomig_device_recover(h->dev, h->home);
-	ctx_log(h->dev->ctx,
-		"process %d ended without giving %s back; the device %s%s%s",
+	ctx_log(h->dev->ctx, "process %d ended without giving %s back; the device %s%s%s",
 		h->claimer->pid, h->dev->name,
 		now.reset ? "had to be reset (its state is lost) and " : "",
 		h->home < 0 ? "has no state to be brought back to"
@@ -214,8 +207,7 @@ static struct peer *oldest(struct vfiomig_holder *h)
 	for (int i = 0; i < PEERS_MAX; i++) {
 		struct peer *peer = &h->peers[i];
 
-		if (peer->fd >= 0 && peer != h->claimer &&
-		    (!found || peer->since < found->since))
+		if (peer->fd >= 0 && peer != h->claimer && (!found || peer->since < found->since))
 			found = peer;
 	}
 	return found;
@@ -261,8 +253,8 @@ static void admit(struct vfiomig_holder *h)
 	refused = cred.uid && cred.uid != geteuid();
 	if (refused)
 		ctx_log(h->dev->ctx,
-			"refused process %d of user %u, who is not the one that holds %s",
-			cred.pid, cred.uid, h->dev->name);
+			"refused process %d of user %u, who is not the one that holds %s", cred.pid,
+			cred.uid, h->dev->name);
 	slot = free_slot(h);
 	if (!slot) {
 		slot = oldest(h);
@@ -278,8 +270,7 @@ static void admit(struct vfiomig_holder *h)
 
 /* ---- Requests ------------------------------------------------------------ */
 
-static void give(struct vfiomig_holder *h, struct peer *peer,
-		 struct wire_reply *reply)
+static void give(struct vfiomig_holder *h, struct peer *peer, struct wire_reply *reply)
 {
 	const struct vfiomig_device *dev = h->dev;
 	const int fds[WIRE_NR_FDS] = {
@@ -296,8 +287,7 @@ static void give(struct vfiomig_holder *h, struct peer *peer,
 		drop(h, peer);
 }
 
-static void end(struct vfiomig_holder *h, struct wire_reply *reply,
-		const struct peer *peer)
+static void end(struct vfiomig_holder *h, struct wire_reply *reply, const struct peer *peer)
 {
 	ctx_log(h->dev->ctx, "process %d released %s", peer->pid, h->dev->name);
 	h->ended = true;
@@ -343,8 +333,7 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 	};
 	/* MSG_TRUNC: the true length of what came. What descriptors came with
 	 * it the kernel drops. */
-	ssize_t n = recv(peer->fd, &request, sizeof(request),
-			 MSG_DONTWAIT | MSG_TRUNC);
+	ssize_t n = recv(peer->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -435,8 +424,7 @@ static int look(struct vfiomig_holder *h)
 	if (poll(w.p, w.count, timeout) < 0)
 		return errno == EINTR
 			       ? 0
-			       : ctx_fail(h->dev->ctx, -errno,
-					  "cannot wait on %s: %m", h->path);
+			       : ctx_fail(h->dev->ctx, -errno, "cannot wait on %s: %m", h->path);
 	for (int i = 0; i < w.count && !h->ended; i++) {
 		if (!w.p[i].revents)
 			continue;

@@ -32,8 +32,7 @@ bool identity_is_device(const char *target)
 
 static int add_syspath(struct identity *identity, const char *syspath)
 {
-	char **all = realloc(identity->syspath,
-			     (identity->count + 1) * sizeof(*all));
+	char **all = realloc(identity->syspath, (identity->count + 1) * sizeof(*all));
 
 	if (!all)
 		return -ENOMEM;
@@ -43,13 +42,11 @@ static int add_syspath(struct identity *identity, const char *syspath)
 }
 
 /* Where sysfs has the character device of this number. */
-static bool char_device(const struct vfiomig_ctx *ctx, dev_t rdev,
-			char real[PATH_MAX])
+static bool char_device(const struct vfiomig_ctx *ctx, dev_t rdev, char real[PATH_MAX])
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/dev/char/%u:%u", ctx->sysfs,
-		 major(rdev), minor(rdev));
+	snprintf(path, sizeof(path), "%s/dev/char/%u:%u", ctx->sysfs, major(rdev), minor(rdev));
 	return realpath(path, real);
 }
 
@@ -61,8 +58,7 @@ static bool in_class(const char *dir, const char *class)
 }
 
 /* A cdev: .../0000:3b:00.1/vfio-dev/vfio0 */
-static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev,
-		     struct identity *identity)
+static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev, struct identity *identity)
 {
 	char real[PATH_MAX];
 
@@ -74,15 +70,13 @@ static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev,
 }
 
 /* "vfio-device-syspath: /sys/devices/...", in newer kernels: else -ENOENT. */
-static int from_fdinfo(struct vfiomig_ctx *ctx, int fd,
-		       struct identity *identity)
+static int from_fdinfo(struct vfiomig_ctx *ctx, int fd, struct identity *identity)
 {
 	char path[PATH_MAX], line[PATH_MAX], real[PATH_MAX];
 	int err = -ENOENT;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, getpid(),
-		 fd);
+	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, getpid(), fd);
 	f = fopen(path, "re");
 	if (!f && is_exhausted(errno))
 		return ctx_fail(ctx, -errno, "cannot read %s: %m", path);
@@ -110,11 +104,9 @@ static int note_group(void *data, int number, const char *target)
 	int group;
 
 	(void)target;
-	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs,
-		 search->pid, number);
-	if (search->nr_groups < GROUPS_MAX && stat(path, &st) == 0 &&
-	    S_ISCHR(st.st_mode) && char_device(search->ctx, st.st_rdev, real) &&
-	    in_class(real, "vfio") &&
+	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs, search->pid, number);
+	if (search->nr_groups < GROUPS_MAX && stat(path, &st) == 0 && S_ISCHR(st.st_mode) &&
+	    char_device(search->ctx, st.st_rdev, real) && in_class(real, "vfio") &&
 	    sscanf(strrchr(real, '/') + 1, "%d", &group) == 1)
 		search->groups[search->nr_groups++] = group;
 	return 0;
@@ -147,8 +139,7 @@ static int add_candidate(struct vfiomig_device *dev, void *data)
 /* Keep those that @fits, unless there is none: a variant driver may show
  * another face of the device than sysfs does. */
 static bool narrow(struct search *search, const struct facts *facts,
-		   bool (*fits)(const struct vfiomig_device *dev,
-				const struct facts *facts))
+		   bool (*fits)(const struct vfiomig_device *dev, const struct facts *facts))
 {
 	size_t kept = 0;
 
@@ -169,15 +160,13 @@ static bool narrow(struct search *search, const struct facts *facts,
 
 static void weigh(struct search *search, const struct facts *facts)
 {
-	if (!narrow(search, facts, facts_fit_ids) &&
-	    !narrow(search, facts, facts_fit_vendor))
+	if (!narrow(search, facts, facts_fit_ids) && !narrow(search, facts, facts_fit_vendor))
 		narrow(search, facts, facts_fit_no_function);
 	narrow(search, facts, facts_fit_bars);
 	narrow(search, facts, facts_fit_reset);
 }
 
-static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd,
-			 struct identity *identity)
+static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity)
 {
 	struct search search = { .ctx = ctx, .pid = pid };
 	struct facts facts;
@@ -193,24 +182,21 @@ static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd,
 	}
 	for (size_t i = 0; i < search.count; i++) {
 		if (!err)
-			err = add_syspath(identity,
-					  search.candidates[i]->syspath);
+			err = add_syspath(identity, search.candidates[i]->syspath);
 		vfiomig_device_unref(search.candidates[i]);
 	}
 	free(search.candidates);
 	return err;
 }
 
-static int from_device(struct vfiomig_ctx *ctx, int pid, int fd,
-		       struct identity *identity)
+static int from_device(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity)
 {
 	int err = from_fdinfo(ctx, fd, identity);
 
 	return err == -ENOENT ? from_evidence(ctx, pid, fd, identity) : err;
 }
 
-int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
-		  struct identity *identity)
+int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	struct stat st;

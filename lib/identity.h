@@ -21,8 +21,7 @@ bool identity_is_device(const char *target);
  *
  * Returns 0, or -ENOTTY when it is no VFIO device at all. Free in both cases.
  */
-int identity_find(struct vfiomig_ctx *ctx, int pid, int fd,
-		  struct identity *identity);
+int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity);
 bool identity_has(const struct identity *identity, const char *syspath);
 void identity_free(struct identity *identity);
 

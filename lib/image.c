@@ -29,8 +29,7 @@ void image_free(struct image *image)
 	*image = (struct image){ .fd = -1 };
 }
 
-static int write_meta(struct image *image, uint32_t magic,
-		      struct json_object *object)
+static int write_meta(struct image *image, uint32_t magic, struct json_object *object)
 {
 	uint8_t head[SIZE_FRAME + 8];
 	_cleanup_free_ char *text = NULL;
@@ -49,8 +48,7 @@ static int write_meta(struct image *image, uint32_t magic,
 	image->size += sizeof(head) + size;
 	err = fd_writev(image->ctx, image->fd, iov, 2);
 	if (err)
-		ctx_fail(image->ctx, err, "writing the image: %s",
-			 fd_error(err));
+		ctx_fail(image->ctx, err, "writing the image: %s", fd_error(err));
 	return err;
 }
 
@@ -68,25 +66,21 @@ static int use_header(struct image *image)
 				format, META_FORMAT);
 	if (!format || !compression || chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
 	    chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
-		return ctx_fail(
-			image->ctx, -EBADMSG,
-			"the image is damaged: its header makes no sense");
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: its header makes no sense");
 	image->chunk_size = chunk_size;
 	image->compressed = strcmp(compression, "zstd") == 0;
 	if (!image->compressed && strcmp(compression, "none") != 0)
-		return ctx_fail(
-			image->ctx, -EBADMSG,
-			"the image is compressed by %s, which this vfiomig does not know",
-			compression);
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is compressed by %s, which this vfiomig does not know",
+				compression);
 	if (!config_is_valid(meta_string(image->header, "config")))
-		return ctx_fail(
-			image->ctx, -EBADMSG,
-			"the image is damaged: its header makes no sense");
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: its header makes no sense");
 	return 0;
 }
 
-int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd,
-		struct json_object *header)
+int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, struct json_object *header)
 {
 	int err = image_init(image, ctx, fd);
 
@@ -110,22 +104,19 @@ int image_write(void *data, struct chunk *c)
 			size_t skip = i ? 0 : SIZE_FRAME;
 
 			first = &c->iov[i];
-			XXH64_update(image->frames_digest,
-				     (char *)first->iov_base + skip,
+			XXH64_update(image->frames_digest, (char *)first->iov_base + skip,
 				     first->iov_len - skip);
 		}
 	image->frames++;
 	err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
 	if (err)
-		ctx_fail(image->ctx, err, "writing the image: %s",
-			 fd_error(err));
+		ctx_fail(image->ctx, err, "writing the image: %s", fd_error(err));
 	return err;
 }
 
 static void frames_digest_text(const struct image *image, char text[32])
 {
-	snprintf(text, 32, "xxh64:%016" PRIx64,
-		 (uint64_t)XXH64_digest(image->frames_digest));
+	snprintf(text, 32, "xxh64:%016" PRIx64, (uint64_t)XXH64_digest(image->frames_digest));
 }
 
 int image_end(struct image *image, const struct raw *raw)
@@ -134,12 +125,9 @@ int image_end(struct image *image, const struct raw *raw)
 	char digest[48], frames_digest[32];
 
 	raw_digest(raw, digest);
-	json_object_object_add(trailer, "bytes",
-			       json_object_new_uint64(raw->bytes));
-	json_object_object_add(trailer, "frames",
-			       json_object_new_uint64(image->frames));
-	json_object_object_add(trailer, "digest",
-			       json_object_new_string(digest));
+	json_object_object_add(trailer, "bytes", json_object_new_uint64(raw->bytes));
+	json_object_object_add(trailer, "frames", json_object_new_uint64(image->frames));
+	json_object_object_add(trailer, "digest", json_object_new_string(digest));
 	if (image->compressed) {
 		frames_digest_text(image, frames_digest);
 		json_object_object_add(trailer, "frames_digest",
@@ -170,8 +158,7 @@ static int read_bytes(struct image *image, void *buf, size_t size)
 	ssize_t n = fd_read_full(image->ctx, image->fd, buf, size);
 
 	if (n < 0)
-		return ctx_fail(image->ctx, n, "reading the image: %s",
-				fd_error(n));
+		return ctx_fail(image->ctx, n, "reading the image: %s", fd_error(n));
 	image->size += n;
 	return (size_t)n < size ? fail_truncated(image) : 0;
 }
@@ -205,8 +192,7 @@ static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 	ssize_t n = fd_read_full(image->ctx, image->fd, head, SIZE_FRAME);
 
 	if (n < 0)
-		return ctx_fail(image->ctx, n, "reading the image: %s",
-				fd_error(n));
+		return ctx_fail(image->ctx, n, "reading the image: %s", fd_error(n));
 	if (n == 0)
 		return ctx_fail(image->ctx, -ENODATA, "the image is empty");
 	image->size = n;
@@ -214,8 +200,7 @@ static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 		return ctx_fail(
 			image->ctx, -EBADMSG,
 			"not an image of vfiomig, but a plain zstd file; what \"save --raw\" made and zstd compressed goes through \"zstd -dc | vfiomig restore --raw\"");
-	if (n < SIZE_FRAME || get_le32(head) != MAGIC_SIZE ||
-	    get_le32(head + 4) != 4)
+	if (n < SIZE_FRAME || get_le32(head) != MAGIC_SIZE || get_le32(head + 4) != 4)
 		return ctx_fail(
 			image->ctx, -EBADMSG,
 			"not an image of vfiomig; raw state needs --raw, or \"vfiomig pack\" to become one");
@@ -236,8 +221,7 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
 	size = get_le32(head + 8);
 	/* pzstd's own files begin like ours. */
 	if (size < 8 || size > META_SIZE_MAX + 8)
-		return ctx_fail(ctx, -EBADMSG,
-				"not an image of vfiomig: it has no header");
+		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
 	frame = malloc(size);
 	if (!frame)
 		return ctx_fail(ctx, -ENOMEM, "out of memory");
@@ -245,12 +229,10 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
 	if (err)
 		return err;
 	if (get_le32((uint8_t *)frame) != MAGIC_HEADER)
-		return ctx_fail(ctx, -EBADMSG,
-				"not an image of vfiomig: it has no header");
+		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
 	image->header = read_meta((uint8_t *)frame, size);
 	if (!image->header)
-		return fail_damaged(image,
-				    "its header is not what was written");
+		return fail_damaged(image, "its header is not what was written");
 	return use_header(image);
 }
 
@@ -261,8 +243,7 @@ static int check_end(struct image *image)
 	ssize_t n = fd_read(image->ctx, image->fd, &byte, 1);
 
 	if (n < 0)
-		return ctx_fail(image->ctx, n, "reading the image: %s",
-				fd_error(n));
+		return ctx_fail(image->ctx, n, "reading the image: %s", fd_error(n));
 	return n ? fail_damaged(image, "something follows its trailer") : 0;
 }
 
@@ -274,13 +255,12 @@ static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 
 	image->trailer = read_meta(frame, size);
 	if (!image->trailer)
-		return fail_damaged(image,
-				    "its trailer is not what was written");
+		return fail_damaged(image, "its trailer is not what was written");
 	frames = meta_number(image->trailer, "frames", UINT64_MAX);
 	if (frames != image->frames)
 		return ctx_fail(image->ctx, -EBADMSG,
-				"the image is damaged: it has %" PRIu64
-				" chunks, and %" PRIu64 " were written",
+				"the image is damaged: it has %" PRIu64 " chunks, and %" PRIu64
+				" were written",
 				image->frames, frames);
 	if (image->compressed && !image->skimmed) {
 		digest = meta_string(image->trailer, "frames_digest");
@@ -382,7 +362,6 @@ int image_check(const struct image *image, const struct raw *raw)
 	raw_digest(raw, text);
 	if (!digest || strcmp(digest, text) != 0)
 		return fail_damaged(
-			image,
-			"its chunks are not those that were written, or not in their order");
+			image, "its chunks are not those that were written, or not in their order");
 	return 0;
 }

@@ -27,8 +27,7 @@ struct image {
 void image_free(struct image *image);
 
 /* Takes @header over, also on failure, and writes it. */
-int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd,
-		struct json_object *header);
+int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, struct json_object *header);
 int image_write(void *image, struct chunk *chunk);
 /* Writes the trailer. */
 int image_end(struct image *image, const struct raw *raw);

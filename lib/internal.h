@@ -28,7 +28,7 @@ struct vfiomig_ctx {
 	void (*tick)(void *data);
 	void *tick_data;
 	_Atomic int interrupted; /* set by signal handlers, read by threads */
-	int wake; /* an eventfd: readable when threads have to look up */
+	int wake;		 /* an eventfd: readable when threads have to look up */
 
 	pthread_mutex_t lock; /* of what follows, while a pipeline runs */
 	bool keep_first, have_first;
@@ -40,10 +40,9 @@ struct vfiomig_ctx {
  * Note why something failed; returns @err, so that a failing function ends in
  * "return ctx_fail(ctx, -EWHY, "sentence")".
  */
-__attribute__((format(printf, 3, 4))) int
-ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...);
-__attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx,
+__attribute__((format(printf, 3, 4))) int ctx_fail(struct vfiomig_ctx *ctx, int err,
 						   const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
 /* Of the failures of a pipeline's threads, keep the first. */
@@ -61,8 +60,8 @@ struct backend {
 	bool borrows;
 };
 
-extern const struct backend backend_group, backend_cdev, backend_holder,
-	backend_process, backend_fd;
+extern const struct backend backend_group, backend_cdev, backend_holder, backend_process,
+	backend_fd;
 
 /* How a device was named, where that says who has it open. */
 struct origin {
@@ -93,7 +92,7 @@ struct vfiomig_device {
 	enum vfiomig_via via;
 	int wait;	    /* for others, in seconds; negative: without end */
 	struct lock *locks; /* as many as there are identities, or NULL */
-	bool unbound; /* to be opened without an iommufd's address space */
+	bool unbound;	    /* to be opened without an iommufd's address space */
 	/* -1 while the device is closed. */
 	int fd;
 	/* What must stay open as long as it, or -1. */

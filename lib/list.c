@@ -60,9 +60,7 @@ static int collect(struct list *list, struct vfiomig_ctx *ctx)
 }
 
 EXPORT int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
-				  int (*fn)(struct vfiomig_device *dev,
-					    void *data),
-				  void *data)
+				  int (*fn)(struct vfiomig_device *dev, void *data), void *data)
 {
 	struct list list = { .count = 0 };
 	int ret = collect(&list, ctx);

@@ -22,8 +22,7 @@ struct turn turn_begin(struct vfiomig_ctx *ctx, int seconds)
 {
 	return (struct turn){
 		.ctx = ctx,
-		.until = seconds < 0 ? UINT64_MAX
-				     : now_ns() + seconds * 1000000000ULL,
+		.until = seconds < 0 ? UINT64_MAX : now_ns() + seconds * 1000000000ULL,
 	};
 }
 
@@ -34,9 +33,7 @@ int turn_wait(const struct turn *turn)
 	if (now_ns() >= turn->until)
 		return -EBUSY;
 	poll(&wake, 1, RETRY_MS);
-	return turn->ctx->interrupted
-		       ? ctx_fail(turn->ctx, -EINTR, "interrupted by a signal")
-		       : 0;
+	return turn->ctx->interrupted ? ctx_fail(turn->ctx, -EINTR, "interrupted by a signal") : 0;
 }
 
 /* Whether @path still is the file: who drops a lock removes it. */
@@ -44,8 +41,8 @@ static bool is_same(int fd, const char *path)
 {
 	struct stat mine, there;
 
-	return fstat(fd, &mine) == 0 && lstat(path, &there) == 0 &&
-	       mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
+	return fstat(fd, &mine) == 0 && lstat(path, &there) == 0 && mine.st_ino == there.st_ino &&
+	       mine.st_dev == there.st_dev;
 }
 
 /* @fd is the locked file, or -1: one that is closed is not to be dropped. */
@@ -54,11 +51,9 @@ static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
 	int err;
 
 	do {
-		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			   0600);
+		*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (*fd < 0)
-			return ctx_fail(ctx, -errno, "cannot open %s: %m",
-					path);
+			return ctx_fail(ctx, -errno, "cannot open %s: %m", path);
 		err = flock(*fd, LOCK_EX | LOCK_NB) ? -errno : 0;
 		if (!err && is_same(*fd, path))
 			return 0;
@@ -66,8 +61,7 @@ static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
 		*fd = -1;
 	} while (!err);
 	return err == -EWOULDBLOCK ? -EBUSY
-				   : ctx_fail(ctx, err, "cannot lock %s: %s",
-					      path, strerror(-err));
+				   : ctx_fail(ctx, err, "cannot lock %s: %s", path, strerror(-err));
 }
 
 static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
@@ -76,17 +70,13 @@ static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	int pid;
 
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 &&
-	    sscanf(text, "%d", &pid) == 1) {
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%d", &pid) == 1) {
 		process_comm(ctx, pid, comm);
-		return ctx_fail(
-			ctx, -EBUSY,
-			"busy: process %d (%s) is at work on it; --wait waits for it",
-			pid, comm);
+		return ctx_fail(ctx, -EBUSY,
+				"busy: process %d (%s) is at work on it; --wait waits for it", pid,
+				comm);
 	}
-	return ctx_fail(
-		ctx, -EBUSY,
-		"busy: another command is at work on it; --wait waits for it");
+	return ctx_fail(ctx, -EBUSY, "busy: another command is at work on it; --wait waits for it");
 }
 
 int lock_take(struct lock *lock, const char *name, const struct turn *turn)
@@ -94,8 +84,7 @@ int lock_take(struct lock *lock, const char *name, const struct turn *turn)
 	struct vfiomig_ctx *ctx = turn->ctx;
 	char path[PATH_MAX];
 	_cleanup_close_ int dir = rundir_open(ctx);
-	int err = dir < 0 ? dir
-			  : rundir_path(ctx, name, ".lock", path, sizeof(path));
+	int err = dir < 0 ? dir : rundir_path(ctx, name, ".lock", path, sizeof(path));
 
 	lock->fd = -1;
 	if (err)

@@ -18,12 +18,10 @@ static bool is_endpoint(const struct vfiomig_device *dev)
 	_cleanup_close_ int fd = -1;
 	unsigned char type;
 
-	if (snprintf(path, sizeof(path), "%s/config", dev->syspath) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/config", dev->syspath) >= (int)sizeof(path))
 		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && pread(fd, &type, 1, HEADER_TYPE) == 1 &&
-	       (type & 0x7f) == 0;
+	return fd >= 0 && pread(fd, &type, 1, HEADER_TYPE) == 1 && (type & 0x7f) == 0;
 }
 
 static int check(struct vfiomig_device *dev)
@@ -37,14 +35,12 @@ static int check(struct vfiomig_device *dev)
 			dev->ctx, -EINVAL,
 			"a mediated device, which the kernel binds by itself when it is made; only PCI functions can be bound");
 	if (!dev->is_pci)
-		return ctx_fail(
-			dev->ctx, -EINVAL,
-			"a device of the bus %s; only PCI functions can be bound",
-			dev->bus);
+		return ctx_fail(dev->ctx, -EINVAL,
+				"a device of the bus %s; only PCI functions can be bound",
+				dev->bus);
 	if (!is_endpoint(dev))
-		return ctx_fail(
-			dev->ctx, -EOPNOTSUPP,
-			"a bridge, which VFIO does not take; bind the functions behind it");
+		return ctx_fail(dev->ctx, -EOPNOTSUPP,
+				"a bridge, which VFIO does not take; bind the functions behind it");
 	if (dev->group < 0)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
@@ -55,8 +51,7 @@ static int check(struct vfiomig_device *dev)
 /* Takes the reference over. */
 static int add(struct members *members, struct vfiomig_device *dev)
 {
-	struct member *list =
-		reallocarray(members->list, members->n + 1, sizeof(*list));
+	struct member *list = reallocarray(members->list, members->n + 1, sizeof(*list));
 
 	if (!list) {
 		struct vfiomig_ctx *ctx = dev->ctx;
@@ -76,8 +71,7 @@ static bool is_left_alone(const struct vfiomig_device *dev)
 	       (dev->pci.class_code >> 16 == 0x06 && !dev->driver);
 }
 
-static int add_other(struct members *members, struct vfiomig_device *dev,
-		     const char *name)
+static int add_other(struct members *members, struct vfiomig_device *dev, const char *name)
 {
 	struct vfiomig_device *other;
 	int err = vfiomig_device_new(dev->ctx, name, &other);
@@ -103,8 +97,8 @@ static int add_group(struct members *members, struct vfiomig_device *dev)
 	struct dirent **entries;
 	int n, err = 0;
 
-	if (snprintf(path, sizeof(path), "%s/iommu_group/devices",
-		     dev->syspath) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->syspath) >=
+	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	n = scandir(path, &entries, is_visible, alphasort);
 	if (n < 0)
@@ -122,8 +116,7 @@ static int add_group(struct members *members, struct vfiomig_device *dev)
 	return err;
 }
 
-int members_collect(struct vfiomig_device *dev, bool group,
-		    struct members *members)
+int members_collect(struct vfiomig_device *dev, bool group, struct members *members)
 {
 	int err;
 
@@ -131,12 +124,10 @@ int members_collect(struct vfiomig_device *dev, bool group,
 	err = check(dev);
 	if (err)
 		return err;
-	return group ? add_group(members, dev)
-		     : add(members, vfiomig_device_ref(dev));
+	return group ? add_group(members, dev) : add(members, vfiomig_device_ref(dev));
 }
 
-/* In the order of their names, so that two of these cannot wait for each other.
- */
+/* In the order of their names, so that two of these cannot wait for each other. */
 int members_lock(struct members *members)
 {
 	int err = 0;
@@ -145,9 +136,7 @@ int members_lock(struct members *members)
 		struct vfiomig_device *dev = members->list[i].dev;
 
 		if (dev->fd >= 0)
-			return ctx_fail(
-				dev->ctx, -EBUSY,
-				"busy: this process has the device open");
+			return ctx_fail(dev->ctx, -EBUSY, "busy: this process has the device open");
 		err = device_lock(dev);
 	}
 	return err;
@@ -199,25 +188,19 @@ static int undo(struct members *members, int err)
 		return ctx_fail(
 			ctx, err,
 			"%s; and %s, which was bound to %s, could not be given back and is bound to %s: %s",
-			why, stuck->dev->name,
-			stuck->was.driver ? stuck->was.driver : "no driver",
-			stuck->dev->driver ? stuck->dev->driver : "no driver",
-			trouble);
+			why, stuck->dev->name, stuck->was.driver ? stuck->was.driver : "no driver",
+			stuck->dev->driver ? stuck->dev->driver : "no driver", trouble);
 	if (back > 1)
-		return ctx_fail(
-			ctx, err,
-			"%s; all %zu functions are back with the drivers they had",
-			why, back);
+		return ctx_fail(ctx, err,
+				"%s; all %zu functions are back with the drivers they had", why,
+				back);
 	if (back)
-		return ctx_fail(ctx, err, "%s; %s is back with %s", why,
-				first->dev->name,
-				first->was.driver ? first->was.driver
-						  : "no driver, as it was");
+		return ctx_fail(ctx, err, "%s; %s is back with %s", why, first->dev->name,
+				first->was.driver ? first->was.driver : "no driver, as it was");
 	return err;
 }
 
-int members_change(struct members *members,
-		   int (*change)(struct member *m, int dir))
+int members_change(struct members *members, int (*change)(struct member *m, int dir))
 {
 	int err = 0;
 
@@ -227,8 +210,7 @@ int members_change(struct members *members,
 		if (m->leave)
 			continue;
 		if (m->dev->ctx->interrupted)
-			err = ctx_fail(m->dev->ctx, -EINTR,
-				       "interrupted by a signal");
+			err = ctx_fail(m->dev->ctx, -EINTR, "interrupted by a signal");
 		else
 			err = change(m, members->dir);
 	}

@@ -26,8 +26,7 @@ struct members {
  * the endpoints. Returns 0, or -EINVAL or -EOPNOTSUPP when @dev cannot be one.
  * members_clear() in both cases.
  */
-int members_collect(struct vfiomig_device *dev, bool group,
-		    struct members *members);
+int members_collect(struct vfiomig_device *dev, bool group, struct members *members);
 void members_clear(struct members *members);
 /* One command at a time, also of those that have nothing to do with binding. */
 int members_lock(struct members *members);
@@ -37,7 +36,6 @@ int members_lock(struct members *members);
  * those that were touched go back to what they were, the last one first.
  * Returns 0 or the failure, whose sentence tells of that.
  */
-int members_change(struct members *members,
-		   int (*change)(struct member *m, int dir));
+int members_change(struct members *members, int (*change)(struct member *m, int dir));
 
 #endif

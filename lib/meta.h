@@ -22,8 +22,8 @@ struct json_object *meta_read(const char *text, size_t size);
 
 /* What is known of an image before its state: @dev may be NULL. NULL after
  * ctx_fail(). */
-struct json_object *meta_header(struct vfiomig_device *dev, bool precopy,
-				int level, size_t chunk_size);
+struct json_object *meta_header(struct vfiomig_device *dev, bool precopy, int level,
+				size_t chunk_size);
 
 /*
  * Whether a device is one that an image with this @header may go to: 0, or
@@ -33,7 +33,6 @@ int meta_check_device(struct vfiomig_device *dev, struct json_object *header);
 
 /* Members of an object; the default if there is none or it is no such thing. */
 const char *meta_string(struct json_object *object, const char *key);
-uint64_t meta_number(struct json_object *object, const char *key,
-		     uint64_t missing);
+uint64_t meta_number(struct json_object *object, const char *key, uint64_t missing);
 
 #endif

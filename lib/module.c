@@ -8,8 +8,8 @@
 #include "module.h"
 
 /* libkmod would print to stderr by itself. */
-static void say_nothing(void *data, int priority, const char *file, int line,
-			const char *fn, const char *format, va_list args)
+static void say_nothing(void *data, int priority, const char *file, int line, const char *fn,
+			const char *format, va_list args)
 {
 	(void)data, (void)priority, (void)file, (void)line;
 	(void)fn, (void)format, (void)args;
@@ -52,8 +52,7 @@ static int lookup(const struct vfiomig_ctx *ctx, const char *name,
 
 static int insert(struct kmod_module *mod)
 {
-	int err =
-		kmod_module_probe_insert_module(mod, 0, NULL, NULL, NULL, NULL);
+	int err = kmod_module_probe_insert_module(mod, 0, NULL, NULL, NULL, NULL);
 
 	/* For a symbol that is unknown, and for a file that is gone: but there
 	 * is a module of this name. */
@@ -88,8 +87,7 @@ char *module_pci_driver(const struct vfiomig_ctx *ctx, const char *name)
 	for (char *p = module; *p; p++)
 		if (*p == '-')
 			*p = '_';
-	snprintf(path, sizeof(path), "%s/module/%s/drivers", ctx->sysfs,
-		 module);
+	snprintf(path, sizeof(path), "%s/module/%s/drivers", ctx->sysfs, module);
 	d = opendir(path);
 	while (d && !driver && (entry = readdir(d)))
 		if (strncmp(entry->d_name, "pci:", 4) == 0)

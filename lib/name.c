@@ -11,8 +11,7 @@
 static bool has_shape(const char *text, const char *pattern)
 {
 	for (; *pattern; text++, pattern++) {
-		if (*pattern == 'x' ? !isxdigit((unsigned char)*text)
-				    : *text != *pattern)
+		if (*pattern == 'x' ? !isxdigit((unsigned char)*text) : *text != *pattern)
 			return false;
 	}
 	return !*text;
@@ -30,8 +29,8 @@ static void lower(char *to, size_t size, const char *prefix, const char *text)
  * The directory of the device that @path is or is in: /sys/class/vfio-dev/vfio0
  * and a file in 0000:3b:00.1/ mean the function as well.
  */
-static int climb_to_device(struct vfiomig_ctx *ctx, const char *path,
-			   const char *name, char **syspath)
+static int climb_to_device(struct vfiomig_ctx *ctx, const char *path, const char *name,
+			   char **syspath)
 {
 	char real[PATH_MAX], root[PATH_MAX];
 	size_t root_len;
@@ -40,16 +39,13 @@ static int climb_to_device(struct vfiomig_ctx *ctx, const char *path,
 	if (!realpath(path, real) || !realpath(ctx->sysfs, root))
 		return ctx_fail(ctx, -ENOENT, "there is no device %s", name);
 	root_len = strlen(root);
-	if (strncmp(real, root, root_len) != 0 ||
-	    (real[root_len] && real[root_len] != '/'))
-		return ctx_fail(ctx, -ENOENT, "%s is not in %s", name,
-				ctx->sysfs);
+	if (strncmp(real, root, root_len) != 0 || (real[root_len] && real[root_len] != '/'))
+		return ctx_fail(ctx, -ENOENT, "%s is not in %s", name, ctx->sysfs);
 
 	while (!sysfs_is_device(real)) {
 		slash = strrchr(real, '/');
 		if ((size_t)(slash - real) <= root_len)
-			return ctx_fail(ctx, -ENOENT,
-					"%s is not the path of a device", name);
+			return ctx_fail(ctx, -ENOENT, "%s is not the path of a device", name);
 		*slash = '\0';
 	}
 	*syspath = strdup(real);
@@ -65,8 +61,7 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 	if (strncmp(name, "/dev/vfio/devices/", 18) == 0)
 		cdev = name + 18;
 
-	if (has_shape(name, "xxxx:xx:xx.x") ||
-	    has_shape(name, "xxxxx:xx:xx.x")) {
+	if (has_shape(name, "xxxx:xx:xx.x") || has_shape(name, "xxxxx:xx:xx.x")) {
 		bus = "pci";
 		lower(id, sizeof(id), "", name);
 	} else if (has_shape(name, "xx:xx.x")) {
@@ -78,15 +73,11 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 	}
 
 	if (bus)
-		snprintf(path, sizeof(path), "%s/bus/%s/devices/%s", ctx->sysfs,
-			 bus, id);
+		snprintf(path, sizeof(path), "%s/bus/%s/devices/%s", ctx->sysfs, bus, id);
 	else if (strncmp(cdev, "vfio", 4) == 0 && cdev[4] &&
-		 strspn(cdev + 4, "0123456789") == strlen(cdev + 4) &&
-		 strlen(cdev) < sizeof(id))
-		snprintf(path, sizeof(path), "%s/class/vfio-dev/%s", ctx->sysfs,
-			 cdev);
-	else if (strncmp(name, ctx->sysfs, strlen(ctx->sysfs)) == 0 &&
-		 strlen(name) < sizeof(path))
+		 strspn(cdev + 4, "0123456789") == strlen(cdev + 4) && strlen(cdev) < sizeof(id))
+		snprintf(path, sizeof(path), "%s/class/vfio-dev/%s", ctx->sysfs, cdev);
+	else if (strncmp(name, ctx->sysfs, strlen(ctx->sysfs)) == 0 && strlen(name) < sizeof(path))
 		strcpy(path, name);
 	else
 		return ctx_fail(

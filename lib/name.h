@@ -13,7 +13,7 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath);
  * to be freed in any case: more than one device, or none, if that is all that a
  * descriptor tells.
  */
-int origin_find(struct vfiomig_ctx *ctx, const char *name,
-		struct origin *origin, struct identity *identity);
+int origin_find(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
+		struct identity *identity);
 
 #endif

@@ -15,13 +15,10 @@ int node_fail_busy(struct vfiomig_device *dev)
 	int pid;
 
 	if (vfiomig_device_get_opener(dev, &pid, comm) == 0)
-		return ctx_fail(
-			dev->ctx, -EBUSY,
-			"busy: process %d (%s) has the device or its group open",
-			pid, comm);
-	return ctx_fail(
-		dev->ctx, -EBUSY,
-		"busy: another process has the device or its group open");
+		return ctx_fail(dev->ctx, -EBUSY,
+				"busy: process %d (%s) has the device or its group open", pid,
+				comm);
+	return ctx_fail(dev->ctx, -EBUSY, "busy: another process has the device or its group open");
 }
 
 /* Failing to open one of VFIO's nodes means a few things that can be told. */
@@ -44,8 +41,7 @@ static int fail_open(struct vfiomig_device *dev, const char *path, int err)
 			"the kernel has no VFIO here: no %s; load vfio_iommu_type1 and the device's VFIO driver",
 			path);
 	default:
-		return ctx_fail(dev->ctx, -err, "cannot open %s: %s", path,
-				strerror(err));
+		return ctx_fail(dev->ctx, -err, "cannot open %s: %s", path, strerror(err));
 	}
 }
 
@@ -65,15 +61,14 @@ static int check_obstacle(const char *member, char driver[256])
 	if (!vfio && is_exhausted(errno))
 		return -errno;
 	/* Two drivers leave a group usable: they do no DMA. */
-	if (vfio || !bound || strcmp(bound, "pci-stub") == 0 ||
-	    strcmp(bound, "pcieport") == 0)
+	if (vfio || !bound || strcmp(bound, "pci-stub") == 0 || strcmp(bound, "pcieport") == 0)
 		return -ENOENT;
 	snprintf(driver, 256, "%s", bound);
 	return 0;
 }
 
-EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
-				       char name[256], char driver[256])
+EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256],
+				       char driver[256])
 {
 	char path[PATH_MAX], member[PATH_MAX];
 	struct dirent *entry;
@@ -85,8 +80,7 @@ EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
 	if (!d)
 		return is_exhausted(errno) ? -errno : -ENOENT;
 	while (err == -ENOENT && (entry = readdir(d))) {
-		int n = snprintf(member, sizeof(member), "%s/%s", path,
-				 entry->d_name);
+		int n = snprintf(member, sizeof(member), "%s/%s", path, entry->d_name);
 
 		if (entry->d_name[0] == '.' || n >= (int)sizeof(member))
 			continue;
@@ -107,10 +101,9 @@ int node_fail_not_viable(struct vfiomig_device *dev)
 			dev->ctx, -EBUSY,
 			"IOMMU group %d is not viable: %s is in it and bound to %s; run \"vfiomig bind --group %s\", which takes it along",
 			dev->group, name, driver, dev->name);
-	return ctx_fail(
-		dev->ctx, -EBUSY,
-		"IOMMU group %d is not viable: a device in it is bound to another driver",
-		dev->group);
+	return ctx_fail(dev->ctx, -EBUSY,
+			"IOMMU group %d is not viable: a device in it is bound to another driver",
+			dev->group);
 }
 
 #define WAIT_NS	    (10 * 1000000000ULL)
@@ -122,11 +115,9 @@ static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
 	const struct vfiomig_ctx *ctx = dev->ctx;
 
 	/* With a "dev" of its own it has a cdev. */
-	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs,
-		 dev->cdev);
+	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs, dev->cdev);
 	if (access(path, F_OK) == 0) {
-		snprintf(path, PATH_MAX, "%s/vfio/devices/%s", ctx->devfs,
-			 dev->cdev);
+		snprintf(path, PATH_MAX, "%s/vfio/devices/%s", ctx->devfs, dev->cdev);
 		if (access(path, F_OK))
 			return true;
 	}
@@ -151,13 +142,11 @@ int node_wait(struct vfiomig_device *dev)
 			dev->driver ? dev->driver : "?", dev->name);
 	while (is_missing(dev, path)) {
 		if (dev->ctx->interrupted)
-			return ctx_fail(dev->ctx, -EINTR,
-					"interrupted by a signal");
+			return ctx_fail(dev->ctx, -EINTR, "interrupted by a signal");
 		if (now_ns() > end)
-			return ctx_fail(
-				dev->ctx, -ETIMEDOUT,
-				"%s has not appeared within %llu seconds; is udev running?",
-				path, WAIT_NS / 1000000000ULL);
+			return ctx_fail(dev->ctx, -ETIMEDOUT,
+					"%s has not appeared within %llu seconds; is udev running?",
+					path, WAIT_NS / 1000000000ULL);
 		poll(&wake, 1, INTERVAL_MS);
 	}
 	return 0;

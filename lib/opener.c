@@ -25,8 +25,7 @@ static int look_for(const char *fd_dir, const char *path)
 	if (!d)
 		return missed();
 	while (err && (entry = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), entry->d_name, target,
-				       sizeof(target) - 1);
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
 
 		if (n < 0)
 			continue;
@@ -38,8 +37,7 @@ static int look_for(const char *fd_dir, const char *path)
 	return err;
 }
 
-static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
-		     char comm[16])
+static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid, char comm[16])
 {
 	char fd_dir[PATH_MAX];
 	struct dirent *entry;
@@ -65,20 +63,17 @@ static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid,
 	return err;
 }
 
-EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
-				     char comm[16])
+EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])
 {
 	char path[PATH_MAX];
 	int err = -ENOENT;
 
 	if (dev->group >= 0) {
-		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs,
-			 dev->group);
+		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->group);
 		err = opener_of(dev->ctx, path, pid, comm);
 	}
 	if (err == -ENOENT && dev->cdev) {
-		snprintf(path, sizeof(path), "%s/vfio/devices/%s",
-			 dev->ctx->devfs, dev->cdev);
+		snprintf(path, sizeof(path), "%s/vfio/devices/%s", dev->ctx->devfs, dev->cdev);
 		err = opener_of(dev->ctx, path, pid, comm);
 	}
 	return err;

@@ -23,8 +23,8 @@ static int number_at(const char *text, char end, const char **rest)
 	char *stop;
 	long value = strtol(text, &stop, 10);
 
-	if (stop == text || *stop != end || value < 0 || value > INT_MAX ||
-	    text[0] < '0' || text[0] > '9')
+	if (stop == text || *stop != end || value < 0 || value > INT_MAX || text[0] < '0' ||
+	    text[0] > '9')
 		return -1;
 	*rest = *stop ? stop + 1 : stop;
 	return value;
@@ -34,8 +34,8 @@ static int number_at(const char *text, char end, const char **rest)
  * Split a name into where the device is, and what it is called there: NULL if
  * only the descriptor can tell.
  */
-static int parse(struct vfiomig_ctx *ctx, const char *name,
-		 struct origin *origin, const char **device)
+static int parse(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
+		 const char **device)
 {
 	const char *rest;
 
@@ -73,8 +73,7 @@ static int parse(struct vfiomig_ctx *ctx, const char *name,
 		return 0;
 	return ctx_fail(
 		ctx, -EINVAL,
-		"'%s' does not name a device of a process; give pid:PID/DEV or pid:PID/fd:N",
-		name);
+		"'%s' does not name a device of a process; give pid:PID/DEV or pid:PID/fd:N", name);
 }
 
 /* Our own duplicate of the descriptor that @origin names. */
@@ -87,14 +86,11 @@ static int take(struct vfiomig_ctx *ctx, const struct origin *origin, int fd)
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (own < 0 && errno == EBADF)
 		return ctx_fail(ctx, -ENOENT, "descriptor %d is not open", fd);
-	return own < 0 ? ctx_fail(ctx, -errno,
-				  "cannot duplicate descriptor %d: %m", fd)
-		       : own;
+	return own < 0 ? ctx_fail(ctx, -errno, "cannot duplicate descriptor %d: %m", fd) : own;
 }
 
 /* The devices in sysfs that the descriptor can be. */
-static int identify(struct vfiomig_ctx *ctx, const struct origin *origin,
-		    struct identity *identity)
+static int identify(struct vfiomig_ctx *ctx, const struct origin *origin, struct identity *identity)
 {
 	_cleanup_close_ int fd = take(ctx, origin, origin->fd);
 
@@ -103,8 +99,8 @@ static int identify(struct vfiomig_ctx *ctx, const struct origin *origin,
 	return identity_find(ctx, origin->pid, fd, identity);
 }
 
-int origin_find(struct vfiomig_ctx *ctx, const char *name,
-		struct origin *origin, struct identity *identity)
+int origin_find(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
+		struct identity *identity)
 {
 	struct wire_reply reply;
 	char *syspath = NULL;
@@ -123,9 +119,8 @@ int origin_find(struct vfiomig_ctx *ctx, const char *name,
 	if (err)
 		return err;
 	if (!device && !sysfs_has_device(ctx, reply.syspath))
-		return ctx_fail(ctx, -EPROTO,
-				"%s serves something that is not in %s",
-				origin->path, ctx->sysfs);
+		return ctx_fail(ctx, -EPROTO, "%s serves something that is not in %s", origin->path,
+				ctx->sysfs);
 	if (!device)
 		syspath = strdup(reply.syspath);
 	identity->syspath = malloc(sizeof(*identity->syspath));
@@ -172,9 +167,8 @@ static int consider(void *data, int number, const char *target)
 		if (identity.count == 1 && search->certain < 0)
 			search->certain = number;
 		search->possible++;
-		snprintf(search->list + length, LIST_SIZE - length,
-			 "%spid:%d/fd:%d", length ? ", " : "", dev->origin.pid,
-			 number);
+		snprintf(search->list + length, LIST_SIZE - length, "%spid:%d/fd:%d",
+			 length ? ", " : "", dev->origin.pid, number);
 	}
 	identity_free(&identity);
 	return err == -ENOTTY ? 0 : err;
@@ -184,8 +178,7 @@ static int find_in_process(struct vfiomig_device *dev)
 {
 	struct search search = { .dev = dev, .certain = -1 };
 	char comm[16];
-	int err = process_foreach_fd(dev->ctx, dev->origin.pid, consider,
-				     &search);
+	int err = process_foreach_fd(dev->ctx, dev->origin.pid, consider, &search);
 
 	if (err)
 		return err;
@@ -193,13 +186,11 @@ static int find_in_process(struct vfiomig_device *dev)
 		return search.certain;
 	process_comm(dev->ctx, dev->origin.pid, comm);
 	if (!search.possible)
-		return ctx_fail(dev->ctx, -ENOENT,
-				"process %d (%s) has not got %s open",
+		return ctx_fail(dev->ctx, -ENOENT, "process %d (%s) has not got %s open",
 				dev->origin.pid, comm, dev->name);
-	return ctx_fail(
-		dev->ctx, -ENOTUNIQ,
-		"cannot tell which descriptor of process %d (%s) is %s; it may be %s",
-		dev->origin.pid, comm, dev->name, search.list);
+	return ctx_fail(dev->ctx, -ENOTUNIQ,
+			"cannot tell which descriptor of process %d (%s) is %s; it may be %s",
+			dev->origin.pid, comm, dev->name, search.list);
 }
 
 /* ---- Back ends ----------------------------------------------------------- */
@@ -210,20 +201,18 @@ static int bind_if_unbound(struct vfiomig_device *dev)
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct stat st;
 
-	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info) == 0 ||
-	    fstat(dev->fd, &st) || !S_ISCHR(st.st_mode))
+	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info) == 0 || fstat(dev->fd, &st) ||
+	    !S_ISCHR(st.st_mode))
 		return 0;
 	if (dev->origin.kind == ORIGIN_FD)
 		return cdev_bind(dev);
-	return ctx_fail(dev->ctx, -EBUSY,
-			"process %d has not bound the device to an iommufd yet",
+	return ctx_fail(dev->ctx, -EBUSY, "process %d has not bound the device to an iommufd yet",
 			dev->origin.pid);
 }
 
 static int borrowed_open(struct vfiomig_device *dev)
 {
-	int number =
-		dev->origin.fd >= 0 ? dev->origin.fd : find_in_process(dev);
+	int number = dev->origin.fd >= 0 ? dev->origin.fd : find_in_process(dev);
 	struct identity identity;
 	int err;
 
@@ -238,8 +227,7 @@ static int borrowed_open(struct vfiomig_device *dev)
 	/* The number may have been given to something else meanwhile. */
 	err = identity_find(dev->ctx, dev->origin.pid, dev->fd, &identity);
 	if (!err && dev->syspath && !identity_has(&identity, dev->syspath))
-		err = ctx_fail(dev->ctx, -ENOENT,
-			       "descriptor %d is not %s any more", number,
+		err = ctx_fail(dev->ctx, -ENOENT, "descriptor %d is not %s any more", number,
 			       dev->name);
 	identity_free(&identity);
 	return err ? err : bind_if_unbound(dev);
@@ -257,8 +245,7 @@ const struct backend backend_fd = {
 	.borrows = true,
 };
 
-EXPORT int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid,
-				    char comm[16])
+EXPORT int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16])
 {
 	if (dev->origin.kind != ORIGIN_PROCESS)
 		return -ENOENT;
@@ -269,6 +256,5 @@ EXPORT int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid,
 
 EXPORT bool vfiomig_device_owner_runs(const struct vfiomig_device *dev)
 {
-	return dev->origin.kind == ORIGIN_PROCESS &&
-	       process_is_busy(dev->ctx, dev->origin.pid);
+	return dev->origin.kind == ORIGIN_PROCESS && process_is_busy(dev->ctx, dev->origin.pid);
 }

@@ -6,8 +6,7 @@
 #include "transfer.h"
 
 EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
-			const struct vfiomig_options *options,
-			struct vfiomig_result *result)
+			const struct vfiomig_options *options, struct vfiomig_result *result)
 {
 	struct image image = { .fd = -1 };
 	struct raw state = { .fd = -1 };
@@ -24,9 +23,8 @@ EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
 		result->expected = st.st_size;
 	header = meta_header(NULL, false, opt.level, opt.chunk_size);
 	if (result->expected)
-		json_object_object_add(
-			header, "expected_bytes",
-			json_object_new_uint64(result->expected));
+		json_object_object_add(header, "expected_bytes",
+				       json_object_new_uint64(result->expected));
 	if (!err)
 		err = image_begin(&image, ctx, out, header);
 	else
@@ -47,13 +45,12 @@ static bool is_new_file(int fd)
 	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 &&
-	       flags >= 0 && !(flags & O_APPEND) && lseek(fd, 0, SEEK_CUR) == 0;
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && flags >= 0 &&
+	       !(flags & O_APPEND) && lseek(fd, 0, SEEK_CUR) == 0;
 }
 
 EXPORT int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
-			  const struct vfiomig_options *options,
-			  struct vfiomig_result *result)
+			  const struct vfiomig_options *options, struct vfiomig_result *result)
 {
 	struct image image = { .fd = -1 };
 	struct raw state = { .fd = -1 };
@@ -67,8 +64,7 @@ EXPORT int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
 	if (!err)
 		err = image_open(&image, ctx, in);
 	if (!err) {
-		result->expected =
-			meta_number(image.header, "expected_bytes", 0);
+		result->expected = meta_number(image.header, "expected_bytes", 0);
 		state.sparse = is_new_file(out);
 		err = transfer_in(&opt, NULL, &image, &state, result);
 	}
@@ -84,8 +80,7 @@ struct vfiomig_image {
 	struct vfiomig_ctx *ctx;
 };
 
-EXPORT int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd,
-			      struct vfiomig_image **imagep)
+EXPORT int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd, struct vfiomig_image **imagep)
 {
 	struct vfiomig_image *image = calloc(1, sizeof(*image));
 	int err;
@@ -115,8 +110,7 @@ EXPORT int vfiomig_image_skim(struct vfiomig_image *image)
 	return image_skim(&image->image);
 }
 
-EXPORT int vfiomig_image_verify(struct vfiomig_image *image,
-				const struct vfiomig_options *options,
+EXPORT int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_options *options,
 				struct vfiomig_result *result)
 {
 	struct raw nowhere = { .fd = -1 };
@@ -127,8 +121,7 @@ EXPORT int vfiomig_image_verify(struct vfiomig_image *image,
 	if (!err)
 		err = raw_init(&nowhere, image->ctx, -1, "");
 	if (!err) {
-		result->expected =
-			meta_number(image->image.header, "expected_bytes", 0);
+		result->expected = meta_number(image->image.header, "expected_bytes", 0);
 		err = transfer_in(&opt, NULL, &image->image, &nowhere, result);
 	}
 	raw_free(&nowhere);
@@ -137,9 +130,7 @@ EXPORT int vfiomig_image_verify(struct vfiomig_image *image,
 
 static const char *json_text(struct json_object *object)
 {
-	return object ? json_object_to_json_string_ext(object,
-						       JSON_C_TO_STRING_PLAIN)
-		      : NULL;
+	return object ? json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN) : NULL;
 }
 
 EXPORT const char *vfiomig_image_get_header(struct vfiomig_image *image)

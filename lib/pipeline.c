@@ -162,8 +162,7 @@ static void writer(struct run *run)
 		struct slot *slot = &run->slots[run->written % run->nr_slots];
 		int err;
 
-		while (!run->failed && !slot->done &&
-		       !(run->ended && run->written == run->filled))
+		while (!run->failed && !slot->done && !(run->ended && run->written == run->filled))
 			wait_ready_or_tick(run);
 		if (run->failed || !slot->done)
 			break;
@@ -240,8 +239,7 @@ static int start_threads(struct run *run, pthread_t *threads, int *started)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	for (int i = 0; !err && i <= workers; i++) {
-		err = pthread_create(&threads[i], NULL, i ? worker : reader,
-				     run);
+		err = pthread_create(&threads[i], NULL, i ? worker : reader, run);
 		*started += !err;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -266,8 +264,7 @@ int pipeline_run(const struct pipeline *p)
 	if (!err) {
 		err = start_threads(&run, threads, &started);
 		if (err) {
-			ctx_fail(p->ctx, err, "cannot start a thread: %s",
-				 strerror(-err));
+			ctx_fail(p->ctx, err, "cannot start a thread: %s", strerror(-err));
 			pthread_mutex_lock(&run.lock);
 			set_failed(&run);
 			pthread_mutex_unlock(&run.lock);

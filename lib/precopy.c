@@ -27,12 +27,12 @@ bool precopy_possible(struct vfiomig_device *dev, int state)
 {
 	uint64_t flags;
 
-	return vfiomig_device_get_migration(dev, &flags) == 0 &&
-	       (flags & VFIOMIG_PRE_COPY) && state == VFIOMIG_STATE_RUNNING;
+	return vfiomig_device_get_migration(dev, &flags) == 0 && (flags & VFIOMIG_PRE_COPY) &&
+	       state == VFIOMIG_STATE_RUNNING;
 }
 
-void precopy_init(struct precopy *p, struct vfiomig_device *dev,
-		  struct raw *state, uint64_t downtime_ns)
+void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *state,
+		  uint64_t downtime_ns)
 {
 	*p = (struct precopy){
 		.dev = dev,
@@ -48,13 +48,9 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev,
 	 * what is borrowed is its owner's, who does not expect that. A holder
 	 * expects nothing: it reads no state itself.
 	 */
-	if ((!vfiomig_device_is_borrowed(dev) ||
-	     dev->backend == &backend_holder) &&
-	    vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) &
-		    VFIOMIG_FEATURE_SET)
-		feature_ioctl(dev,
-			      VFIO_DEVICE_FEATURE_SET |
-				      VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
+	if ((!vfiomig_device_is_borrowed(dev) || dev->backend == &backend_holder) &&
+	    vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) & VFIOMIG_FEATURE_SET)
+		feature_ioctl(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
 			      NULL, 0);
 }
 
@@ -62,14 +58,11 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev,
  * What stopping the device now would leave to be moved. The kernel's estimate
  * of that may count what was read already: then it is bounds that end this.
  */
-static uint64_t left_to_move(struct precopy *p,
-			     const struct vfio_precopy_info *info)
+static uint64_t left_to_move(struct precopy *p, const struct vfio_precopy_info *info)
 {
 	struct vfio_device_feature_mig_data_size size = { 0 };
 
-	if (feature_ioctl(p->dev,
-			  VFIO_DEVICE_FEATURE_GET |
-				  VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
+	if (feature_ioctl(p->dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
 			  &size, sizeof(size)) == 0 &&
 	    size.stop_copy_length > info->dirty_bytes)
 		return size.stop_copy_length;
@@ -100,9 +93,7 @@ static bool converges(struct precopy *p, uint64_t left)
 		p->round_left = UINT64_MAX;
 	} else if (p->state->bytes >= p->round_end) {
 		p->rounds++;
-		p->no_better = left < p->round_left - p->round_left / 10
-				       ? 0
-				       : p->no_better + 1;
+		p->no_better = left < p->round_left - p->round_left / 10 ? 0 : p->no_better + 1;
 	} else {
 		return true;
 	}
@@ -111,29 +102,24 @@ static bool converges(struct precopy *p, uint64_t left)
 	if (bound < 2 * p->first_pass_ns)
 		bound = 2 * p->first_pass_ns;
 	return p->rounds < ROUNDS_MAX && p->no_better < NO_BETTER_MAX &&
-	       now + time_to_move(p, left) <
-		       p->start_ns + p->first_pass_ns + bound;
+	       now + time_to_move(p, left) < p->start_ns + p->first_pass_ns + bound;
 }
 
 /*
  * "It is recommended to leave PRE_COPY for STOP_COPY only after this field
  * reaches zero." But it has to come there: twice what was announced is enough.
  */
-static bool in_first_copy(struct precopy *p,
-			  const struct vfio_precopy_info *info)
+static bool in_first_copy(struct precopy *p, const struct vfio_precopy_info *info)
 {
 	/* Nor may it begin again for ever. */
-	if ((info->flags & VFIO_PRECOPY_INFO_REINIT) &&
-	    p->reinits < REINITS_MAX) {
+	if ((info->flags & VFIO_PRECOPY_INFO_REINIT) && p->reinits < REINITS_MAX) {
 		p->reinits++;
 		p->seen_initial = false;
 		p->initial_end = 0;
 	}
 	if (!p->initial_end)
 		p->initial_end = p->state->bytes + info->initial_bytes +
-				 (info->initial_bytes < UINT64_MAX / 4
-					  ? info->initial_bytes
-					  : 0);
+				 (info->initial_bytes < UINT64_MAX / 4 ? info->initial_bytes : 0);
 	return info->initial_bytes && p->state->bytes < p->initial_end;
 }
 
@@ -143,8 +129,7 @@ static bool is_time(struct precopy *p)
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
 	uint64_t left;
 
-	if (p->has_info &&
-	    ioctl(p->state->fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
+	if (p->has_info && ioctl(p->state->fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
 		p->has_info = false;
 	/* "mandatory if a driver claims to support VFIO_MIGRATION_PRE_COPY":
 	 * one that has it not is read for a while. */
@@ -178,8 +163,7 @@ static int stop(struct precopy *p)
 
 	p->bytes = p->state->bytes;
 	p->stop_ns = now_ns();
-	err = vfiomig_device_drive(p->dev, VFIOMIG_STATE_STOP_COPY, &fd, NULL,
-				   NULL);
+	err = vfiomig_device_drive(p->dev, VFIOMIG_STATE_STOP_COPY, &fd, NULL, NULL);
 	if (fd >= 0)
 		close(fd);
 	p->stopped = !err;

@@ -33,8 +33,8 @@ struct precopy {
 /* Whether this device, in this state, can be read while it runs. */
 bool precopy_possible(struct vfiomig_device *dev, int state);
 
-void precopy_init(struct precopy *p, struct vfiomig_device *dev,
-		  struct raw *state, uint64_t downtime_ns);
+void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *state,
+		  uint64_t downtime_ns);
 
 /* A pipeline's read stage; its first argument is the struct precopy. */
 int precopy_read(void *precopy, struct chunk *chunk);

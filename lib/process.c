@@ -44,8 +44,7 @@ static int fail_access(struct vfiomig_ctx *ctx, int pid)
 			pid, scope);
 	return ctx_fail(
 		ctx, -EPERM,
-		"not permitted to take descriptors of process %d: that needs CAP_SYS_PTRACE%s",
-		pid,
+		"not permitted to take descriptors of process %d: that needs CAP_SYS_PTRACE%s", pid,
 		geteuid() ? "; run as root" : ", which root has not got here");
 }
 
@@ -60,9 +59,8 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number)
 	int fd;
 
 	if (pidfd < 0 && errno == ENOSYS)
-		return ctx_fail(
-			ctx, -EOPNOTSUPP,
-			"the kernel has no pidfd_getfd(2), which is in Linux 5.6");
+		return ctx_fail(ctx, -EOPNOTSUPP,
+				"the kernel has no pidfd_getfd(2), which is in Linux 5.6");
 	if (pidfd < 0)
 		return errno == ESRCH || errno == EINVAL
 			       ? fail_gone(ctx, pid)
@@ -76,18 +74,15 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number)
 	case ESRCH:
 		return fail_gone(ctx, pid);
 	case EBADF:
-		return ctx_fail(ctx, -ENOENT, "process %d has no descriptor %d",
-				pid, number);
+		return ctx_fail(ctx, -ENOENT, "process %d has no descriptor %d", pid, number);
 	default:
-		return ctx_fail(ctx, -errno,
-				"cannot take descriptor %d of process %d: %m",
-				number, pid);
+		return ctx_fail(ctx, -errno, "cannot take descriptor %d of process %d: %m", number,
+				pid);
 	}
 }
 
 int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
-		       int (*fn)(void *data, int number, const char *target),
-		       void *data)
+		       int (*fn)(void *data, int number, const char *target), void *data)
 {
 	char path[PATH_MAX], target[PATH_MAX];
 	struct dirent *entry;
@@ -103,8 +98,7 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 	if (!d)
 		return fail_gone(ctx, pid);
 	while (!ret && (entry = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), entry->d_name, target,
-				       sizeof(target) - 1);
+		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
 
 		if (n < 0)
 			continue;
@@ -125,8 +119,7 @@ static unsigned long switches_of(const char *task, const char *tid)
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "voluntary_ctxt_switches: %lu", &count) == 1 ||
-		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &count) ==
-			    1)
+		    sscanf(line, "nonvoluntary_ctxt_switches: %lu", &count) == 1)
 			sum += count;
 	}
 	if (f)
@@ -168,9 +161,8 @@ static unsigned long ticks(const struct vfiomig_ctx *ctx, int pid)
 	/* The command's name in parentheses may itself have some. */
 	end = strrchr(text, ')');
 	if (end)
-		sscanf(end + 1,
-		       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-		       &user, &kernel);
+		sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+		       &kernel);
 	return user + kernel;
 }
 

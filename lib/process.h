@@ -15,8 +15,7 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number);
 /* Calls @fn with each descriptor and what it links to, until it returns
  * something else than 0, which is returned; or a negative errno. */
 int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
-		       int (*fn)(void *data, int number, const char *target),
-		       void *data);
+		       int (*fn)(void *data, int number, const char *target), void *data);
 
 /* Whether a thread of the process beside the first one was seen to run, or the
  * first one to compute, for a fifth of a second. */

@@ -30,8 +30,7 @@ void raw_digest(const struct raw *raw, char text[48])
 {
 	XXH128_hash_t h = XXH3_128bits_digest(raw->digest);
 
-	snprintf(text, 48, "xxh128:%016" PRIx64 "%016" PRIx64, h.high64,
-		 h.low64);
+	snprintf(text, 48, "xxh128:%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
 }
 
 void raw_account(struct raw *raw, const void *data, size_t size)
@@ -73,8 +72,7 @@ int raw_read(void *data, struct chunk *c)
 		free(raw->peeked);
 		raw->peeked = NULL;
 	}
-	n = fd_read_full(raw->ctx, raw->fd, c->in + have,
-			 raw->chunk_size - have);
+	n = fd_read_full(raw->ctx, raw->fd, c->in + have, raw->chunk_size - have);
 	if (n < 0)
 		return raw_fail(raw, n);
 	n += have;
@@ -104,9 +102,7 @@ static int write_sparse(const struct raw *raw, const uint8_t *p, size_t size)
 		/* As far as it goes on like this. */
 		do
 			n += size - n < HOLE ? size - n : HOLE;
-		while (n < size &&
-		       zero == is_zero(p + n,
-				       size - n < HOLE ? size - n : HOLE));
+		while (n < size && zero == is_zero(p + n, size - n < HOLE ? size - n : HOLE));
 		if (zero)
 			err = lseek(raw->fd, n, SEEK_CUR) < 0 ? -errno : 0;
 		else
@@ -126,8 +122,7 @@ int raw_write(void *data, struct chunk *c)
 		raw_account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
 	if (raw->sparse)
 		for (int i = 0; !err && i < c->iov_count; i++)
-			err = write_sparse(raw, c->iov[i].iov_base,
-					   c->iov[i].iov_len);
+			err = write_sparse(raw, c->iov[i].iov_base, c->iov[i].iov_len);
 	else if (raw->fd >= 0)
 		err = fd_writev(raw->ctx, raw->fd, c->iov, c->iov_count);
 	return err ? raw_fail(raw, err) : 0;

@@ -24,8 +24,7 @@ struct raw {
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
 };
 
-int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd,
-	     const char *what);
+int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what);
 void raw_free(struct raw *raw);
 /* "xxh128:" and the digest of all bytes that went by. */
 void raw_digest(const struct raw *raw, char text[48]);

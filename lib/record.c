@@ -22,14 +22,11 @@ int records_open(struct vfiomig_ctx *ctx)
 	if (run < 0)
 		return run;
 	if (mkdirat(run, DIRECTORY, 0700) && errno != EEXIST)
-		return ctx_fail(ctx, -errno,
-				"cannot make %s in the run-time directory: %m",
+		return ctx_fail(ctx, -errno, "cannot make %s in the run-time directory: %m",
 				DIRECTORY);
-	fd = openat(run, DIRECTORY,
-		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(run, DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return ctx_fail(ctx, -errno,
-				"cannot open %s in the run-time directory: %m",
+		return ctx_fail(ctx, -errno, "cannot open %s in the run-time directory: %m",
 				DIRECTORY);
 	return fd;
 }
@@ -45,9 +42,7 @@ int records_peek(struct vfiomig_ctx *ctx)
 
 static int write_file(int dir, const char *name, const struct binding *b)
 {
-	int fd = openat(dir, name,
-			O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-			0600);
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int err = 0;
 
 	if (fd < 0)
@@ -73,8 +68,8 @@ int record_write(struct vfiomig_device *dev, int dir, const struct binding *b)
 	if (!err)
 		return 0;
 	unlinkat(dir, name, 0);
-	return ctx_fail(dev->ctx, err, "cannot note what %s is bound to: %s",
-			dev->name, strerror(-err));
+	return ctx_fail(dev->ctx, err, "cannot note what %s is bound to: %s", dev->name,
+			strerror(-err));
 }
 
 /* @line is "driver NAME" or "override NAME". */
@@ -113,8 +108,7 @@ static int parse_file(struct binding *b, FILE *f)
 
 static int fail_read(struct vfiomig_device *dev, int err)
 {
-	return ctx_fail(dev->ctx, err,
-			"cannot read the note of what %s was bound to: %s",
+	return ctx_fail(dev->ctx, err, "cannot read the note of what %s was bound to: %s",
 			dev->name, strerror(-err));
 }
 
@@ -123,9 +117,7 @@ int record_read(struct vfiomig_device *dev, int dir, struct binding *b)
 	int fd, err;
 	FILE *f;
 
-	fd = dir < 0 ? -1
-		     : openat(dir, dev->name,
-			      O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	fd = dir < 0 ? -1 : openat(dir, dev->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (dir < 0 || errno == ENOENT))
 		return -ENOENT;
 	f = fd < 0 ? NULL : fdopen(fd, "r");

@@ -6,8 +6,7 @@
 
 #include "binding.h"
 
-/* The directory of the records, made if it is not there; or a negative errno.
- */
+/* The directory of the records, made if it is not there; or a negative errno. */
 int records_open(struct vfiomig_ctx *ctx);
 /* The directory as it is; -1 if there is none to read. */
 int records_peek(struct vfiomig_ctx *ctx);

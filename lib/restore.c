@@ -13,9 +13,8 @@
 #include "transfer.h"
 
 /* All of an image in a regular file, and back to its start. */
-static int verify(struct vfiomig_device *dev, int fd,
-		  const struct vfiomig_options *opt, struct image *image,
-		  off_t start, struct vfiomig_result *result)
+static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		  struct image *image, off_t start, struct vfiomig_result *result)
 {
 	struct raw nowhere;
 	int err = raw_init(&nowhere, dev->ctx, -1, "");
@@ -34,9 +33,8 @@ static int verify(struct vfiomig_device *dev, int fd,
 	return image_open(image, dev->ctx, fd);
 }
 
-static int open_image(struct vfiomig_device *dev, int fd,
-		      const struct vfiomig_options *opt, struct image *image,
-		      struct vfiomig_result *result)
+static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		      struct image *image, struct vfiomig_result *result)
 {
 	off_t start = lseek(fd, 0, SEEK_CUR);
 	struct stat st;
@@ -47,8 +45,7 @@ static int open_image(struct vfiomig_device *dev, int fd,
 	if (err)
 		return err;
 	result->expected = meta_number(image->header, "expected_bytes", 0);
-	if (opt->no_verify || start < 0 || fstat(fd, &st) ||
-	    !S_ISREG(st.st_mode))
+	if (opt->no_verify || start < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return 0;
 	return verify(dev, fd, opt, image, start, result);
 }
@@ -58,8 +55,7 @@ static int revive(struct vfiomig_device *dev, struct image *image, int state,
 		  struct vfiomig_result *result)
 {
 	const char *config = meta_string(image->header, "config");
-	int err =
-		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+	int err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 
 	result->loaded = !err;
 	/* What a process has made of its device's registers is its own. */
@@ -71,25 +67,21 @@ static int revive(struct vfiomig_device *dev, struct image *image, int state,
 	return err;
 }
 
-static int restore(struct vfiomig_device *dev, struct raw *from,
-		   const struct vfiomig_options *opt, struct image *image,
-		   struct vfiomig_result *result)
+static int restore(struct vfiomig_device *dev, struct raw *from, const struct vfiomig_options *opt,
+		   struct image *image, struct vfiomig_result *result)
 {
 	_cleanup_close_ int data_fd = -1;
 	struct raw state = { .fd = -1 };
-	int err =
-		raw_init(&state, dev->ctx, -1, "the device refused its state");
+	int err = raw_init(&state, dev->ctx, -1, "the device refused its state");
 
 	/* Without a trailer there is no digest to compare with. */
 	if (opt->raw)
 		raw_free(&state);
 	if (!err)
-		err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd,
-				    result);
+		err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd, result);
 	if (!err) {
 		state.fd = data_fd;
-		err = transfer_in(opt, from, opt->raw ? NULL : image, &state,
-				  result);
+		err = transfer_in(opt, from, opt->raw ? NULL : image, &state, result);
 	}
 	raw_free(&state);
 	if (!err)
@@ -110,12 +102,9 @@ static int default_leave(struct vfiomig_device *dev)
 }
 
 EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
-			   const struct vfiomig_options *options,
-			   struct vfiomig_result *result)
+			   const struct vfiomig_options *options, struct vfiomig_result *result)
 {
-	struct raw from = { .ctx = dev->ctx,
-			    .fd = fd,
-			    .what = "reading the image" };
+	struct raw from = { .ctx = dev->ctx, .fd = fd, .what = "reading the image" };
 	struct image image = { .fd = -1 };
 	struct vfiomig_options opt;
 	int err;
@@ -125,11 +114,9 @@ EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
 	if (opt.leave < 0)
 		opt.leave = default_leave(dev);
 	if (!err)
-		err = session_check(dev, VFIOMIG_STATE_RESUMING, opt.leave,
-				    result);
+		err = session_check(dev, VFIOMIG_STATE_RESUMING, opt.leave, result);
 	if (!err)
-		err = opt.raw ? raw_peek(&from)
-			      : open_image(dev, fd, &opt, &image, result);
+		err = opt.raw ? raw_peek(&from) : open_image(dev, fd, &opt, &image, result);
 	if (!err)
 		err = restore(dev, &from, &opt, &image, result);
 	path_end(dev, result);

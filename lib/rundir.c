@@ -12,8 +12,8 @@
 
 #include "rundir.h"
 
-int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix,
-		char *path, size_t size)
+int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix, char *path,
+		size_t size)
 {
 	const char *session = secure_getenv("XDG_RUNTIME_DIR");
 	int n;
@@ -30,8 +30,7 @@ int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix,
 		n += snprintf(path + n, size - n, "/%s%s", name, suffix);
 	if (n < (int)size)
 		return 0;
-	return ctx_fail(ctx, -ENAMETOOLONG,
-			"the path of the run-time directory is too long");
+	return ctx_fail(ctx, -ENAMETOOLONG, "the path of the run-time directory is too long");
 }
 
 static int check(struct vfiomig_ctx *ctx, const char *path, int fd)
@@ -67,10 +66,9 @@ int rundir_open(struct vfiomig_ctx *ctx)
 		return ctx_fail(ctx, -errno, "cannot make %s: %m", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))
-		return ctx_fail(
-			ctx, -EPERM,
-			"%s is not a directory (a link to one is none either); remove it",
-			path);
+		return ctx_fail(ctx, -EPERM,
+				"%s is not a directory (a link to one is none either); remove it",
+				path);
 	if (fd < 0)
 		return ctx_fail(ctx, -errno, "cannot open %s: %m", path);
 	err = check(ctx, path, fd);

@@ -12,7 +12,7 @@
 int rundir_open(struct vfiomig_ctx *ctx);
 
 /* The path of @name@suffix in it: 0, or a negative errno. */
-int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix,
-		char *path, size_t size);
+int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix, char *path,
+		size_t size);
 
 #endif

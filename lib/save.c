@@ -9,16 +9,12 @@
 #include "state.h"
 #include "transfer.h"
 
-static int pump(struct vfiomig_device *dev, int fd,
-		const struct vfiomig_options *opt, struct precopy *live,
-		struct image *image, struct raw *state,
+static int pump(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		struct precopy *live, struct image *image, struct raw *state,
 		struct vfiomig_result *result)
 {
-	struct raw to = { .ctx = dev->ctx,
-			  .fd = fd,
-			  .what = "writing the image" };
-	int err = transfer_out(opt, state, live, &to, opt->raw ? NULL : image,
-			       result);
+	struct raw to = { .ctx = dev->ctx, .fd = fd, .what = "writing the image" };
+	int err = transfer_out(opt, state, live, &to, opt->raw ? NULL : image, result);
 
 	if (live) {
 		result->precopy_bytes = live->bytes;
@@ -29,42 +25,33 @@ static int pump(struct vfiomig_device *dev, int fd,
 }
 
 /* A sink that takes nothing costs the device nothing. */
-static int begin(struct vfiomig_device *dev, int fd,
-		 const struct vfiomig_options *opt, struct image *image,
-		 const struct vfiomig_result *result)
+static int begin(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		 struct image *image, const struct vfiomig_result *result)
 {
-	struct json_object *header =
-		meta_header(dev, result->precopy, opt->level, opt->chunk_size);
+	struct json_object *header = meta_header(dev, result->precopy, opt->level, opt->chunk_size);
 
-	return header ? image_begin(image, dev->ctx, fd, header)
-		      : dev->ctx->error_code;
+	return header ? image_begin(image, dev->ctx, fd, header) : dev->ctx->error_code;
 }
 
-static int save(struct vfiomig_device *dev, int fd,
-		const struct vfiomig_options *opt, struct image *image,
-		struct raw *state, struct vfiomig_result *result)
+static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		struct image *image, struct raw *state, struct vfiomig_result *result)
 {
 	uint64_t stop = now_ns();
 	struct precopy live;
 	int err, left;
 
-	err = session_start(dev,
-			    result->precopy ? VFIOMIG_STATE_PRE_COPY
-					    : VFIOMIG_STATE_STOP_COPY,
+	err = session_start(dev, result->precopy ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY,
 			    &state->fd, result);
 	if (!err && result->precopy)
 		precopy_init(&live, dev, state, opt->downtime_ms * 1000000ULL);
 	if (!err)
-		err = pump(dev, fd, opt, result->precopy ? &live : NULL, image,
-			   state, result);
+		err = pump(dev, fd, opt, result->precopy ? &live : NULL, image, state, result);
 	if (err) {
 		result->now = vfiomig_device_recover(dev, result->before);
 		return err;
 	}
-	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave,
-			     result);
-	result->downtime_ns =
-		now_ns() - (result->precopy ? live.stop_ns : stop);
+	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave, result);
+	result->downtime_ns = now_ns() - (result->precopy ? live.stop_ns : stop);
 	if (!opt->raw)
 		err = image_end(image, state);
 	result->complete = !err;
@@ -74,8 +61,7 @@ static int save(struct vfiomig_device *dev, int fd,
 	return left ? left : err;
 }
 
-EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd,
-			const struct vfiomig_options *options,
+EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 			struct vfiomig_result *result)
 {
 	struct vfiomig_options opt;
@@ -86,19 +72,16 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd,
 	*result = (struct vfiomig_result){ .before = -1 };
 	err = options_check(dev->ctx, options, &opt);
 	if (!err)
-		err = session_check(
-			dev, VFIOMIG_STATE_STOP_COPY,
-			opt.leave < 0 ? VFIOMIG_STATE_STOP : opt.leave, result);
+		err = session_check(dev, VFIOMIG_STATE_STOP_COPY,
+				    opt.leave < 0 ? VFIOMIG_STATE_STOP : opt.leave, result);
 	if (!err)
-		err = raw_init(&state, dev->ctx, -1,
-			       "reading the device's state");
+		err = raw_init(&state, dev->ctx, -1, "reading the device's state");
 	/* Without a trailer nobody asks for a digest. */
 	if (opt.raw)
 		raw_free(&state);
 	if (!err && vfiomig_device_get_data_size(dev, &result->expected))
 		result->expected = 0;
-	result->precopy = !err && !opt.no_precopy &&
-			  precopy_possible(dev, result->before);
+	result->precopy = !err && !opt.no_precopy && precopy_possible(dev, result->before);
 	if (!err && !opt.raw)
 		err = begin(dev, fd, &opt, &image, result);
 	if (!err)

@@ -5,13 +5,11 @@
 
 static bool is_saving(int state)
 {
-	return state == VFIOMIG_STATE_STOP_COPY ||
-	       state == VFIOMIG_STATE_PRE_COPY ||
+	return state == VFIOMIG_STATE_STOP_COPY || state == VFIOMIG_STATE_PRE_COPY ||
 	       state == VFIOMIG_STATE_PRE_COPY_P2P;
 }
 
-int session_check(struct vfiomig_device *dev, int via, int leave,
-		  struct vfiomig_result *result)
+int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig_result *result)
 {
 	uint64_t flags;
 	int err = vfiomig_device_get_migration(dev, &flags);
@@ -25,9 +23,8 @@ int session_check(struct vfiomig_device *dev, int via, int leave,
 	result->now.home = true;
 	path_begin(dev, result->before);
 	if (result->before == VFIOMIG_STATE_ERROR)
-		return ctx_fail(
-			dev->ctx, -EUCLEAN,
-			"the device is in ERROR; only a reset leads out of it");
+		return ctx_fail(dev->ctx, -EUCLEAN,
+				"the device is in ERROR; only a reset leads out of it");
 	if (result->before == VFIOMIG_STATE_RESUMING)
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,
@@ -38,10 +35,8 @@ int session_check(struct vfiomig_device *dev, int via, int leave,
 			dev->ctx, -EUCLEAN,
 			"the device is in %s: its owner may be in the middle of saving it, which this would end; drive it to STOP first if that is not so",
 			vfiomig_state_name(result->before));
-	if (leave == VFIOMIG_STATE_RESUMING ||
-	    vfiomig_fsm_path(flags, via, leave, NULL) < 0)
-		return ctx_fail(dev->ctx, -EINVAL,
-				"the device cannot be left in %s",
+	if (leave == VFIOMIG_STATE_RESUMING || vfiomig_fsm_path(flags, via, leave, NULL) < 0)
+		return ctx_fail(dev->ctx, -EINVAL, "the device cannot be left in %s",
 				vfiomig_state_name(leave));
 	return 0;
 }
@@ -57,8 +52,7 @@ int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 
 	result->touched = true;
 	if (is_saving(result->before))
-		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
-					   NULL);
+		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 	if (!err)
 		err = vfiomig_device_drive(dev, state, data_fd, NULL, NULL);
 	if (!err && *data_fd < 0)
@@ -67,8 +61,7 @@ int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 	return err;
 }
 
-int session_leave(struct vfiomig_device *dev, int state,
-		  struct vfiomig_result *result)
+int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *result)
 {
 	int err = state_walk(dev, state);
 

@@ -9,14 +9,11 @@
 EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
 {
 	struct vfio_device_feature_mig_state mig = { 0 };
-	int err = feature_ioctl(dev,
-				VFIO_DEVICE_FEATURE_GET |
-					VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+	int err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
 				&mig, sizeof(mig));
 
 	if (err)
-		return ctx_fail(dev->ctx, err, "cannot read the state: %s",
-				strerror(-err));
+		return ctx_fail(dev->ctx, err, "cannot read the state: %s", strerror(-err));
 	return mig.device_state;
 }
 
@@ -34,8 +31,7 @@ static void block_signals(sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
-				    int *data_fd)
+EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd)
 {
 	struct vfio_device_feature_mig_state mig = {
 		.device_state = state,
@@ -45,16 +41,14 @@ EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
 	int err;
 
 	block_signals(&before);
-	err = feature_ioctl(dev,
-			    VFIO_DEVICE_FEATURE_SET |
-				    VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+	err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
 			    &mig, sizeof(mig));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 
 	*data_fd = -1;
 	if (err)
-		return ctx_fail(dev->ctx, err, "cannot enter %s: %s",
-				vfiomig_state_name(state), strerror(-err));
+		return ctx_fail(dev->ctx, err, "cannot enter %s: %s", vfiomig_state_name(state),
+				strerror(-err));
 	*data_fd = mig.data_fd;
 	return 0;
 }
@@ -63,8 +57,7 @@ static void path_add(struct vfiomig_device *dev, int state)
 {
 	unsigned int n = dev->path_length;
 
-	if (state >= 0 && n < VFIOMIG_PATH_MAX &&
-	    (!n || dev->path[n - 1] != state))
+	if (state >= 0 && n < VFIOMIG_PATH_MAX && (!n || dev->path[n - 1] != state))
 		dev->path[dev->path_length++] = state;
 }
 
@@ -80,8 +73,7 @@ void path_end(const struct vfiomig_device *dev, struct vfiomig_result *result)
 	result->path_length = dev->path_length;
 }
 
-static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from,
-			int to)
+static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from, int to)
 {
 	const char *why = "the protocol has no way";
 
@@ -95,10 +87,8 @@ static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from,
 			vfiomig_state_name(from), vfiomig_state_name(to), why);
 }
 
-EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state,
-				int *data_fd,
-				int (*step)(void *data, int state, uint64_t ns),
-				void *data)
+EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
+				int (*step)(void *data, int state, uint64_t ns), void *data)
 {
 	int path[VFIOMIG_NR_STATES];
 	int from, arcs, err, fd = -1;
@@ -122,13 +112,11 @@ EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state,
 		err = vfiomig_device_set_state(dev, path[i], &fd);
 		ns = now_ns() - start;
 		if (err)
-			return ctx_fail(
-				dev->ctx, err, "arc %s -> %s failed: %s",
-				vfiomig_state_name(from),
-				vfiomig_state_name(path[i]), strerror(-err));
-		ctx_log(dev->ctx, "%s -> %s (%.3f ms)",
-			vfiomig_state_name(from), vfiomig_state_name(path[i]),
-			ns / 1e6);
+			return ctx_fail(dev->ctx, err, "arc %s -> %s failed: %s",
+					vfiomig_state_name(from), vfiomig_state_name(path[i]),
+					strerror(-err));
+		ctx_log(dev->ctx, "%s -> %s (%.3f ms)", vfiomig_state_name(from),
+			vfiomig_state_name(path[i]), ns / 1e6);
 		from = path[i];
 		path_add(dev, from);
 		err = step ? step(data, from, ns) : 0;
@@ -137,8 +125,7 @@ EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state,
 			close(fd);
 		if (err)
 			return ctx_fail(dev->ctx, err, "stopped in %s: %s",
-					vfiomig_state_name(from),
-					fd_error(err));
+					vfiomig_state_name(from), fd_error(err));
 	}
 	if (data_fd && arcs)
 		*data_fd = fd;
@@ -154,8 +141,7 @@ EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
 	err = ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
-		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s",
-				strerror(-err));
+		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s", strerror(-err));
 	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
 	path_add(dev, VFIOMIG_STATE_RUNNING);
 	return 0;
@@ -166,17 +152,14 @@ int state_walk(struct vfiomig_device *dev, int state)
 	int err = vfiomig_device_drive(dev, state, NULL, NULL, NULL);
 
 	if (err == -EOPNOTSUPP) {
-		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL,
-					   NULL);
+		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 		if (!err)
-			err = vfiomig_device_drive(dev, state, NULL, NULL,
-						   NULL);
+			err = vfiomig_device_drive(dev, state, NULL, NULL, NULL);
 	}
 	return err;
 }
 
-EXPORT struct vfiomig_recovery
-vfiomig_device_recover(struct vfiomig_device *dev, int home)
+EXPORT struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev, int home)
 {
 	char why[sizeof(dev->ctx->error)];
 	struct vfiomig_recovery r = { 0 };
@@ -186,8 +169,8 @@ vfiomig_device_recover(struct vfiomig_device *dev, int home)
 	r.state = vfiomig_device_get_state(dev);
 	path_add(dev, r.state);
 	if (r.state != home &&
-	    (r.state < 0 || r.state == VFIOMIG_STATE_ERROR ||
-	     r.state == VFIOMIG_STATE_RESUMING || state_walk(dev, home)) &&
+	    (r.state < 0 || r.state == VFIOMIG_STATE_ERROR || r.state == VFIOMIG_STATE_RESUMING ||
+	     state_walk(dev, home)) &&
 	    vfiomig_device_reset(dev) == 0) {
 		r.reset = true;
 		state_walk(dev, home);

@@ -14,8 +14,7 @@ char *sysfs_link_name(const char *dir, const char *name)
 	const char *slash;
 	ssize_t n;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path)) {
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path)) {
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
@@ -33,8 +32,7 @@ int sysfs_read_text(const char *dir, const char *name, char *text, size_t size)
 	_cleanup_close_ int fd = -1;
 	ssize_t n;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -63,8 +61,7 @@ int sysfs_write(const char *dir, const char *name, const char *text)
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -81,8 +78,7 @@ char *sysfs_first_entry(const char *dir, const char *name)
 	DIR *d;
 	int err;
 
-	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >=
-	    (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
 		return NULL;
 	d = opendir(path);
 	if (!d)
@@ -104,8 +100,8 @@ bool sysfs_is_device(const char *dir)
 
 	/* Classes (net, vfio-dev) have a subsystem link too: only a bus lists
 	 * its devices under bus/NAME, and a driver can be bound only there. */
-	if (!subsystem || snprintf(bus, sizeof(bus), "%s/subsystem/drivers",
-				   dir) >= (int)sizeof(bus))
+	if (!subsystem ||
+	    snprintf(bus, sizeof(bus), "%s/subsystem/drivers", dir) >= (int)sizeof(bus))
 		return false;
 	return access(bus, F_OK) == 0;
 }
@@ -118,6 +114,6 @@ bool sysfs_has_device(const struct vfiomig_ctx *ctx, const char *path)
 	if (!realpath(path, real) || !realpath(ctx->sysfs, root))
 		return false;
 	length = strlen(root);
-	return strcmp(path, real) == 0 && strncmp(real, root, length) == 0 &&
-	       real[length] == '/' && sysfs_is_device(real);
+	return strcmp(path, real) == 0 && strncmp(real, root, length) == 0 && real[length] == '/' &&
+	       sysfs_is_device(real);
 }

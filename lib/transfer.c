@@ -18,9 +18,8 @@
 static int nr_threads(void)
 {
 	cpu_set_t set;
-	long cpus = sched_getaffinity(0, sizeof(set), &set) == 0
-			    ? CPU_COUNT(&set)
-			    : sysconf(_SC_NPROCESSORS_ONLN);
+	long cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
+								 : sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (cpus > VFIOMIG_THREADS_MAX)
 		return VFIOMIG_THREADS_MAX;
@@ -36,18 +35,13 @@ int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 	if (!opt->chunk_size)
 		opt->chunk_size = CHUNK_SIZE_DEFAULT;
 	if (opt->threads < 0 || opt->threads > VFIOMIG_THREADS_MAX)
-		return ctx_fail(ctx, -EINVAL, "%d threads are out of bounds",
-				opt->threads);
+		return ctx_fail(ctx, -EINVAL, "%d threads are out of bounds", opt->threads);
 	if (opt->level < 0 || opt->level > VFIOMIG_LEVEL_MAX)
-		return ctx_fail(ctx, -EINVAL,
-				"there is no compression level %d", opt->level);
-	if (opt->chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
-	    opt->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
-		return ctx_fail(
-			ctx, -EINVAL,
-			"a chunk size of %zu is not from %u KiB to %u MiB",
-			opt->chunk_size, VFIOMIG_CHUNK_SIZE_MIN >> 10,
-			VFIOMIG_CHUNK_SIZE_MAX >> 20);
+		return ctx_fail(ctx, -EINVAL, "there is no compression level %d", opt->level);
+	if (opt->chunk_size < VFIOMIG_CHUNK_SIZE_MIN || opt->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
+		return ctx_fail(ctx, -EINVAL, "a chunk size of %zu is not from %u KiB to %u MiB",
+				opt->chunk_size, VFIOMIG_CHUNK_SIZE_MIN >> 10,
+				VFIOMIG_CHUNK_SIZE_MAX >> 20);
 	return 0;
 }
 
@@ -65,8 +59,8 @@ static void tick(void *data)
 	p->opt->progress(p->opt->progress_data, p->state->bytes, p->total);
 }
 
-static int run(const struct pipeline *p, const struct vfiomig_options *opt,
-	       const struct raw *state, struct vfiomig_result *result)
+static int run(const struct pipeline *p, const struct vfiomig_options *opt, const struct raw *state,
+	       struct vfiomig_result *result)
 {
 	struct progress progress = { opt, state, result->expected };
 	uint64_t start = now_ns();
@@ -82,8 +76,7 @@ static int run(const struct pipeline *p, const struct vfiomig_options *opt,
 }
 
 /* Bytes as they are, from one end to the other. */
-static struct pipeline plain(const struct vfiomig_options *opt,
-			     struct raw *from, struct raw *to)
+static struct pipeline plain(const struct vfiomig_options *opt, struct raw *from, struct raw *to)
 {
 	return (struct pipeline){
 		.ctx = from ? from->ctx : to->ctx,
@@ -97,9 +90,8 @@ static struct pipeline plain(const struct vfiomig_options *opt,
 	};
 }
 
-int transfer_out(const struct vfiomig_options *opt, struct raw *from,
-		 struct precopy *live, struct raw *to, struct image *image,
-		 struct vfiomig_result *result)
+int transfer_out(const struct vfiomig_options *opt, struct raw *from, struct precopy *live,
+		 struct raw *to, struct image *image, struct vfiomig_result *result)
 {
 	struct frame_how how = { .ctx = from->ctx,
 				 .level = opt->level,
@@ -128,9 +120,8 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from,
 	return run(&p, opt, from, result);
 }
 
-int transfer_in(const struct vfiomig_options *opt, struct raw *from,
-		struct image *image, struct raw *to,
-		struct vfiomig_result *result)
+int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct image *image,
+		struct raw *to, struct vfiomig_result *result)
 {
 	struct frame_how how = { .ctx = to->ctx };
 	struct pipeline p = plain(opt, from, to);

@@ -14,12 +14,10 @@ struct precopy;
 
 /* State to bytes as they are, or, with an @image, to its frames; with @live,
  * of a device that runs. */
-int transfer_out(const struct vfiomig_options *opt, struct raw *from,
-		 struct precopy *live, struct raw *to, struct image *image,
-		 struct vfiomig_result *result);
+int transfer_out(const struct vfiomig_options *opt, struct raw *from, struct precopy *live,
+		 struct raw *to, struct image *image, struct vfiomig_result *result);
 /* And the other way. */
-int transfer_in(const struct vfiomig_options *opt, struct raw *from,
-		struct image *image, struct raw *to,
-		struct vfiomig_result *result);
+int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct image *image,
+		struct raw *to, struct vfiomig_result *result);
 
 #endif

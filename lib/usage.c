@@ -12,14 +12,13 @@ int usage_fail_exhausted(struct vfiomig_device *dev, const char *path)
 {
 	if (!is_exhausted(errno))
 		return 0;
-	return ctx_fail(dev->ctx, -errno,
-			"cannot tell whether %s is in use: cannot read %s: %m",
+	return ctx_fail(dev->ctx, -errno, "cannot tell whether %s is in use: cannot read %s: %m",
 			dev->name, path);
 }
 
 /* A number in @dir, 0 if there is none. */
-static int read_number(struct vfiomig_device *dev, const char *dir,
-		       const char *name, unsigned long *value)
+static int read_number(struct vfiomig_device *dev, const char *dir, const char *name,
+		       unsigned long *value)
 {
 	int err = sysfs_read_number(dir, name, value);
 
@@ -34,8 +33,8 @@ static bool is_below(const struct vfiomig_device *dev, const char *path)
 	size_t length = strlen(dev->syspath);
 	char real[PATH_MAX];
 
-	return realpath(path, real) &&
-	       strncmp(real, dev->syspath, length) == 0 && real[length] == '/';
+	return realpath(path, real) && strncmp(real, dev->syspath, length) == 0 &&
+	       real[length] == '/';
 }
 
 /* Of the links to NVMe controllers in this directory, does one lead there? 1, 0
@@ -63,8 +62,7 @@ static int has_controller_below(struct vfiomig_device *dev, const char *dir)
  * An NVMe disk that may have several paths hangs on its subsystem, which has
  * links to the controllers; a partition is one step further down.
  */
-static int has_path_below(struct vfiomig_device *dev, const char *name,
-			  const char *dir)
+static int has_path_below(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	char parent[PATH_MAX + 8];
 	int found;
@@ -80,8 +78,7 @@ static int has_path_below(struct vfiomig_device *dev, const char *name,
 }
 
 int usage_foreach(struct vfiomig_device *dev, const char *class,
-		  int (*fn)(struct vfiomig_device *dev, const char *name,
-			    const char *dir))
+		  int (*fn)(struct vfiomig_device *dev, const char *name, const char *dir))
 {
 	char path[PATH_MAX], dir[PATH_MAX];
 	struct dirent *entry;
@@ -94,12 +91,9 @@ int usage_foreach(struct vfiomig_device *dev, const char *class,
 		return usage_fail_exhausted(dev, path);
 	while (!ret && (entry = readdir(d))) {
 		if (entry->d_name[0] == '.' ||
-		    snprintf(dir, sizeof(dir), "%s/%s", path, entry->d_name) >=
-			    (int)sizeof(dir))
+		    snprintf(dir, sizeof(dir), "%s/%s", path, entry->d_name) >= (int)sizeof(dir))
 			continue;
-		ret = is_below(dev, dir)
-			      ? 1
-			      : has_path_below(dev, entry->d_name, dir);
+		ret = is_below(dev, dir) ? 1 : has_path_below(dev, entry->d_name, dir);
 		if (ret > 0)
 			ret = fn(dev, entry->d_name, dir);
 	}
@@ -107,8 +101,7 @@ int usage_foreach(struct vfiomig_device *dev, const char *class,
 	return ret;
 }
 
-static int check_interface(struct vfiomig_device *dev, const char *name,
-			   const char *dir)
+static int check_interface(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	unsigned long flags;
 	int err = read_number(dev, dir, "flags", &flags);
@@ -137,8 +130,7 @@ static int check_namespaces(struct vfiomig_device *dev)
 		dev->name);
 }
 
-static int fail_console(struct vfiomig_device *dev, const char *name,
-			const char *dir)
+static int fail_console(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	(void)dir;
 	return ctx_fail(

@@ -22,7 +22,6 @@ int disk_usage_check(struct vfiomig_device *dev);
  * returned then.
  */
 int usage_foreach(struct vfiomig_device *dev, const char *class,
-		  int (*fn)(struct vfiomig_device *dev, const char *name,
-			    const char *dir));
+		  int (*fn)(struct vfiomig_device *dev, const char *name, const char *dir));
 
 #endif

@@ -13,14 +13,12 @@
 #include "module.h"
 
 /* The function's "pci:v...d..." as a "vfio_pci:" alias. */
-static int vfio_alias(const struct vfiomig_device *dev, char *alias,
-		      size_t size)
+static int vfio_alias(const struct vfiomig_device *dev, char *alias, size_t size)
 {
 	size_t prefix = strlen("vfio_");
 
 	memcpy(alias, "vfio_", prefix);
-	return sysfs_read_text(dev->syspath, "modalias", alias + prefix,
-			       size - prefix);
+	return sysfs_read_text(dev->syspath, "modalias", alias + prefix, size - prefix);
 }
 
 static int count_wildcards(const char *pattern)
@@ -90,8 +88,7 @@ static char *module_for(const struct vfiomig_ctx *ctx, const char *alias)
 	/* What the administrator has blacklisted is loaded by its name only,
 	 * and not because it fits. */
 	if (kmod_module_new_from_lookup(kmod, alias, &list) >= 0 &&
-	    kmod_module_apply_filter(kmod, KMOD_FILTER_BLACKLIST, list,
-				     &allowed) >= 0)
+	    kmod_module_apply_filter(kmod, KMOD_FILTER_BLACKLIST, list, &allowed) >= 0)
 		best = best_module(allowed, alias);
 	kmod_module_unref_list(allowed);
 	kmod_module_unref_list(list);
@@ -104,8 +101,7 @@ char *variant_driver_for(const struct vfiomig_device *dev)
 	_cleanup_free_ char *module = NULL;
 	char alias[256], *driver;
 
-	if (!dev->is_pci || !dev->syspath ||
-	    vfio_alias(dev, alias, sizeof(alias)))
+	if (!dev->is_pci || !dev->syspath || vfio_alias(dev, alias, sizeof(alias)))
 		return NULL;
 	module = module_for(dev->ctx, alias);
 	if (!module || strcmp(module, "vfio_pci") == 0)

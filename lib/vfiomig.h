@@ -51,8 +51,7 @@ const char *vfiomig_get_error(const struct vfiomig_ctx *ctx);
  * vfiomig_set_log - be told of each arc, open and reset as it happens
  * @fn: called with one line of text without a line break; NULL for silence
  */
-void vfiomig_set_log(struct vfiomig_ctx *ctx,
-		     void (*fn)(void *data, const char *line), void *data);
+void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line), void *data);
 
 /**
  * vfiomig_interrupt - end the transfers of this context, for good
@@ -107,8 +106,7 @@ bool vfiomig_fsm_supports(uint64_t flags, int state);
  * Returns the number of arcs (0 when @from is @to), or -EINVAL when the kernel
  * refuses the transition.
  */
-int vfiomig_fsm_path(uint64_t flags, int from, int to,
-		     int path[VFIOMIG_NR_STATES]);
+int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATES]);
 
 /* ---- Devices ----------------------------------------------------------- */
 
@@ -129,8 +127,7 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to,
  * -ENOTTY when the descriptor is no VFIO device, -EPERM when the process may
  * not be looked into (see pidfd_getfd(2)), -ENOMEM.
  */
-int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name,
-		       struct vfiomig_device **dev);
+int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **dev);
 struct vfiomig_device *vfiomig_device_ref(struct vfiomig_device *dev);
 /* The last reference closes the device. Returns NULL always. */
 struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev);
@@ -145,8 +142,7 @@ struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev);
  * called then.
  */
 int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
-			   int (*fn)(struct vfiomig_device *dev, void *data),
-			   void *data);
+			   int (*fn)(struct vfiomig_device *dev, void *data), void *data);
 
 /* What sysfs says. Strings are owned by @dev; NULL where there is none. */
 const char *vfiomig_device_get_name(const struct vfiomig_device *dev);
@@ -169,8 +165,7 @@ struct vfiomig_pci_id {
 	uint8_t revision;
 };
 /* Returns false where the device is not a PCI function. */
-bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev,
-			       struct vfiomig_pci_id *id);
+bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id);
 
 /**
  * vfiomig_device_get_opener - who has the device open now
@@ -181,8 +176,7 @@ bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev,
  * it sees as much as the caller's privileges allow. Returns 0, -ENOENT, or
  * another negative errno if it could not look (-EMFILE).
  */
-int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid,
-			      char comm[16]);
+int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16]);
 
 /**
  * vfiomig_device_peek_state - the state of a device that need not be open here
@@ -216,10 +210,10 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * holder, whatever its name. Its session goes on when it is closed here.
  *
  * Any other is opened, which starts a session: the driver usually resets an
- *idle device, and it is RUNNING. (Some drivers keep the last session's state.
- *Of those, ERROR and RESUMING, out of which no arc leads any more, are reset
- *here.) Closing, by vfiomig_device_close() or the last unref, ends the session
- *and with it the device's state. All descriptors are close-on-exec.
+ * idle device, and it is RUNNING. (Some drivers keep the last session's state.
+ * Of those, ERROR and RESUMING, out of which no arc leads any more, are reset
+ * here.) Closing, by vfiomig_device_close() or the last unref, ends the session
+ * and with it the device's state. All descriptors are close-on-exec.
  *
  * Until it is closed, others that use this library do not get it: they lock a
  * file in the run-time directory (/run/vfiomig, or $XDG_RUNTIME_DIR/vfiomig
@@ -258,8 +252,7 @@ struct vfiomig_fds {
 	int iommufd;	      /* of a cdev */
 	int group, container; /* of a device opened through its group */
 };
-void vfiomig_device_get_fds(const struct vfiomig_device *dev,
-			    struct vfiomig_fds *fds);
+void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds);
 
 /* Whether the open device is in somebody else's session, which goes on. */
 bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev);
@@ -270,8 +263,7 @@ bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev);
  *
  * Returns 0, or -ENOENT for a device that was named otherwise.
  */
-int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid,
-			     char comm[16]);
+int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
 
 /* Whether a thread of that process was seen to run, for a fifth of a second: a
  * VMM that is not paused, whose device had better be left alone. That none was
@@ -297,8 +289,7 @@ struct vfiomig_holder;
  * Returns 0, -EBUSY when it has a holder, -EINVAL when the device's name in
  * sysfs is not known, or the errno of what failed.
  */
-int vfiomig_holder_new(struct vfiomig_device *dev,
-		       struct vfiomig_holder **holder);
+int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder);
 /* Removes the socket. The device stays the caller's. */
 void vfiomig_holder_free(struct vfiomig_holder *holder);
 /* The socket's path, owned by @holder. */
@@ -319,9 +310,7 @@ enum vfiomig_holder_event {
  * device, and all clients of the holder wait while it runs.
  */
 void vfiomig_holder_set_notify(struct vfiomig_holder *holder,
-			       void (*fn)(void *data,
-					  enum vfiomig_holder_event event),
-			       void *data);
+			       void (*fn)(void *data, enum vfiomig_holder_event event), void *data);
 
 /**
  * vfiomig_holder_fork - go on in a process of its own
@@ -366,9 +355,9 @@ int vfiomig_device_release(struct vfiomig_device *dev);
 struct vfiomig_binding {
 	const char *device;    /* "0000:3b:00.1" */
 	const char *from, *to; /* drivers; NULL for none */
-	const char *lost; /* the driver it had, if the kernel has it no more */
-	bool unchanged;	  /* there was nothing to do */
-	bool unknown;	  /* a dry run: @to is left to the kernel */
+	const char *lost;      /* the driver it had, if the kernel has it no more */
+	bool unchanged;	       /* there was nothing to do */
+	bool unknown;	       /* a dry run: @to is left to the kernel */
 };
 typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
 
@@ -380,7 +369,7 @@ typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
  *
  * Loads the driver, notes what the function is bound to, sets driver_override
  * (it stays set), unbinds, probes, waits for the node. If a step fails, all
- *goes back to what it was, or the error says that it did not. Strings that
+ * goes back to what it was, or the error says that it did not. Strings that
  * vfiomig_device_get_*() returned before are not valid any more. Returns 0, or
  *  -EINVAL	not a PCI function, or no name of a driver
  *  -ENOENT	no such driver
@@ -390,8 +379,8 @@ typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
  *		network interface, console or virtual functions are in use
  *  -EPERM, -EINTR, -ETIMEDOUT (no node), -EIO (a driver or the kernel refused)
  */
-int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver,
-			unsigned int flags, vfiomig_binding_fn fn, void *data);
+int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver, unsigned int flags,
+			vfiomig_binding_fn fn, void *data);
 
 /**
  * vfiomig_device_unbind - give a PCI function back to the driver it had
@@ -400,14 +389,13 @@ int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver,
  * bound loses its driver_override and goes to the driver that the kernel
  * chooses. What has no VFIO driver is left alone. Returns as that.
  */
-int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
-			  vfiomig_binding_fn fn, void *data);
+int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags, vfiomig_binding_fn fn,
+			  void *data);
 
 /* What keeps the device's group from being used: the first device in it whose
  * driver does DMA without VFIO. Returns 0, -ENOENT when there is none, or
  * another negative errno if it could not look (-EMFILE). */
-int vfiomig_device_get_obstacle(const struct vfiomig_device *dev,
-				char name[256], char driver[256]);
+int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 
 /* ---- Features of an open device ---------------------------------------- */
 
@@ -418,8 +406,7 @@ uint32_t vfiomig_device_get_info_flags(const struct vfiomig_device *dev);
 #define VFIOMIG_FEATURE_GET (1U << 0)
 #define VFIOMIG_FEATURE_SET (1U << 1)
 /* Bits of VFIOMIG_FEATURE_*; 0 when the device has not got the feature. */
-unsigned int vfiomig_device_probe(const struct vfiomig_device *dev,
-				  unsigned int feature);
+unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsigned int feature);
 
 /**
  * vfiomig_feature_name - the uAPI's name of a feature number
@@ -458,8 +445,7 @@ int vfiomig_device_get_state(struct vfiomig_device *dev);
  * After a failure the device may be anywhere on the path, ERROR included:
  * read the state back. Returns 0 or the ioctl's errno.
  */
-int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
-			     int *data_fd);
+int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd);
 
 /**
  * vfiomig_device_drive - walk to a state, one SET_STATE for each arc
@@ -476,8 +462,7 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state,
  * errno of the arc that failed. Signals do not interrupt an arc.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
-			 int (*step)(void *data, int state, uint64_t ns),
-			 void *data);
+			 int (*step)(void *data, int state, uint64_t ns), void *data);
 
 /**
  * vfiomig_device_reset - VFIO_DEVICE_RESET: RUNNING, whatever it was
@@ -502,8 +487,7 @@ struct vfiomig_recovery {
  * written so far): then, or if the walk fails too, the device is reset and goes
  * home from RUNNING. vfiomig_get_error() stays as it was.
  */
-struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev,
-					       int home);
+struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev, int home);
 
 /* ---- Transfers --------------------------------------------------------- */
 
@@ -518,14 +502,14 @@ struct vfiomig_options {
 	/* The state to leave the device in; -1: after a save, or of a process's
 	 * device, the one that it was found in, after a restore RUNNING. */
 	int leave;
-	bool raw;    /* the kernel's bytes, without a container */
-	int level;   /* of compression, 1 to 19; 0 to store */
-	int threads; /* that work on chunks; 0 for one on each processor */
-	size_t chunk_size; /* bytes of state in a frame; 0 for 4 MiB */
-	bool no_precopy;   /* save a running device only after it was stopped */
+	bool raw;		  /* the kernel's bytes, without a container */
+	int level;		  /* of compression, 1 to 19; 0 to store */
+	int threads;		  /* that work on chunks; 0 for one on each processor */
+	size_t chunk_size;	  /* bytes of state in a frame; 0 for 4 MiB */
+	bool no_precopy;	  /* save a running device only after it was stopped */
 	unsigned int downtime_ms; /* to aim at with pre-copy; 0 for 300 */
 	bool force;		  /* restore an image of another device */
-	bool no_verify; /* of an image in a file, before the restore */
+	bool no_verify;		  /* of an image in a file, before the restore */
 	/*
 	 * Called on the caller's thread, several times a second: the bytes of
 	 * state that were moved so far, and how many are expected, 0 if that
@@ -557,9 +541,9 @@ struct vfiomig_result {
 	bool loaded;	   /* a restore: it has the image's state */
 	/* A save: how it went with PRE_COPY, and how long the device was not
 	 * RUNNING (or what it was before), until it was back there. */
-	bool precopy;	     /* it was used */
-	bool gave_up;	     /* the device changed faster than it was read */
-	unsigned int rounds; /* over what had changed, after the first pass */
+	bool precopy;		/* it was used */
+	bool gave_up;		/* the device changed faster than it was read */
+	unsigned int rounds;	/* over what had changed, after the first pass */
 	uint64_t precopy_bytes; /* that were read before the stop */
 	uint64_t downtime_ns;
 	int before; /* that state; negative if not even that is known */
@@ -591,8 +575,7 @@ struct vfiomig_result {
  * @fd: where the image goes
  * @options: NULL for the defaults
  */
-int vfiomig_save(struct vfiomig_device *dev, int fd,
-		 const struct vfiomig_options *options,
+int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		 struct vfiomig_result *result);
 
 /**
@@ -606,16 +589,13 @@ int vfiomig_save(struct vfiomig_device *dev, int fd,
  * and RESUMING is left only after the trailer was. A failure once the device
  * is RESUMING resets it, for nothing else ends that state, and takes it home.
  */
-int vfiomig_restore(struct vfiomig_device *dev, int fd,
-		    const struct vfiomig_options *options,
+int vfiomig_restore(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		    struct vfiomig_result *result);
 
 /* Make an image from the raw state that @in has, and the other way. */
-int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
-		 const struct vfiomig_options *options,
+int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
 		 struct vfiomig_result *result);
-int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
-		   const struct vfiomig_options *options,
+int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
 		   struct vfiomig_result *result);
 
 /* ---- Looking into images ----------------------------------------------- */
@@ -629,15 +609,13 @@ struct vfiomig_image;
  *
  * Returns 0 or one of the errors of the transfers.
  */
-int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd,
-		       struct vfiomig_image **image);
+int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd, struct vfiomig_image **image);
 void vfiomig_image_free(struct vfiomig_image *image);
 
 /* Then one of these, once: go over the chunks to the trailer, without reading
  * them if @fd can seek; or decode and check all. */
 int vfiomig_image_skim(struct vfiomig_image *image);
-int vfiomig_image_verify(struct vfiomig_image *image,
-			 const struct vfiomig_options *options,
+int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_options *options,
 			 struct vfiomig_result *result);
 
 /*

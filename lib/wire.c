@@ -16,8 +16,7 @@ union control {
 	char space[CMSG_SPACE(WIRE_NR_FDS * sizeof(int))];
 };
 
-int wire_send_reply(int socket, struct wire_reply *reply,
-		    const int fds[WIRE_NR_FDS])
+int wire_send_reply(int socket, struct wire_reply *reply, const int fds[WIRE_NR_FDS])
 {
 	struct iovec iov = { .iov_base = reply, .iov_len = sizeof(*reply) };
 	union control control = { .space = { 0 } };
@@ -51,8 +50,7 @@ static void sort_fds(struct msghdr *msg, uint32_t present, int fds[WIRE_NR_FDS])
 {
 	int next = 0;
 
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c;
-	     c = CMSG_NXTHDR(msg, c)) {
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -75,8 +73,7 @@ static void sort_fds(struct msghdr *msg, uint32_t present, int fds[WIRE_NR_FDS])
  * The kernel leaves out the descriptors that there is no room for, and those
  * that a security module forbids. One more tells which it was.
  */
-static int find_missing(int socket, uint32_t present,
-			const int fds[WIRE_NR_FDS])
+static int find_missing(int socket, uint32_t present, const int fds[WIRE_NR_FDS])
 {
 	_cleanup_close_ int probe = -1;
 
@@ -89,8 +86,7 @@ static int find_missing(int socket, uint32_t present,
 	return 0;
 }
 
-static int receive_reply(int socket, struct wire_reply *reply,
-			 int fds[WIRE_NR_FDS])
+static int receive_reply(int socket, struct wire_reply *reply, int fds[WIRE_NR_FDS])
 {
 	struct iovec iov = { .iov_base = reply, .iov_len = sizeof(*reply) };
 	union control control;
@@ -109,8 +105,7 @@ static int receive_reply(int socket, struct wire_reply *reply,
 	sort_fds(&msg, reply->fds, fds);
 	if (n == 0)
 		return -ECONNRESET;
-	if (n < 16 ||
-	    memcmp(reply->magic, WIRE_MAGIC, sizeof(reply->magic)) != 0)
+	if (n < 16 || memcmp(reply->magic, WIRE_MAGIC, sizeof(reply->magic)) != 0)
 		return -EPROTO;
 	if (reply->version != WIRE_VERSION)
 		return -EPROTONOSUPPORT;
@@ -127,8 +122,7 @@ static int receive_reply(int socket, struct wire_reply *reply,
  * A holder that a debugger has stopped must not stop others too. What is asked
  * by the way, as list does, waits less.
  */
-static int wait_reply(const struct vfiomig_ctx *ctx, int socket,
-		      enum wire_op op)
+static int wait_reply(const struct vfiomig_ctx *ctx, int socket, enum wire_op op)
 {
 	uint64_t seconds = op == WIRE_QUERY ? 2 : 2 * WIRE_PATIENCE;
 	uint64_t until = now_ns() + seconds * 1000000000ULL;
@@ -146,8 +140,8 @@ static int wait_reply(const struct vfiomig_ctx *ctx, int socket,
 	return -ETIMEDOUT;
 }
 
-int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op,
-	     struct wire_reply *reply, int fds[WIRE_NR_FDS])
+int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op, struct wire_reply *reply,
+	     int fds[WIRE_NR_FDS])
 {
 	struct wire_request request = {
 		.magic = WIRE_MAGIC,

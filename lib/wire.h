@@ -62,10 +62,9 @@ struct wire_reply {
 };
 
 /* Both return 0 or a negative errno. @fds: -1 where there is none. */
-int wire_send_reply(int socket, struct wire_reply *reply,
-		    const int fds[WIRE_NR_FDS]);
+int wire_send_reply(int socket, struct wire_reply *reply, const int fds[WIRE_NR_FDS]);
 /* Send a request and wait for its reply. @fds may be NULL. */
-int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op,
-	     struct wire_reply *reply, int fds[WIRE_NR_FDS]);
+int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op, struct wire_reply *reply,
+	     int fds[WIRE_NR_FDS]);
 
 #endif

@@ -50,8 +50,7 @@ int main(int argc, char **argv)
 		errx(1, "%s: wait status %#x", argv[2], status);
 	f = fopen(argv[1], "a");
 	if (!f ||
-	    fprintf(f, "%lld %lld %ld\n", start,
-		    to_us(&usage.ru_utime) + to_us(&usage.ru_stime),
+	    fprintf(f, "%lld %lld %ld\n", start, to_us(&usage.ru_utime) + to_us(&usage.ru_stime),
 		    usage.ru_maxrss) < 0 ||
 	    fclose(f))
 		err(2, "%s", argv[1]);

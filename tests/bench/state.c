@@ -39,8 +39,7 @@ static void fill_repetitive(void)
 	for (size_t at = 0; at < MIB; at += 32) {
 		char record[33];
 
-		snprintf(record, sizeof(record), "entry %08x: valid, owner 17 ",
-			 number++);
+		snprintf(record, sizeof(record), "entry %08x: valid, owner 17 ", number++);
 		memcpy((char *)piece + at, record, 32);
 	}
 }
@@ -50,8 +49,7 @@ static void write_piece(void)
 	size_t done = 0;
 
 	while (done < MIB) {
-		ssize_t n =
-			write(STDOUT_FILENO, (char *)piece + done, MIB - done);
+		ssize_t n = write(STDOUT_FILENO, (char *)piece + done, MIB - done);
 
 		if (n < 0)
 			err(1, "write");

@@ -39,8 +39,7 @@ static char *seal(const uint8_t *data, size_t size, size_t *sealed)
 	*sealed = size + 24;
 	text = malloc(*sealed + 1);
 	memcpy(text, data, size);
-	snprintf(text + size, 25, "\nxxh64:%016" PRIx64 "\n",
-		 (uint64_t)XXH64(data, size, 0));
+	snprintf(text + size, 25, "\nxxh64:%016" PRIx64 "\n", (uint64_t)XXH64(data, size, 0));
 	return text;
 }
 
@@ -51,8 +50,8 @@ static bool json_c_misreads(const char *text)
 	unsigned int high, low, code;
 
 	for (; (text = strstr(text, "\\ud")); text++) {
-		if (sscanf(text, "\\u%4x\\u%4x", &high, &low) != 2 ||
-		    high >= 0xdc00 || low < 0xdc00 || low > 0xdfff)
+		if (sscanf(text, "\\u%4x\\u%4x", &high, &low) != 2 || high >= 0xdc00 ||
+		    low < 0xdc00 || low > 0xdfff)
 			continue;
 		code = 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff));
 		if ((code & 0xf800) == 0xd800)
@@ -76,8 +75,7 @@ static void expect_printable(struct json_object *header)
 		expect(text[i] == '\n' || (text[i] >= ' ' && text[i] < 0x7f),
 		       "a control character was printed");
 	again = json_tokener_parse(text);
-	expect(json_c_misreads(text) ||
-		       (again && json_object_equal(header, again)),
+	expect(json_c_misreads(text) || (again && json_object_equal(header, again)),
 	       "what was printed is something else");
 	json_object_put(again);
 	free(text);
@@ -85,9 +83,8 @@ static void expect_printable(struct json_object *header)
 
 static void use(struct json_object *header)
 {
-	static const char *const keys[] = { "format", "chunk_size",
-					    "config", "compression",
-					    "device", "expected_bytes" };
+	static const char *const keys[] = { "format",	   "chunk_size", "config",
+					    "compression", "device",	 "expected_bytes" };
 	struct vfiomig_device dev = {
 		.ctx = ctx,
 		.name = (char *)"0000:00:10.0",
@@ -116,8 +113,7 @@ static void open_image(const char *text, size_t size)
 	frame_put_size(head, size + 8);
 	put_le32(head + SIZE_FRAME, MAGIC_HEADER);
 	put_le32(head + SIZE_FRAME + 4, size);
-	if (ftruncate(image_fd, 0) ||
-	    pwrite(image_fd, head, sizeof(head), 0) != sizeof(head) ||
+	if (ftruncate(image_fd, 0) || pwrite(image_fd, head, sizeof(head), 0) != sizeof(head) ||
 	    pwrite(image_fd, text, size, sizeof(head)) != (ssize_t)size)
 		err(1, "writing the image");
 	lseek(image_fd, 0, SEEK_SET);

@@ -120,8 +120,7 @@ static void go_on(struct vfiomig_holder *h)
 		};
 
 		for (int j = 0; j < PEERS_MAX; j++)
-			p[j + 1] = (struct pollfd){ .fd = h->peers[j].fd,
-						    .events = POLLIN };
+			p[j + 1] = (struct pollfd){ .fd = h->peers[j].fd, .events = POLLIN };
 		if (poll(p, PEERS_MAX + 1, 0) <= 0)
 			return;
 		look(h);
@@ -176,15 +175,13 @@ static bool receive(int i, struct wire_reply *reply, int *fds)
 			close(fd);
 			++*fds;
 		}
-	expect(n == sizeof(*reply) &&
-		       memcmp(reply->magic, WIRE_MAGIC, 8) == 0 &&
+	expect(n == sizeof(*reply) && memcmp(reply->magic, WIRE_MAGIC, 8) == 0 &&
 		       reply->version == WIRE_VERSION,
 	       "not a reply");
 	return true;
 }
 
-static void say(struct vfiomig_holder *h, int i, const void *message,
-		size_t size)
+static void say(struct vfiomig_holder *h, int i, const void *message, size_t size)
 {
 	const struct wire_request *request = message;
 	int home = h->home, before = owner, fds;
@@ -198,8 +195,7 @@ static void say(struct vfiomig_holder *h, int i, const void *message,
 	go_on(h);
 	answered = receive(i, &reply, &fds);
 	taken = answered && fds > 0;
-	expect(!taken || (size == sizeof(*request) &&
-			  request->op == WIRE_TAKE && before < 0),
+	expect(!taken || (size == sizeof(*request) && request->op == WIRE_TAKE && before < 0),
 	       "descriptors were given to who must not have them");
 	if (taken) {
 		owner = i;
@@ -207,8 +203,7 @@ static void say(struct vfiomig_holder *h, int i, const void *message,
 		kernel.state = VFIOMIG_STATE_STOP;
 	} else if (before == i) {
 		owner = -1;
-		expect(!answered || reply.error || kernel.state == home ||
-			       request->op == WIRE_DONE,
+		expect(!answered || reply.error || kernel.state == home || request->op == WIRE_DONE,
 		       "a claim ended, and the device is not home");
 	}
 }
@@ -222,8 +217,7 @@ static void die(struct vfiomig_holder *h, int i)
 	if (owner != i)
 		return;
 	owner = -1;
-	expect(h->ended || kernel.state == home,
-	       "a claimer died, and the device is not home");
+	expect(h->ended || kernel.state == home, "a claimer died, and the device is not home");
 }
 
 /* One thing that happens; the number of bytes that say what. */

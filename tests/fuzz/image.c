@@ -28,8 +28,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* Only what the header says of images, and a sentence for it. */
 static int expect_image_error(int ret)
 {
-	expect(ret == 0 || ret == -EBADMSG || ret == -ENODATA,
-	       "an error that no image can cause");
+	expect(ret == 0 || ret == -EBADMSG || ret == -ENODATA, "an error that no image can cause");
 	expect(ret == 0 || *vfiomig_get_error(ctx), "an error without a word");
 	return ret;
 }
@@ -45,11 +44,9 @@ static int look(bool verify, struct vfiomig_result *result)
 	if (ret)
 		return ret;
 	expect(vfiomig_image_get_header(image), "an image without a header");
-	ret = verify ? vfiomig_image_verify(image, &options, result)
-		     : vfiomig_image_skim(image);
+	ret = verify ? vfiomig_image_verify(image, &options, result) : vfiomig_image_skim(image);
 	expect_image_error(ret);
-	expect(ret || vfiomig_image_get_trailer(image),
-	       "an image without a trailer");
+	expect(ret || vfiomig_image_get_trailer(image), "an image without a trailer");
 	vfiomig_image_free(image);
 	return ret;
 }
@@ -61,8 +58,7 @@ static int unpack(struct vfiomig_result *result)
 	lseek(image_fd, 0, SEEK_SET);
 	lseek(state_fd, 0, SEEK_SET);
 	expect(ftruncate(state_fd, 0) == 0, "ftruncate");
-	return expect_image_error(
-		vfiomig_unpack(ctx, image_fd, state_fd, &options, result));
+	return expect_image_error(vfiomig_unpack(ctx, image_fd, state_fd, &options, result));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -70,16 +66,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vfiomig_result verified = { 0 }, unpacked = { 0 };
 	int skim, verify;
 
-	expect(ftruncate(image_fd, 0) == 0 &&
-		       pwrite(image_fd, data, size, 0) == (ssize_t)size,
+	expect(ftruncate(image_fd, 0) == 0 && pwrite(image_fd, data, size, 0) == (ssize_t)size,
 	       "writing the image");
 	skim = look(false, &verified);
 	verify = look(true, &verified);
 	expect(verify || !skim, "what verifies cannot be skimmed");
 	expect(unpack(&unpacked) == verify,
 	       "what verifies cannot be unpacked, or the other way round");
-	expect(verify || verified.bytes == unpacked.bytes,
-	       "they differ in how much it is");
+	expect(verify || verified.bytes == unpacked.bytes, "they differ in how much it is");
 	expect(verify || lseek(state_fd, 0, SEEK_END) == (off_t)unpacked.bytes,
 	       "and so does what was written");
 	return 0;

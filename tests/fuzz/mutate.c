@@ -22,8 +22,7 @@
 
 #define SEAL 24 /* bytes after the JSON text of header and trailer */
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
-			       unsigned int seed);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 /* ---- The mutator --------------------------------------------------------- */
@@ -58,8 +57,7 @@ static struct pieces take_apart(const uint8_t *data, size_t size)
 {
 	struct pieces p = { 0 };
 
-	while (size > SIZE_FRAME && p.count < PIECES_MAX / 2 &&
-	       get_le32(data) == MAGIC_SIZE) {
+	while (size > SIZE_FRAME && p.count < PIECES_MAX / 2 && get_le32(data) == MAGIC_SIZE) {
 		size_t n = get_le32(data + 8);
 
 		if (n < 8 || n > size - SIZE_FRAME)
@@ -76,14 +74,12 @@ static struct pieces take_apart(const uint8_t *data, size_t size)
 static bool is_meta(const struct piece *piece)
 {
 	return piece->frame && piece->size >= 8 + SEAL &&
-	       (get_le32(piece->data) == MAGIC_HEADER ||
-		get_le32(piece->data) == MAGIC_TRAILER);
+	       (get_le32(piece->data) == MAGIC_HEADER || get_le32(piece->data) == MAGIC_TRAILER);
 }
 
 static bool is_chunk(const struct piece *piece)
 {
-	return piece->frame && piece->size >= 9 &&
-	       get_le32(piece->data) == MAGIC_ZSTD;
+	return piece->frame && piece->size >= 9 && get_le32(piece->data) == MAGIC_ZSTD;
 }
 
 static void mutate_piece(struct piece *piece, size_t more)
@@ -155,15 +151,12 @@ static void sum_chunk(struct sums *sums, struct piece *piece, bool fix)
 	ZSTD_DCtx *dctx = ZSTD_createDCtx();
 	size_t n;
 
-	ZSTD_DCtx_setParameter(dctx, ZSTD_d_forceIgnoreChecksum,
-			       ZSTD_d_ignoreChecksum);
-	n = ZSTD_decompressDCtx(dctx, out, sizeof(out), piece->data,
-				piece->size);
+	ZSTD_DCtx_setParameter(dctx, ZSTD_d_forceIgnoreChecksum, ZSTD_d_ignoreChecksum);
+	n = ZSTD_decompressDCtx(dctx, out, sizeof(out), piece->data, piece->size);
 	ZSTD_freeDCtx(dctx);
 	if (!ZSTD_isError(n)) {
 		if (fix)
-			put_le32(piece->data + piece->size - 4,
-				 XXH64(out, n, 0));
+			put_le32(piece->data + piece->size - 4, XXH64(out, n, 0));
 		XXH3_128bits_update(sums->state, out, n);
 		sums->bytes += n;
 	}
@@ -235,8 +228,7 @@ static size_t put_together(struct pieces *p, uint8_t *data, size_t max)
 	return at;
 }
 
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max,
-			       unsigned int seed)
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed)
 {
 	struct pieces p;
 	size_t i;

@@ -60,8 +60,7 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 {
 	int to = mig->device_state;
 
-	expect(vfiomig_fsm_path(FLAGS, kernel.state, to, NULL) == 1,
-	       "more than one arc at a time");
+	expect(vfiomig_fsm_path(FLAGS, kernel.state, to, NULL) == 1, "more than one arc at a time");
 	mig->data_fd = -1;
 	if (kernel.state == VFIOMIG_STATE_RESUMING)
 		kernel.loaded = true;
@@ -82,8 +81,7 @@ static int feature(struct vfio_device_feature *f)
 		memcpy(f->data, &flags, sizeof(flags));
 		return 0;
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		((struct vfio_device_feature_mig_state *)f->data)
-			->device_state = kernel.state;
+		((struct vfio_device_feature_mig_state *)f->data)->device_state = kernel.state;
 		return 0;
 	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
 		return set_state((void *)f->data);
@@ -147,16 +145,14 @@ static void expect_bytes(struct oracle *o, const uint8_t *data, size_t size)
 }
 
 /* Header and trailer are frames that libzstd skips, too. */
-static bool is_trailer(const struct oracle *o, const uint8_t *frame,
-		       size_t size)
+static bool is_trailer(const struct oracle *o, const uint8_t *frame, size_t size)
 {
 	XXH128_hash_t h = XXH3_128bits_digest(o->digest);
 	char digest[64];
-	int n = snprintf(digest, sizeof(digest),
-			 "xxh128:%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
+	int n = snprintf(digest, sizeof(digest), "xxh128:%016" PRIx64 "%016" PRIx64, h.high64,
+			 h.low64);
 
-	return get_le32(frame) == MAGIC_TRAILER &&
-	       memmem(frame, size, digest, n);
+	return get_le32(frame) == MAGIC_TRAILER && memmem(frame, size, digest, n);
 }
 
 static void walk(struct oracle *o, const uint8_t *p, size_t left)
@@ -201,8 +197,7 @@ static int restore(int fd, bool force, struct vfiomig_result *result)
 	return vfiomig_restore(dev, fd, &options, result);
 }
 
-static void judge(int ret, const struct vfiomig_result *result,
-		  const uint8_t *data, size_t size)
+static void judge(int ret, const struct vfiomig_result *result, const uint8_t *data, size_t size)
 {
 	struct oracle o = { .digest = XXH3_createState() };
 	uint64_t reached = lseek(kernel.data_fd, 0, SEEK_END);
@@ -213,8 +208,7 @@ static void judge(int ret, const struct vfiomig_result *result,
 	expect(reached <= o.bytes, "more reached the device than there is");
 	expect(ret == 0 || ret == -EBADMSG || ret == -ENODATA || ret == -EXDEV,
 	       "an error that no image can cause");
-	expect(kernel.loaded == (ret == 0),
-	       "loaded, or not, and told otherwise");
+	expect(kernel.loaded == (ret == 0), "loaded, or not, and told otherwise");
 	expect(!kernel.loaded || (o.whole && reached == o.bytes),
 	       "an image that is not whole was loaded");
 	expect(kernel.resets == (kernel.resumed && !kernel.loaded),

@@ -126,8 +126,7 @@ static int ask(void)
 	struct pollfd p = { .fd = data_fd, .events = POLLIN };
 	uint64_t bytes;
 
-	if (ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, &info) ||
-	    poll(&p, 1, 0) < 0)
+	if (ioctl(data_fd, VFIO_MIG_GET_PRECOPY_INFO, &info) || poll(&p, 1, 0) < 0)
 		return errno;
 	return -vfiomig_device_get_data_size(dev, &bytes);
 }
@@ -135,8 +134,7 @@ static int ask(void)
 /* Of each page a read and a write, in a mapping of its own. */
 static int touch(void)
 {
-	struct vfio_region_info info =
-		region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
 	volatile char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 				 vfiomig_device_get_fd(dev), info.offset);
 
@@ -153,8 +151,7 @@ static int touch(void)
 
 static int access_it(void)
 {
-	struct vfio_region_info info =
-		region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
 	int fd = vfiomig_device_get_fd(dev);
 
 	char page[4096];
@@ -212,8 +209,7 @@ static void sweep(const char *what, operation *op, void (*again)(void), int max)
 		if (!came || !sane)
 			break;
 	}
-	tap(sane && nth <= max,
-	    "%s: %d allocations failed one by one, %d of them it told of", what,
+	tap(sane && nth <= max, "%s: %d allocations failed one by one, %d of them it told of", what,
 	    nth - 1, failed);
 }
 
@@ -240,19 +236,16 @@ static void test_streams(void)
 	for (int precopy = 0; precopy < 2; precopy++) {
 		home();
 		out.size = 0;
-		data_fd = device_go(dev, precopy ? VFIOMIG_STATE_PRE_COPY
-						 : VFIOMIG_STATE_STOP_COPY);
+		data_fd =
+			device_go(dev, precopy ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY);
 		if (precopy)
 			sweep("questions in PRE_COPY", ask, nothing, 100);
-		sweep(precopy ? "reads in PRE_COPY" : "reads", read_it, nothing,
-		      400);
+		sweep(precopy ? "reads in PRE_COPY" : "reads", read_it, nothing, 400);
 		if (precopy) {
-			sweep("PRE_COPY to STOP_COPY", to_stop_copy, nothing,
-			      100);
+			sweep("PRE_COPY to STOP_COPY", to_stop_copy, nothing, 100);
 			sweep("reads after PRE_COPY", read_it, nothing, 100);
 		}
-		tap(out.size == good.size &&
-			    memcmp(out.data, good.data, good.size) == 0,
+		tap(out.size == good.size && memcmp(out.data, good.data, good.size) == 0,
 		    "what was read is whole");
 	}
 	home();
@@ -260,8 +253,7 @@ static void test_streams(void)
 	written = 0;
 	sweep("writes", write_it, nothing, 400);
 	sweep("RESUMING to RUNNING", to_running, nothing, 100);
-	tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING &&
-		    whole_is(dev, &good),
+	tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING && whole_is(dev, &good),
 	    "what was written is there");
 }
 

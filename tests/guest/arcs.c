@@ -46,8 +46,7 @@ static int read_trace(int *path)
 		record[n] = '\0';
 		step = strstr(record, "step_");
 		step = step ? strstr(step, ": ") : NULL;
-		if (step && sscanf(step, ": %d -> %d", &from, &to) == 2 &&
-		    arcs < VFIOMIG_NR_STATES)
+		if (step && sscanf(step, ": %d -> %d", &from, &to) == 2 && arcs < VFIOMIG_NR_STATES)
 			path[arcs++] = to;
 	}
 	return arcs;
@@ -59,8 +58,7 @@ static void save_stream(void)
 	int data_fd;
 	ssize_t n;
 
-	if (vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, NULL,
-				 NULL))
+	if (vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, NULL, NULL))
 		die("save");
 	do {
 		char *more = realloc(stream, stream_size + 65536);
@@ -78,8 +76,7 @@ static void save_stream(void)
 
 static bool in_saving_group(int state)
 {
-	return state == VFIOMIG_STATE_PRE_COPY ||
-	       state == VFIOMIG_STATE_PRE_COPY_P2P ||
+	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
 	       state == VFIOMIG_STATE_STOP_COPY;
 }
 
@@ -91,11 +88,9 @@ static void test_transition(uint64_t flags, int from, int to)
 	const char *why = NULL;
 	bool starts_session;
 
-	if (vfiomig_device_reset(dev) ||
-	    vfiomig_device_drive(dev, from, &session, NULL, NULL))
+	if (vfiomig_device_reset(dev) || vfiomig_device_drive(dev, from, &session, NULL, NULL))
 		die("getting to where the transition starts");
-	if (from == VFIOMIG_STATE_RESUMING &&
-	    !write_all(session, stream, stream_size))
+	if (from == VFIOMIG_STATE_RESUMING && !write_all(session, stream, stream_size))
 		err(1, "loading");
 
 	forget_trace();
@@ -104,9 +99,8 @@ static void test_transition(uint64_t flags, int from, int to)
 	now = vfiomig_device_get_state(dev);
 
 	/* Within the saving group a session goes on. */
-	starts_session =
-		arcs > 0 && (to == VFIOMIG_STATE_RESUMING ||
-			     (in_saving_group(to) && !in_saving_group(from)));
+	starts_session = arcs > 0 && (to == VFIOMIG_STATE_RESUMING ||
+				      (in_saving_group(to) && !in_saving_group(from)));
 	if ((error != 0) != (arcs < 0))
 		why = error ? "refused" : "not refused";
 	else if (now != (arcs < 0 ? from : to))
@@ -116,8 +110,8 @@ static void test_transition(uint64_t flags, int from, int to)
 		why = "path";
 	else if ((data_fd >= 0) != starts_session)
 		why = "data_fd";
-	tap(!why, "%s to %s (%d)%s%s", vfiomig_state_name(from),
-	    vfiomig_state_name(to), to, why ? ": " : "", why ? why : "");
+	tap(!why, "%s to %s (%d)%s%s", vfiomig_state_name(from), vfiomig_state_name(to), to,
+	    why ? ": " : "", why ? why : "");
 
 	if (data_fd >= 0)
 		close(data_fd);
@@ -135,14 +129,12 @@ int main(int argc, char **argv)
 	if (kmsg < 0)
 		err(1, "/dev/kmsg");
 	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
-	    vfiomig_device_open(dev) ||
-	    vfiomig_device_get_migration(dev, &flags))
+	    vfiomig_device_open(dev) || vfiomig_device_get_migration(dev, &flags))
 		die(argv[1]);
 	save_stream();
 
 	for (int from = 0; from < VFIOMIG_NR_STATES; from++) {
-		if (from == VFIOMIG_STATE_ERROR ||
-		    !vfiomig_fsm_supports(flags, from))
+		if (from == VFIOMIG_STATE_ERROR || !vfiomig_fsm_supports(flags, from))
 			continue;
 		/* One number more than there are states. */
 		for (int to = 0; to <= VFIOMIG_NR_STATES; to++)

@@ -23,13 +23,11 @@ static void print_digest(const void *memory, size_t size)
 {
 	XXH128_hash_t hash = XXH3_128bits(memory, size);
 
-	printf("%016llx%016llx\n", (unsigned long long)hash.high64,
-	       (unsigned long long)hash.low64);
+	printf("%016llx%016llx\n", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
 /* xorshift64: nothing that can be compressed */
-static void fill(uint64_t *memory, size_t size, const char *seed,
-		 const char *until)
+static void fill(uint64_t *memory, size_t size, const char *seed, const char *until)
 {
 	uint64_t noise = strtoull(seed, NULL, 0) * 0x9e3779b97f4a7c15 + 1;
 	size_t end = until ? strtoull(until, NULL, 0) : size;
@@ -63,15 +61,12 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (strcmp(verb, "fill") == 0 ? argc < 4 : argc != 3)
-		errx(2,
-		     "usage: bar ADDRESS read|write|digest|fill SEED [SIZE]");
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2",
-		 argv[1]);
+		errx(2, "usage: bar ADDRESS read|write|digest|fill SEED [SIZE]");
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", argv[1]);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
 		err(1, "%s", path);
-	memory = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-		      0);
+	memory = mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		err(1, "%s: mmap", path);
 

@@ -47,8 +47,8 @@ static void put64(uint64_t value)
 	put(&value, sizeof(value));
 }
 
-static void header_of(uint64_t magic, uint32_t version, uint32_t granule,
-		      uint64_t memory_size, uint64_t reserved)
+static void header_of(uint64_t magic, uint32_t version, uint32_t granule, uint64_t memory_size,
+		      uint64_t reserved)
 {
 	length = 0;
 	put64(magic);
@@ -63,8 +63,7 @@ static void header(void)
 	header_of(MAGIC, 1, GRANULE, size, 0);
 }
 
-static void record(uint32_t type, uint32_t reserved, uint64_t offset,
-		   uint64_t n)
+static void record(uint32_t type, uint32_t reserved, uint64_t offset, uint64_t n)
 {
 	put32(type);
 	put32(reserved);
@@ -145,8 +144,7 @@ static void taken(const char *what)
 	bool good = load() == 0;
 
 	region_read(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, now, size);
-	tap(good && memcmp(now, memory, size) == 0 &&
-		    reg_read(dev, INTR_MASK) == 0x600d,
+	tap(good && memcmp(now, memory, size) == 0 && reg_read(dev, INTR_MASK) == 0x600d,
 	    "%s: taken, and there", what);
 	free(now);
 	device_reset(dev);
@@ -154,16 +152,15 @@ static void taken(const char *what)
 
 static void refused(const char *what)
 {
-	tap(load() < 0 &&
-		    vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING &&
+	tap(load() < 0 && vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING &&
 		    reg_read(dev, INTR_MASK) == 0,
 	    "%s: refused", what);
 	device_reset(dev);
 }
 
 /* A record that must not be, before all that must be there */
-static void refused_first(const char *what, uint32_t type, uint32_t reserved,
-			  uint64_t offset, uint64_t n, size_t bytes)
+static void refused_first(const char *what, uint32_t type, uint32_t reserved, uint64_t offset,
+			  uint64_t n, size_t bytes)
 {
 	header();
 	record(type, reserved, offset, n);
@@ -174,9 +171,8 @@ static void refused_first(const char *what, uint32_t type, uint32_t reserved,
 	refused(what);
 }
 
-static void refused_header(const char *what, uint64_t magic, uint32_t version,
-			   uint32_t granule, uint64_t memory_size,
-			   uint64_t reserved)
+static void refused_header(const char *what, uint64_t magic, uint32_t version, uint32_t granule,
+			   uint64_t memory_size, uint64_t reserved)
 {
 	header_of(magic, version, granule, memory_size, reserved);
 	all_mem();
@@ -231,30 +227,23 @@ static void test_header(void)
 	refused_header("a larger granule", MAGIC, 1, GRANULE * 2, size, 0);
 	refused_header("less memory", MAGIC, 1, GRANULE, size - GRANULE, 0);
 	refused_header("more memory", MAGIC, 1, GRANULE, size + GRANULE, 0);
-	refused_header("reserved in the header", MAGIC, 1, GRANULE, size,
-		       1ULL << 63);
+	refused_header("reserved in the header", MAGIC, 1, GRANULE, size, 1ULL << 63);
 }
 
 static void test_mem(void)
 {
 	refused_first("MEM: reserved", MEM, 1, 0, GRANULE, GRANULE);
 	refused_first("MEM: no length", MEM, 0, 0, 0, 0);
-	refused_first("MEM: length not aligned", MEM, 0, 0, GRANULE + 8,
-		      GRANULE + 8);
+	refused_first("MEM: length not aligned", MEM, 0, 0, GRANULE + 8, GRANULE + 8);
 	refused_first("MEM: offset not aligned", MEM, 0, 8, GRANULE, GRANULE);
-	refused_first("MEM: more than 1 MiB", MEM, 0, 0, MEM_MAX + GRANULE,
-		      MEM_MAX + GRANULE);
-	refused_first("MEM: over the end", MEM, 0, size - GRANULE, 2 * GRANULE,
-		      2 * GRANULE);
+	refused_first("MEM: more than 1 MiB", MEM, 0, 0, MEM_MAX + GRANULE, MEM_MAX + GRANULE);
+	refused_first("MEM: over the end", MEM, 0, size - GRANULE, 2 * GRANULE, 2 * GRANULE);
 	refused_first("MEM: after the end", MEM, 0, size, GRANULE, GRANULE);
-	refused_first("MEM: far after the end", MEM, 0, 1ULL << 63, GRANULE,
-		      GRANULE);
-	refused_first("MEM: offset + length is 0", MEM, 0, -(uint64_t)GRANULE,
-		      GRANULE, GRANULE);
-	refused_first("MEM: offset + length wraps", MEM, 0, -(uint64_t)GRANULE,
-		      2 * GRANULE, 2 * GRANULE);
-	refused_first("MEM: length wraps", MEM, 0, GRANULE, -(uint64_t)GRANULE,
-		      0);
+	refused_first("MEM: far after the end", MEM, 0, 1ULL << 63, GRANULE, GRANULE);
+	refused_first("MEM: offset + length is 0", MEM, 0, -(uint64_t)GRANULE, GRANULE, GRANULE);
+	refused_first("MEM: offset + length wraps", MEM, 0, -(uint64_t)GRANULE, 2 * GRANULE,
+		      2 * GRANULE);
+	refused_first("MEM: length wraps", MEM, 0, GRANULE, -(uint64_t)GRANULE, 0);
 	refused_first("type 0", 0, 0, 0, GRANULE, GRANULE);
 	refused_first("type 4", 4, 0, 0, GRANULE, GRANULE);
 

@@ -64,8 +64,7 @@ static inline bool write_all(int fd, const void *data, size_t size)
 	return true;
 }
 
-static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx,
-						 const char *name)
+static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const char *name)
 {
 	struct vfiomig_device *dev;
 
@@ -80,8 +79,7 @@ static inline int device_go(struct vfiomig_device *dev, int state)
 	int data_fd;
 
 	if (vfiomig_device_drive(dev, state, &data_fd, NULL, NULL))
-		errx(1, "the device does not go to %s",
-		     vfiomig_state_name(state));
+		errx(1, "the device does not go to %s", vfiomig_state_name(state));
 	return data_fd;
 }
 
@@ -91,38 +89,33 @@ static inline void device_reset(struct vfiomig_device *dev)
 		err(1, "VFIO_DEVICE_RESET");
 }
 
-static inline struct vfio_region_info
-region_info(const struct vfiomig_device *dev, unsigned int index)
+static inline struct vfio_region_info region_info(const struct vfiomig_device *dev,
+						  unsigned int index)
 {
-	struct vfio_region_info info = { .argsz = sizeof(info),
-					 .index = index };
+	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
 
-	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO,
-		  &info))
+	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO, &info))
 		err(1, "region %u", index);
 	return info;
 }
 
-static inline void region_read(const struct vfiomig_device *dev,
-			       unsigned int index, off_t at, void *data,
-			       size_t size)
+static inline void region_read(const struct vfiomig_device *dev, unsigned int index, off_t at,
+			       void *data, size_t size)
 {
 	at += region_info(dev, index).offset;
 	if (pread(vfiomig_device_get_fd(dev), data, size, at) != (ssize_t)size)
 		err(1, "reading region %u", index);
 }
 
-static inline void region_write(const struct vfiomig_device *dev,
-				unsigned int index, off_t at, const void *data,
-				size_t size)
+static inline void region_write(const struct vfiomig_device *dev, unsigned int index, off_t at,
+				const void *data, size_t size)
 {
 	at += region_info(dev, index).offset;
 	if (pwrite(vfiomig_device_get_fd(dev), data, size, at) != (ssize_t)size)
 		err(1, "writing region %u", index);
 }
 
-static inline void *region_map(const struct vfiomig_device *dev,
-			       unsigned int index, size_t *size)
+static inline void *region_map(const struct vfiomig_device *dev, unsigned int index, size_t *size)
 {
 	struct vfio_region_info info = region_info(dev, index);
 	void *p = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -142,8 +135,7 @@ static inline uint32_t reg_read(const struct vfiomig_device *dev, off_t reg)
 	return value;
 }
 
-static inline void reg_write(const struct vfiomig_device *dev, off_t reg,
-			     uint32_t value)
+static inline void reg_write(const struct vfiomig_device *dev, off_t reg, uint32_t value)
 {
 	region_write(dev, VFIO_PCI_BAR0_REGION_INDEX, reg, &value, 4);
 }

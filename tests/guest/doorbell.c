@@ -35,8 +35,7 @@ static bool comes(unsigned int vector, int ms)
 	struct pollfd pfd = { .fd = events[vector], .events = POLLIN };
 	uint64_t count;
 
-	return poll(&pfd, 1, ms) > 0 &&
-	       read(events[vector], &count, sizeof(count)) > 0;
+	return poll(&pfd, 1, ms) > 0 && read(events[vector], &count, sizeof(count)) > 0;
 }
 
 static void heard(const char *when)
@@ -81,20 +80,17 @@ static void forget(void)
 
 static bool set_irqs(void)
 {
-	_Alignas(struct vfio_irq_set) char
-		buffer[sizeof(struct vfio_irq_set) + sizeof(events)];
+	_Alignas(struct vfio_irq_set) char buffer[sizeof(struct vfio_irq_set) + sizeof(events)];
 	struct vfio_irq_set *irqs = (struct vfio_irq_set *)buffer;
 
 	*irqs = (struct vfio_irq_set){
 		.argsz = sizeof(buffer),
-		.flags =
-			VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+		.flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 		.count = VECTORS,
 	};
 	memcpy(irqs->data, events, sizeof(events));
-	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_SET_IRQS, irqs) ==
-	       0;
+	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_SET_IRQS, irqs) == 0;
 }
 
 static bool unset_irqs(void)
@@ -105,8 +101,7 @@ static bool unset_irqs(void)
 		.index = VFIO_PCI_MSIX_IRQ_INDEX,
 	};
 
-	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_SET_IRQS, &none) ==
-	       0;
+	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_SET_IRQS, &none) == 0;
 }
 
 static void go(int state)
@@ -134,16 +129,14 @@ static bool low_power(unsigned int feature)
 		.flags = VFIO_DEVICE_FEATURE_SET | feature,
 	};
 
-	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_FEATURE, &arg) ==
-	       0;
+	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_FEATURE, &arg) == 0;
 }
 
 static bool falls_asleep(int ms)
 {
 	char path[128], now[32];
 
-	snprintf(path, sizeof(path),
-		 "/sys/bus/pci/devices/%s/power/runtime_status", name);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/runtime_status", name);
 	for (; ms > 0; ms -= 20) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = read(fd, now, sizeof(now) - 1);
@@ -218,8 +211,7 @@ static void test_set_irqs(void)
 /* So does waking up, hence a stopped device does not sleep. */
 static void test_low_power(void)
 {
-	tap(low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) &&
-		    falls_asleep(SOON_MS),
+	tap(low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) && falls_asleep(SOON_MS),
 	    "a running device goes to sleep");
 	go(VFIOMIG_STATE_STOP);
 	silent("STOP, when it has slept");
@@ -228,8 +220,7 @@ static void test_low_power(void)
 	silent("STOP, after an ioctl");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 	silent("STOP, when sleep is over");
-	tap(low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) &&
-		    !falls_asleep(NEVER_MS),
+	tap(low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) && !falls_asleep(NEVER_MS),
 	    "a stopped device does not go to sleep");
 	silent("STOP, when it might sleep");
 	go(VFIOMIG_STATE_STOP_COPY);

@@ -23,8 +23,8 @@
 
 static int fault_count;
 
-__attribute__((format(printf, 2, 3))) static inline void
-fault_set(const char *file, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static inline void fault_set(const char *file,
+								   const char *fmt, ...)
 {
 	char path[256], text[64];
 	va_list ap;
@@ -62,8 +62,7 @@ static inline void fault_arm(const char *function, int nth, int times)
 {
 	char file[128];
 
-	snprintf(file, sizeof(file), "fail_function/ivshmem_vfio_%s/retval",
-		 function);
+	snprintf(file, sizeof(file), "fail_function/ivshmem_vfio_%s/retval", function);
 	fault_set("fail_function/inject", "ivshmem_vfio_%s", function);
 	fault_set(file, "%#llx", -(long long)FAULT_ERRNO);
 	/* A trace of each in the log would look like a fault of the kernel. */
@@ -84,8 +83,7 @@ static inline int fault_disarm(int times)
 	return times - left;
 }
 
-/* ---- Allocations -----------------------------------------------------------
- */
+/* ---- Allocations ----------------------------------------------------------- */
 
 static int fault_nth_fd = -1;
 
@@ -101,8 +99,7 @@ static inline void fault_allocation(int nth)
 		fault_set("fail_page_alloc/ignore-gfp-wait", "N");
 		fault_set("fail_page_alloc/verbose", "0");
 		fault_set("fail_page_alloc/min-order", "0");
-		fault_nth_fd =
-			open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+		fault_nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	}
 	if (pwrite(fault_nth_fd, text, n, 0) != n)
 		err(1, "fail-nth");

@@ -15,8 +15,7 @@ static struct whole good; /* what the device is to hold again and again */
 static uint64_t flags;
 
 /* What the driver calls on an arc, and may be told by that it failed. */
-static const char *const steps[] = { "hw_mask_irqs", "stream_begin",
-				     "hw_load_regs" };
+static const char *const steps[] = { "hw_mask_irqs", "stream_begin", "hw_load_regs" };
 
 static int set_state(int state, int *data_fd)
 {
@@ -33,8 +32,7 @@ static void check_whole(const char *when)
 	tap(whole_works(dev, &good), "%s: it can be saved and restored", when);
 }
 
-/* ---- ERROR -----------------------------------------------------------------
- */
+/* ---- ERROR ----------------------------------------------------------------- */
 
 /* "To recover from ERROR VFIO_DEVICE_RESET must be used" */
 static bool only_reset_leads_out(void)
@@ -71,16 +69,14 @@ static void test_error(void)
 	uint64_t bytes;
 	uint32_t value = 0;
 
-	tap(write(fd, good.data, 1) < 0 && errno == ENODEV,
-	    "ERROR: its data_fd is dead");
+	tap(write(fd, good.data, 1) < 0 && errno == ENODEV, "ERROR: its data_fd is dead");
 	close(fd);
 	tap(vfiomig_device_get_data_size(dev, &bytes) == 0,
 	    "ERROR: MIG_DATA_SIZE is no reason to fall");
 	region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, &value, sizeof(value));
 	reg_write(dev, INTR_MASK, 0);
 	fault_arm("hw_load_regs", 1, 1);
-	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO &&
-		    get_state() == VFIOMIG_STATE_ERROR,
+	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO && get_state() == VFIOMIG_STATE_ERROR,
 	    "ERROR: a reset that fails leaves it there");
 	fault_disarm(1);
 	tap(only_reset_leads_out(), "ERROR: only a reset leads out of it");
@@ -90,8 +86,7 @@ static void test_error(void)
 	vfiomig_device_close(dev);
 	if (vfiomig_device_open(dev))
 		errx(1, "%s", vfiomig_get_error(ctx));
-	tap(get_state() == VFIOMIG_STATE_RUNNING,
-	    "ERROR ends with the session of the device");
+	tap(get_state() == VFIOMIG_STATE_RUNNING, "ERROR ends with the session of the device");
 	check_whole("after that");
 }
 
@@ -100,8 +95,7 @@ static void test_error(void)
 
 static bool is_saving(int state)
 {
-	return state == VFIOMIG_STATE_PRE_COPY ||
-	       state == VFIOMIG_STATE_PRE_COPY_P2P ||
+	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
 	       state == VFIOMIG_STATE_STOP_COPY;
 }
 
@@ -109,13 +103,10 @@ static bool is_saving(int state)
 static bool arc_needs(int from, int to, const char *step)
 {
 	if (strcmp(step, "hw_mask_irqs") == 0)
-		return (from == VFIOMIG_STATE_RUNNING_P2P &&
-			to == VFIOMIG_STATE_STOP) ||
-		       (from == VFIOMIG_STATE_PRE_COPY_P2P &&
-			to == VFIOMIG_STATE_STOP_COPY);
+		return (from == VFIOMIG_STATE_RUNNING_P2P && to == VFIOMIG_STATE_STOP) ||
+		       (from == VFIOMIG_STATE_PRE_COPY_P2P && to == VFIOMIG_STATE_STOP_COPY);
 	if (strcmp(step, "stream_begin") == 0)
-		return to == VFIOMIG_STATE_RESUMING ||
-		       (is_saving(to) && !is_saving(from));
+		return to == VFIOMIG_STATE_RESUMING || (is_saving(to) && !is_saving(from));
 	return from == VFIOMIG_STATE_RESUMING;
 }
 
@@ -137,8 +128,7 @@ static int start_in(int from)
 
 	device_reset(dev);
 	fd = device_go(dev, from);
-	if (from == VFIOMIG_STATE_RESUMING &&
-	    !write_all(fd, good.data, good.size))
+	if (from == VFIOMIG_STATE_RESUMING && !write_all(fd, good.data, good.size))
 		err(1, "load");
 	return fd;
 }
@@ -163,8 +153,8 @@ static void test_way(int from, int to, const char *step, int where)
 	} else if (set_state(to, &fd) || get_state() != to) {
 		why = "it cannot go on";
 	}
-	tap(!why, "%s to %s, %s fails: %s", vfiomig_state_name(from),
-	    vfiomig_state_name(to), step, why ? why : vfiomig_state_name(now));
+	tap(!why, "%s to %s, %s fails: %s", vfiomig_state_name(from), vfiomig_state_name(to), step,
+	    why ? why : vfiomig_state_name(now));
 	if (fd >= 0)
 		close(fd);
 	if (session >= 0)
@@ -215,8 +205,7 @@ static bool read_fault(const char *step, int nth, int times, bool precopy)
 	bool come = true;
 	int fd, told;
 
-	fd = device_go(dev, precopy ? VFIOMIG_STATE_PRE_COPY
-				    : VFIOMIG_STATE_STOP_COPY);
+	fd = device_go(dev, precopy ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY);
 	fault_arm(step, nth, times);
 	told = read_through(&w, fd);
 	if (precopy) {
@@ -274,20 +263,16 @@ static void test_streams(int pieces)
 		tap(read_fault("hw_read_memory", nth, 1, false) &&
 			    read_fault("hw_read_memory", nth, 2, false) &&
 			    read_fault("hw_read_memory", nth, 3, true),
-		    "memory piece %d cannot be read, then can: all of it is",
-		    nth);
+		    "memory piece %d cannot be read, then can: all of it is", nth);
 		tap(read_given_up("hw_read_memory", nth),
 		    "memory piece %d cannot be read: given up", nth);
-		tap(write_fault(nth),
-		    "memory piece %d cannot be written: refused from there on",
+		tap(write_fault(nth), "memory piece %d cannot be written: refused from there on",
 		    nth);
 	}
-	tap(read_fault("hw_save_regs", 1, 1, false) &&
-		    read_fault("hw_save_regs", 1, 2, false) &&
+	tap(read_fault("hw_save_regs", 1, 1, false) && read_fault("hw_save_regs", 1, 2, false) &&
 		    read_fault("hw_save_regs", 1, 3, true),
 	    "the registers cannot be read, then can: all of it is");
-	tap(read_given_up("hw_save_regs", 1),
-	    "the registers cannot be read: given up");
+	tap(read_given_up("hw_save_regs", 1), "the registers cannot be read: given up");
 	check_whole("after that");
 }
 
@@ -303,8 +288,7 @@ static void test_reset_fails(void)
 		err(1, "read");
 	w.size = 1000;
 	fault_arm("hw_load_regs", 1, 1);
-	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO &&
-		    get_state() == VFIOMIG_STATE_STOP_COPY,
+	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO && get_state() == VFIOMIG_STATE_STOP_COPY,
 	    "a reset that fails leaves the state as it was");
 	fault_disarm(1);
 	tap(whole_read(&w, fd) == 0 && w.size == good.size &&
@@ -323,8 +307,7 @@ static void test_open_fails(void)
 		vfiomig_device_close(dev);
 		fault_arm(of_open[i], 1, 1);
 		tap(vfiomig_device_open(dev) == -FAULT_ERRNO,
-		    "%s fails: the device does not open (%s)", of_open[i],
-		    vfiomig_get_error(ctx));
+		    "%s fails: the device does not open (%s)", of_open[i], vfiomig_get_error(ctx));
 		fault_disarm(1);
 		if (!tap(vfiomig_device_open(dev) == 0, "then it does"))
 			errx(1, "%s", vfiomig_get_error(ctx));

@@ -46,8 +46,8 @@ static unsigned char *window;
 
 static void make_window(void)
 {
-	window = mmap(NULL, WINDOW + 4096, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	window = mmap(NULL, WINDOW + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
 	if (window == MAP_FAILED || mprotect(window + WINDOW, 4096, PROT_NONE))
 		err(1, "mmap");
 }
@@ -94,8 +94,7 @@ static void stop_early(const struct mutant *m, size_t done)
 	early++;
 }
 
-/* Returns false if the device has refused it, which it does once and for all.
- */
+/* Returns false if the device has refused it, which it does once and for all. */
 static bool pour(struct mutant *m, int fd)
 {
 	unsigned int habit = mutant_below(m, 6);
@@ -110,8 +109,7 @@ static bool pour(struct mutant *m, int fd)
 		if (!blind && mutant_at_times(m, 100))
 			stop_early(m, done);
 		/* To ask for more behind the end is a fault of its own. */
-		if (!blind && n < WINDOW && n < m->size - done &&
-		    mutant_at_times(m, 8))
+		if (!blind && n < WINDOW && n < m->size - done && mutant_at_times(m, 8))
 			ret = write_over_the_edge(fd, m->data + done, n);
 		else
 			ret = write(fd, m->data + done, n);
@@ -127,8 +125,7 @@ static bool pour(struct mutant *m, int fd)
 /* ---- One stream
  * -------------------------------------------------------------- */
 
-/* What the device gives, and holds, is what the model has made of the stream.
- */
+/* What the device gives, and holds, is what the model has made of the stream. */
 static void check_state(void)
 {
 	struct whole w = { 0 };
@@ -137,15 +134,12 @@ static void check_state(void)
 	expect(whole_read(&w, fd) == 0, "it cannot be saved");
 	close(fd);
 	expect(model_read(&got, w.data, w.size), "it saves what is no stream");
-	expect(memcmp(got.memory, expected.memory, size) == 0,
-	       "it saves another memory");
-	expect(got.intr_mask == expected.intr_mask &&
-		       got.intr_status == expected.intr_status,
+	expect(memcmp(got.memory, expected.memory, size) == 0, "it saves another memory");
+	expect(got.intr_mask == expected.intr_mask && got.intr_status == expected.intr_status,
 	       "it saves other registers");
 	free(w.data);
 	region_read(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, got.memory, size);
-	expect(memcmp(got.memory, expected.memory, size) == 0,
-	       "it holds another memory");
+	expect(memcmp(got.memory, expected.memory, size) == 0, "it holds another memory");
 	device_go(dev, VFIOMIG_STATE_RUNNING);
 }
 
@@ -181,8 +175,7 @@ static void play(struct mutant *m)
 	else
 		device_reset(dev);
 	close(fd);
-	expect(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
-	       "not RUNNING in the end");
+	expect(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING, "not RUNNING in the end");
 	taken += took;
 	refused += !took;
 }
@@ -205,9 +198,7 @@ static void make(struct mutant *m, uint64_t seed)
 
 static void report(uint64_t from, uint64_t to)
 {
-	tap(true,
-	    "streams %" PRIu64 " to %" PRIu64 ": %" PRIu64 " taken, %" PRIu64
-	    " refused",
+	tap(true, "streams %" PRIu64 " to %" PRIu64 ": %" PRIu64 " taken, %" PRIu64 " refused",
 	    from, to, taken, refused);
 }
 
@@ -221,12 +212,10 @@ static void play_all(uint64_t seed, uint64_t count)
 		make(&m, seed + i);
 		play(&m);
 		if (i % 50 == 49 || i == count - 1)
-			expect(whole_load(dev, &good) &&
-				       (blind || whole_is(dev, &good)),
+			expect(whole_load(dev, &good) && (blind || whole_is(dev, &good)),
 			       "it is not as good as new");
 		if (trouble) {
-			tap(false, "stream of seed %" PRIu64 ": %s", seed + i,
-			    trouble);
+			tap(false, "stream of seed %" PRIu64 ": %s", seed + i, trouble);
 			bad++;
 		}
 		if (i % 1000 == 999 || i == count - 1)

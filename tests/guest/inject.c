@@ -132,8 +132,7 @@ static int error_number(const char *name)
 static int install_filter(int call)
 {
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 2, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fcntl, 1, 0),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -142,8 +141,8 @@ static int install_filter(int call)
 	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
 
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-		       SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+		       &program);
 }
 
 /* A thread of the process, and not a child of it? */
@@ -182,15 +181,12 @@ static bool move_byte(int pid, int fd, const struct seccomp_data *call)
 		return false;
 	there.iov_len = 1;
 	if ((call->nr == SYS_read && read(fd, &byte, 1) == 1) ||
-	    (call->nr == SYS_pread64 &&
-	     pread(fd, &byte, 1, call->args[3]) == 1))
+	    (call->nr == SYS_pread64 && pread(fd, &byte, 1, call->args[3]) == 1))
 		return process_vm_writev(pid, &here, 1, &there, 1, 0) == 1;
 	if (process_vm_readv(pid, &here, 1, &there, 1, 0) != 1)
 		return false;
-	return ((call->nr == SYS_write || call->nr == SYS_writev) &&
-		write(fd, &byte, 1) == 1) ||
-	       (call->nr == SYS_pwrite64 &&
-		pwrite(fd, &byte, 1, call->args[3]) == 1);
+	return ((call->nr == SYS_write || call->nr == SYS_writev) && write(fd, &byte, 1) == 1) ||
+	       (call->nr == SYS_pwrite64 && pwrite(fd, &byte, 1, call->args[3]) == 1);
 }
 
 /* Returns whether the call was short: not all can be. */
@@ -205,8 +201,7 @@ static bool shorten(int pid, const struct seccomp_data *call)
 	return moved;
 }
 
-static void supervise(int listener, volatile bool *injected, int pid, int call,
-		      long nth, int error)
+static void supervise(int listener, volatile bool *injected, int pid, int call, long nth, int error)
 {
 	struct pollfd p = { .fd = listener, .events = POLLIN };
 	bool begun = false;
@@ -221,13 +216,11 @@ static void supervise(int listener, volatile bool *injected, int pid, int call,
 			continue;
 		answer.id = call_made.id;
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-		if (call_made.data.nr == SYS_fcntl &&
-		    call_made.data.args[0] == 0 &&
+		if (call_made.data.nr == SYS_fcntl && call_made.data.args[0] == 0 &&
 		    call_made.data.args[1] == F_GETFD)
 			begun = true;
-		if (begun && call_made.data.nr == call &&
-		    is_thread_of(pid, call_made.pid) && ++count == nth &&
-		    (error != SHORT || shorten(pid, &call_made.data))) {
+		if (begun && call_made.data.nr == call && is_thread_of(pid, call_made.pid) &&
+		    ++count == nth && (error != SHORT || shorten(pid, &call_made.data))) {
 			*injected = true;
 			answer.flags = 0;
 			answer.error = error > 0 ? -error : 0;
@@ -268,8 +261,8 @@ int main(int argc, char **argv)
 		errx(98, "usage: inject SYSCALL N ERRNO COMMAND [ARG...]");
 	child.call = call_number(argv[1]);
 	error = error_number(argv[3]);
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
 	if (shared == MAP_FAILED)
 		err(98, "mmap");
 	child.shared = shared;
@@ -288,8 +281,7 @@ int main(int argc, char **argv)
 		setsid();
 		for (int fd = 0; fd < 3; fd++)
 			dup2(null, fd);
-		supervise(listener, &shared->injected, pid, child.call,
-			  atol(argv[2]), error);
+		supervise(listener, &shared->injected, pid, child.call, atol(argv[2]), error);
 		_exit(0);
 	}
 	close(listener);

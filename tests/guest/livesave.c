@@ -46,8 +46,7 @@ static void *write_pages(void *arg)
 	return NULL;
 }
 
-static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
-		 bool precopy)
+static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev, bool precopy)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -64,8 +63,8 @@ static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
 	pthread_join(writer, NULL);
 	close(fd);
 	printf("%s %llu %llu %ld %u\n", precopy ? "precopy" : "stopcopy",
-	       (unsigned long long)(r.bytes - r.precopy_bytes),
-	       (unsigned long long)r.downtime_ns, faults, r.rounds);
+	       (unsigned long long)(r.bytes - r.precopy_bytes), (unsigned long long)r.downtime_ns,
+	       faults, r.rounds);
 	fflush(stdout);
 }
 

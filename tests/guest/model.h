@@ -57,16 +57,15 @@ static inline uint64_t model_le64(const unsigned char *at)
 static inline bool model_header(const struct model *m, const unsigned char *s)
 {
 	return model_le64(s) == MODEL_MAGIC && model_le32(s + 8) == 1 &&
-	       model_le32(s + 12) == MODEL_GRANULE &&
-	       model_le64(s + 16) == m->size && model_le64(s + 24) == 0;
+	       model_le32(s + 12) == MODEL_GRANULE && model_le64(s + 16) == m->size &&
+	       model_le64(s + 24) == 0;
 }
 
 static inline bool model_mem(struct model *m, uint64_t offset, uint64_t length,
 			     const unsigned char *data)
 {
-	if (!length || length > MODEL_MEM_MAX || length % MODEL_GRANULE ||
-	    offset % MODEL_GRANULE || offset >= m->size ||
-	    length > m->size - offset)
+	if (!length || length > MODEL_MEM_MAX || length % MODEL_GRANULE || offset % MODEL_GRANULE ||
+	    offset >= m->size || length > m->size - offset)
 		return false;
 	memcpy(m->memory + offset, data, length);
 	for (uint64_t i = 0; i < length / MODEL_GRANULE; i++)
@@ -83,8 +82,7 @@ static inline bool model_is_covered(const struct model *m)
 }
 
 /* May a device take this? Its memory and its registers are in @m then. */
-static inline bool model_read(struct model *m, const unsigned char *s,
-			      size_t size)
+static inline bool model_read(struct model *m, const unsigned char *s, size_t size)
 {
 	bool have_regs = false;
 	size_t at = MODEL_HEADER_SIZE;
@@ -114,9 +112,8 @@ static inline bool model_read(struct model *m, const unsigned char *s,
 			have_regs = true;
 		} else {
 			return type == MODEL_END && have_regs && !offset &&
-			       length == MODEL_END_SIZE &&
-			       length == size - at && model_le64(data) == at &&
-			       model_le64(data + 8) == XXH64(s, at, 0);
+			       length == MODEL_END_SIZE && length == size - at &&
+			       model_le64(data) == at && model_le64(data + 8) == XXH64(s, at, 0);
 		}
 		at += length;
 	}

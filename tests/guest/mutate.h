@@ -44,21 +44,11 @@ static inline bool mutant_at_times(struct mutant *m, unsigned int n)
 }
 
 /* Around a boundary of something, or anything. */
-static inline uint64_t mutant_value(struct mutant *m, uint64_t old,
-				    uint64_t memory)
+static inline uint64_t mutant_value(struct mutant *m, uint64_t old, uint64_t memory)
 {
 	const uint64_t around[] = {
-		0,
-		old,
-		memory,
-		MODEL_GRANULE,
-		MODEL_MEM_MAX,
-		1 << 16,
-		1ULL << 31,
-		1ULL << 32,
-		1ULL << 63,
-		-memory,
-		MODEL_RECORD_SIZE,
+		0,	    old,	memory,	    MODEL_GRANULE, MODEL_MEM_MAX,     1 << 16,
+		1ULL << 31, 1ULL << 32, 1ULL << 63, -memory,	   MODEL_RECORD_SIZE,
 	};
 	uint64_t value = around[mutant_below(m, sizeof(around) / 8)];
 
@@ -78,8 +68,7 @@ static inline uint64_t mutant_value(struct mutant *m, uint64_t old,
 }
 
 /* All of the memory, in runs of any length and order, some of them twice. */
-static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory,
-					struct mutant_record *r)
+static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory, struct mutant_record *r)
 {
 	uint64_t longest = MODEL_MEM_MAX / MODEL_GRANULE, at = 0, n;
 	uint64_t granules = memory / MODEL_GRANULE;
@@ -94,10 +83,8 @@ static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory,
 			n = longest = MODEL_MEM_MAX / MODEL_GRANULE;
 		if (n > granules - at)
 			n = granules - at;
-		r[records++] = (struct mutant_record){ MODEL_MEM, 0,
-						       at * MODEL_GRANULE,
-						       n * MODEL_GRANULE,
-						       n * MODEL_GRANULE };
+		r[records++] = (struct mutant_record){ MODEL_MEM, 0, at * MODEL_GRANULE,
+						       n * MODEL_GRANULE, n * MODEL_GRANULE };
 	}
 	for (unsigned int i = 0; i < records; i++) {
 		unsigned int other = mutant_below(m, records);
@@ -110,16 +97,12 @@ static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory,
 		r[records] = r[mutant_below(m, records)];
 		records++;
 	}
-	r[records++] =
-		(struct mutant_record){ MODEL_REGS, 0, 0, MODEL_REGS_SIZE,
-					MODEL_REGS_SIZE };
-	r[records++] = (struct mutant_record){ MODEL_END, 0, 0, MODEL_END_SIZE,
-					       MODEL_END_SIZE };
+	r[records++] = (struct mutant_record){ MODEL_REGS, 0, 0, MODEL_REGS_SIZE, MODEL_REGS_SIZE };
+	r[records++] = (struct mutant_record){ MODEL_END, 0, 0, MODEL_END_SIZE, MODEL_END_SIZE };
 	return records;
 }
 
-static inline void mutant_field(struct mutant *m, struct mutant_record *r,
-				uint64_t memory)
+static inline void mutant_field(struct mutant *m, struct mutant_record *r, uint64_t memory)
 {
 	switch (mutant_below(m, 6)) {
 	case 0:
@@ -147,8 +130,7 @@ static inline void mutant_field(struct mutant *m, struct mutant_record *r,
 
 /* One change to the order or to the contents of the records. */
 static inline unsigned int mutant_records(struct mutant *m, uint64_t memory,
-					  struct mutant_record *r,
-					  unsigned int n)
+					  struct mutant_record *r, unsigned int n)
 {
 	unsigned int i = mutant_below(m, n), j = mutant_below(m, n);
 	struct mutant_record kept = r[i];
@@ -204,8 +186,7 @@ static inline void mutant_put_random(struct mutant *m, size_t n)
 
 static inline void mutant_put_header(struct mutant *m, uint64_t memory)
 {
-	uint64_t words[] = { MODEL_MAGIC, 1 | (uint64_t)MODEL_GRANULE << 32,
-			     memory, 0 };
+	uint64_t words[] = { MODEL_MAGIC, 1 | (uint64_t)MODEL_GRANULE << 32, memory, 0 };
 
 	if (mutant_at_times(m, 16)) {
 		uint64_t *word = &words[mutant_below(m, 4)];
@@ -216,8 +197,7 @@ static inline void mutant_put_header(struct mutant *m, uint64_t memory)
 		mutant_put64(m, words[i]);
 }
 
-static inline void mutant_put_record(struct mutant *m,
-				     const struct mutant_record *r, bool last)
+static inline void mutant_put_record(struct mutant *m, const struct mutant_record *r, bool last)
 {
 	uint64_t length, digest;
 

@@ -59,8 +59,7 @@ static uint64_t below(struct worker *w, uint64_t n)
 	return w->seed % n;
 }
 
-/* ---- The data_fds, of this session and of those before ---------------------
- */
+/* ---- The data_fds, of this session and of those before --------------------- */
 
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static int slots[SLOTS] = { -1, -1, -1, -1, -1, -1 };
@@ -100,8 +99,7 @@ static int set_state(unsigned int state)
 	struct vfio_device_feature_mig_state *mig = (void *)feature->data;
 
 	feature->argsz = sizeof(buf);
-	feature->flags =
-		VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+	feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
 	mig->device_state = state;
 	mig->data_fd = -1;
 	if (ioctl(device_fd, VFIO_DEVICE_FEATURE, feature))
@@ -129,18 +127,15 @@ static void do_transfer(struct worker *w)
 	if (below(w, 2)) {
 		set_state(VFIOMIG_STATE_RUNNING);
 		fd = set_state(VFIOMIG_STATE_PRE_COPY);
-		while (fd >= 0 &&
-		       count(&bytes_read, read(fd, buf, sizeof(buf))) > 0)
+		while (fd >= 0 && count(&bytes_read, read(fd, buf, sizeof(buf))) > 0)
 			;
 		set_state(VFIOMIG_STATE_STOP_COPY);
-		while (fd >= 0 &&
-		       count(&bytes_read, read(fd, buf, sizeof(buf))) > 0)
+		while (fd >= 0 && count(&bytes_read, read(fd, buf, sizeof(buf))) > 0)
 			;
 	} else {
 		fd = set_state(VFIOMIG_STATE_RESUMING);
 		if (fd >= 0)
-			count(&bytes_written,
-			      write(fd, whole.data, whole.size));
+			count(&bytes_written, write(fd, whole.data, whole.size));
 		set_state(VFIOMIG_STATE_STOP);
 	}
 	if (fd >= 0)
@@ -188,8 +183,7 @@ static void do_data_fd(struct worker *w)
 /* The stream into the device's own memory, which its driver looks after. */
 static void do_read_into_memory(struct worker *w)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       device_fd, memory_at);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, device_fd, memory_at);
 	int fd = slot_get(w);
 
 	if (p != MAP_FAILED) {
@@ -230,8 +224,7 @@ static void do_touch(struct worker *w)
 	uint64_t offset = below(w, size / 4096) * 4096;
 
 	n = size - offset;
-	p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, device_fd,
-		 memory_at + offset);
+	p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, device_fd, memory_at + offset);
 	if (p == MAP_FAILED)
 		return;
 	if (sigsetjmp(w->fault, 1) == 0) {
@@ -341,8 +334,7 @@ static void do_ask(struct worker *w)
 	feature->argsz = sizeof(buf);
 	feature->flags = VFIO_DEVICE_FEATURE_GET | below(w, 11);
 	ioctl(device_fd, VFIO_DEVICE_FEATURE, feature);
-	snprintf(path, sizeof(path),
-		 "/sys/kernel/debug/vfio/%s/migration/state", name);
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/migration/state", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		if (read(fd, buf, sizeof(buf)) < 0)
@@ -368,8 +360,7 @@ static void do_irqs(struct worker *w)
 		struct vfio_irq_set *one = (void *)buf;
 
 		one->argsz = sizeof(buf);
-		one->flags =
-			VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+		one->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
 		one->count = 1;
 	}
 	ioctl(device_fd, VFIO_DEVICE_SET_IRQS, buf);
@@ -379,8 +370,7 @@ static void do_irqs(struct worker *w)
 /* A group gives out as many descriptors as one wants. */
 static void do_open(struct worker *w)
 {
-	int fd = group_fd < 0 ? -1
-			      : ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	int fd = group_fd < 0 ? -1 : ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
 
 	usleep(below(w, 10000));
 	if (fd >= 0)

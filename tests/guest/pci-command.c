@@ -24,8 +24,7 @@ static off_t command_offset(void)
 		.index = VFIO_PCI_CONFIG_REGION_INDEX,
 	};
 
-	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO,
-		  &info))
+	if (ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_GET_REGION_INFO, &info))
 		err(1, "VFIO_DEVICE_GET_REGION_INFO");
 	return info.offset + PCI_COMMAND;
 }
@@ -34,16 +33,14 @@ static uint16_t read_command(void)
 {
 	uint16_t command;
 
-	if (pread(vfiomig_device_get_fd(dev), &command, 2, command_offset()) !=
-	    2)
+	if (pread(vfiomig_device_get_fd(dev), &command, 2, command_offset()) != 2)
 		err(1, "pread");
 	return command;
 }
 
 static void write_command(uint16_t command)
 {
-	if (pwrite(vfiomig_device_get_fd(dev), &command, 2, command_offset()) !=
-	    2)
+	if (pwrite(vfiomig_device_get_fd(dev), &command, 2, command_offset()) != 2)
 		err(1, "pwrite");
 }
 
@@ -57,8 +54,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: pci-command DEV");
-	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
-	    vfiomig_device_open(dev))
+	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) || vfiomig_device_open(dev))
 		errx(1, "%s", vfiomig_get_error(ctx));
 
 	saved = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
@@ -70,8 +66,7 @@ int main(int argc, char **argv)
 	tap(read_command() == 0, "it is cleared");
 	lseek(fd, 0, SEEK_SET);
 	tap(vfiomig_restore(dev, fd, &opt, &result) == 0, "restore");
-	tap(read_command() == saved, "a restore brings it back (%04x)",
-	    read_command());
+	tap(read_command() == saved, "a restore brings it back (%04x)", read_command());
 
 	vfiomig_device_unref(dev);
 	vfiomig_unref(ctx);

@@ -27,8 +27,7 @@ static volatile char *memory;
 static char buf[1 << 20];
 
 /* What the text only recommends. */
-__attribute__((format(printf, 2, 3))) static void should(bool good,
-							 const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void should(bool good, const char *fmt, ...)
 {
 	char text[256];
 	va_list ap;
@@ -90,13 +89,10 @@ static void expect_temporary_end(int fd, const char *when)
 	ssize_t n = read(fd, buf, sizeof(buf));
 
 	should(info.initial_bytes + info.dirty_bytes == 0,
-	       "\"reached when both initial_bytes and dirty_byte are zero\" (%s)",
-	       when);
+	       "\"reached when both initial_bytes and dirty_byte are zero\" (%s)", when);
 	should(n < 0 && errno == ENOMSG,
-	       "\"the kernel driver should return ENOMSG from read()\" (%s; %zd)",
-	       when, n);
-	should(events(fd, 0) == 0,
-	       "\"wait for more data (...) by using poll\": not readable (%s)",
+	       "\"the kernel driver should return ENOMSG from read()\" (%s; %zd)", when, n);
+	should(events(fd, 0) == 0, "\"wait for more data (...) by using poll\": not readable (%s)",
 	       when);
 }
 
@@ -109,10 +105,8 @@ static int test_initial(void)
 
 	tap(fd >= 0, "\"These arcs (...) return a new data_fd\"");
 	info = get_info(fd);
-	tap(info.initial_bytes > 0,
-	    "\"This field should have a non-zero initial value\"");
-	tap(info.dirty_bytes == 0,
-	    "dirty_bytes: \"This field starts at zero\"");
+	tap(info.initial_bytes > 0, "\"This field should have a non-zero initial value\"");
+	tap(info.dirty_bytes == 0, "dirty_bytes: \"This field starts at zero\"");
 	tap(events(fd, 0) == POLLIN, "what can be read is readable");
 	/* mtty has not many more. */
 	if (read(fd, buf, 8) != 8)
@@ -123,10 +117,8 @@ static int test_initial(void)
 
 	end = read_to_end(fd, &bytes);
 	now = get_info(fd);
-	tap(now.initial_bytes == 0, "initial_bytes \"reaches zero\" (%s)",
-	    strerror(end));
-	tap(bytes == info.initial_bytes - 8,
-	    "as many bytes as that were there to be read");
+	tap(now.initial_bytes == 0, "initial_bytes \"reaches zero\" (%s)", strerror(end));
+	tap(bytes == info.initial_bytes - 8, "as many bytes as that were there to be read");
 	expect_temporary_end(fd, "after the first pass");
 	return fd;
 }
@@ -138,8 +130,7 @@ static void test_ioctl(int fd)
 	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) && errno == EINVAL,
 	    "a smaller argsz is EINVAL");
 	info.argsz = sizeof(info) + 8;
-	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) == 0,
-	    "a larger one is fine");
+	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info) == 0, "a larger one is fine");
 	tap(ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, NULL) && errno == EFAULT,
 	    "a bad pointer is EFAULT");
 	tap(ioctl(fd, _IO(VFIO_TYPE, VFIO_BASE + 99), &info) && errno == ENOTTY,
@@ -162,15 +153,12 @@ static void test_stop_copy(int fd)
 	}
 	tap(go(VFIOMIG_STATE_STOP_COPY) < 0,
 	    "\"does not terminate or otherwise affect the associated fd\"");
-	tap(try_info(fd, &info) == EINVAL,
-	    "\"-EINVAL from any other migration state\": STOP_COPY");
+	tap(try_info(fd, &info) == EINVAL, "\"-EINVAL from any other migration state\": STOP_COPY");
 	tap(events(fd, 0) & POLLIN, "STOP_COPY: \"poll (...) readable\"");
 	if (vfiomig_device_get_data_size(dev, &left))
 		errx(1, "%s", vfiomig_get_error(ctx));
-	tap(read_to_end(fd, &bytes) == 0,
-	    "\"ENOMSG may not be returned in STOP_COPY\"");
-	should(bytes == left, "MIG_DATA_SIZE was right (%zu, %zu)",
-	       (size_t)left, (size_t)bytes);
+	tap(read_to_end(fd, &bytes) == 0, "\"ENOMSG may not be returned in STOP_COPY\"");
+	should(bytes == left, "MIG_DATA_SIZE was right (%zu, %zu)", (size_t)left, (size_t)bytes);
 	tap(read(fd, buf, 1) == 0 && read(fd, buf, 1) == 0,
 	    "\"a permanent end of stream (...) read() always returning 0\"");
 	tap(events(fd, 0) & POLLIN, "\"and poll always returning readable\"");
@@ -184,8 +172,7 @@ static void expect_dead(int fd, const char *when)
 
 	tap(read(fd, buf, 1) < 0 && errno == ENODEV,
 	    "\"will terminate a data transfer session\": %s", when);
-	tap(try_info(fd, &info) == EINVAL,
-	    "\"-EINVAL from any other migration state\": %s", when);
+	tap(try_info(fd, &info) == EINVAL, "\"-EINVAL from any other migration state\": %s", when);
 	should(events(fd, 0) == (POLLIN | POLLRDHUP), "poll tells of it");
 }
 
@@ -207,8 +194,7 @@ static void test_ends(void)
 
 	go(VFIOMIG_STATE_RUNNING_P2P);
 	fd = go(VFIOMIG_STATE_PRE_COPY_P2P);
-	tap(fd >= 0 && try_info(fd, &info) == 0,
-	    "a session that begins with PRE_COPY_P2P");
+	tap(fd >= 0 && try_info(fd, &info) == 0, "a session that begins with PRE_COPY_P2P");
 	go(VFIOMIG_STATE_RUNNING_P2P);
 	expect_dead(fd, "PRE_COPY_P2P -> RUNNING_P2P");
 	close(fd);
@@ -283,16 +269,14 @@ static void test_opt_in(const char *name, enum vfiomig_via via)
 	snprintf(number, sizeof(number), "fd:%d", fd);
 	d = device_open(ctx, number);
 	save(d);
-	tap(!flags_are_output(d), "%s: a save opts in to nothing for an owner",
-	    how);
+	tap(!flags_are_output(d), "%s: a save opts in to nothing for an owner", how);
 	vfiomig_device_unref(d);
 	close(fd);
 
 	d = open_via(name, via);
 	save(d);
-	tap(flags_are_output(d) == has,
-	    "%s: a save opts in to INFOv2 where the kernel has it (%s)", how,
-	    has ? "it has" : "it has not");
+	tap(flags_are_output(d) == has, "%s: a save opts in to INFOv2 where the kernel has it (%s)",
+	    how, has ? "it has" : "it has not");
 	vfiomig_device_unref(d);
 }
 
@@ -358,16 +342,13 @@ static void test_dirty(int fd)
 	tap(get_info(fd).dirty_bytes == 0 && events(fd, 0) == 0,
 	    "reading the memory is no change (%d)", sum);
 
-	tap(wake(fd, write_page) == POLLIN,
-	    "\"wait for more data\": a write to the mapping wakes");
+	tap(wake(fd, write_page) == POLLIN, "\"wait for more data\": a write to the mapping wakes");
 	info = get_info(fd);
-	tap(info.initial_bytes == 0 && info.dirty_bytes >= PAGE &&
-		    info.dirty_bytes < 2 * PAGE,
+	tap(info.initial_bytes == 0 && info.dirty_bytes >= PAGE && info.dirty_bytes < 2 * PAGE,
 	    "\"may increase as the internal device state is modified\" (%zu)",
 	    (size_t)info.dirty_bytes);
 	memory[3 * PAGE + 8]++;
-	tap(get_info(fd).dirty_bytes == info.dirty_bytes,
-	    "the same page once more is no more");
+	tap(get_info(fd).dirty_bytes == info.dirty_bytes, "the same page once more is no more");
 	if (read(fd, buf, 1000) != 1000)
 		err(1, "1000 bytes");
 	tap(get_info(fd).dirty_bytes == info.dirty_bytes - 1000,
@@ -384,8 +365,7 @@ static void test_dirty(int fd)
 
 	go(VFIOMIG_STATE_PRE_COPY_P2P);
 	memory[9 * PAGE] ^= 1;
-	tap(get_info(fd).dirty_bytes > PAGE && read_to_end(fd, &bytes) &&
-		    bytes > PAGE,
+	tap(get_info(fd).dirty_bytes > PAGE && read_to_end(fd, &bytes) && bytes > PAGE,
 	    "so it is in PRE_COPY_P2P");
 	go(VFIOMIG_STATE_PRE_COPY);
 }
@@ -410,8 +390,7 @@ static void test_behind(void)
 		    size < info.initial_bytes + info.dirty_bytes + PAGE,
 	    "MIG_DATA_SIZE is what a stop now would leave to be read");
 	read_to_end(fd, &bytes);
-	tap(bytes == info.initial_bytes + info.dirty_bytes,
-	    "the estimates were right");
+	tap(bytes == info.initial_bytes + info.dirty_bytes, "the estimates were right");
 	close(fd);
 	go(VFIOMIG_STATE_RUNNING);
 }
@@ -423,8 +402,7 @@ static void test_wakes(void)
 
 	fd = go(VFIOMIG_STATE_PRE_COPY);
 	read_to_end(fd, &bytes);
-	tap(wake(fd, leave) == (POLLIN | POLLRDHUP),
-	    "the end of the session wakes");
+	tap(wake(fd, leave) == (POLLIN | POLLRDHUP), "the end of the session wakes");
 	close(fd);
 
 	fd = go(VFIOMIG_STATE_PRE_COPY);
@@ -463,10 +441,8 @@ static void test_ioeventfd(void)
 	e.offset = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).offset + PAGE;
 	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) && errno == EINVAL,
 	    "no ioeventfd into the memory");
-	e.offset =
-		region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset + INTR_MASK;
-	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) == 0,
-	    "but one into the registers");
+	e.offset = region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset + INTR_MASK;
+	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) == 0, "but one into the registers");
 	close(e.fd);
 }
 
@@ -489,8 +465,7 @@ static void test_mprotect(void)
 	memory[2 * PAGE] ^= 1;
 	memory[3 * PAGE] ^= 1;
 	read_to_end(fd, &bytes);
-	tap(bytes > 2 * PAGE && bytes < 3 * PAGE,
-	    "mprotect does not hide a write");
+	tap(bytes > 2 * PAGE && bytes < 3 * PAGE, "mprotect does not hide a write");
 	close(fd);
 	leave();
 }

@@ -59,10 +59,8 @@ static bool is_dead(int fd)
 	char buf[64] = { 0 };
 
 	/* One of the two is EBADF, as data_fd goes one way. */
-	return read(fd, buf, sizeof(buf)) < 0 &&
-	       (errno == ENODEV || errno == EBADF) &&
-	       write(fd, buf, sizeof(buf)) < 0 &&
-	       (errno == ENODEV || errno == EBADF);
+	return read(fd, buf, sizeof(buf)) < 0 && (errno == ENODEV || errno == EBADF) &&
+	       write(fd, buf, sizeof(buf)) < 0 && (errno == ENODEV || errno == EBADF);
 }
 
 /* A whole session, there and back. */
@@ -77,8 +75,7 @@ static bool saves(void)
 		total += n;
 	close(fd);
 	device_go(dev, VFIOMIG_STATE_RUNNING);
-	return n == 0 &&
-	       total > region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
+	return n == 0 && total > region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
 }
 
 /* As open_device() and a reset leave it, registers too. */
@@ -173,15 +170,13 @@ static void test_busy(void)
 		usleep(random() % 5000);
 		if (!tell_device("reset", "1"))
 			err(1, "reset");
-		running +=
-			vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING;
+		running += vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING;
 		done = true;
 		pthread_join(thread, NULL);
 		dead += is_dead(fd);
 		close(fd);
 	}
-	tap(running == 15, "a reset in a transfer ends in RUNNING (%d of 15)",
-	    running);
+	tap(running == 15, "a reset in a transfer ends in RUNNING (%d of 15)", running);
 	tap(dead == 15, "and ends the transfer (%d of 15)", dead);
 	tap(is_fresh() && saves(), "the device can be saved afterwards");
 }
@@ -249,15 +244,12 @@ static void test_taken_away(const char *driver)
 	for (int i = 0; i < 5 && pci; i++)
 		if (!tell_device("reset", "1"))
 			err(1, "reset");
-	tap(is_dead(saving) && is_dead(resuming),
-	    "reset while closed: both are dead");
-	tap(!unload(driver) && errno == EWOULDBLOCK,
-	    "the module is in use (%m)");
+	tap(is_dead(saving) && is_dead(resuming), "reset while closed: both are dead");
+	tap(!unload(driver) && errno == EWOULDBLOCK, "the module is in use (%m)");
 
 	unbind();
 	tap(is_dead(saving) && is_dead(resuming), "unbound: both are dead");
-	tap(!unload(driver) && errno == EWOULDBLOCK,
-	    "the module is in use (%m)");
+	tap(!unload(driver) && errno == EWOULDBLOCK, "the module is in use (%m)");
 	for (int i = 0; i < 3 && pci; i++)
 		if (!tell_device("reset", "1"))
 			err(1, "reset");
@@ -284,8 +276,7 @@ static void test_taken_away(const char *driver)
 	pthread_join(threads[1], NULL);
 	/* Either is enough, so one for the one device and one for the other. */
 	close(pci ? saving : resuming);
-	tap(!unload(driver) && errno == EWOULDBLOCK,
-	    "the module is in use (%m)");
+	tap(!unload(driver) && errno == EWOULDBLOCK, "the module is in use (%m)");
 	close(pci ? resuming : saving);
 	tap(unload(driver), "and can go when both are closed (%m)");
 }

@@ -110,29 +110,24 @@ static void test_segments(const struct stream *s)
 	bool good = true;
 
 	for (size_t done = 0; done < s->size && good;) {
-		size_t n = done < ends || done >= s->size - ends
-				   ? 1
-				   : s->size - ends - done;
+		size_t n = done < ends || done >= s->size - ends ? 1 : s->size - ends - done;
 
 		good = write_all(fd, s->data + done, n);
 		done += n;
 	}
-	tap(good && vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) ==
-			    0,
+	tap(good && vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0,
 	    "RESUMING takes one byte at a time");
 	close(fd);
 	go(VFIOMIG_STATE_RUNNING);
 	tap(same(save(1 << 20), s), "and loads the same state");
 	tap(load(s, 0) == 0, "RESUMING takes any segmentation");
 	tap(same(save(0), s), "reads of any size give the same stream");
-	tap(same(save(s->size > 100000 ? 509 : 1), s),
-	    "small reads give the same stream");
+	tap(same(save(s->size > 100000 ? 509 : 1), s), "small reads give the same stream");
 	if (old_kernel())
 		tap(vfiomig_device_get_data_size(dev, &bytes) == -EOPNOTSUPP,
 		    "there is no MIG_DATA_SIZE");
 	else
-		tap(vfiomig_device_get_data_size(dev, &bytes) == 0 &&
-			    bytes >= s->size,
+		tap(vfiomig_device_get_data_size(dev, &bytes) == 0 && bytes >= s->size,
 		    "MIG_DATA_SIZE is not less than the stream");
 }
 
@@ -143,8 +138,7 @@ static void test_truncated(const struct stream *s)
 	for (size_t i = 0; i < sizeof(tenths) / sizeof(tenths[0]); i++) {
 		struct stream t = { s->data, s->size * tenths[i] / 10 };
 
-		tap(load(&t, 1 << 20) < 0, "%zu of %zu bytes: refused", t.size,
-		    s->size);
+		tap(load(&t, 1 << 20) < 0, "%zu of %zu bytes: refused", t.size, s->size);
 		reset();
 		tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
 		    "a reset leads out of it");
@@ -153,16 +147,14 @@ static void test_truncated(const struct stream *s)
 
 	tap(load(&t, 1 << 20) < 0, "all but the last byte: refused");
 	reset();
-	tap(load(s, 1 << 20) == 0 && same(save(1 << 20), s),
-	    "the device is as good as before");
+	tap(load(s, 1 << 20) == 0 && same(save(1 << 20), s), "the device is as good as before");
 }
 
 /* A read must not give data, and a write not take any. */
 static void expect_dead(int fd, bool saving, const char *when)
 {
 	char buf[4096] = { 0 };
-	ssize_t n = saving ? read(fd, buf, sizeof(buf))
-			   : write(fd, buf, sizeof(buf));
+	ssize_t n = saving ? read(fd, buf, sizeof(buf)) : write(fd, buf, sizeof(buf));
 
 	tap(saving ? n <= 0 : n < 0, "the %s data_fd is dead %s (%zd, %m)",
 	    saving ? "saving" : "resuming", when, n);
@@ -213,8 +205,7 @@ static void test_not_a_file(void)
 	int fd = go(VFIOMIG_STATE_STOP_COPY);
 	char byte;
 
-	tap(pread(fd, &byte, 1, 0) < 0 && errno == ESPIPE,
-	    "data_fd has no pread");
+	tap(pread(fd, &byte, 1, 0) < 0 && errno == ESPIPE, "data_fd has no pread");
 	tap(lseek(fd, 0, SEEK_SET) < 0, "data_fd does not seek");
 	tap(write(fd, &byte, 1) < 0, "a saving data_fd takes no data");
 	close(fd);
@@ -232,8 +223,7 @@ static void test_registers(void)
 	s = save(1 << 20);
 	tap(reg_read(dev, INTR_STATUS) == 0x1234,
 	    "a save does not clear IntrStatus, although reading it does");
-	tap(reg_read(dev, INTR_MASK) == 0xa5a5f00d,
-	    "a save leaves IntrMask alone");
+	tap(reg_read(dev, INTR_MASK) == 0xa5a5f00d, "a save leaves IntrMask alone");
 	reset();
 	tap(reg_read(dev, INTR_MASK) == 0, "a reset clears IntrMask");
 	tap(load(&s, 1 << 20) == 0 && reg_read(dev, INTR_MASK) == 0xa5a5f00d &&
@@ -268,8 +258,7 @@ static void test_memory_off(const struct stream *s)
 	tap(now == off, "it is still off afterwards");
 	if (pwrite(fd, &command, 2, at) != 2)
 		err(1, "command");
-	tap(same(save(1 << 20), s),
-	    "and with it on again the state is the same");
+	tap(same(save(1 << 20), s), "and with it on again the state is the same");
 }
 
 /* A read that fails on its buffer loses nothing of the stream. */
@@ -281,30 +270,27 @@ static void test_bad_buffer(const struct stream *s)
 	size_t done = 0;
 	ssize_t n = 1;
 
-	tap(read(fd, nowhere, 4096) < 0 && errno == EFAULT,
-	    "a bad buffer is EFAULT");
+	tap(read(fd, nowhere, 4096) < 0 && errno == EFAULT, "a bad buffer is EFAULT");
 	while (done < s->size && n > 0) {
 		n = read(fd, buf + done, s->size - done);
 		if (n > 0)
 			done += n;
 	}
-	tap(done == s->size && memcmp(buf, s->data, done) == 0,
-	    "and costs no byte of the stream");
+	tap(done == s->size && memcmp(buf, s->data, done) == 0, "and costs no byte of the stream");
 	free(buf);
 	close(fd);
 	reset();
 
 	fd = go(VFIOMIG_STATE_RESUMING);
-	tap(write(fd, nowhere, 4096) < 0 && errno == EFAULT,
-	    "so it is for a write");
+	tap(write(fd, nowhere, 4096) < 0 && errno == EFAULT, "so it is for a write");
 	for (done = 0; done < s->size; done += n) {
 		n = write(fd, s->data + done, s->size - done);
 		if (n <= 0)
 			break;
 	}
 	close(fd);
-	tap(done == s->size && vfiomig_device_drive(dev, VFIOMIG_STATE_RUNNING,
-						    NULL, NULL, NULL) == 0,
+	tap(done == s->size &&
+		    vfiomig_device_drive(dev, VFIOMIG_STATE_RUNNING, NULL, NULL, NULL) == 0,
 	    "and what follows it is taken");
 }
 

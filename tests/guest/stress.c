@@ -107,8 +107,7 @@ static void open_device(bool by_group)
 {
 	struct vfiomig_fds fds;
 
-	vfiomig_device_set_via(dev,
-			       by_group ? VFIOMIG_VIA_GROUP : VFIOMIG_VIA_AUTO);
+	vfiomig_device_set_via(dev, by_group ? VFIOMIG_VIA_GROUP : VFIOMIG_VIA_AUTO);
 	if (vfiomig_device_open(dev))
 		errx(1, "cannot open %s", name);
 	device_fd = vfiomig_device_get_fd(dev);
@@ -134,8 +133,8 @@ static bool all_dead(void)
 	char byte = 0;
 
 	for (int i = 0; i < SLOTS; i++)
-		dead &= slots[i] < 0 || (read(slots[i], &byte, 1) < 0 &&
-					 write(slots[i], &byte, 1) < 0);
+		dead &= slots[i] < 0 ||
+			(read(slots[i], &byte, 1) < 0 && write(slots[i], &byte, 1) < 0);
 	return dead;
 }
 
@@ -170,8 +169,7 @@ static void join(bool lasting)
 /* The device is closed while data_fds of a session that goes on are in use. */
 static void close_at_work(struct worker *w)
 {
-	static const int busy[] = { VFIOMIG_STATE_PRE_COPY,
-				    VFIOMIG_STATE_STOP_COPY,
+	static const int busy[] = { VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_STOP_COPY,
 				    VFIOMIG_STATE_RESUMING };
 	int fd;
 
@@ -207,8 +205,7 @@ static void session(unsigned int nr, int seconds)
 
 int main(int argc, char **argv)
 {
-	struct sigaction act = { .sa_handler = on_fault,
-				 .sa_flags = SA_NODEFER };
+	struct sigaction act = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
 	struct vfiomig_ctx *ctx;
 	unsigned long steps = 0;
 	unsigned int nr = 0;
@@ -225,8 +222,7 @@ int main(int argc, char **argv)
 	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, name, &dev))
 		errx(1, "%s", name);
 	for (size_t i = 0; i < WORKERS; i++)
-		workers[i].seed = 0x9e3779b97f4a7c15 * (i + 1) +
-				  (argc > 3 ? atoll(argv[3]) : 0);
+		workers[i].seed = 0x9e3779b97f4a7c15 * (i + 1) + (argc > 3 ? atoll(argv[3]) : 0);
 	open_device(true);
 	whole = whole_save(dev);
 	vfiomig_device_close(dev);
@@ -244,7 +240,6 @@ int main(int argc, char **argv)
 	}
 	printf("# SET_STATE taken: %lu, read: %lu, written: %lu, resets: %lu, SIGBUS: %lu\n",
 	       arcs_taken, bytes_read, bytes_written, resets_done, faults);
-	tap(!tap_failed, "%u sessions of %zu threads, %lu operations", nr,
-	    WORKERS, steps);
+	tap(!tap_failed, "%u sessions of %zu threads, %lu operations", nr, WORKERS, steps);
 	return tap_end();
 }

@@ -10,8 +10,7 @@
 static int tap_tests, tap_failed;
 
 /* Returns @good, so that a test can go on with what depends on it. */
-__attribute__((format(printf, 2, 3))) static bool tap(bool good,
-						      const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static bool tap(bool good, const char *fmt, ...)
 {
 	va_list ap;
 

@@ -36,18 +36,15 @@ static size_t size;
 /* At an address that huge pages can have. */
 static void *map(struct vfiomig_device *dev)
 {
-	struct vfio_region_info info =
-		region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
-	char *room = mmap(NULL, info.size + HUGE_2M, PROT_NONE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+	char *room = mmap(NULL, info.size + HUGE_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void *p;
 
 	if (room == MAP_FAILED)
 		err(1, "mmap");
 	room += -(uintptr_t)room % HUGE_2M;
-	p = mmap(room, info.size, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED, vfiomig_device_get_fd(dev),
-		 info.offset);
+	p = mmap(room, info.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 vfiomig_device_get_fd(dev), info.offset);
 	if (p == MAP_FAILED)
 		err(1, "mmap");
 	size = info.size;
@@ -111,8 +108,7 @@ static void write_file(uint64_t *seed)
 	size_t n = next_random(seed) % sizeof(data) + 1;
 
 	memset(data, *seed, sizeof(data));
-	region_write(src, VFIO_PCI_BAR2_REGION_INDEX,
-		     next_random(seed) % (size - n), data, n);
+	region_write(src, VFIO_PCI_BAR2_REGION_INDEX, next_random(seed) % (size - n), data, n);
 }
 
 static void write_any(uint64_t *seed)
@@ -224,8 +220,7 @@ static size_t save(void)
 
 	stream_size = 0;
 	/* Nothing more may come: a second is enough to wait for it. */
-	while (now_us() < end ||
-	       (stream_size < least && now_us() < end + 1000000))
+	while (now_us() < end || (stream_size < least && now_us() < end + 1000000))
 		read_running(fd);
 	if (random() % 2) {
 		device_go(src, VFIOMIG_STATE_PRE_COPY_P2P);
@@ -261,8 +256,7 @@ static int compare(void)
 	int different = 0;
 
 	for (size_t at = 0; at < size / 8; at += PAGE / 8)
-		different +=
-			memcmp((void *)(memory + at), loaded + at, PAGE) != 0;
+		different += memcmp((void *)(memory + at), loaded + at, PAGE) != 0;
 	return different;
 }
 
@@ -286,10 +280,10 @@ static void test_mode(const struct mode *m, int saves)
 		device_go(src, VFIOMIG_STATE_RUNNING);
 	}
 	tap(lost == 0 && again > 0,
-	    "%d saves while it is written %s: %d are wrong, %d pages are lost",
-	    saves, m->name, bad, lost);
-	printf("# a save: %lu writes, %zu KiB sent again, %zu KiB in STOP_COPY\n",
-	       writes / saves, again / saves >> 10, rest / saves >> 10);
+	    "%d saves while it is written %s: %d are wrong, %d pages are lost", saves, m->name, bad,
+	    lost);
+	printf("# a save: %lu writes, %zu KiB sent again, %zu KiB in STOP_COPY\n", writes / saves,
+	       again / saves >> 10, rest / saves >> 10);
 }
 
 static void test_saves(int saves)
@@ -358,8 +352,7 @@ static void test_faults(void)
 	pages = size / PAGE;
 	n = count_faults();
 	if (has_huge_pages())
-		tap(n <= (long)(size / HUGE_2M),
-		    "RUNNING: a fault for each huge page (%ld)", n);
+		tap(n <= (long)(size / HUGE_2M), "RUNNING: a fault for each huge page (%ld)", n);
 	else
 		tap(n <= pages, "RUNNING: a fault for each page (%ld)", n);
 
@@ -369,9 +362,8 @@ static void test_faults(void)
 	for (int round = 1; round <= 3; round++) {
 		read_to_end(fd);
 		n = count_faults();
-		tap(n >= pages && n <= pages + 2,
-		    "one for each of %ld pages in round %d (%ld)", pages, round,
-		    n);
+		tap(n >= pages && n <= pages + 2, "one for each of %ld pages in round %d (%ld)",
+		    pages, round, n);
 		n = count_faults();
 		tap(n == 0, "and no more in that round (%ld)", n);
 	}
@@ -405,9 +397,8 @@ static void *observer(void *arg)
 static void end_session(int fd)
 {
 	static const int states[] = {
-		VFIOMIG_STATE_RUNNING,	    VFIOMIG_STATE_RUNNING_P2P,
-		VFIOMIG_STATE_STOP,	    VFIOMIG_STATE_STOP_COPY,
-		VFIOMIG_STATE_PRE_COPY_P2P,
+		VFIOMIG_STATE_RUNNING,	 VFIOMIG_STATE_RUNNING_P2P,  VFIOMIG_STATE_STOP,
+		VFIOMIG_STATE_STOP_COPY, VFIOMIG_STATE_PRE_COPY_P2P,
 	};
 	int state = states[random() % 5];
 
@@ -447,8 +438,7 @@ static void test_upheaval(int sessions)
 	quit = true;
 	for (int i = 0; i <= WRITERS; i++)
 		pthread_join(threads[i], NULL);
-	tap(dead, "%d sessions that end in any way, %lu writes meanwhile",
-	    sessions, writes);
+	tap(dead, "%d sessions that end in any way, %lu writes meanwhile", sessions, writes);
 }
 
 int main(int argc, char **argv)

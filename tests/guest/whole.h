@@ -51,9 +51,8 @@ static inline struct whole whole_save(struct vfiomig_device *dev)
 static inline bool whole_load(struct vfiomig_device *dev, const struct whole *w)
 {
 	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none;
-	bool good =
-		write_all(fd, w->data, w->size) &&
-		vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0;
+	bool good = write_all(fd, w->data, w->size) &&
+		    vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0;
 
 	close(fd);
 	if (good)
@@ -65,24 +64,21 @@ static inline bool whole_load(struct vfiomig_device *dev, const struct whole *w)
 static inline bool whole_is(struct vfiomig_device *dev, const struct whole *w)
 {
 	struct whole now = whole_save(dev);
-	bool same =
-		now.size == w->size && memcmp(now.data, w->data, w->size) == 0;
+	bool same = now.size == w->size && memcmp(now.data, w->data, w->size) == 0;
 
 	free(now.data);
 	return same;
 }
 
 /* There and back, with something else between. */
-static inline bool whole_works(struct vfiomig_device *dev,
-			       const struct whole *w)
+static inline bool whole_works(struct vfiomig_device *dev, const struct whole *w)
 {
 	uint64_t other = random();
 
 	if (!whole_load(dev, w))
 		return false;
 	for (off_t at = 0; at < 1 << 14; at += 1 << 12)
-		region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, at, &other,
-			     sizeof(other));
+		region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, at, &other, sizeof(other));
 	reg_write(dev, INTR_MASK, other);
 	return !whole_is(dev, w) && whole_load(dev, w) && whole_is(dev, w);
 }

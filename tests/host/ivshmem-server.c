@@ -148,8 +148,7 @@ static void serve(int sock, int memory, int pidfd)
 	for (;;) {
 		/* poll() passes over those that are -1. */
 		for (int i = 0; i < MAX_PEERS; i++)
-			fds[2 + i] = (struct pollfd){ .fd = peers[i].sock,
-						      .events = POLLIN };
+			fds[2 + i] = (struct pollfd){ .fd = peers[i].sock, .events = POLLIN };
 		if (poll(fds, 2 + MAX_PEERS, -1) < 0)
 			err(1, "poll");
 		if (fds[0].revents)
@@ -174,8 +173,7 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	if (argc < 5)
-		errx(2,
-		     "usage: ivshmem-server SOCKET SIZE VECTORS COMMAND [ARG...]");
+		errx(2, "usage: ivshmem-server SOCKET SIZE VECTORS COMMAND [ARG...]");
 	nr_vectors = strtoul(argv[3], NULL, 0);
 	if (nr_vectors > MAX_VECTORS)
 		errx(2, "more than %d vectors", MAX_VECTORS);

@@ -54,10 +54,8 @@ uid_t __wrap_geteuid(void)
 	return me ? me : __real_geteuid();
 }
 
-int __real_getsockopt(int fd, int level, int name, void *value,
-		      socklen_t *size);
-int __wrap_getsockopt(int fd, int level, int name, void *value,
-		      socklen_t *size);
+int __real_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
+int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size);
 int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
 	int err = __real_getsockopt(fd, level, name, value, size);
@@ -90,8 +88,7 @@ static void answer(int fd, const struct step *step)
 	/* In a script 0 stands for none. */
 	for (int i = 0; i < WIRE_NR_FDS; i++)
 		fds[i] = step->fds[i] ? step->fds[i] : -1;
-	snprintf(reply.syspath, sizeof(reply.syspath),
-		 "%s/devices/pci0000:00/%s", root, A);
+	snprintf(reply.syspath, sizeof(reply.syspath), "%s/devices/pci0000:00/%s", root, A);
 	wire_send_reply(fd, &reply, fds);
 }
 
@@ -100,8 +97,7 @@ static void play(int fd, const struct step *step)
 	struct wire_request request = { .op = 0 };
 	char rest[8];
 
-	if (recv(fd, &request, sizeof(request), 0) != sizeof(request) ||
-	    request.op != step->op)
+	if (recv(fd, &request, sizeof(request), 0) != sizeof(request) || request.op != step->op)
 		return;
 	server.done++;
 	if (step->ends) {
@@ -115,8 +111,7 @@ static void play(int fd, const struct step *step)
 		return;
 	answer(fd, step);
 	if (step->op == WIRE_TAKE && !step->error && !step->dies &&
-	    recv(fd, &request, sizeof(request), 0) > 0 &&
-	    request.op == WIRE_DONE)
+	    recv(fd, &request, sizeof(request), 0) > 0 && request.op == WIRE_DONE)
 		answer(fd, &(struct step){ .error = 0 });
 }
 
@@ -141,9 +136,7 @@ static void listen_on(const char *path, int backlog)
 	unlink(path);
 	strcpy(address.sun_path, path);
 	server.socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server.socket, (struct sockaddr *)&address,
-			      sizeof(address)),
-			 0);
+	assert_int_equal(bind(server.socket, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(server.socket, backlog), 0);
 }
 

@@ -21,8 +21,7 @@ int __wrap_stat64(const char *path, struct stat *st)
 {
 	if (!block_node || strcmp(path, block_node) != 0)
 		return __real_stat64(path, st);
-	*st = (struct stat){ .st_mode = S_IFBLK | 0600,
-			     .st_rdev = makedev(8, 2) };
+	*st = (struct stat){ .st_mode = S_IFBLK | 0600, .st_rdev = makedev(8, 2) };
 	return 0;
 }
 
@@ -67,15 +66,13 @@ static void test_fewest_wildcards(void **state)
 	expect_best(NULL);
 	make_module("vfio-pci", "vfio_pci:v*d*sv*sd*bc*sc*i*");
 	make_module("e1000e", "pci:v00008086d000010D3sv*sd*bc*sc*i*");
-	make_module("other_vfio_pci",
-		    "vfio_pci:v00008086d000010D4sv*sd*bc*sc*i*");
+	make_module("other_vfio_pci", "vfio_pci:v00008086d000010D4sv*sd*bc*sc*i*");
 	expect_best(NULL);
 	make_module("fair_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
 	expect_best("fair_vfio_pci");
 	make_module("a_vfio_pci", "vfio_pci:v00008086d000010D3sv*sd*bc*sc*i*");
 	expect_best("a_vfio_pci");
-	make_module("made-vfio-pci",
-		    "vfio_pci:v00008086d000010D3sv00000001sd00000002bc*sc*i*");
+	make_module("made-vfio-pci", "vfio_pci:v00008086d000010D3sv00000001sd00000002bc*sc*i*");
 	expect_best("made_vfio_pci");
 	make_module("z_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc02sc00i*");
 	expect_best("made_vfio_pci");
@@ -89,8 +86,7 @@ static void test_broken_module(void **state)
 {
 	(void)state;
 	make_module("fair_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
-	make_module("made_vfio_pci",
-		    "vfio_pci:v00008086d000010D3sv00000001sd*bc*sc*i*");
+	make_module("made_vfio_pci", "vfio_pci:v00008086d000010D3sv00000001sd*bc*sc*i*");
 	expect_best("made_vfio_pci");
 	sh("echo broken >modules/lib/modules/1.0/made_vfio_pci.ko");
 	assert_int_equal(bind_to(A, NULL, 0), 0);
@@ -113,15 +109,13 @@ static void test_lost_module(void **state)
 	assert_int_equal(dup2(was, STDERR_FILENO), STDERR_FILENO);
 	close(was);
 	assert_int_equal(err, -EIO);
-	expect_says(
-		"cannot load the module other_name: it needs what the "
-		"kernel has not got, or its file is gone; the kernel's log");
+	expect_says("cannot load the module other_name: it needs what the "
+		    "kernel has not got, or its file is gone; the kernel's log");
 	assert_int_equal(pread(said, text, sizeof(text), 0), 0);
 	assert_string_equal(history, "");
 
 	/* And one that goes away between the plan and the change. */
-	assert_int_equal(driver_find(ctx, "gone_vfio_pci", true, &driver),
-			 -ENOENT);
+	assert_int_equal(driver_find(ctx, "gone_vfio_pci", true, &driver), -ENOENT);
 	expect_says("the kernel has no PCI driver gone_vfio_pci and no module");
 	assert_null(driver);
 }
@@ -134,23 +128,18 @@ static void test_bind(void **state)
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
 	assert_string_equal(history, "");
 	assert_int_equal(bind_to(A, NULL, 0), 0);
-	assert_string_equal(
-		history,
-		"driver_override 0=fair_vfio_pci; e1000e unbind 0; probe 0; ");
+	assert_string_equal(history, "driver_override 0=fair_vfio_pci; e1000e unbind 0; probe 0; ");
 	assert_int_equal(bind_to(A, NULL, 0), 0);
 	assert_string_equal(history, "");
 	assert_int_equal(bind_to(A, "vfio-pci", 0), 0);
 	assert_int_equal(unbind(A, VFIOMIG_BIND_DRY_RUN), 0);
 	assert_string_equal(history, "");
 	assert_int_equal(unbind(A, 0), 0);
-	assert_string_equal(
-		history,
-		"driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ");
+	assert_string_equal(history, "driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ");
 	expect_bound(A, "e1000e");
 }
 
-/* The bridge, and the part of the chipset that has no driver, are left alone.
- */
+/* The bridge, and the part of the chipset that has no driver, are left alone. */
 static void test_group(void **state)
 {
 	(void)state;
@@ -178,14 +167,12 @@ static void test_undo(void **state)
 	attach(C, "e1000e");
 	refused = "probe 2";
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -EIO);
-	assert_string_equal(
-		history,
-		"driver_override 0=vfio-pci; e1000e unbind 0; probe 0; "
-		"driver_override 1=vfio-pci; probe 1; "
-		"driver_override 2=vfio-pci; e1000e unbind 2; probe 2; "
-		"driver_override 2=; e1000e bind 2; "
-		"driver_override 1=; vfio-pci unbind 1; "
-		"driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ");
+	assert_string_equal(history, "driver_override 0=vfio-pci; e1000e unbind 0; probe 0; "
+				     "driver_override 1=vfio-pci; probe 1; "
+				     "driver_override 2=vfio-pci; e1000e unbind 2; probe 2; "
+				     "driver_override 2=; e1000e bind 2; "
+				     "driver_override 1=; vfio-pci unbind 1; "
+				     "driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ");
 	expect_says(
 		"vfio-pci did not take " C
 		": Invalid argument; the kernel's log (dmesg) may say why; all 3 functions are back with the drivers they had");
@@ -258,8 +245,7 @@ static void expect_in_use(const char *text)
 	assert_string_equal(history, "");
 	assert_int_equal(bind_to(B, NULL, 0), 0);
 	assert_int_equal(unbind(B, 0), 0);
-	assert_int_equal(
-		bind_to(A, NULL, VFIOMIG_BIND_FORCE | VFIOMIG_BIND_DRY_RUN), 0);
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_FORCE | VFIOMIG_BIND_DRY_RUN), 0);
 }
 
 static void make_disk(const char *dir, const char *name, const char *number)
@@ -270,8 +256,7 @@ static void make_disk(const char *dir, const char *name, const char *number)
 
 static void set_mount(const char *line)
 {
-	sh("printf '%%s\\n' '21 1 0:5 / /proc rw - proc proc rw' '%s' >proc/self/mountinfo",
-	   line);
+	sh("printf '%%s\\n' '21 1 0:5 / /proc rw - proc proc rw' '%s' >proc/self/mountinfo", line);
 }
 
 static void test_mounts(void **state)
@@ -284,8 +269,7 @@ static void test_mounts(void **state)
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
 	set_mount(
 		"30 1 259:1 / /mnt/two\\040words rw,noatime shared:1 master:2 - ext4 /dev/root rw");
-	expect_in_use(
-		"the disk nvme0n1p1, which is mounted on /mnt/two words; unmount it");
+	expect_in_use("the disk nvme0n1p1, which is mounted on /mnt/two words; unmount it");
 	/* btrfs has its own numbers. */
 	set_mount("30 1 0:35 /@ /home rw - btrfs dev/nvme0n1p1 rw");
 	expect_in_use("the disk nvme0n1p1, which is mounted on /home");
@@ -347,14 +331,10 @@ static void test_taken_disk(void **state)
 static void test_multipath(void **state)
 {
 	(void)state;
-	sh("mkdir -p " BUS A
-	   "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0");
-	sh("ln -s $PWD/" BUS A
-	   "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0/");
-	make_disk("devices/virtual/nvme-subsystem/nvme-subsys0", "nvme0n1",
-		  "259:0");
-	make_disk("devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1",
-		  "nvme0n1p1", "259:1");
+	sh("mkdir -p " BUS A "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0");
+	sh("ln -s $PWD/" BUS A "/nvme/nvme0 devices/virtual/nvme-subsystem/nvme-subsys0/");
+	make_disk("devices/virtual/nvme-subsystem/nvme-subsys0", "nvme0n1", "259:0");
+	make_disk("devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "nvme0n1p1", "259:1");
 	set_mount("30 1 259:1 / /srv rw - xfs /dev/nvme0n1p1 rw");
 	expect_in_use("the disk nvme0n1p1, which is mounted on /srv");
 	set_mount("30 1 259:0 / /srv rw - xfs /dev/nvme0n1 rw");
@@ -364,9 +344,8 @@ static void test_multipath(void **state)
 static void test_interfaces(void **state)
 {
 	(void)state;
-	sh("mkdir -p " BUS A "/net/eth0 " BUS
-	   "0000:01:00.00/net/eth1; ln -s $PWD/" BUS A "/net/eth0 $PWD/" BUS
-	   "0000:01:00.00/net/eth1 class/net/");
+	sh("mkdir -p " BUS A "/net/eth0 " BUS "0000:01:00.00/net/eth1; ln -s $PWD/" BUS A
+	   "/net/eth0 $PWD/" BUS "0000:01:00.00/net/eth1 class/net/");
 	sh("echo 0x1002 >" BUS A "/net/eth0/flags; echo 0x1003 >" BUS
 	   "0000:01:00.00/net/eth1/flags");
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
@@ -429,8 +408,7 @@ static void test_no_descriptors(void **state)
 	sh("rm class/block/*; mkdir -p " BUS A "/net/eth0; ln -s $PWD/" BUS A
 	   "/net/eth0 class/net/; echo 0x1003 >" BUS A "/net/eth0/flags");
 	expect_in_use_or_unknown(dev);
-	sh("rm class/net/*; rm -r " BUS A "/net; echo 2 >" BUS A
-	   "/sriov_numvfs");
+	sh("rm class/net/*; rm -r " BUS A "/net; echo 2 >" BUS A "/sriov_numvfs");
 	expect_in_use_or_unknown(dev);
 	vfiomig_device_unref(dev);
 }

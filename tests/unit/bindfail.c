@@ -97,8 +97,7 @@ static void test_nowhere_to_note(void **state)
 	attach(B, "vfio-pci");
 	ctx->rundir = longer;
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(unbind(B, i ? VFIOMIG_BIND_DRY_RUN : 0),
-				 -ENAMETOOLONG);
+		assert_int_equal(unbind(B, i ? VFIOMIG_BIND_DRY_RUN : 0), -ENAMETOOLONG);
 		expect_says("the path of the run-time directory is too long");
 		assert_string_equal(history, "");
 	}
@@ -160,8 +159,7 @@ static void test_note_not_read(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
 		sh("printf '%s' >run/bound/" A, notes[i]);
 		assert_int_equal(unbind(A, 0), -EIO);
-		expect_says("the note of what " A
-			    " was bound to is damaged; remove it (bound/" A);
+		expect_says("the note of what " A " was bound to is damaged; remove it (bound/" A);
 		assert_string_equal(history, "");
 		expect_still_vfio();
 	}
@@ -195,21 +193,16 @@ static void test_module_to_bind(void **state)
 	(void)state;
 	make_module(NEW, "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
 	index_modules();
-	expect_not_loaded(-EPERM, -EPERM,
-			  "not permitted to load the module " NEW
-			  "; run as root");
+	expect_not_loaded(-EPERM, -EPERM, "not permitted to load the module " NEW "; run as root");
 	expect_not_loaded(-ENOEXEC, -EIO,
 			  "cannot load the module " NEW
 			  ": Exec format error; the kernel's log (dmesg)");
 	/* That is what the kernel says to a symbol that it has not got. */
 	expect_not_loaded(-ENOENT, -EIO, "cannot load the module " NEW ": ");
-	expect_not_loaded(0, -ENOENT,
-			  "the module " NEW
-			  " brings no PCI driver of that name");
+	expect_not_loaded(0, -ENOENT, "the module " NEW " brings no PCI driver of that name");
 	sh("rm -r modules/lib/modules/1.0/*");
 	expect_not_loaded(0, -ENOENT,
-			  "the kernel has no PCI driver " NEW
-			  " and no module of that name");
+			  "the kernel has no PCI driver " NEW " and no module of that name");
 }
 
 /* The driver that it had was unloaded meanwhile. */
@@ -263,8 +256,7 @@ static void test_not_permitted(void **state)
 	static const struct {
 		const char *step, *text;
 	} steps[] = {
-		{ "driver_override 0=vfio-pci",
-		  "not permitted to set the driver_override of " A },
+		{ "driver_override 0=vfio-pci", "not permitted to set the driver_override of " A },
 		{ "e1000e unbind 0", "not permitted to unbind " A },
 		{ "probe 0", "not permitted to bind " A },
 	};
@@ -288,8 +280,8 @@ static void test_default_refused(void **state)
 	sh("rm run/bound/" A);
 	refused = "driver_override 0=";
 	assert_int_equal(unbind(A, 0), -EIO);
-	expect_says("cannot set the driver_override of " A
-		    ": Invalid argument; " A " is back with vfio-pci");
+	expect_says("cannot set the driver_override of " A ": Invalid argument; " A
+		    " is back with vfio-pci");
 	expect_still_vfio();
 }
 
@@ -310,8 +302,7 @@ static void test_opened_meanwhile(void **state)
 	assert_int_equal(unbind(A, 0), -EBUSY);
 	expect_says("busy: process 4711 (vmm) has the device or its group open"
 		    "; " A " is back with vfio-pci");
-	assert_string_equal(history,
-			    "driver_override 0=; driver_override 0=vfio-pci; ");
+	assert_string_equal(history, "driver_override 0=; driver_override 0=vfio-pci; ");
 	expect_still_vfio();
 	sh("test -e run/bound/" A);
 }
@@ -319,8 +310,7 @@ static void test_opened_meanwhile(void **state)
 /* What listens there is no holder that could be asked. */
 static void test_holder_not_asked(void **state)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX,
-				       .sun_path = "run/" A ".sock" };
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "run/" A ".sock" };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	(void)state;
@@ -357,8 +347,7 @@ static void test_unsuitable(void **state)
 	   root);
 	snprintf(path, sizeof(path), "%s/devices/platform/uart", root);
 	assert_int_equal(bind_to(path, NULL, 0), -EINVAL);
-	expect_says(
-		"a device of the bus platform; only PCI functions can be bound");
+	expect_says("a device of the bus platform; only PCI functions can be bound");
 
 	/* A function of the group that goes away just now. */
 	sh("ln -s /nowhere kernel/iommu_groups/3/devices/0000:01:00.3");
@@ -378,8 +367,7 @@ static void test_as_user(void **state)
 	assert_int_equal(bind_to(A, NULL, 0), 0);
 	as_user = true;
 	assert_int_equal(unbind(A, VFIOMIG_BIND_DRY_RUN), -EPERM);
-	expect_says(
-		"not permitted: which driver it had before is known to root");
+	expect_says("not permitted: which driver it had before is known to root");
 	as_user = false;
 	assert_string_equal(history, "");
 	assert_int_equal(unbind(A, VFIOMIG_BIND_DRY_RUN), 0);

@@ -77,8 +77,7 @@ static void expect_whole(bool in_vfio)
 	if (in_vfio) {
 		expect_bound(A, "vfio-pci");
 		sh("test \"$(cat " BUS A "/driver_override)\" = vfio-pci");
-		sh("test \"$(cat run/bound/" A
-		   " | tr '\\n' ,)\" = 'driver e1000e,override mine,'");
+		sh("test \"$(cat run/bound/" A " | tr '\\n' ,)\" = 'driver e1000e,override mine,'");
 	} else {
 		expect_bound(A, "e1000e");
 		sh("test \"$(cat " BUS A "/driver_override)\" = mine");
@@ -99,9 +98,7 @@ static void fail_each(bool to_vfio)
 		}
 		expect_whole(err ? !to_vfio : to_vfio);
 		if (!err)
-			assert_int_equal(to_vfio ? unbind(A, 0)
-						 : bind_to(A, NULL, 0),
-					 0);
+			assert_int_equal(to_vfio ? unbind(A, 0) : bind_to(A, NULL, 0), 0);
 	}
 	assert_int_equal(err, 0);
 	assert_true(failed > 20);
@@ -125,8 +122,7 @@ static void test_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_no_memory, make_world,
-						remove_tree),
+		cmocka_unit_test_setup_teardown(test_no_memory, make_world, remove_tree),
 	};
 
 	return cmocka_run_group_tests_name("bindmem", tests, NULL, NULL);

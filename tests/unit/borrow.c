@@ -36,8 +36,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		errno = EINVAL;
 		return kernel.unbound ? -1 : 0;
 	case VFIO_DEVICE_BIND_IOMMUFD:
-		kernel.bound_to =
-			((struct vfio_device_bind_iommufd *)arg)->iommufd;
+		kernel.bound_to = ((struct vfio_device_bind_iommufd *)arg)->iommufd;
 		kernel.unbound = false;
 		return 0;
 	default:
@@ -79,8 +78,7 @@ static int reset(void **state)
 	return 0;
 }
 
-__attribute__((format(printf, 1, 2))) static struct vfiomig_device *
-find(const char *fmt, ...)
+__attribute__((format(printf, 1, 2))) static struct vfiomig_device *find(const char *fmt, ...)
 {
 	struct vfiomig_device *dev;
 	char name[64];
@@ -137,8 +135,7 @@ static void test_number_is_reused(void **state)
 	dup2(zero, fd);
 	dev = find("pid:%d/fd:%d", getpid(), fd);
 	close(fd);
-	snprintf(says, sizeof(says), "process %d has no descriptor %d",
-		 getpid(), fd);
+	snprintf(says, sizeof(says), "process %d has no descriptor %d", getpid(), fd);
 	expect(dev, -ENOENT, says);
 	close(zero);
 	close(null);
@@ -169,20 +166,17 @@ static void test_search(void **state)
 
 	/* Open, but nobody can use it yet. */
 	kernel.unbound = true;
-	snprintf(says, sizeof(says), "process %d (?) has not got " A " open",
-		 getpid());
+	snprintf(says, sizeof(says), "process %d (?) has not got " A " open", getpid());
 	expect(find("pid:%d/" A, getpid()), -ENOENT, says);
 	dev = find("pid:%d/fd:%d", getpid(), fd);
-	snprintf(says, sizeof(says), "process %d has not bound the device",
-		 getpid());
+	snprintf(says, sizeof(says), "process %d has not bound the device", getpid());
 	expect(dev, -EBUSY, says);
 	kernel.unbound = false;
 
 	/* The kernel does not let us. */
 	kernel.fail = SYS_pidfd_getfd;
 	kernel.error = EPERM;
-	snprintf(says, sizeof(says),
-		 "not permitted to take descriptors of process %d", getpid());
+	snprintf(says, sizeof(says), "not permitted to take descriptors of process %d", getpid());
 	expect(find("pid:%d/" A, getpid()), -EPERM, says);
 	close(fd);
 }
@@ -201,8 +195,7 @@ static void test_no_owner(void **state)
 
 /* ---- The process --------------------------------------------------------- */
 
-static void expect_process(int pid, long fail, int error, int err,
-			   const char *says)
+static void expect_process(int pid, long fail, int error, int err, const char *says)
 {
 	kernel.fail = fail;
 	kernel.error = error;
@@ -234,8 +227,7 @@ static void test_process(void **state)
 	expect_process(pid, SYS_pidfd_getfd, ESRCH, -ESRCH, says);
 	snprintf(says, sizeof(says), "process %d: Too many open files", pid);
 	expect_process(pid, SYS_pidfd_open, EMFILE, -EMFILE, says);
-	snprintf(says, sizeof(says),
-		 "cannot take descriptor 0 of process %d: Too many", pid);
+	snprintf(says, sizeof(says), "cannot take descriptor 0 of process %d: Too many", pid);
 	expect_process(pid, SYS_pidfd_getfd, EMFILE, -EMFILE, says);
 	expect_process(pid, SYS_pidfd_open, ENOSYS, -EOPNOTSUPP, "Linux 5.6");
 }
@@ -254,13 +246,11 @@ static void test_no_descriptors(void **state)
 	shows(none, "anon_inode:[vfio-device]");
 	snprintf(name, sizeof(name), "fd:%d", fd);
 	before = allow_fds(next_fd());
-	assert_int_equal(process_foreach_fd(ctx, getpid(), NULL, NULL),
-			 -EMFILE);
+	assert_int_equal(process_foreach_fd(ctx, getpid(), NULL, NULL), -EMFILE);
 	assert_says("/fd: Too many open files");
 	assert_int_equal(vfiomig_device_new(ctx, name, &other), -EMFILE);
 	assert_says("cannot duplicate descriptor");
-	assert_int_equal(identity_find(ctx, getpid(), none, &identity),
-			 -EMFILE);
+	assert_int_equal(identity_find(ctx, getpid(), none, &identity), -EMFILE);
 	assert_says("/fdinfo/");
 	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -EMFILE);
 	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -EMFILE);
@@ -279,8 +269,7 @@ static void test_no_descriptors(void **state)
 	close(fd);
 }
 
-/* ---- What "vfiomig exec" leaves to its command ----------------------------
- */
+/* ---- What "vfiomig exec" leaves to its command ---------------------------- */
 
 static void test_exec(void **state)
 {
@@ -299,9 +288,7 @@ static void test_exec(void **state)
 	vfiomig_device_get_fds(dev, &fds);
 	assert_int_equal(fds.iommufd, kernel.bound_to);
 	assert_int_equal(fcntl(fds.iommufd, F_GETFD), FD_CLOEXEC);
-	assert_int_equal(__real_syscall(SYS_kcmp, getpid(), getpid(), 0,
-					fds.iommufd, iommufd),
-			 0);
+	assert_int_equal(__real_syscall(SYS_kcmp, getpid(), getpid(), 0, fds.iommufd, iommufd), 0);
 	vfiomig_device_unref(dev);
 
 	/* One that is not there any more is none: a new one it is. */
@@ -318,9 +305,7 @@ static void test_exec(void **state)
 	dev = find("fd:%d", fd);
 	assert_int_equal(vfiomig_device_open(dev), 0);
 	vfiomig_device_get_fds(dev, &fds);
-	assert_int_not_equal(
-		__real_syscall(SYS_kcmp, getpid(), getpid(), 0, fds.iommufd, 0),
-		0);
+	assert_int_not_equal(__real_syscall(SYS_kcmp, getpid(), getpid(), 0, fds.iommufd, 0), 0);
 	vfiomig_device_unref(dev);
 	close(fd);
 }
@@ -329,11 +314,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 	const struct CMUnitTest tests[] = {
-		TEST(test_number_is_reused), TEST(test_search),
-		TEST(test_no_owner),	     TEST(test_process),
-		TEST(test_no_descriptors),   TEST(test_exec),
+		TEST(test_number_is_reused), TEST(test_search),		TEST(test_no_owner),
+		TEST(test_process),	     TEST(test_no_descriptors), TEST(test_exec),
 	};
 
-	return cmocka_run_group_tests_name("borrow", tests, make_machine,
-					   remove_tree);
+	return cmocka_run_group_tests_name("borrow", tests, make_machine, remove_tree);
 }

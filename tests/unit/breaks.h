@@ -46,19 +46,15 @@ static bool fails(const char *call)
 	}
 
 WRAP(int, socket, (int domain, int type, int protocol), domain, type, protocol)
-WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t size), fd,
-     address, size)
+WRAP(int, bind, (int fd, const struct sockaddr *address, socklen_t size), fd, address, size)
 WRAP(int, listen, (int fd, int backlog), fd, backlog)
 WRAP(pid_t, fork, (void))
 WRAP(int, eventfd, (unsigned int value, int flags), value, flags)
-WRAP(int, getsockopt,
-     (int fd, int level, int name, void *value, socklen_t *size), fd, level,
-     name, value, size)
+WRAP(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *size), fd, level, name,
+     value, size)
 
-int __real_accept4(int fd, struct sockaddr *address, socklen_t *size,
-		   int flags);
-int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size,
-		   int flags);
+int __real_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
+int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags);
 int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
 	while (no_accept)

@@ -45,8 +45,7 @@ static int hot_reset_info(struct vfio_pci_hot_reset_info *info)
 
 static int region_info(struct vfio_region_info *info)
 {
-	info->size =
-		info->index == VFIO_PCI_BAR0_REGION_INDEX ? kernel.bar0 : 0;
+	info->size = info->index == VFIO_PCI_BAR0_REGION_INDEX ? kernel.bar0 : 0;
 	return 0;
 }
 
@@ -153,8 +152,7 @@ static void test_no_vfio(void **state)
 	   "/subsystem; ln -s $PWD/devices/virtual/" MDEV " bus/mdev/devices/");
 	assert_int_equal(vfiomig_device_new(ctx, MDEV, &dev), 0);
 	assert_int_equal(vfiomig_device_open(dev), -EOPNOTSUPP);
-	expect_says(
-		"the kernel has no VFIO loaded; load the driver that made the device");
+	expect_says("the kernel has no VFIO loaded; load the driver that made the device");
 	sh("test -z \"$(ls run)\"");
 	vfiomig_device_unref(dev);
 }
@@ -212,8 +210,7 @@ static char find(void)
 
 	assert_int_equal(identity_find(ctx, getpid(), fd, &id), 0);
 	if (id.count == 1)
-		which = id.syspath[0][strlen(id.syspath[0]) - 3] == '0' ? 'A'
-									: 'B';
+		which = id.syspath[0][strlen(id.syspath[0]) - 3] == '0' ? 'A' : 'B';
 	identity_free(&id);
 	return which;
 }
@@ -261,12 +258,8 @@ static void test_hot_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_list),
-		TEST(test_no_vfio),
-		TEST(test_open_descriptor),
-		TEST(test_unreadable),
-		TEST(test_bars),
-		TEST(test_hot_reset),
+		TEST(test_list),       TEST(test_no_vfio), TEST(test_open_descriptor),
+		TEST(test_unreadable), TEST(test_bars),	   TEST(test_hot_reset),
 	};
 
 	return cmocka_run_group_tests_name("device", tests, NULL, NULL);

@@ -58,8 +58,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 		return __real_writev(fd, iov, count);
 	if (hinder())
 		return -1;
-	return write(fd, iov->iov_base,
-		     iov->iov_len < io.most ? iov->iov_len : io.most);
+	return write(fd, iov->iov_base, iov->iov_len < io.most ? iov->iov_len : io.most);
 }
 
 static int new_file(const void *data, size_t size)
@@ -74,8 +73,7 @@ static int new_file(const void *data, size_t size)
 /* There and back again: 0, and then the state is the same, or an error. */
 static int round_trip(const struct vfiomig_options *opt)
 {
-	int from = new_file(state, SIZE), image = new_file("", 0),
-	    to = new_file("", 0), err;
+	int from = new_file(state, SIZE), image = new_file("", 0), to = new_file("", 0), err;
 	struct vfiomig_result r;
 	static char got[SIZE + 1];
 
@@ -118,8 +116,7 @@ static void test_short_counts(void **unused)
 /* Byte by byte, frames and all. */
 static void test_single_bytes(void **unused)
 {
-	int from = new_file("state", 5), image = new_file("", 0),
-	    to = new_file("", 0);
+	int from = new_file("state", 5), image = new_file("", 0), to = new_file("", 0);
 	struct vfiomig_result r;
 	char got[8] = "";
 
@@ -196,12 +193,12 @@ void *__wrap_XXH64_createState(void)
 	return is_out() ? NULL : __real_XXH64_createState();
 }
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*fn)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*fn)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*fn)(void *), void *arg)
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg)
 {
 	threads++;
 	return is_out() ? EAGAIN : __real_pthread_create(thread, attr, fn, arg);
@@ -228,8 +225,7 @@ long __real_sysconf(int name);
 long __wrap_sysconf(int name);
 long __wrap_sysconf(int name)
 {
-	return cpus && name == _SC_NPROCESSORS_ONLN ? cpus
-						    : __real_sysconf(name);
+	return cpus && name == _SC_NPROCESSORS_ONLN ? cpus : __real_sysconf(name);
 }
 
 /* A worker for each processor, as many as -T would take, and one that reads. */
@@ -246,9 +242,7 @@ static void test_processors(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		int from = new_file("state", 5), image = new_file("", 0);
-		int most = counts[i] < VFIOMIG_THREADS_MAX
-				   ? counts[i]
-				   : VFIOMIG_THREADS_MAX;
+		int most = counts[i] < VFIOMIG_THREADS_MAX ? counts[i] : VFIOMIG_THREADS_MAX;
 
 		cpus = counts[i];
 		threads = 0;
@@ -268,9 +262,7 @@ static void test_no_memory(void **unused)
 
 	(void)unused;
 	for (int level = 0; level <= 3; level += 3) {
-		const struct vfiomig_options opt = { .leave = -1,
-						     .level = level,
-						     .threads = 2 };
+		const struct vfiomig_options opt = { .leave = -1, .level = level, .threads = 2 };
 
 		for (fail_at = 1;; fail_at++) {
 			int err;

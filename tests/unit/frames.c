@@ -64,8 +64,7 @@ static void test_too_short(void **state)
 	void *decoder = frame_decoder_new(&how);
 
 	(void)state;
-	assert_damaged(frame_decode(decoder, &c),
-		       "chunk 0: the frame is too short");
+	assert_damaged(frame_decode(decoder, &c), "chunk 0: the frame is too short");
 	frame_decoder_free(decoder);
 	/* Or the trailer is found to have another number of chunks first. */
 	expect(MAGIC_ZSTD, "the image is damaged: ");
@@ -79,8 +78,7 @@ static void test_unknown_kind(void **state)
 	(void)state;
 	expect(MAGIC_HEADER, "a frame is of an unknown kind");
 	assert_int_equal(vfiomig_image_open(ctx, fd, &image), 0);
-	assert_damaged(vfiomig_image_skim(image),
-		       "a frame is of an unknown kind");
+	assert_damaged(vfiomig_image_skim(image), "a frame is of an unknown kind");
 	vfiomig_image_free(image);
 	close(fd);
 }

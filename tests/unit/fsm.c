@@ -12,17 +12,15 @@ static const uint64_t flag_sets[] = {
 	ALL,
 };
 
-#define for_each_transition(flags, from, to)                                 \
-	for (size_t f_ = 0; f_ < ARRAY_SIZE(flag_sets); f_++)                \
-		for (uint64_t flags = flag_sets[f_], once_ = 1; once_;       \
-		     once_ = 0)                                              \
-			for (int from = 0; from < VFIOMIG_NR_STATES; from++) \
+#define for_each_transition(flags, from, to)                                      \
+	for (size_t f_ = 0; f_ < ARRAY_SIZE(flag_sets); f_++)                     \
+		for (uint64_t flags = flag_sets[f_], once_ = 1; once_; once_ = 0) \
+			for (int from = 0; from < VFIOMIG_NR_STATES; from++)      \
 				for (int to = 0; to < VFIOMIG_NR_STATES; to++)
 
 static bool in_saving_group(int state)
 {
-	return state == VFIOMIG_STATE_PRE_COPY ||
-	       state == VFIOMIG_STATE_PRE_COPY_P2P ||
+	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
 	       state == VFIOMIG_STATE_STOP_COPY;
 }
 
@@ -49,11 +47,10 @@ static void check_path(uint64_t flags, const char *expected)
 	const char *last = strrchr(expected, ' ') + 1;
 	char first[32];
 
-	snprintf(first, sizeof(first), "%.*s", (int)strcspn(expected, " "),
-		 expected);
-	assert_string_equal(path_text(flags, vfiomig_state_from_name(first),
-				      vfiomig_state_from_name(last)),
-			    expected);
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(expected, " "), expected);
+	assert_string_equal(
+		path_text(flags, vfiomig_state_from_name(first), vfiomig_state_from_name(last)),
+		expected);
 }
 
 /* The combination transitions that the kernel's comment lists. */
@@ -98,12 +95,9 @@ static void test_optional_states(void **state)
 	(void)state;
 	check_path(VFIOMIG_STOP_COPY, "RUNNING -> STOP -> STOP_COPY");
 	check_path(VFIOMIG_STOP_COPY, "STOP_COPY -> STOP -> RUNNING");
-	check_path(VFIOMIG_STOP_COPY | VFIOMIG_PRE_COPY,
-		   "PRE_COPY -> STOP_COPY");
-	check_path(VFIOMIG_STOP_COPY | VFIOMIG_PRE_COPY,
-		   "PRE_COPY -> RUNNING -> STOP");
-	check_path(VFIOMIG_STOP_COPY | VFIOMIG_P2P,
-		   "RUNNING -> RUNNING_P2P -> STOP -> STOP_COPY");
+	check_path(VFIOMIG_STOP_COPY | VFIOMIG_PRE_COPY, "PRE_COPY -> STOP_COPY");
+	check_path(VFIOMIG_STOP_COPY | VFIOMIG_PRE_COPY, "PRE_COPY -> RUNNING -> STOP");
+	check_path(VFIOMIG_STOP_COPY | VFIOMIG_P2P, "RUNNING -> RUNNING_P2P -> STOP -> STOP_COPY");
 }
 
 static void test_refused(void **state)
@@ -119,13 +113,11 @@ static void test_refused(void **state)
 			assert_true(refused);
 		/* "The optional states cannot be used [...] if the device does
 		 * not support them." */
-		else if (!vfiomig_fsm_supports(flags, from) ||
-			 !vfiomig_fsm_supports(flags, to))
+		else if (!vfiomig_fsm_supports(flags, from) || !vfiomig_fsm_supports(flags, to))
 			assert_true(refused);
 		/* "STOP_COPY -> PRE_COPY, STOP_COPY -> PRE_COPY_P2P: these arcs
 		 * are not permitted" */
-		else if (from == VFIOMIG_STATE_STOP_COPY && to != from &&
-			 in_saving_group(to))
+		else if (from == VFIOMIG_STATE_STOP_COPY && to != from && in_saving_group(to))
 			assert_true(refused);
 		else
 			assert_false(refused);
@@ -146,8 +138,7 @@ static void test_interior(void **state)
 			assert_true(vfiomig_fsm_supports(flags, path[i]));
 			assert_int_not_equal(path[i], VFIOMIG_STATE_RESUMING);
 			if (in_saving_group(path[i]))
-				assert_true(in_saving_group(from) &&
-					    in_saving_group(to));
+				assert_true(in_saving_group(from) && in_saving_group(to));
 		}
 		if (arcs > 0)
 			assert_int_equal(path[arcs - 1], to);
@@ -160,12 +151,9 @@ static void test_names(void **state)
 {
 	(void)state;
 	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
-		assert_int_equal(vfiomig_state_from_name(vfiomig_state_name(s)),
-				 s);
-	assert_int_equal(vfiomig_state_from_name("stop-copy"),
-			 VFIOMIG_STATE_STOP_COPY);
-	assert_int_equal(vfiomig_state_from_name("running_p2p"),
-			 VFIOMIG_STATE_RUNNING_P2P);
+		assert_int_equal(vfiomig_state_from_name(vfiomig_state_name(s)), s);
+	assert_int_equal(vfiomig_state_from_name("stop-copy"), VFIOMIG_STATE_STOP_COPY);
+	assert_int_equal(vfiomig_state_from_name("running_p2p"), VFIOMIG_STATE_RUNNING_P2P);
 	assert_int_equal(vfiomig_state_from_name(""), -EINVAL);
 	assert_int_equal(vfiomig_state_from_name("STO"), -EINVAL);
 	assert_int_equal(vfiomig_state_from_name("STOP "), -EINVAL);
@@ -177,10 +165,8 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_combinations),
-		cmocka_unit_test(test_optional_states),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_interior),
+		cmocka_unit_test(test_combinations), cmocka_unit_test(test_optional_states),
+		cmocka_unit_test(test_refused),	     cmocka_unit_test(test_interior),
 		cmocka_unit_test(test_names),
 	};
 

@@ -28,15 +28,13 @@ static void test_claimed(void **state)
 	START(QUERY, REFUSED(-EBUSY));
 
 	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
-	assert_says(
-		"busy: process 4711 (qemu) has it from its holder; --wait waits for it");
+	assert_says("busy: process 4711 (qemu) has it from its holder; --wait waits for it");
 	end(dev, before);
 }
 
 static void test_claimed_and_waited_for(void **state)
 {
-	START(QUERY, REFUSED(-EBUSY), REFUSED(-EBUSY),
-	      { .op = WIRE_TAKE, .fds = { null } });
+	START(QUERY, REFUSED(-EBUSY), REFUSED(-EBUSY), { .op = WIRE_TAKE, .fds = { null } });
 
 	vfiomig_device_set_wait(dev, -1);
 	assert_int_equal(vfiomig_device_open(dev), 0);
@@ -60,8 +58,7 @@ static void test_takes_other_way(void **state)
 
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_CDEV);
 	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
-	assert_says(
-		"its holder, process 4711, has opened it through its group; release it first");
+	assert_says("its holder, process 4711, has opened it through its group; release it first");
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
 	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
 	assert_says("through its cdev; release it first");
@@ -109,14 +106,12 @@ static void test_strange_error(void **state)
 
 static void test_hangs_up(void **state)
 {
-	START({ .op = WIRE_QUERY, .hangs_up = true },
-	      { .op = WIRE_TAKE, .hangs_up = true }, QUERY,
+	START({ .op = WIRE_QUERY, .hangs_up = true }, { .op = WIRE_TAKE, .hangs_up = true }, QUERY,
 	      { .op = WIRE_TAKE, .hangs_up = true });
 
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(vfiomig_device_open(dev), -EBUSY);
-		assert_says("the holder on " SOCKET
-			    " hung up before it answered; try again");
+		assert_says("the holder on " SOCKET " hung up before it answered; try again");
 	}
 	end(dev, before);
 }
@@ -134,8 +129,7 @@ static void test_dies(void **state)
 
 static void test_silent(void **state)
 {
-	START({ .op = WIRE_QUERY, .silent = true },
-	      { .op = WIRE_TAKE, .silent = true });
+	START({ .op = WIRE_QUERY, .silent = true }, { .op = WIRE_TAKE, .silent = true });
 
 	fast = true;
 	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
@@ -171,8 +165,7 @@ static void test_interrupted(void **state)
 
 static void test_release(void **state)
 {
-	START(QUERY, { .op = WIRE_RELEASE }, QUERY,
-	      { .op = WIRE_RELEASE, .error = -EBUSY },
+	START(QUERY, { .op = WIRE_RELEASE }, QUERY, { .op = WIRE_RELEASE, .error = -EBUSY },
 	      { .op = WIRE_QUERY, .ends = true });
 
 	assert_int_equal(vfiomig_device_release(dev), 0);
@@ -252,8 +245,7 @@ static void test_strangers_holder(void **state)
 	me = 1000;
 	server_user = 1001;
 	assert_int_equal(vfiomig_device_get_holder(dev, &pid), -EPERM);
-	assert_says(SOCKET
-		    " is served by user 1001, who is neither you nor root");
+	assert_says(SOCKET " is served by user 1001, who is neither you nor root");
 	me = server_user = 0;
 	close(server.socket);
 	vfiomig_device_unref(dev);

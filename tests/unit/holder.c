@@ -196,17 +196,14 @@ static int count_fds(void)
 /* What opening "unix:socket" gives with this reply, and that nothing leaks. */
 static void expect(struct server *server, int err, const char *says)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX,
-				       .sun_path = "socket" };
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
 	struct vfiomig_device *dev;
 	pthread_t thread;
 	int before;
 
 	unlink("socket");
 	server->socket = socket(AF_UNIX, SOCK_SEQPACKET, 0);
-	assert_int_equal(bind(server->socket, (struct sockaddr *)&address,
-			      sizeof(address)),
-			 0);
+	assert_int_equal(bind(server->socket, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(server->socket, 1), 0);
 	before = count_fds();
 	pthread_create(&thread, NULL, serve, server);
@@ -294,8 +291,7 @@ static void test_descriptors(void **state)
 	/* None is left open of an answer that says no. */
 	s.reply.error = -EBUSY;
 	send_reply(ends[1], &s);
-	assert_int_equal(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds),
-			 -EBUSY);
+	assert_int_equal(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds), -EBUSY);
 	for (int i = 0; i < WIRE_NR_FDS; i++)
 		assert_int_equal(fds[i], -1);
 	close(ends[1]);
@@ -336,12 +332,9 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rundir),
-		cmocka_unit_test(test_lock),
-		cmocka_unit_test(test_lock_waits),
-		cmocka_unit_test(test_lock_is_no_link),
-		cmocka_unit_test(test_strange_replies),
-		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_rundir),		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_lock_waits),	cmocka_unit_test(test_lock_is_no_link),
+		cmocka_unit_test(test_strange_replies), cmocka_unit_test(test_descriptors),
 		cmocka_unit_test(test_no_room),
 	};
 

@@ -65,8 +65,8 @@ static void test_group(void **state)
 	struct identity id;
 
 	(void)state;
-	sh("ln -s /dev/null proc/%d/fd/4; ln -s $PWD/devices/virtual/vfio/7 dev/char/%u:%u",
-	   SHELL, null_major, null_minor);
+	sh("ln -s /dev/null proc/%d/fd/4; ln -s $PWD/devices/virtual/vfio/7 dev/char/%u:%u", SHELL,
+	   null_major, null_minor);
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
 	assert_int_equal(id.count, 1);
 	assert_true(is(&id, A));
@@ -92,8 +92,7 @@ static void test_fdinfo(void **state)
 
 	(void)state;
 	/* What the kernel says is stronger than all evidence. */
-	sh("printf 'pos:\\t0\\nvfio-device-syspath: %%s\\n' $PWD/" B
-	   " >proc/%d/fdinfo/%d",
+	sh("printf 'pos:\\t0\\nvfio-device-syspath: %%s\\n' $PWD/" B " >proc/%d/fdinfo/%d",
 	   getpid(), FD);
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
 	assert_int_equal(id.count, 1);
@@ -110,8 +109,7 @@ static void test_cdev(void **state)
 	/* A character device that sysfs has as a group is none. */
 	assert_int_equal(identity_find(ctx, SHELL, fd, &id), -ENOTTY);
 	assert_int_equal(id.count, 0);
-	sh("ln -sfn $PWD/" B "/vfio-dev/vfio1 dev/char/%u:%u", null_major,
-	   null_minor);
+	sh("ln -sfn $PWD/" B "/vfio-dev/vfio1 dev/char/%u:%u", null_major, null_minor);
 	assert_int_equal(identity_find(ctx, SHELL, fd, &id), 0);
 	assert_int_equal(id.count, 1);
 	assert_true(is(&id, B));

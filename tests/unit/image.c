@@ -149,9 +149,8 @@ static struct bytes assemble(struct bytes b, const int *which)
 
 static void test_good(void **state)
 {
-	static const size_t sizes[] = {
-		0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 7 * CHUNK, 1000000
-	};
+	static const size_t sizes[] = { 0,	   1,	      CHUNK - 1, CHUNK,
+					CHUNK + 1, 2 * CHUNK, 7 * CHUNK, 1000000 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -165,8 +164,7 @@ static void test_good(void **state)
 
 			assert_int_equal(verify(b), 0);
 			assert_int_equal(skim(b), 0);
-			assert_int_equal(vfiomig_unpack(ctx, in, out, &opt, &r),
-					 0);
+			assert_int_equal(vfiomig_unpack(ctx, in, out, &opt, &r), 0);
 			got = bytes_of(out);
 			assert_int_equal(got.size, s.size);
 			assert_memory_equal(got.data, s.data, s.size);
@@ -194,9 +192,7 @@ static void test_flipped_bits(void **state)
 			for (int bit = 0; bit < 8; bit++) {
 				b.data[i] ^= 1 << bit;
 				if (verify(b) != -EBADMSG)
-					fail_msg(
-						"bit %d of byte %zu (level %d)",
-						bit, i, level);
+					fail_msg("bit %d of byte %zu (level %d)", bit, i, level);
 				b.data[i] ^= 1 << bit;
 			}
 		}
@@ -212,8 +208,7 @@ static void test_truncated(void **state)
 
 	(void)state;
 	for (cut = b; cut.size--;) {
-		if (cut.size > 1000 && cut.size < b.size - 1000 &&
-		    cut.size % 997)
+		if (cut.size > 1000 && cut.size < b.size - 1000 && cut.size % 997)
 			continue;
 		assert_int_equal(verify(cut), cut.size ? -EBADMSG : -ENODATA);
 		assert_int_equal(skim(cut), cut.size ? -EBADMSG : -ENODATA);
@@ -232,8 +227,7 @@ static void test_rearranged(void **state)
 	} cases[] = {
 		{ { 0, 1, 2, 3, -1 }, "truncated: it ends after 3 chunks" },
 		{ { 0, 1, 3, 4, -1 }, "has 2 chunks, and 3 were written" },
-		{ { 0, 1, 2, 2, 3, 4, -1 },
-		  "has 4 chunks, and 3 were written" },
+		{ { 0, 1, 2, 2, 3, 4, -1 }, "has 4 chunks, and 3 were written" },
 		{ { 0, 2, 1, 3, 4, -1 }, "not in their order" },
 		{ { 0, 1, 1, 3, 4, -1 }, "not those that were written" },
 		{ { 0, 1, 2, 3, 4, 4, -1 }, "something follows its trailer" },
@@ -270,9 +264,8 @@ static struct bytes image_with(const char *header, const char *trailer)
 
 		if (!text)
 			continue;
-		size = sprintf(
-			(char *)p + SIZE_FRAME + 8, "%s\nxxh64:%016llx\n", text,
-			(unsigned long long)XXH64(text, strlen(text), 0));
+		size = sprintf((char *)p + SIZE_FRAME + 8, "%s\nxxh64:%016llx\n", text,
+			       (unsigned long long)XXH64(text, strlen(text), 0));
 		frame_put_size(p, size + 8);
 		put_le32(p + SIZE_FRAME, i ? MAGIC_TRAILER : MAGIC_HEADER);
 		put_le32(p + SIZE_FRAME + 4, size);
@@ -281,12 +274,9 @@ static struct bytes image_with(const char *header, const char *trailer)
 	return b;
 }
 
-#define HEADER \
-	"{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"new\":[{}]}"
-#define HEADER_ZSTD \
-	"{\"format\":1,\"compression\":\"zstd\",\"chunk_size\":65536}"
-#define TRAILER \
-	"{\"bytes\":0,\"frames\":0,\"digest\":\"xxh128:99aa06d3014798d86001c324468d497f\"}"
+#define HEADER	    "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"new\":[{}]}"
+#define HEADER_ZSTD "{\"format\":1,\"compression\":\"zstd\",\"chunk_size\":65536}"
+#define TRAILER	    "{\"bytes\":0,\"frames\":0,\"digest\":\"xxh128:99aa06d3014798d86001c324468d497f\"}"
 
 static void test_metadata(void **state)
 {
@@ -299,16 +289,16 @@ static void test_metadata(void **state)
 		{ "[]", NULL, "its header is not what was written" },
 		{ "{", NULL, "its header is not what was written" },
 		{ "{} {}", NULL, "its header is not what was written" },
-		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":1}",
-		  NULL, "its header makes no sense" },
-		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":33554433}",
-		  NULL, "its header makes no sense" },
-		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":-65536}",
-		  NULL, "its header makes no sense" },
-		{ "{\"format\":1,\"compression\":\"lz4\",\"chunk_size\":65536}",
-		  NULL, "compressed by lz4, which this vfiomig does not know" },
-		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,}",
-		  NULL, "its header is not what was written" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":1}", NULL,
+		  "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":33554433}", NULL,
+		  "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":-65536}", NULL,
+		  "its header makes no sense" },
+		{ "{\"format\":1,\"compression\":\"lz4\",\"chunk_size\":65536}", NULL,
+		  "compressed by lz4, which this vfiomig does not know" },
+		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,}", NULL,
+		  "its header is not what was written" },
 		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"config\":\"f41a1011zz\"}",
 		  NULL, "its header makes no sense" },
 		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"config\":\"f41a\"}",
@@ -318,8 +308,7 @@ static void test_metadata(void **state)
 		{ HEADER, "{\"frames\":0}", "its trailer makes no sense" },
 		{ HEADER, "{\"frames\":0,\"bytes\":5}", "0 bytes of state" },
 		{ HEADER, "{\"frames\":0,\"bytes\":0}", "not those that were" },
-		{ HEADER, "{\"frames\":0,\"bytes\":0,\"digest\":0}",
-		  "not those that were" },
+		{ HEADER, "{\"frames\":0,\"bytes\":0,\"digest\":0}", "not those that were" },
 	};
 	char deep[2000] = "{\"format\":1,\"a\":";
 	struct bytes b;
@@ -365,8 +354,7 @@ static void test_not_images(void **state)
 
 static void test_absurd_lengths(void **state)
 {
-	static const uint32_t sizes[] = { 0,	    1,	      7,	 8,
-					  1u << 20, 1u << 31, UINT32_MAX };
+	static const uint32_t sizes[] = { 0, 1, 7, 8, 1u << 20, 1u << 31, UINT32_MAX };
 	struct bytes s = make_state(2 * CHUNK), b = pack(s, 0);
 	size_t at[64];
 
@@ -403,19 +391,15 @@ static void test_foreign_frames(void **state)
 		struct bytes b = { malloc(400000), h.size };
 		size_t size;
 
-		ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag,
-				       cases[i].checksum);
-		ZSTD_CCtx_setParameter(cctx, ZSTD_c_contentSizeFlag,
-				       cases[i].size);
+		ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, cases[i].checksum);
+		ZSTD_CCtx_setParameter(cctx, ZSTD_c_contentSizeFlag, cases[i].size);
 		memcpy(b.data, h.data, h.size);
-		size = ZSTD_compress2(cctx, b.data + b.size + SIZE_FRAME,
-				      150000, content, cases[i].bytes);
+		size = ZSTD_compress2(cctx, b.data + b.size + SIZE_FRAME, 150000, content,
+				      cases[i].bytes);
 		assert_false(ZSTD_isError(size));
 		frame_put_size(b.data + b.size, size);
-		sprintf(trailer,
-			"{\"frames\":1,\"frames_digest\":\"xxh64:%016llx\"}",
-			(unsigned long long)XXH64(b.data + b.size + SIZE_FRAME,
-						  size, 0));
+		sprintf(trailer, "{\"frames\":1,\"frames_digest\":\"xxh64:%016llx\"}",
+			(unsigned long long)XXH64(b.data + b.size + SIZE_FRAME, size, 0));
 		t = image_with(NULL, trailer);
 		b.size += SIZE_FRAME + size;
 		memcpy(b.data + b.size, t.data, t.size);
@@ -485,16 +469,11 @@ static void test_write_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_flipped_bits),
-		cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_rearranged),
-		cmocka_unit_test(test_metadata),
-		cmocka_unit_test(test_not_images),
-		cmocka_unit_test(test_absurd_lengths),
-		cmocka_unit_test(test_foreign_frames),
-		cmocka_unit_test(test_checksums),
-		cmocka_unit_test(test_dictionary_bits),
+		cmocka_unit_test(test_good),	       cmocka_unit_test(test_flipped_bits),
+		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_rearranged),
+		cmocka_unit_test(test_metadata),       cmocka_unit_test(test_not_images),
+		cmocka_unit_test(test_absurd_lengths), cmocka_unit_test(test_foreign_frames),
+		cmocka_unit_test(test_checksums),      cmocka_unit_test(test_dictionary_bits),
 		cmocka_unit_test(test_write_fails),
 	};
 

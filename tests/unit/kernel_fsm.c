@@ -55,12 +55,9 @@ static void test_against_kernel(void **state)
 				    from == VFIOMIG_STATE_ERROR)
 					continue;
 				n = kernel_path(flags, from, to, theirs);
-				assert_int_equal(
-					vfiomig_fsm_path(flags, from, to, ours),
-					n);
+				assert_int_equal(vfiomig_fsm_path(flags, from, to, ours), n);
 				if (n > 0)
-					assert_memory_equal(ours, theirs,
-							    n * sizeof(int));
+					assert_memory_equal(ours, theirs, n * sizeof(int));
 			}
 }
 

@@ -105,8 +105,7 @@ static void test_busy(void **state)
 	(void)state;
 	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
 	assert_int_equal(device_lock(dev), 0);
-	snprintf(text, sizeof(text), "busy: process %d (?) is at work on it",
-		 getpid());
+	snprintf(text, sizeof(text), "busy: process %d (?) is at work on it", getpid());
 	expect_no_lock(-EBUSY, text);
 	sh("test -e run/" NAME ".lock");
 	/* It has not said yet who it is. */
@@ -121,8 +120,7 @@ static void test_not_to_lock(void **state)
 {
 	(void)state;
 	no_flock = true;
-	expect_no_lock(-ENOLCK,
-		       "cannot lock run/" NAME ".lock: No locks available");
+	expect_no_lock(-ENOLCK, "cannot lock run/" NAME ".lock: No locks available");
 	no_flock = false;
 	sh("rm run/*; echo precious >file; ln -s ../file run/" NAME ".lock");
 	expect_no_lock(-ELOOP, "cannot open run/" NAME ".lock: Too many");
@@ -176,14 +174,12 @@ static void test_too_long(void **state)
 	memset(longest, 'x', sizeof(longest) - 1);
 	memset(longer, 'x', sizeof(longer) - 1);
 	ctx->rundir = longer;
-	expect_no_lock(-ENAMETOOLONG,
-		       "the path of the run-time directory is too long");
+	expect_no_lock(-ENAMETOOLONG, "the path of the run-time directory is too long");
 
 	/* "/" and "a" do not fit. */
 	assert_null(sysfs_link_name(longest, "a"));
 	assert_int_equal(errno, ENAMETOOLONG);
-	assert_int_equal(sysfs_read_text(longest, "a", text, sizeof(text)),
-			 -ENAMETOOLONG);
+	assert_int_equal(sysfs_read_text(longest, "a", text, sizeof(text)), -ENAMETOOLONG);
 	assert_string_equal(text, "before");
 	assert_int_equal(sysfs_write(longest, "a", "1"), -ENAMETOOLONG);
 	assert_null(sysfs_first_entry(longest, "a"));
@@ -206,9 +202,8 @@ static void test_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_busy),	 TEST(test_not_to_lock),
-		TEST(test_no_directory), TEST(test_too_long),
-		TEST(test_write),
+		TEST(test_busy),     TEST(test_not_to_lock), TEST(test_no_directory),
+		TEST(test_too_long), TEST(test_write),
 	};
 
 	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);

@@ -19,8 +19,7 @@ static int make_sysfs(void **state)
 	sh("ln -s $PWD/bus/pci " FN "/subsystem; ln -s $PWD/" FN
 	   " bus/pci/devices/; ln -s ../../../../bus/pci/drivers/mlx5_vfio_pci " FN
 	   "/driver; ln -s $PWD/kernel/iommu_groups/7 " FN "/iommu_group");
-	sh("ln -s $PWD/class/vfio-dev " FN
-	   "/vfio-dev/vfio3/subsystem; ln -s $PWD/" FN
+	sh("ln -s $PWD/class/vfio-dev " FN "/vfio-dev/vfio3/subsystem; ln -s $PWD/" FN
 	   "/vfio-dev/vfio3 class/vfio-dev/; ln -s $PWD/class/net " FN
 	   "/net/eth0/subsystem; ln -s $PWD/class/net devices/virtual/net/lo/subsystem");
 	sh("cd " FN
@@ -62,11 +61,9 @@ static void test_spellings(void **state)
 	expect("/dev/vfio/devices/vfio3", "0000:3b:00.1");
 
 	/* Any path in sysfs of the device, or in it. */
-	for (const char *const *p =
-		     (const char *const[]){ "bus/pci/devices/0000:3b:00.1", FN,
-					    FN "/", FN "/vendor",
-					    FN "/net/eth0",
-					    "class/vfio-dev/vfio3", NULL };
+	for (const char *const *p = (const char *const[]){ "bus/pci/devices/0000:3b:00.1", FN,
+							   FN "/", FN "/vendor", FN "/net/eth0",
+							   "class/vfio-dev/vfio3", NULL };
 	     *p; p++) {
 		snprintf(path, sizeof(path), "%s/%s", root, *p);
 		expect(path, "0000:3b:00.1");
@@ -156,13 +153,10 @@ static void test_error_is_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spellings),
-		cmocka_unit_test(test_not_there),
-		cmocka_unit_test(test_no_names),
-		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_spellings),	   cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_no_names),	   cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_error_is_printable),
 	};
 
-	return cmocka_run_group_tests_name("name", tests, make_sysfs,
-					   remove_tree);
+	return cmocka_run_group_tests_name("name", tests, make_sysfs, remove_tree);
 }

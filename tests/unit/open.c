@@ -109,8 +109,8 @@ static void expect(enum vfiomig_via via, int err, const char *says)
 	assert_int_equal(open_device(via), 0);
 }
 
-static void expect_refused(enum vfiomig_via via, unsigned long request,
-			   int error, int err, const char *says)
+static void expect_refused(enum vfiomig_via via, unsigned long request, int error, int err,
+			   const char *says)
 {
 	reset(NULL);
 	kernel.fail = request;
@@ -118,8 +118,8 @@ static void expect_refused(enum vfiomig_via via, unsigned long request,
 	expect(via, err, says);
 }
 
-static void expect_closed(enum vfiomig_via via, const char *node, int error,
-			  int err, const char *says)
+static void expect_closed(enum vfiomig_via via, const char *node, int error, int err,
+			  const char *says)
 {
 	reset(NULL);
 	kernel.closed = node;
@@ -142,8 +142,7 @@ static void test_group(void **state)
 		       "VFIO_GROUP_GET_STATUS: Input/output error");
 	expect_refused(GROUP, VFIO_GROUP_SET_CONTAINER, ENOMEM, -ENOMEM,
 		       "VFIO_GROUP_SET_CONTAINER: Cannot allocate memory");
-	expect_refused(GROUP, VFIO_SET_IOMMU, EPERM, -EPERM,
-		       "no interrupt remapping; enable it");
+	expect_refused(GROUP, VFIO_SET_IOMMU, EPERM, -EPERM, "no interrupt remapping; enable it");
 	expect_refused(GROUP, VFIO_SET_IOMMU, ENOMEM, -ENOMEM,
 		       "VFIO_SET_IOMMU: Cannot allocate memory");
 	expect_refused(GROUP, VFIO_GROUP_GET_DEVICE_FD, EIO, -EIO,
@@ -167,13 +166,12 @@ static void test_not_viable(void **state)
 	expect(GROUP, -EBUSY,
 	       "IOMMU group 7 is not viable: a device in it is bound to another driver");
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++)
-		expect_refused(GROUP, VFIO_GROUP_SET_CONTAINER, errors[i],
-			       -EBUSY, "IOMMU group 7 is not viable");
+		expect_refused(GROUP, VFIO_GROUP_SET_CONTAINER, errors[i], -EBUSY,
+			       "IOMMU group 7 is not viable");
 	sh("d=$PWD/devices/pci0000:00/0000:00:10.1; mkdir -p $d bus/pci/drivers/nvme; ln -s $PWD/bus/pci/drivers/nvme $d/driver; ln -s $d kernel/iommu_groups/7/devices/");
-	expect_refused(
-		GROUP, VFIO_GROUP_SET_CONTAINER, EPERM, -EBUSY,
-		"0000:00:10.1 is in it and bound to nvme; run \"vfiomig bind --group " A
-		"\"");
+	expect_refused(GROUP, VFIO_GROUP_SET_CONTAINER, EPERM, -EBUSY,
+		       "0000:00:10.1 is in it and bound to nvme; run \"vfiomig bind --group " A
+		       "\"");
 	sh("rm kernel/iommu_groups/7/devices/0000:00:10.1");
 }
 
@@ -199,8 +197,7 @@ static void test_nodes(void **state)
 	(void)state;
 	expect_closed(GROUP, "dev/vfio/vfio", ENOENT, -EOPNOTSUPP,
 		      "no dev/vfio/vfio; load vfio_iommu_type1");
-	expect_closed(GROUP, "dev/vfio/vfio", ENODEV, -EOPNOTSUPP,
-		      "the kernel has no VFIO here");
+	expect_closed(GROUP, "dev/vfio/vfio", ENODEV, -EOPNOTSUPP, "the kernel has no VFIO here");
 	expect_closed(GROUP, "dev/vfio/7", EACCES, -EACCES,
 		      "not permitted to open dev/vfio/7; run as root");
 	expect_closed(GROUP, "dev/vfio/7", EPERM, -EPERM,
@@ -248,10 +245,8 @@ static void test_cdev(void **state)
 	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EINVAL, -EBUSY,
 		       "busy: another process has the device");
 	sh("ln -s " A_CDEV " proc/%d/fd/3", STRANGER);
-	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EINVAL, -EBUSY,
-		       "busy: process 4711 (qemu)");
-	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EBUSY, -EBUSY,
-		       "busy: process 4711 (qemu)");
+	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EINVAL, -EBUSY, "busy: process 4711 (qemu)");
+	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EBUSY, -EBUSY, "busy: process 4711 (qemu)");
 	sh("rm proc/%d/fd/3", STRANGER);
 	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EBUSY, -EBUSY,
 		       "IOMMU group 7 is not viable");
@@ -284,11 +279,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 	const struct CMUnitTest tests[] = {
-		TEST(test_group), TEST(test_not_viable), TEST(test_no_group),
-		TEST(test_nodes), TEST(test_node_wait),	 TEST(test_cdev),
-		TEST(test_auto),
+		TEST(test_group),     TEST(test_not_viable), TEST(test_no_group), TEST(test_nodes),
+		TEST(test_node_wait), TEST(test_cdev),	     TEST(test_auto),
 	};
 
-	return cmocka_run_group_tests_name("open", tests, make_machine,
-					   remove_tree);
+	return cmocka_run_group_tests_name("open", tests, make_machine, remove_tree);
 }

@@ -24,11 +24,9 @@ static void (*meanwhile)(const char *step);
 
 static void attach(const char *name, const char *driver)
 {
-	sh("cd " BUS "%s; ln -s %s/bus/pci/drivers/%s driver", name, root,
-	   driver);
+	sh("cd " BUS "%s; ln -s %s/bus/pci/drivers/%s driver", name, root, driver);
 	if (strstr(driver, "vfio"))
-		sh("mkdir -p " BUS "%s/vfio-dev/vfio%c", name,
-		   name[strlen(name) - 1]);
+		sh("mkdir -p " BUS "%s/vfio-dev/vfio%c", name, name[strlen(name) - 1]);
 }
 
 static int change(const char *dir, const char *file, const char *text)
@@ -37,8 +35,8 @@ static int change(const char *dir, const char *file, const char *text)
 	char override[64];
 
 	if (strcmp(file, "driver_override") == 0) {
-		sh("printf '%%s\\n' '%s' >%s/driver_override",
-		   *text == '\n' ? "(null)" : text, dir);
+		sh("printf '%%s\\n' '%s' >%s/driver_override", *text == '\n' ? "(null)" : text,
+		   dir);
 	} else if (strcmp(file, "unbind") == 0) {
 		sh("cd " BUS "%s; rm -r driver; rm -rf vfio-dev", text);
 	} else if (strcmp(file, "bind") == 0) {
@@ -47,9 +45,8 @@ static int change(const char *dir, const char *file, const char *text)
 		char path[128];
 
 		snprintf(path, sizeof(path), BUS "%s", text);
-		assert_int_equal(sysfs_read_text(path, "driver_override",
-						 override, sizeof(override)),
-				 0);
+		assert_int_equal(
+			sysfs_read_text(path, "driver_override", override, sizeof(override)), 0);
 		attach(text, strcmp(override, "(null)") ? override : "e1000e");
 	} else {
 		return -ENOENT;
@@ -66,14 +63,13 @@ int __wrap_sysfs_write(const char *dir, const char *name, const char *text)
 
 	/* The device is in the directory's name, or in the text. */
 	if (strcmp(name, "driver_override") == 0)
-		snprintf(step, sizeof(step), "%s %c=%s", name,
-			 dir[strlen(dir) - 1], *text == '\n' ? "" : text);
+		snprintf(step, sizeof(step), "%s %c=%s", name, dir[strlen(dir) - 1],
+			 *text == '\n' ? "" : text);
 	else if (strcmp(name, "drivers_probe") == 0)
-		snprintf(step, sizeof(step), "probe %c",
-			 text[strlen(text) - 1]);
+		snprintf(step, sizeof(step), "probe %c", text[strlen(text) - 1]);
 	else
-		snprintf(step, sizeof(step), "%s %s %c", strrchr(dir, '/') + 1,
-			 name, text[strlen(text) - 1]);
+		snprintf(step, sizeof(step), "%s %s %c", strrchr(dir, '/') + 1, name,
+			 text[strlen(text) - 1]);
 	snprintf(history + used, sizeof(history) - used, "%s; ", step);
 	if (meanwhile)
 		meanwhile(step);
@@ -99,8 +95,7 @@ static void make_function(const char *name, int header, const char *class)
 }
 
 /* Not all the tests want modules. */
-__attribute__((unused)) static void make_module(const char *name,
-						const char *alias)
+__attribute__((unused)) static void make_module(const char *name, const char *alias)
 {
 	sh("printf 'const char a[] __attribute__((section(\".modinfo\"))) = \"alias=%s\";' | gcc -x c -c - -o modules/lib/modules/1.0/%s.ko",
 	   alias, name);

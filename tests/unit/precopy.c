@@ -106,8 +106,7 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 		kernel.data_fd = mig->data_fd;
 	}
 	if (to == VFIOMIG_STATE_STOP_COPY && kernel.another_fd)
-		mig->data_fd = kernel.other_fd =
-			memfd_create("data_fd", MFD_CLOEXEC);
+		mig->data_fd = kernel.other_fd = memfd_create("data_fd", MFD_CLOEXEC);
 	kernel.path[kernel.arcs++] = to;
 	kernel.state = to;
 	return 0;
@@ -133,8 +132,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		memcpy(feature->data, &flags, sizeof(flags));
 		return 0;
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		((struct vfio_device_feature_mig_state *)feature->data)
-			->device_state = kernel.state;
+		((struct vfio_device_feature_mig_state *)feature->data)->device_state =
+			kernel.state;
 		return 0;
 	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
 		return set_state((void *)feature->data);
@@ -203,9 +202,8 @@ static void expect_whole(struct vfiomig_result *r)
 static void test_idle(void **state)
 {
 	static const int path[] = {
-		VFIOMIG_STATE_PRE_COPY,	   VFIOMIG_STATE_PRE_COPY_P2P,
-		VFIOMIG_STATE_STOP_COPY,   VFIOMIG_STATE_STOP,
-		VFIOMIG_STATE_RUNNING_P2P, VFIOMIG_STATE_RUNNING,
+		VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_PRE_COPY_P2P, VFIOMIG_STATE_STOP_COPY,
+		VFIOMIG_STATE_STOP,	VFIOMIG_STATE_RUNNING_P2P,  VFIOMIG_STATE_RUNNING,
 	};
 	struct vfiomig_result r;
 
@@ -398,16 +396,14 @@ static void test_ends_early(void **state)
 	opt.chunk_size = VFIOMIG_CHUNK_SIZE_MAX;
 	assert_int_equal(save(&opt, &r), -EINTR);
 	assert_int_equal(kernel.late_reads, 0);
-	assert_non_null(
-		strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
+	assert_non_null(strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
 	assert_true(r.now.home && !r.now.reset && !r.complete);
 	assert_int_equal(kernel.path[1], VFIOMIG_STATE_RUNNING);
 }
 
 static void test_arc_fails(void **state)
 {
-	static const int states[] = { VFIOMIG_STATE_PRE_COPY,
-				      VFIOMIG_STATE_PRE_COPY_P2P,
+	static const int states[] = { VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_PRE_COPY_P2P,
 				      VFIOMIG_STATE_STOP_COPY };
 
 	(void)state;

@@ -148,8 +148,7 @@ static void assert_fails(int result, int err, const char *says)
 {
 	assert_int_equal(result, err);
 	if (!strstr(vfiomig_get_error(ctx), says))
-		fail_msg("\"%s\" does not say \"%s\"", vfiomig_get_error(ctx),
-			 says);
+		fail_msg("\"%s\" does not say \"%s\"", vfiomig_get_error(ctx), says);
 }
 
 /* ---- What it can do ------------------------------------------------------ */
@@ -172,13 +171,10 @@ static void test_no_migration(void **state)
 	kernel.migration_error = EIO;
 	assert_fails(vfiomig_device_get_migration(dev, &flags), -EIO,
 		     "VFIO_DEVICE_FEATURE_MIGRATION: Input/output error");
-	assert_fails(
-		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL),
-		-EIO, "VFIO_DEVICE_FEATURE_MIGRATION");
-	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO,
+	assert_fails(vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL), -EIO,
 		     "VFIO_DEVICE_FEATURE_MIGRATION");
-	assert_fails(vfiomig_restore(dev, -1, &opt, &r), -EIO,
-		     "VFIO_DEVICE_FEATURE_MIGRATION");
+	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO, "VFIO_DEVICE_FEATURE_MIGRATION");
+	assert_fails(vfiomig_restore(dev, -1, &opt, &r), -EIO, "VFIO_DEVICE_FEATURE_MIGRATION");
 	assert_false(r.touched);
 	/* And it is asked again. */
 	kernel.migration_error = 0;
@@ -196,11 +192,9 @@ static void test_no_state(void **state)
 	kernel.state_error = EIO;
 	assert_fails(vfiomig_device_get_state(dev), -EIO,
 		     "cannot read the state: Input/output error");
-	assert_fails(
-		vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL),
-		-EIO, "cannot read the state");
-	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO,
+	assert_fails(vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL), -EIO,
 		     "cannot read the state");
+	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO, "cannot read the state");
 	assert_int_equal(r.before, -EIO);
 	assert_false(r.touched);
 	assert_int_equal(kernel.set_states, 0);
@@ -216,24 +210,19 @@ static int drive(int state)
 static void test_no_path(void **state)
 {
 	(void)state;
-	assert_fails(
-		drive(VFIOMIG_STATE_PRE_COPY), -EOPNOTSUPP,
-		"cannot go from RUNNING to PRE_COPY: the device does not support it");
+	assert_fails(drive(VFIOMIG_STATE_PRE_COPY), -EOPNOTSUPP,
+		     "cannot go from RUNNING to PRE_COPY: the device does not support it");
 	assert_fails(drive(-1), -EOPNOTSUPP, "does not support it");
-	assert_fails(drive(VFIOMIG_NR_STATES), -EOPNOTSUPP,
-		     "does not support it");
-	assert_fails(drive(VFIOMIG_STATE_ERROR), -EOPNOTSUPP,
-		     "ERROR is never a target");
+	assert_fails(drive(VFIOMIG_NR_STATES), -EOPNOTSUPP, "does not support it");
+	assert_fails(drive(VFIOMIG_STATE_ERROR), -EOPNOTSUPP, "ERROR is never a target");
 	kernel.state = VFIOMIG_STATE_ERROR;
-	assert_fails(
-		drive(VFIOMIG_STATE_STOP), -EOPNOTSUPP,
-		"cannot go from ERROR to STOP: only a reset leads out of ERROR");
+	assert_fails(drive(VFIOMIG_STATE_STOP), -EOPNOTSUPP,
+		     "cannot go from ERROR to STOP: only a reset leads out of ERROR");
 	dev->migration = 0;
 	kernel.flags |= VFIOMIG_PRE_COPY;
 	kernel.state = VFIOMIG_STATE_STOP_COPY;
-	assert_fails(
-		drive(VFIOMIG_STATE_PRE_COPY), -EOPNOTSUPP,
-		"cannot go from STOP_COPY to PRE_COPY: the protocol has no way");
+	assert_fails(drive(VFIOMIG_STATE_PRE_COPY), -EOPNOTSUPP,
+		     "cannot go from STOP_COPY to PRE_COPY: the protocol has no way");
 	assert_int_equal(kernel.set_states, 0);
 }
 
@@ -249,8 +238,8 @@ static void test_step_stops(void **state)
 	int last = VFIOMIG_STATE_STOP_COPY, fd;
 
 	(void)state;
-	assert_fails(vfiomig_device_drive(dev, last, &fd, stop_there, &last),
-		     -EIO, "stopped in STOP_COPY: Input/output error");
+	assert_fails(vfiomig_device_drive(dev, last, &fd, stop_there, &last), -EIO,
+		     "stopped in STOP_COPY: Input/output error");
 	assert_int_equal(fd, -1);
 	assert_int_equal(fcntl(kernel.data_fd, F_GETFD), -1);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP_COPY);
@@ -307,13 +296,11 @@ static void test_config_write(void **state)
 	assert_int_equal(config_restore_command(dev, HEX), 0);
 	assert_int_equal(kernel.interrupted_writes + kernel.short_writes, 0);
 	kernel.no_write = true;
-	assert_fails(
-		config_restore_command(dev, HEX), -EIO,
-		"cannot write the PCI command register: Input/output error");
+	assert_fails(config_restore_command(dev, HEX), -EIO,
+		     "cannot write the PCI command register: Input/output error");
 	kernel.write_error = EPERM;
-	assert_fails(
-		config_restore_command(dev, HEX), -EPERM,
-		"cannot write the PCI command register: Operation not permitted");
+	assert_fails(config_restore_command(dev, HEX), -EPERM,
+		     "cannot write the PCI command register: Operation not permitted");
 	kernel.region_error = EINVAL;
 	assert_fails(config_restore_command(dev, HEX), -EINVAL,
 		     "cannot find the configuration space: Invalid argument");
@@ -331,20 +318,16 @@ static void test_bounds(void **state)
 		{ { .threads = VFIOMIG_THREADS_MAX + 1 }, "out of bounds" },
 		{ { .level = -1 }, "there is no compression level -1" },
 		{ { .level = VFIOMIG_LEVEL_MAX + 1 }, "no compression level" },
-		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MIN - 1 },
-		  "is not from 64 KiB to" },
-		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MAX + 1 },
-		  "is not from 64 KiB to" },
+		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MIN - 1 }, "is not from 64 KiB to" },
+		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MAX + 1 }, "is not from 64 KiB to" },
 	};
 	struct vfiomig_result r;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
-		assert_fails(vfiomig_save(dev, -1, &wrong[i].opt, &r), -EINVAL,
-			     wrong[i].says);
+		assert_fails(vfiomig_save(dev, -1, &wrong[i].opt, &r), -EINVAL, wrong[i].says);
 		assert_false(r.touched);
-		assert_fails(vfiomig_restore(dev, -1, &wrong[i].opt, &r),
-			     -EINVAL, wrong[i].says);
+		assert_fails(vfiomig_restore(dev, -1, &wrong[i].opt, &r), -EINVAL, wrong[i].says);
 		assert_false(r.touched);
 	}
 	assert_int_equal(kernel.set_states, 0);

@@ -94,8 +94,7 @@ static void release(void)
 static void assert_it_says(const char *part)
 {
 	if (!strstr(vfiomig_get_error(its_ctx), part))
-		fail_msg("\"%s\" does not say \"%s\"",
-			 vfiomig_get_error(its_ctx), part);
+		fail_msg("\"%s\" does not say \"%s\"", vfiomig_get_error(its_ctx), part);
 }
 
 /* There is no holder, the device stays open, and nothing else does. */
@@ -143,8 +142,7 @@ static void test_no_socket(void **state)
 	fail_once("socket", EMFILE, 1);
 	expect_none(-EMFILE, "cannot make a socket: Too many open files");
 	fail_once("bind", EADDRINUSE, 0);
-	expect_none(-EADDRINUSE,
-		    "cannot serve on " SOCKET ": Address already in use");
+	expect_none(-EADDRINUSE, "cannot serve on " SOCKET ": Address already in use");
 	assert_int_equal(mkdir(SOCKET, 0700), 0);
 	expect_none(-EISDIR, "cannot remove " SOCKET ": Is a directory");
 	assert_int_equal(rmdir(SOCKET), 0);
@@ -164,8 +162,7 @@ static void test_taken(void **state)
 	start();
 	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	snprintf(says, sizeof(says), "busy: process %d holds it already",
-		 getpid());
+	snprintf(says, sizeof(says), "busy: process %d holds it already", getpid());
 	assert_int_equal(vfiomig_holder_new(dev, &second), -EBUSY);
 	assert_says(says);
 	/* One that does not answer, for as long as it takes. */
@@ -252,8 +249,7 @@ static void test_no_descriptors(void **state)
 /* Who has gone when its answer comes does not have the device. */
 static void test_gone_before_the_answer(void **state)
 {
-	const struct wire_request take = { WIRE_MAGIC, WIRE_VERSION,
-					   WIRE_TAKE };
+	const struct wire_request take = { WIRE_MAGIC, WIRE_VERSION, WIRE_TAKE };
 	int fd;
 
 	(void)state;
@@ -282,8 +278,7 @@ static void test_two(void **state)
 	first = join();
 	second = join();
 	assert_int_equal(ask(first, WIRE_TAKE), 0);
-	assert_int_equal(wire_ask(ctx, second, WIRE_TAKE, &reply, NULL),
-			 -EBUSY);
+	assert_int_equal(wire_ask(ctx, second, WIRE_TAKE, &reply, NULL), -EBUSY);
 	assert_int_equal(reply.claimed, getpid());
 	close(second);
 	second = join();
@@ -374,8 +369,7 @@ static void test_cannot_serve(void **state)
 	expect_not_served(vfiomig_holder_fork(holder), -EAGAIN,
 			  "cannot fork: Resource temporarily unavailable");
 	its_ctx->interrupted = 1;
-	expect_not_served(vfiomig_holder_fork(holder), -EINTR,
-			  "interrupted by a signal");
+	expect_not_served(vfiomig_holder_fork(holder), -EINTR, "interrupted by a signal");
 	its_ctx->interrupted = 0;
 	vfiomig_holder_free(holder);
 }
@@ -433,8 +427,7 @@ static _Atomic int events;
 
 static void on_event(void *data, enum vfiomig_holder_event event)
 {
-	bool right =
-		vfiomig_device_get_fd(held) >= 0 && access(SOCKET, F_OK) == 0;
+	bool right = vfiomig_device_get_fd(held) >= 0 && access(SOCKET, F_OK) == 0;
 	int digit = 2;
 
 	(void)data;
@@ -485,8 +478,7 @@ static void test_events_of_an_interrupt(void **state)
 	assert_int_equal((long)result, -EINTR);
 	assert_int_equal(events, 12);
 	/* As if there had been none. */
-	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)),
-			 sizeof(count));
+	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)), sizeof(count));
 	its_ctx->interrupted = 0;
 	vfiomig_holder_free(holder);
 	alarm(0);
@@ -515,8 +507,7 @@ static void test_after_fork(void **state)
 	pid = vfiomig_holder_fork(holder);
 	if (!pid) {
 		vfiomig_interrupt(its_ctx);
-		_exit(read(its_ctx->wake, &count, sizeof(count)) !=
-		      sizeof(count));
+		_exit(read(its_ctx->wake, &count, sizeof(count)) != sizeof(count));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);

@@ -14,8 +14,8 @@
 static struct {
 	uint64_t flags;
 	int state;
-	int fail_at; /* the SET_STATE that fails, counted from 1; 0 for none */
-	int fails;   /* how many in a row fail from then on */
+	int fail_at;	/* the SET_STATE that fails, counted from 1; 0 for none */
+	int fails;	/* how many in a row fail from then on */
 	int fail_state; /* where that leaves the device; -1: where it was */
 	bool fail_reset;
 	bool no_data_fd;
@@ -34,8 +34,7 @@ static int new_data_fd(bool with_state)
 
 	assert_true(fd >= 0);
 	if (with_state) {
-		assert_int_equal(write(fd, STREAM, strlen(STREAM)),
-				 strlen(STREAM));
+		assert_int_equal(write(fd, STREAM, strlen(STREAM)), strlen(STREAM));
 		lseek(fd, 0, SEEK_SET);
 	}
 	if (kernel.data_fd >= 0)
@@ -58,20 +57,17 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 		return -1;
 	}
 	/* The library walks arc by arc. */
-	assert_int_equal(vfiomig_fsm_path(kernel.flags, kernel.state, to, NULL),
-			 1);
+	assert_int_equal(vfiomig_fsm_path(kernel.flags, kernel.state, to, NULL), 1);
 	/* "RESUMING can only be aborted by a reset": a bad image must never
 	 * reach this arc. */
 	if (kernel.state == VFIOMIG_STATE_RESUMING) {
 		char got[sizeof(STREAM)] = "";
 
-		assert_int_equal(pread(kernel.data_fd, got, sizeof(got), 0),
-				 strlen(STREAM));
+		assert_int_equal(pread(kernel.data_fd, got, sizeof(got), 0), strlen(STREAM));
 		assert_string_equal(got, STREAM);
 	}
-	if (!kernel.no_data_fd &&
-	    (to == VFIOMIG_STATE_STOP_COPY || to == VFIOMIG_STATE_RESUMING ||
-	     to == VFIOMIG_STATE_PRE_COPY))
+	if (!kernel.no_data_fd && (to == VFIOMIG_STATE_STOP_COPY || to == VFIOMIG_STATE_RESUMING ||
+				   to == VFIOMIG_STATE_PRE_COPY))
 		mig->data_fd = new_data_fd(to == VFIOMIG_STATE_STOP_COPY);
 	kernel.state = to;
 	return 0;
@@ -102,8 +98,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
 		return 0;
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		((struct vfio_device_feature_mig_state *)feature->data)
-			->device_state = kernel.state;
+		((struct vfio_device_feature_mig_state *)feature->data)->device_state =
+			kernel.state;
 		return 0;
 	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
 		return set_state((void *)feature->data);
@@ -159,13 +155,11 @@ static int save(int leave, struct vfiomig_result *result, bool whole)
 	close(fd);
 	assert_int_equal(result->complete, whole);
 	assert_int_equal(result->now.state, kernel.state);
-	assert_int_equal(result->now.reset,
-			 kernel.resets > 0 && !kernel.fail_reset);
+	assert_int_equal(result->now.reset, kernel.resets > 0 && !kernel.fail_reset);
 	return err;
 }
 
-static int restore_text(const char *text, int leave,
-			struct vfiomig_result *result)
+static int restore_text(const char *text, int leave, struct vfiomig_result *result)
 {
 	struct vfiomig_options opt = { .leave = leave, .raw = raw };
 	int fd = memfd_create("image", MFD_CLOEXEC), err;
@@ -175,8 +169,7 @@ static int restore_text(const char *text, int leave,
 	if (!raw && *text) {
 		int packed = memfd_create("packed", MFD_CLOEXEC);
 
-		assert_int_equal(vfiomig_pack(ctx, fd, packed, NULL, result),
-				 0);
+		assert_int_equal(vfiomig_pack(ctx, fd, packed, NULL, result), 0);
 		close(fd);
 		fd = packed;
 		lseek(fd, 0, SEEK_SET);
@@ -230,8 +223,7 @@ static void test_save_arc_fails(void **state)
 			struct vfiomig_result r;
 
 			if (left > 0 &&
-			    !vfiomig_fsm_supports(
-				    VFIOMIG_STOP_COPY | VFIOMIG_P2P, left))
+			    !vfiomig_fsm_supports(VFIOMIG_STOP_COPY | VFIOMIG_P2P, left))
 				continue;
 			if (left == VFIOMIG_STATE_RESUMING)
 				continue;
@@ -242,10 +234,8 @@ static void test_save_arc_fails(void **state)
 			assert_int_equal(save(-1, &r, false), -EIO);
 			assert_true(r.touched && r.now.home);
 			assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
-			assert_int_equal(kernel.resets,
-					 left == VFIOMIG_STATE_ERROR);
-			assert_non_null(
-				strstr(vfiomig_get_error(ctx), "failed"));
+			assert_int_equal(kernel.resets, left == VFIOMIG_STATE_ERROR);
+			assert_non_null(strstr(vfiomig_get_error(ctx), "failed"));
 		}
 	}
 }
@@ -260,8 +250,7 @@ static void test_save_way_back_fails(void **state)
 	assert_int_equal(save(-1, &r, true), -EIO);
 	assert_true(r.now.home);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
-	assert_non_null(
-		strstr(vfiomig_get_error(ctx), "STOP_COPY -> STOP failed"));
+	assert_non_null(strstr(vfiomig_get_error(ctx), "STOP_COPY -> STOP failed"));
 }
 
 /* Not even a reset helps. */
@@ -287,8 +276,7 @@ static void test_save_full_disk(void **state)
 	(void)state;
 	assert_int_equal(
 		vfiomig_save(dev, fd,
-			     &(struct vfiomig_options){
-				     .leave = VFIOMIG_STATE_STOP, .raw = raw },
+			     &(struct vfiomig_options){ .leave = VFIOMIG_STATE_STOP, .raw = raw },
 			     &r),
 		-ENOSPC);
 	close(fd);
@@ -330,8 +318,7 @@ static void test_untouched(void **state)
 	assert_false(r.touched);
 	assert_int_equal(save(VFIOMIG_STATE_ERROR, &r, false), -EINVAL);
 	assert_false(r.touched);
-	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_PRE_COPY, &r),
-			 -EINVAL);
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_PRE_COPY, &r), -EINVAL);
 	assert_false(r.touched);
 	assert_int_equal(restore_text("", VFIOMIG_STATE_RUNNING, &r), -ENODATA);
 	assert_false(r.touched);
@@ -340,8 +327,7 @@ static void test_untouched(void **state)
 	assert_false(r.touched);
 	kernel.state = VFIOMIG_STATE_RESUMING;
 	assert_int_equal(save(-1, &r, false), -EUCLEAN);
-	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r),
-			 -EUCLEAN);
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), -EUCLEAN);
 	assert_false(r.touched);
 	assert_int_equal(kernel.set_states, 0);
 	assert_int_equal(kernel.resets, 0);
@@ -370,8 +356,7 @@ static void test_restore_arc_fails(void **state)
 		teardown(NULL);
 		setup(NULL);
 		kernel.fail_at = arc;
-		assert_int_equal(
-			restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), -EIO);
+		assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), -EIO);
 		assert_true(r.now.home);
 		/* "To abort a RESUMING session the device must be reset." */
 		assert_int_equal(kernel.resets, arc == 4);
@@ -432,8 +417,7 @@ static void test_restore_bad_trailer(void **state)
 			close(fds[1]);
 			fds[1] = -1;
 		}
-		assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r),
-				 -EBADMSG);
+		assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), -EBADMSG);
 		assert_true(r.touched && r.now.reset && r.now.home);
 		assert_false(r.complete);
 		assert_int_equal(kernel.resets, cut + 1);
@@ -481,6 +465,5 @@ int main(void)
 	sigaction(SIGALRM, &act, NULL);
 	return cmocka_run_group_tests_name("raw", tests, set_raw, NULL) +
 	       cmocka_run_group_tests_name("image", tests, set_image, NULL) +
-	       cmocka_run_group_tests_name("image only", image_tests, set_image,
-					   NULL);
+	       cmocka_run_group_tests_name("image only", image_tests, set_image, NULL);
 }

@@ -18,8 +18,7 @@ static struct pci_dev *pdev;
 
 static int __init claim_init(void)
 {
-	struct device *dev =
-		bus_find_device_by_name(&pci_bus_type, NULL, device);
+	struct device *dev = bus_find_device_by_name(&pci_bus_type, NULL, device);
 	int err;
 
 	if (!dev)
