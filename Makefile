@@ -48,8 +48,11 @@ BASE_CFLAGS = $(OWN_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 ALL_CFLAGS = $(filter-out -pie -Wl%,$(HARDENING)) $(BASE_CFLAGS)
 ALL_LDFLAGS = $(filter -pie -Wl%,$(HARDENING)) $(LDFLAGS)
 
-LIB_OBJS = $(patsubst lib/%.c,$(B)/lib/%.o,$(wildcard lib/*.c))
-CLI_OBJS = $(patsubst cli/%.c,$(B)/cli/%.o,$(wildcard cli/*.c))
+# The library has a folder for each responsibility, and the command line one for its commands.
+LIB_SOURCES = $(wildcard lib/*.c lib/*/*.c)
+CLI_SOURCES = $(wildcard cli/*.c cli/*/*.c)
+LIB_OBJS = $(LIB_SOURCES:%.c=$(B)/%.o)
+CLI_OBJS = $(CLI_SOURCES:%.c=$(B)/%.o)
 SONAME = libvfiomig.so.$(SOVERSION)
 
 UNIT = vfiomig-hold@.service
@@ -113,7 +116,7 @@ HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/hos
 
 # The library once more, its inside visible and under the sanitizers.
 SANITIZE = -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
-SANITIZED_OBJS = $(patsubst lib/%.c,$(B)/sanitized/%.o,$(wildcard lib/*.c))
+SANITIZED_OBJS = $(LIB_SOURCES:lib/%.c=$(B)/sanitized/%.o)
 
 $(B)/sanitized/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -157,7 +160,7 @@ $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 FUZZ_CC = clang
 FUZZ_SECONDS = 60
 FUZZ_SANITIZE = -U_FORTIFY_SOURCE -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_OBJS = $(patsubst lib/%.c,$(B)/fuzz/lib/%.o,$(wildcard lib/*.c))
+FUZZ_OBJS = $(LIB_SOURCES:%.c=$(B)/fuzz/%.o)
 
 $(B)/fuzz/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
@@ -178,7 +181,7 @@ $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
 $(B)/fuzz/header: $(B)/fuzz/cli/json.o
 $(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
 # It has the holder's inside in itself.
-$(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder.o
+$(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder/holder.o
 
 $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
 	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP:%=-Wl$(comma)--wrap=%) -o $@ \
@@ -188,7 +191,7 @@ $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
 $(B)/valgrind/holder: tests/fuzz/holder.c tests/fuzz/replay.c $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=ioctl -o $@ $(filter %.c,$^) \
-		$(filter-out $(B)/lib/holder.o,$(LIB_OBJS)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+		$(filter-out $(B)/lib/holder/holder.o,$(LIB_OBJS)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 

@@ -13,10 +13,10 @@
 #include <xxhash.h>
 
 #include "cli.h"
-#include "config.h"
-#include "frame.h"
+#include "device/config.h"
 #include "fuzz.h"
-#include "meta.h"
+#include "image/frame.h"
+#include "image/meta.h"
 
 static struct vfiomig_ctx *ctx;
 static int image_fd;

@@ -10,7 +10,7 @@
 
 #include "fuzz.h"
 /* For its loop, step by step. */
-#include "../../lib/holder.c"
+#include "holder/holder.c"
 
 #define CLIENTS 8
 

@@ -16,9 +16,9 @@
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
-#include "frame.h"
 #include "fuzz.h"
-#include "meta.h"
+#include "image/frame.h"
+#include "image/meta.h"
 
 #define SEAL 24 /* bytes after the JSON text of header and trailer */
 

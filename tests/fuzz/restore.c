@@ -21,8 +21,8 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#include "frame.h"
 #include "fuzz.h"
+#include "image/frame.h"
 
 #define FLAGS (VFIOMIG_STOP_COPY | VFIOMIG_P2P)
 

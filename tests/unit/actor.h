@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "held.h"
+#include "holder/held.h"
 #include "machine.h"
 
 #define SOCKET	  "run/" A ".sock"

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "driver.h"
+#include "bind/driver.h"
+#include "bind/usage.h"
 #include "pci.h"
-#include "usage.h"
 
 /* A node that is a disk, and the one that somebody has to himself. */
 static const char *block_node, *taken_node;

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "module.h"
+#include "device/module.h"
 #include "pci.h"
 
 #define NEW "new_vfio_pci"

@@ -9,10 +9,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "binding.h"
-#include "identity.h"
+#include "bind/binding.h"
+#include "device/identity.h"
+#include "device/process.h"
 #include "machine.h"
-#include "process.h"
 
 static struct {
 	bool unbound; /* a cdev that has no iommufd yet */

@@ -7,8 +7,8 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#include "facts.h"
-#include "identity.h"
+#include "device/facts.h"
+#include "device/identity.h"
 #include "tree.h"
 
 #define A	"devices/pci0000:00/0000:00:10.0"

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#include "data.h"
+#include "image/data.h"
 #include "unit.h"
 
 #define SIZE 300000

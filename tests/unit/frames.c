@@ -2,7 +2,7 @@
 /* Images with one frame too many, which no vfiomig writes. */
 #include <sys/mman.h>
 
-#include "frame.h"
+#include "image/frame.h"
 #include "unit.h"
 
 static struct vfiomig_ctx *ctx;

@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include "lock.h"
-#include "name.h"
-#include "rundir.h"
+#include "device/lock.h"
+#include "device/name.h"
+#include "device/rundir.h"
+#include "holder/wire.h"
 #include "unit.h"
-#include "wire.h"
 
 static char root[] = "/tmp/vfiomig-unit.XXXXXX";
 static struct vfiomig_ctx *ctx;

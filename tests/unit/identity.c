@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "identity.h"
+#include "device/identity.h"
 #include "tree.h"
 
 #define A     "devices/pci0000:00/0000:00:10.0"

@@ -5,8 +5,8 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#include "../../lib/frame.h"
-#include "../../lib/meta.h"
+#include "image/frame.h"
+#include "image/meta.h"
 #include "unit.h"
 
 #define CHUNK VFIOMIG_CHUNK_SIZE_MIN

@@ -8,8 +8,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#include "lock.h"
-#include "rundir.h"
+#include "device/lock.h"
+#include "device/rundir.h"
 #include "tree.h"
 
 #define NAME "0000:01:00.0"

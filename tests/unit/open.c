@@ -6,8 +6,8 @@
  */
 #include <fcntl.h>
 
+#include "device/node.h"
 #include "machine.h"
-#include "node.h"
 
 static struct {
 	unsigned long fail; /* the request that fails, with this errno */

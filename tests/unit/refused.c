@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "config.h"
+#include "device/config.h"
 #include "unit.h"
 
 #define CONFIG_SIZE 64

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "../../lib/internal.h"
+#include "internal.h"
 
 /* As many descriptors as this process may have from now on; what it was. */
 static inline struct rlimit allow_fds(rlim_t count)

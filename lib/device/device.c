@@ -6,7 +6,7 @@
 
 #include "cdev.h"
 #include "facts.h"
-#include "held.h"
+#include "holder/held.h"
 #include "lock.h"
 #include "name.h"
 

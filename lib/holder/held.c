@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "device/identity.h"
+#include "device/lock.h"
+#include "device/process.h"
+#include "device/rundir.h"
 #include "held.h"
-#include "identity.h"
-#include "lock.h"
-#include "process.h"
-#include "rundir.h"
 
 /* A stranger's holder could serve anything. */
 static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)

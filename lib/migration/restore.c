@@ -6,11 +6,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "config.h"
-#include "data.h"
+#include "device/config.h"
+#include "image/data.h"
+#include "image/transfer.h"
 #include "session.h"
 #include "state.h"
-#include "transfer.h"
 
 /* All of an image in a regular file, and back to its start. */
 static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,

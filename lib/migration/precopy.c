@@ -12,10 +12,10 @@
  */
 #include <errno.h>
 
-#include "data.h"
 #include "feature.h"
+#include "image/data.h"
+#include "image/raw.h"
 #include "precopy.h"
-#include "raw.h"
 
 #define ROUNDS_MAX    32
 #define REINITS_MAX   8

@@ -14,10 +14,10 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "device/lock.h"
+#include "device/process.h"
+#include "device/rundir.h"
 #include "held.h"
-#include "lock.h"
-#include "process.h"
-#include "rundir.h"
 #include "wire.h"
 
 #define PEERS_MAX 64

@@ -4,10 +4,10 @@
  * and all the rest, home again, and only then the end of the image: what is
  * slow waits for no device.
  */
+#include "image/transfer.h"
 #include "precopy.h"
 #include "session.h"
 #include "state.h"
-#include "transfer.h"
 
 static int pump(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
 		struct precopy *live, struct image *image, struct raw *state,

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "cdev.h"
-#include "held.h"
+#include "holder/held.h"
 #include "identity.h"
 #include "name.h"
 #include "process.h"

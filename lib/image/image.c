@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config.h"
 #include "data.h"
+#include "device/config.h"
 #include "image.h"
 
 /* ---- Writing ------------------------------------------------------------- */

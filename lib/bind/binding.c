@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "binding.h"
-#include "held.h"
-#include "node.h"
+#include "device/node.h"
+#include "holder/held.h"
 
 void binding_clear(struct binding *b)
 {

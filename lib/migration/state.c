@@ -2,8 +2,8 @@
 /* Driving the migration state of an open device, and the way home. */
 #include <string.h>
 
-#include "data.h"
 #include "feature.h"
+#include "image/data.h"
 #include "state.h"
 
 EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)

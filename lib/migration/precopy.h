@@ -6,7 +6,7 @@
 #ifndef VFIOMIG_PRECOPY_H
 #define VFIOMIG_PRECOPY_H
 
-#include "pipeline.h"
+#include "image/pipeline.h"
 
 struct raw;
 

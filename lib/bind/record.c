@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "device/rundir.h"
 #include "record.h"
-#include "rundir.h"
 
 #define DIRECTORY "bound"
 

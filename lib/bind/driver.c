@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/module.h"
 #include "driver.h"
-#include "module.h"
 
 /* One that the kernel has already: NULL with 0 if there is none. */
 static int registered(struct vfiomig_ctx *ctx, const char *name, char **driver)

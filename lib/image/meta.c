@@ -7,7 +7,7 @@
 #include <time.h>
 #include <xxhash.h>
 
-#include "config.h"
+#include "device/config.h"
 #include "meta.h"
 #include "utf8.h"
 

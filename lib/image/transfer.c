@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
-#include "precopy.h"
+#include "migration/precopy.h"
 #include "transfer.h"
 
 /* A thread for each processor that we may run on, as many as can be asked for.

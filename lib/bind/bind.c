@@ -6,9 +6,9 @@
  */
 #include <string.h>
 
+#include "device/node.h"
 #include "driver.h"
 #include "member.h"
-#include "node.h"
 #include "record.h"
 #include "usage.h"
 
