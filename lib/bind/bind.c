@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "device/node.h"
+#include "device/variant.h"
 #include "driver.h"
 #include "member.h"
 #include "record.h"

@@ -7,6 +7,7 @@
 
 #include "binding.h"
 #include "device/node.h"
+#include "device/sysfs.h"
 #include "holder/held.h"
 
 void binding_clear(struct binding *b)

@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_BINDING_H
 #define VFIOMIG_BINDING_H
 
-#include "internal.h"
+#include "device/device.h"
 
 struct binding {
 	char *driver;	/* that it is bound to, or NULL */

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "device/sysfs.h"
 #include "usage.h"
 
 struct disk {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/sysfs.h"
 #include "usage.h"
 
 int usage_fail_exhausted(struct vfiomig_device *dev, const char *path)

@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_USAGE_H
 #define VFIOMIG_USAGE_H
 
-#include "internal.h"
+#include "device/device.h"
 
 /* -EBUSY, with the sentence, if the function carries a disk that is in use, a
  * network interface that is up, the console, or virtual functions. */

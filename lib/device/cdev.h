@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_CDEV_H
 #define VFIOMIG_CDEV_H
 
-#include "internal.h"
+#include "device.h"
 
 /* Whether a device has what backend_cdev needs. */
 bool cdev_exists(const struct vfiomig_device *dev);

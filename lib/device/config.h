@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_CONFIG_H
 #define VFIOMIG_CONFIG_H
 
-#include "internal.h"
+#include "device.h"
 
 #define CONFIG_SIZE_MAX 4096
 

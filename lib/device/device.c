@@ -9,6 +9,8 @@
 #include "holder/held.h"
 #include "lock.h"
 #include "name.h"
+#include "sysfs.h"
+#include "variant.h"
 
 /*
  * What is not there is one thing, what cannot be read another: an image with

@@ -13,6 +13,7 @@
 #include "facts.h"
 #include "identity.h"
 #include "process.h"
+#include "sysfs.h"
 
 #define GROUPS_MAX 64
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "device.h"
 
 struct list {
 	struct vfiomig_device **devs;

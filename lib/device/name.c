@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "name.h"
+#include "sysfs.h"
 
 /* Does @text have the shape of @pattern, where 'x' stands for a hex digit? */
 static bool has_shape(const char *text, const char *pattern)

@@ -3,6 +3,7 @@
 #ifndef VFIOMIG_NAME_H
 #define VFIOMIG_NAME_H
 
+#include "device.h"
 #include "identity.h"
 
 /* name.c: the canonical sysfs directory of the device called @name. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "node.h"
+#include "sysfs.h"
 
 int node_fail_busy(struct vfiomig_device *dev)
 {

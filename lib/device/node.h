@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_NODE_H
 #define VFIOMIG_NODE_H
 
-#include "internal.h"
+#include "device.h"
 
 /* A descriptor, or a negative errno: -EBUSY, -EACCES, -EPERM, -EOPNOTSUPP when
  * there is no such node, ... */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device.h"
 #include "process.h"
 
 /* What we may not look into we do not see; but what could be seen is not passed

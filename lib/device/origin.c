@@ -14,6 +14,7 @@
 #include "identity.h"
 #include "name.h"
 #include "process.h"
+#include "sysfs.h"
 
 #define LIST_SIZE 256
 

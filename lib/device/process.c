@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "process.h"
+#include "sysfs.h"
 
 /* A VMM that runs has a processor that wakes up more often than this. */
 #define WATCH_MS 200

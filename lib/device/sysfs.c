@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
+#include "sysfs.h"
 
 char *sysfs_link_name(const char *dir, const char *name)
 {

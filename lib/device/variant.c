@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "module.h"
+#include "sysfs.h"
+#include "variant.h"
 
 /* The function's "pci:v...d..." as a "vfio_pci:" alias. */
 static int vfio_alias(const struct vfiomig_device *dev, char *alias, size_t size)

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "device/device.h"
 #include "device/identity.h"
 #include "device/lock.h"
 #include "device/process.h"

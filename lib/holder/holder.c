@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "device/device.h"
 #include "device/lock.h"
 #include "device/process.h"
 #include "device/rundir.h"

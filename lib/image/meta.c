@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "device/config.h"
+#include "device/sysfs.h"
 #include "meta.h"
 #include "utf8.h"
 

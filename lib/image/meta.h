@@ -8,7 +8,7 @@
 
 #include <json-c/json.h>
 
-#include "internal.h"
+#include "device/device.h"
 
 #define META_FORMAT   1
 #define META_SIZE_MAX (64u << 10)

@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 
-#include "feature.h"
+#include "device/feature.h"
 #include "image/data.h"
 #include "image/raw.h"
 #include "precopy.h"

@@ -4,7 +4,7 @@
 #ifndef VFIOMIG_SESSION_H
 #define VFIOMIG_SESSION_H
 
-#include "internal.h"
+#include "device/device.h"
 
 /*
  * What a transfer must know before it touches the device: where it starts, and

@@ -2,7 +2,7 @@
 /* Driving the migration state of an open device, and the way home. */
 #include <string.h>
 
-#include "feature.h"
+#include "device/feature.h"
 #include "image/data.h"
 #include "state.h"
 

@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_STATE_H
 #define VFIOMIG_STATE_H
 
-#include "internal.h"
+#include "device/device.h"
 
 /* Note the states from here on, and give what was noted. */
 void path_begin(struct vfiomig_device *dev, int state);

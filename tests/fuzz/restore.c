@@ -21,6 +21,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+#include "device/device.h"
 #include "fuzz.h"
 #include "image/frame.h"
 

@@ -10,6 +10,7 @@
 
 #include "bind/driver.h"
 #include "bind/usage.h"
+#include "device/variant.h"
 #include "pci.h"
 
 /* A node that is a disk, and the one that somebody has to himself. */

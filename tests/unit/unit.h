@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "device/device.h"
+#include "device/sysfs.h"
 #include "internal.h"
 
 /* As many descriptors as this process may have from now on; what it was. */

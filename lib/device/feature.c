@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "feature.h"
+#include "variant.h"
 
 int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, size_t size)
 {

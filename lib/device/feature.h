@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_FEATURE_H
 #define VFIOMIG_FEATURE_H
 
-#include "internal.h"
+#include "device.h"
 
 /*
  * @flags: VFIO_DEVICE_FEATURE_GET, _SET or _PROBE, and the feature's number
