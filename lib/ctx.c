@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The context: what failed last, the log, the interrupt flag. */
 #include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 
@@ -145,6 +146,26 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	}
 	pthread_mutex_unlock(&ctx->lock);
 	return err;
+}
+
+static void forget_error(struct vfiomig_ctx *ctx)
+{
+	ctx->error_code = 0;
+	ctx->error[0] = '\0';
+}
+
+void api_begin(struct vfiomig_ctx *ctx)
+{
+	forget_error(ctx);
+}
+
+int api_end(struct vfiomig_ctx *ctx, int ret)
+{
+	if (ret >= 0)
+		forget_error(ctx);
+	else if (!ctx->error[0])
+		ctx_fail(ctx, ret, "%s", strerror(-ret));
+	return ret;
 }
 
 void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)

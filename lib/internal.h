@@ -43,6 +43,13 @@ struct vfiomig_ctx {
 __attribute__((format(printf, 3, 4))) int ctx_fail(struct vfiomig_ctx *ctx, int err,
 						   const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...);
+/*
+ * What each function of vfiomig.h that can fail begins and ends with, see api.c. api_end() returns
+ * @ret: after a success (0 or more) no sentence is left of what failed on the way and was coped
+ * with, and after a failure there always is one.
+ */
+void api_begin(struct vfiomig_ctx *ctx);
+int api_end(struct vfiomig_ctx *ctx, int ret);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
 /* Of the failures of a pipeline's threads, keep the first. */
