@@ -65,7 +65,7 @@ $(B)/lib/%.o: lib/%.c
 
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
+	$(CC) -Icli $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
 
 $(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
 	$(CC) $(ALL_CFLAGS) -fPIC $(filter-out -pie,$(ALL_LDFLAGS)) -shared -pthread -Wl,-soname,$(SONAME) \

@@ -25,7 +25,7 @@ check "clang-format" clang-format --dry-run -Werror $programs
 # shellcheck disable=SC2317 # check calls it
 cpp_check() {
 	cppcheck -q --std=c11 '-D__has_include(x)=0' --enable=warning,performance,portability --inline-suppr \
-		--suppress=memleak --suppress=normalCheckLevelMaxBranches --error-exitcode=1 -Ilib "$@"
+		--suppress=memleak --suppress=normalCheckLevelMaxBranches --error-exitcode=1 -Ilib -Icli "$@"
 }
 # shellcheck disable=SC2046
 check "cppcheck" cpp_check $(files 'lib/*.[ch]' 'cli/*.[ch]')
