@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From a device's name to an open device, and from a failure to a status. */
+#include <fcntl.h>
+#include <stdlib.h>
+
 #include "cli.h"
 
 static enum status device_status(int err)
@@ -27,9 +30,34 @@ int fail_device(const struct cli *cli, int err)
 	return fail(cli, device_status(err), "%s", vfiomig_get_error(cli->ctx));
 }
 
+/* The open descriptor whose number an environment variable has, or -1. */
+static int inherited(const char *variable)
+{
+	const char *text = getenv(variable);
+	int number;
+	char rest;
+
+	/* A text that is no number must not mean descriptor 0. */
+	if (!text || sscanf(text, "%d%c", &number, &rest) != 1 || fcntl(number, F_GETFD) < 0)
+		return -1;
+	return number;
+}
+
+/* "vfiomig exec" leaves a cdev unbound, and the iommufd to bind it to in the environment. */
+static int new_device(const struct cli *cli, struct vfiomig_device **dev)
+{
+	struct vfiomig_fds fds = { .group = -1, .container = -1 };
+	char rest;
+
+	if (sscanf(cli->device, "fd:%d%c", &fds.device, &rest) != 1)
+		return vfiomig_device_new(cli->ctx, cli->device, dev);
+	fds.iommufd = inherited("VFIOMIG_IOMMUFD");
+	return vfiomig_device_from_fds(cli->ctx, &fds, dev);
+}
+
 int find_device(struct cli *cli, struct vfiomig_device **dev)
 {
-	int err = vfiomig_device_new(cli->ctx, cli->device, dev);
+	int err = new_device(cli, dev);
 
 	return err ? fail_device(cli, err) : STATUS_OK;
 }
@@ -40,7 +68,7 @@ int open_found(struct cli *cli, struct vfiomig_device *dev)
 
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
-	err = vfiomig_device_open(dev);
+	err = vfiomig_device_open(dev, 0);
 	if (!err)
 		return STATUS_OK;
 	/* -EINVAL of an ioctl is no fault of the command line. */

@@ -55,6 +55,7 @@ EXPORT struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx)
 {
 	if (ctx && --ctx->refs == 0) {
 		close(ctx->wake);
+		free(ctx->rundir);
 		free(ctx);
 	}
 	return NULL;

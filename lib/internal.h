@@ -19,9 +19,9 @@ struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are; tests put other trees there. */
 	const char *sysfs, *devfs, *procfs;
-	/* The run-time directory and that of the kernel's modules, where they
-	 * are not the usual ones. */
-	const char *rundir, *modules;
+	/* Where the kernel's modules are, if not in the usual place. */
+	const char *modules;
+	char *rundir; /* see vfiomig_set_rundir(); NULL for the default */
 	void (*log)(void *data, const char *line);
 	void *log_data;
 	/* Called on the caller's thread while a transfer goes on. */
@@ -43,6 +43,17 @@ struct vfiomig_ctx {
 __attribute__((format(printf, 3, 4))) int ctx_fail(struct vfiomig_ctx *ctx, int err,
 						   const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...);
+/* The two failures that can happen nearly everywhere. */
+static inline int ctx_fail_memory(struct vfiomig_ctx *ctx)
+{
+	return ctx_fail(ctx, -ENOMEM, "out of memory");
+}
+
+static inline int ctx_fail_interrupted(struct vfiomig_ctx *ctx)
+{
+	return ctx_fail(ctx, -EINTR, "interrupted by a signal");
+}
+
 /*
  * What each function of vfiomig.h that can fail begins and ends with, see api.c. api_end() returns
  * @ret: after a success (0 or more) no sentence is left of what failed on the way and was coped

@@ -54,6 +54,20 @@ const char *vfiomig_get_error(const struct vfiomig_ctx *ctx);
 void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line), void *data);
 
 /**
+ * vfiomig_set_rundir - say where the run-time directory is
+ * @path: an absolute path, which is copied; NULL for the default, /run/vfiomig
+ *
+ * The directory has the locks of the devices that are in use, the sockets of holders, and the notes
+ * of what vfiomig_device_bind() has changed. It is made when it is needed, with mode 0700; its parent
+ * must be there. Programs find each other's locks and holders only in the same directory. The
+ * command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the library
+ * itself reads no environment variable.
+ *
+ * Returns 0, -EINVAL when @path is not absolute, or -ENOMEM.
+ */
+int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path);
+
+/**
  * vfiomig_interrupt - end the transfers of this context, for good
  *
  * Async-signal-safe: meant for the handler of a signal, installed without
@@ -202,57 +216,73 @@ void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via);
  * long as it takes. */
 void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
 
+/* Flags of vfiomig_device_open(). */
+#define VFIOMIG_OPEN_UNBOUND (1U << 0) /* do not bind a cdev to an iommufd */
+
 /**
- * vfiomig_device_open - open the device, or borrow it from who has it open
+ * vfiomig_device_open - open the device, or borrow it from a process that has it open
+ * @flags: 0, or VFIOMIG_OPEN_UNBOUND
  *
- * A device that was named by who has it open is borrowed from there: with
- * pidfd_getfd(2), with fcntl(2), or from its holder. So is one that has a
- * holder, whatever its name. Its session goes on when it is closed here.
+ * A device that was named by a process that has it open is borrowed from there: with
+ * pidfd_getfd(2), with fcntl(2), or from its holder. A device that has a holder is borrowed from the
+ * holder, whatever its name. The session of a borrowed device goes on when the device is closed
+ * here.
  *
- * Any other is opened, which starts a session: the driver usually resets an
- * idle device, and it is RUNNING. (Some drivers keep the last session's state.
- * Of those, ERROR and RESUMING, out of which no arc leads any more, are reset
- * here.) Closing, by vfiomig_device_close() or the last unref, ends the session
- * and with it the device's state. All descriptors are close-on-exec.
+ * Any other device is opened, which starts a session. The driver usually resets an idle device then,
+ * so that it is RUNNING. Some drivers keep the state of the last session. If that is ERROR or
+ * RESUMING, out of which no arc leads any more, the library resets the device. Closing it, by
+ * vfiomig_device_close() or the last unref, ends the session and with it the device's state. All
+ * descriptors are close-on-exec.
  *
- * Until it is closed, others that use this library do not get it: they lock a
- * file in the run-time directory (/run/vfiomig, or $XDG_RUNTIME_DIR/vfiomig
- * for users other than root), and a holder serves one at a time.
+ * Until the device is closed, no other program that uses this library gets it: each locks a file in
+ * the run-time directory, see vfiomig_set_rundir(), and a holder serves one at a time.
  *
- * Returns 0, or
+ * With VFIOMIG_OPEN_UNBOUND a cdev that is opened here is not bound to its iommufd
+ * (VFIO_DEVICE_BIND_IOMMUFD), which can be done only once, and which a VMM does itself. Such a device
+ * can be given to another program, and nothing else.
+ *
+ * Opening an open device again does nothing. Returns 0, or
+ *  -EINVAL	@flags has a bit that this library does not know
  *  -ENODEV	the device is not bound to a VFIO driver
- *  -EOPNOTSUPP	the kernel has no VFIO, or the device no IOMMU group
- *  -EBUSY	somebody else has the device open, or works on it, or the group
- *		is not viable
+ *  -EOPNOTSUPP	the kernel has no VFIO, or the device has no IOMMU group
+ *  -EBUSY	somebody else has the device open or works on it, or the group is not viable
  *  -EACCES, -EPERM	not permitted
  *  -ENOENT	the process has not got the device open
- *  -ENOTUNIQ	it cannot be told which descriptor of the process it is
+ *  -ENOTUNIQ	the descriptors of the process do not tell which of them is the device
  *  -EINTR	vfiomig_interrupt() was called while it waited
  * or the errno of the call that failed.
  */
-int vfiomig_device_open(struct vfiomig_device *dev);
+int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
 /* Returns 0, or -EOWNERDEAD when the device was its holder's, who has ended
  * meanwhile: the device is closed then, and its state lost. */
 int vfiomig_device_close(struct vfiomig_device *dev);
 /* The VFIO device descriptor, owned by @dev, or -EBADF when it is not open. */
 int vfiomig_device_get_fd(const struct vfiomig_device *dev);
 
-/**
- * vfiomig_device_open_unbound - open the device for another program
- *
- * As vfiomig_device_open(), but a cdev that is opened here is not bound to the
- * iommufd (VFIO_DEVICE_BIND_IOMMUFD), which can be done once only and which a
- * VMM does itself. Nothing can be asked of such a device.
- */
-int vfiomig_device_open_unbound(struct vfiomig_device *dev);
-
-/* What an open device hangs on, owned by @dev; -1 where there is none. */
+/* The descriptors of an open device; -1 where there is none. */
 struct vfiomig_fds {
 	int device;
 	int iommufd;	      /* of a cdev */
 	int group, container; /* of a device opened through its group */
 };
+/* The descriptors stay the property of @dev. */
 void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds);
+
+/**
+ * vfiomig_device_from_fds - a device that the caller has open already
+ * @fds: the device descriptor, and with it the iommufd, or the group and the container, or -1 where
+ *	the caller has none; they stay the caller's
+ * @dev: receives the device; release it with vfiomig_device_unref()
+ *
+ * The library keeps duplicates. vfiomig_device_open() borrows the device as if it were called
+ * "fd:N": the session stays the caller's, and goes on when the device is closed here. A cdev that is
+ * not bound yet is bound to fds->iommufd, or, without one, to a new iommufd.
+ *
+ * Returns 0, -EBADF when fds->device is negative, -ENOENT when a descriptor is not open, -ENOTTY when
+ * the device descriptor is no VFIO device, or -ENOMEM.
+ */
+int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
+			    struct vfiomig_device **dev);
 
 /* Whether the open device is in somebody else's session, which goes on. */
 bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev);

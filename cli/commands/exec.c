@@ -140,7 +140,7 @@ static int exec(struct cli *cli, int argc, char **argv)
 		return status;
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
-	err = vfiomig_device_open_unbound(dev);
+	err = vfiomig_device_open(dev, VFIOMIG_OPEN_UNBOUND);
 	status = err ? fail_device(cli, err == -EINVAL ? -EIO : err) : run(&opt, dev);
 	vfiomig_device_unref(dev);
 	return status;

@@ -28,7 +28,7 @@ struct finding {
 
 static void probe(const struct cli *cli, struct vfiomig_device *dev, struct finding *found)
 {
-	if (vfiomig_device_open(dev)) {
+	if (vfiomig_device_open(dev, 0)) {
 		snprintf(found->refusal, sizeof(found->refusal), "%s", vfiomig_get_error(cli->ctx));
 		notice(cli, "%s: %s", vfiomig_device_get_name(dev), found->refusal);
 		return;

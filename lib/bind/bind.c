@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "bind.h"
 #include "device/node.h"
 #include "device/variant.h"
 #include "driver.h"
@@ -49,7 +50,7 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 		err = choose_driver(m->dev, wanted, false, &m->to.driver);
 	if (err)
 		return err;
-	m->leave = m->dev->cdev && m->was.driver && strcmp(m->was.driver, m->to.driver) == 0;
+	m->leave = m->dev->sys.cdev && m->was.driver && strcmp(m->was.driver, m->to.driver) == 0;
 	if (m->leave)
 		return 0;
 	err = binding_check_idle(m->dev);
@@ -67,7 +68,7 @@ static int load_driver(struct member *m, const char *wanted)
 	if (err)
 		return err;
 	m->to.override = strdup(m->to.driver);
-	return m->to.override ? 0 : ctx_fail(m->dev->ctx, -ENOMEM, "out of memory");
+	return m->to.override ? 0 : ctx_fail_memory(m->dev->ctx);
 }
 
 static int bind_one(struct member *m, int dir)
@@ -75,7 +76,7 @@ static int bind_one(struct member *m, int dir)
 	int err = 0;
 
 	/* From one VFIO driver to another, what it had before them counts. */
-	if (!m->dev->cdev || !record_exists(m->dev, dir)) {
+	if (!m->dev->sys.cdev || !record_exists(m->dev, dir)) {
 		err = record_write(m->dev, dir, &m->was);
 		m->recorded = !err;
 	}
@@ -116,7 +117,7 @@ static void report(const struct members *members, unsigned int flags, vfiomig_bi
 		const struct vfiomig_binding binding = {
 			.device = m->dev->name,
 			.from = m->was.driver,
-			.to = dry_run && !m->leave ? m->to.driver : m->dev->driver,
+			.to = dry_run && !m->leave ? m->to.driver : m->dev->sys.driver,
 			.lost = m->lost,
 			.unchanged = m->leave,
 			.unknown = dry_run && m->kernel_chooses,
@@ -126,8 +127,8 @@ static void report(const struct members *members, unsigned int flags, vfiomig_bi
 	}
 }
 
-EXPORT int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver, unsigned int flags,
-			       vfiomig_binding_fn fn, void *data)
+int bind_device(struct vfiomig_device *dev, const char *driver, unsigned int flags,
+		vfiomig_binding_fn fn, void *data)
 {
 	struct members members = { .dir = -1 };
 	int err = driver ? check_name(dev->ctx, driver) : 0;
@@ -178,7 +179,7 @@ static int plan_unbind(struct member *m, int dir)
 	bool vfio, noted;
 	int err = device_refresh(m->dev);
 
-	vfio = m->dev->cdev;
+	vfio = m->dev->sys.cdev;
 	if (!err)
 		err = binding_read(m->dev, &m->was);
 	if (!err)
@@ -208,8 +209,7 @@ static int unbind_one(struct member *m, int dir)
 	return m->kernel_chooses ? binding_set_default(m->dev) : binding_set(m->dev, &m->to);
 }
 
-EXPORT int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
-				 vfiomig_binding_fn fn, void *data)
+int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_binding_fn fn, void *data)
 {
 	bool dry_run = flags & VFIOMIG_BIND_DRY_RUN;
 	struct members members = { .dir = -1 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "binding.h"
+#include "device/device.h"
 #include "device/node.h"
 #include "device/sysfs.h"
 #include "holder/held.h"
@@ -26,7 +27,7 @@ static int fail_no_override(const struct vfiomig_device *dev)
 /* NULL where it is bound to none. */
 static int read_driver(const struct vfiomig_device *dev, char **driver)
 {
-	*driver = sysfs_link_name(dev->syspath, "driver");
+	*driver = sysfs_link_name(dev->sys.syspath, "driver");
 	if (*driver || errno == ENOENT)
 		return 0;
 	return ctx_fail(dev->ctx, -errno, "cannot read what %s is bound to: %m", dev->name);
@@ -35,7 +36,7 @@ static int read_driver(const struct vfiomig_device *dev, char **driver)
 int binding_read(const struct vfiomig_device *dev, struct binding *b)
 {
 	char override[NAME_MAX + 1];
-	int err = sysfs_read_text(dev->syspath, "driver_override", override, sizeof(override));
+	int err = sysfs_read_text(dev->sys.syspath, "driver_override", override, sizeof(override));
 
 	if (err == -ENOENT)
 		return fail_no_override(dev);
@@ -48,7 +49,7 @@ int binding_read(const struct vfiomig_device *dev, struct binding *b)
 	if (!*override || strcmp(override, "(null)") == 0)
 		return 0;
 	b->override = strdup(override);
-	return b->override ? 0 : ctx_fail(dev->ctx, -ENOMEM, "out of memory");
+	return b->override ? 0 : ctx_fail_memory(dev->ctx);
 }
 
 static bool same(const char *a, const char *b)
@@ -58,7 +59,7 @@ static bool same(const char *a, const char *b)
 
 static bool is_bound_to(const struct vfiomig_device *dev, const char *driver)
 {
-	_cleanup_free_ char *now = sysfs_link_name(dev->syspath, "driver");
+	_cleanup_free_ char *now = sysfs_link_name(dev->sys.syspath, "driver");
 
 	return same(now, driver);
 }
@@ -73,7 +74,7 @@ static int fail_write(struct vfiomig_device *dev, int err, const char *what)
 
 static int set_override(struct vfiomig_device *dev, const char *override)
 {
-	int err = sysfs_write(dev->syspath, "driver_override", override ? override : "\n");
+	int err = sysfs_write(dev->sys.syspath, "driver_override", override ? override : "\n");
 
 	return err ? fail_write(dev, err, "set the driver_override of") : 0;
 }
@@ -88,7 +89,7 @@ static int hold_group(struct vfiomig_device *dev, int *fd)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->group);
+	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
 	*fd = open(path, O_RDWR | O_CLOEXEC);
 	/* Any other failure may mean a kernel without groups. */
 	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
@@ -100,7 +101,7 @@ int binding_check_idle(struct vfiomig_device *dev)
 	char comm[16];
 	int pid, err;
 
-	if (!dev->cdev)
+	if (!dev->sys.cdev)
 		return 0;
 	pid = held_by(dev);
 	/* One that does not answer may be one all the same. */
@@ -110,7 +111,7 @@ int binding_check_idle(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"busy: process %d holds %s; run \"vfiomig release %s\"", pid,
 				dev->name, dev->name);
-	err = vfiomig_device_get_opener(dev, &pid, comm);
+	err = device_get_opener(dev, &pid, comm);
 	if (!err)
 		return node_fail_busy(dev);
 	if (err != -ENOENT)
@@ -123,7 +124,8 @@ int binding_check_permitted(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s/driver_override", dev->syspath) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/driver_override", dev->sys.syspath) >=
+	    (int)sizeof(path))
 		return -ENAMETOOLONG;
 	if (access(path, W_OK) == 0)
 		return 0;
@@ -143,7 +145,7 @@ static int detach(struct vfiomig_device *dev, const char *driver)
 	err = device_refresh(dev);
 	if (!err)
 		err = binding_check_idle(dev);
-	if (!err && dev->cdev)
+	if (!err && dev->sys.cdev)
 		err = hold_group(dev, &group);
 	if (err)
 		return err;

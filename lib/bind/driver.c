@@ -18,7 +18,7 @@ static int registered(struct vfiomig_ctx *ctx, const char *name, char **driver)
 		return 0;
 	}
 	*driver = strdup(name);
-	return *driver ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
+	return *driver ? 0 : ctx_fail_memory(ctx);
 }
 
 static int fail_missing(struct vfiomig_ctx *ctx, const char *name)
@@ -65,7 +65,7 @@ int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load, char **dri
 			return fail_missing(ctx, name);
 		/* The one that is known to be called otherwise. */
 		*driver = strdup(strcmp(name, "vfio_pci") == 0 ? "vfio-pci" : name);
-		return *driver ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
+		return *driver ? 0 : ctx_fail_memory(ctx);
 	}
 	err = load_module(ctx, name);
 	if (!err)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/sysfs.h"
 #include "member.h"
 #include "record.h"
 
@@ -18,7 +19,7 @@ static bool is_endpoint(const struct vfiomig_device *dev)
 	_cleanup_close_ int fd = -1;
 	unsigned char type;
 
-	if (snprintf(path, sizeof(path), "%s/config", dev->syspath) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/config", dev->sys.syspath) >= (int)sizeof(path))
 		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 && pread(fd, &type, 1, HEADER_TYPE) == 1 && (type & 0x7f) == 0;
@@ -26,22 +27,22 @@ static bool is_endpoint(const struct vfiomig_device *dev)
 
 static int check(struct vfiomig_device *dev)
 {
-	if (dev->origin.kind != ORIGIN_SYSFS)
+	if (dev->origin.backend)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
 			"named by who has it open; only a PCI function that nobody has open can be bound, by its address");
-	if (!dev->is_pci && strcmp(dev->bus, "mdev") == 0)
+	if (!dev->sys.is_pci && strcmp(dev->sys.bus, "mdev") == 0)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
 			"a mediated device, which the kernel binds by itself when it is made; only PCI functions can be bound");
-	if (!dev->is_pci)
+	if (!dev->sys.is_pci)
 		return ctx_fail(dev->ctx, -EINVAL,
 				"a device of the bus %s; only PCI functions can be bound",
-				dev->bus);
+				dev->sys.bus);
 	if (!is_endpoint(dev))
 		return ctx_fail(dev->ctx, -EOPNOTSUPP,
 				"a bridge, which VFIO does not take; bind the functions behind it");
-	if (dev->group < 0)
+	if (dev->sys.group < 0)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
 			"the device has no IOMMU group; enable the IOMMU (firmware setup, intel_iommu=on)");
@@ -57,7 +58,7 @@ static int add(struct members *members, struct vfiomig_device *dev)
 		struct vfiomig_ctx *ctx = dev->ctx;
 
 		vfiomig_device_unref(dev);
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	}
 	members->list = list;
 	list[members->n++] = (struct member){ .dev = dev };
@@ -67,28 +68,23 @@ static int add(struct members *members, struct vfiomig_device *dev)
 /* A part of the chipset that has no driver does no harm, and may be needed. */
 static bool is_left_alone(const struct vfiomig_device *dev)
 {
-	return !dev->is_pci || !is_endpoint(dev) ||
-	       (dev->pci.class_code >> 16 == 0x06 && !dev->driver);
+	return !dev->sys.is_pci || !is_endpoint(dev) ||
+	       (dev->sys.pci.class_code >> 16 == 0x06 && !dev->sys.driver);
 }
 
 static int add_other(struct members *members, struct vfiomig_device *dev, const char *name)
 {
 	struct vfiomig_device *other;
-	int err = vfiomig_device_new(dev->ctx, name, &other);
+	int err = device_new(dev->ctx, name, &other);
 
 	if (err)
 		return err;
 	other->wait = dev->wait;
 	if (!is_left_alone(other))
 		return add(members, other);
-	ctx_log(dev->ctx, "%s of group %d is left alone", name, dev->group);
+	ctx_log(dev->ctx, "%s of group %d is left alone", name, dev->sys.group);
 	vfiomig_device_unref(other);
 	return 0;
-}
-
-static int is_visible(const struct dirent *entry)
-{
-	return entry->d_name[0] != '.';
 }
 
 static int add_group(struct members *members, struct vfiomig_device *dev)
@@ -97,10 +93,10 @@ static int add_group(struct members *members, struct vfiomig_device *dev)
 	struct dirent **entries;
 	int n, err = 0;
 
-	if (snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->syspath) >=
+	if (snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->sys.syspath) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;
-	n = scandir(path, &entries, is_visible, alphasort);
+	n = scandir(path, &entries, sysfs_is_visible, alphasort);
 	if (n < 0)
 		return ctx_fail(dev->ctx, -errno, "cannot read %s: %m", path);
 	for (int i = 0; i < n; i++) {
@@ -189,7 +185,7 @@ static int undo(struct members *members, int err)
 			ctx, err,
 			"%s; and %s, which was bound to %s, could not be given back and is bound to %s: %s",
 			why, stuck->dev->name, stuck->was.driver ? stuck->was.driver : "no driver",
-			stuck->dev->driver ? stuck->dev->driver : "no driver", trouble);
+			stuck->dev->sys.driver ? stuck->dev->sys.driver : "no driver", trouble);
 	if (back > 1)
 		return ctx_fail(ctx, err,
 				"%s; all %zu functions are back with the drivers they had", why,
@@ -210,7 +206,7 @@ int members_change(struct members *members, int (*change)(struct member *m, int 
 		if (m->leave)
 			continue;
 		if (m->dev->ctx->interrupted)
-			err = ctx_fail(m->dev->ctx, -EINTR, "interrupted by a signal");
+			err = ctx_fail_interrupted(m->dev->ctx);
 		else
 			err = change(m, members->dir);
 	}

@@ -31,10 +31,10 @@ static int read_number(struct vfiomig_device *dev, const char *dir, const char *
 
 static bool is_below(const struct vfiomig_device *dev, const char *path)
 {
-	size_t length = strlen(dev->syspath);
+	size_t length = strlen(dev->sys.syspath);
 	char real[PATH_MAX];
 
-	return realpath(path, real) && strncmp(real, dev->syspath, length) == 0 &&
+	return realpath(path, real) && strncmp(real, dev->sys.syspath, length) == 0 &&
 	       real[length] == '/';
 }
 
@@ -119,10 +119,10 @@ static int check_interface(struct vfiomig_device *dev, const char *name, const c
  * some. */
 static int check_namespaces(struct vfiomig_device *dev)
 {
-	_cleanup_free_ char *shown = sysfs_first_entry(dev->syspath, "net");
+	_cleanup_free_ char *shown = sysfs_first_entry(dev->sys.syspath, "net");
 	char path[PATH_MAX + 8];
 
-	snprintf(path, sizeof(path), "%s/net", dev->syspath);
+	snprintf(path, sizeof(path), "%s/net", dev->sys.syspath);
 	if (shown || access(path, F_OK))
 		return 0;
 	return ctx_fail(
@@ -143,7 +143,7 @@ static int fail_console(struct vfiomig_device *dev, const char *name, const char
 static int check_console(struct vfiomig_device *dev)
 {
 	unsigned long boot_vga;
-	int err = read_number(dev, dev->syspath, "boot_vga", &boot_vga);
+	int err = read_number(dev, dev->sys.syspath, "boot_vga", &boot_vga);
 
 	if (err || !boot_vga)
 		return err;
@@ -154,7 +154,7 @@ static int check_console(struct vfiomig_device *dev)
 int usage_check_virtual_functions(struct vfiomig_device *dev)
 {
 	unsigned long n;
-	int err = read_number(dev, dev->syspath, "sriov_numvfs", &n);
+	int err = read_number(dev, dev->sys.syspath, "sriov_numvfs", &n);
 
 	if (err || !n)
 		return err;

@@ -13,10 +13,10 @@
 
 static void node_path(const struct vfiomig_device *dev, char path[PATH_MAX])
 {
-	snprintf(path, PATH_MAX, "%s/vfio/devices/%s", dev->ctx->devfs, dev->cdev);
+	snprintf(path, PATH_MAX, "%s/vfio/devices/%s", dev->ctx->devfs, dev->sys.cdev);
 }
 
-bool cdev_exists(const struct vfiomig_device *dev)
+static bool cdev_exists(const struct vfiomig_device *dev)
 {
 	char path[PATH_MAX], iommu[PATH_MAX];
 
@@ -40,7 +40,7 @@ static int bind_iommufd(struct vfiomig_device *dev)
 	err = -errno;
 	/* EINVAL: it is bound already, by another descriptor. EBUSY: its group
 	 * is open, or somebody else does DMA in it. */
-	if (err == -EINVAL || (err == -EBUSY && vfiomig_device_get_opener(dev, &pid, comm) == 0))
+	if (err == -EINVAL || (err == -EBUSY && device_get_opener(dev, &pid, comm) == 0))
 		return node_fail_busy(dev);
 	if (err == -EBUSY || err == -EPERM)
 		return node_fail_not_viable(dev);
@@ -76,28 +76,18 @@ static int open_iommufd(struct vfiomig_device *dev)
 	return 0;
 }
 
-/* The iommufd of "vfiomig exec", which its command may go on with. */
-static bool inherit_iommufd(struct vfiomig_device *dev)
-{
-	const char *text = secure_getenv("VFIOMIG_IOMMUFD");
-	int number;
-	char rest;
-
-	/* What is no number must not mean descriptor 0. */
-	if (text && sscanf(text, "%d%c", &number, &rest) == 1)
-		dev->iommufd = fcntl(number, F_DUPFD_CLOEXEC, 3);
-	return dev->iommufd >= 0;
-}
-
 int cdev_bind(struct vfiomig_device *dev)
 {
-	int err = 0;
+	int err = dev->iommufd < 0 ? open_iommufd(dev) : 0;
 
-	if (dev->iommufd < 0 && !inherit_iommufd(dev))
-		err = open_iommufd(dev);
 	if (!err)
 		err = bind_iommufd(dev);
 	return err ? err : attach_ioas(dev);
+}
+
+static bool cdev_fits(const struct vfiomig_device *dev)
+{
+	return dev->via == VFIOMIG_VIA_CDEV || (dev->via == VFIOMIG_VIA_AUTO && cdev_exists(dev));
 }
 
 static int cdev_open(struct vfiomig_device *dev)
@@ -122,5 +112,6 @@ static int cdev_open(struct vfiomig_device *dev)
 
 const struct backend backend_cdev = {
 	.name = "cdev",
+	.fits = cdev_fits,
 	.open = cdev_open,
 };

@@ -5,11 +5,8 @@
 
 #include "device.h"
 
-/* Whether a device has what backend_cdev needs. */
-bool cdev_exists(const struct vfiomig_device *dev);
-
-/* Bind dev->fd to an iommufd, with an address space of its own: to that of
- * $VFIOMIG_IOMMUFD, or a new one. */
+/* Bind dev->fd to dev->iommufd, or to a new iommufd, with an address space of its own. Returns 0 or
+ * a negative errno. */
 int cdev_bind(struct vfiomig_device *dev);
 
 #endif

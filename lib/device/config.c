@@ -7,28 +7,28 @@
 #include "config.h"
 
 /* Where the space is in the device's descriptor. */
-static int find_region(const struct vfiomig_device *dev, struct vfio_region_info *info)
+static int find_region(int fd, uint32_t info_flags, struct vfio_region_info *info)
 {
-	if (!(dev->info_flags & VFIO_DEVICE_FLAGS_PCI))
+	if (!(info_flags & VFIO_DEVICE_FLAGS_PCI))
 		return -ENOTTY;
 	*info = (struct vfio_region_info){
 		.argsz = sizeof(*info),
 		.index = VFIO_PCI_CONFIG_REGION_INDEX,
 	};
-	return ioctl(dev->fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
+	return ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
 }
 
-ssize_t config_read(const struct vfiomig_device *dev, uint8_t config[CONFIG_SIZE_MAX])
+ssize_t config_read(int fd, uint32_t info_flags, uint8_t config[CONFIG_SIZE_MAX])
 {
 	struct vfio_region_info info;
-	int err = find_region(dev, &info);
+	int err = find_region(fd, info_flags, &info);
 	size_t size, done = 0;
 
 	if (err)
 		return err;
 	size = info.size < CONFIG_SIZE_MAX ? info.size : CONFIG_SIZE_MAX;
 	while (done < size) {
-		ssize_t n = pread(dev->fd, config + done, size - done, info.offset + done);
+		ssize_t n = pread(fd, config + done, size - done, info.offset + done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -71,7 +71,7 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	struct vfio_region_info info;
 	unsigned int low = 0, high = 0;
 	uint8_t command[2];
-	int err = find_region(dev, &info);
+	int err = find_region(dev->fd, dev->info_flags, &info);
 
 	if (err == -ENOTTY)
 		return 0;

@@ -7,16 +7,20 @@
 
 #define CONFIG_SIZE_MAX 4096
 
-/* The number of bytes, or a negative errno; -ENOTTY if it is no PCI function. */
-ssize_t config_read(const struct vfiomig_device *dev, uint8_t config[CONFIG_SIZE_MAX]);
+/*
+ * Read the configuration space of the device descriptor @fd; @info_flags are those of its struct
+ * vfio_device_info. Returns the number of bytes, or a negative errno: -ENOTTY for a device that is
+ * no PCI function.
+ */
+ssize_t config_read(int fd, uint32_t info_flags, uint8_t config[CONFIG_SIZE_MAX]);
 
-/* Whether an image may have this: NULL, or a space as hexadecimal digits. */
+/* Whether an image's header may have this text: NULL, or a space as hexadecimal digits. */
 bool config_is_valid(const char *hex);
 
 /*
- * "After a restore a PCI device needs its command register back (bus mastering,
- * memory decode) before it can work": write that of a saved configuration
- * space, given as hexadecimal digits. Returns 0 or what ctx_fail() returned.
+ * Write the PCI command register of the saved configuration space @hex to the device. Without bus
+ * mastering and memory decode a restored device does not work. Returns 0 or a negative errno, after
+ * ctx_fail().
  */
 int config_restore_command(const struct vfiomig_device *dev, const char *hex);
 

@@ -1,125 +1,87 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A device: what sysfs says of it, and whether it is open. */
+/* A device: looked up by its name, locked, opened and closed. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cdev.h"
+#include "device.h"
 #include "facts.h"
-#include "holder/held.h"
 #include "lock.h"
-#include "name.h"
-#include "sysfs.h"
+#include "origin.h"
 #include "variant.h"
 
-/*
- * What is not there is one thing, what cannot be read another: an image with
- * half of a device's identity would be taken for one of another device.
- */
-static int fail_read(struct vfiomig_device *dev, const char *name, int err)
-{
-	return ctx_fail(dev->ctx, err, "cannot read %s/%s: %s", dev->syspath, name, strerror(-err));
-}
-
-static int read_pci_id(struct vfiomig_device *dev)
-{
-	static const char *const names[] = { "vendor",		 "device", "subsystem_vendor",
-					     "subsystem_device", "class",  "revision" };
-	unsigned long n[ARRAY_SIZE(names)];
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		int err = sysfs_read_number(dev->syspath, names[i], &n[i]);
-
-		if (err)
-			return err == -ENOENT ? 0 : fail_read(dev, names[i], err);
-	}
-	dev->pci = (struct vfiomig_pci_id){
-		.vendor = n[0],
-		.device = n[1],
-		.subsystem_vendor = n[2],
-		.subsystem_device = n[3],
-		.class_code = n[4],
-		.revision = n[5],
-	};
-	dev->is_pci = true;
-	return 0;
-}
-
-/* Where a link of the device points to; NULL where it has none. */
-static int read_link(struct vfiomig_device *dev, const char *name, char **value)
-{
-	*value = sysfs_link_name(dev->syspath, name);
-	return *value || errno == ENOENT ? 0 : fail_read(dev, name, -errno);
-}
-
-static int read_cdev(struct vfiomig_device *dev)
-{
-	dev->cdev = sysfs_first_entry(dev->syspath, "vfio-dev");
-	return dev->cdev || errno == ENOENT ? 0 : fail_read(dev, "vfio-dev", -errno);
-}
-
-int device_refresh(struct vfiomig_device *dev)
-{
-	int err, cdev_err;
-
-	free(dev->driver);
-	free(dev->cdev);
-	err = read_link(dev, "driver", &dev->driver);
-	cdev_err = read_cdev(dev);
-	return err ? err : cdev_err;
-}
-
-static int read_sysfs(struct vfiomig_device *dev)
-{
-	_cleanup_free_ char *group = NULL;
-	int err = read_link(dev, "iommu_group", &group);
-
-	dev->group = group ? atoi(group) : -1;
-	if (!err)
-		err = read_link(dev, "subsystem", &dev->bus);
-	if (!err)
-		err = read_link(dev, "driver", &dev->driver);
-	if (!err)
-		err = read_link(dev, "mdev_type", &dev->mdev_type);
-	if (!err && dev->bus && strcmp(dev->bus, "pci") == 0)
-		err = read_pci_id(dev);
-	return err ? err : read_cdev(dev);
-}
-
-static const char *base_name(const char *path)
-{
-	return strrchr(path, '/') + 1;
-}
-
-EXPORT int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name,
-			      struct vfiomig_device **devp)
+static struct vfiomig_device *device_alloc(struct vfiomig_ctx *ctx)
 {
 	struct vfiomig_device *dev = calloc(1, sizeof(*dev));
-	int err;
 
 	if (!dev)
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return NULL;
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
-	dev->group = -1;
+	dev->sys = SYSDEV_NONE;
+	dev->origin = (struct origin){ .fd = -1, .given = FDS_NONE };
 	dev->fd = dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
-	dev->identity = calloc(1, sizeof(*dev->identity));
-	err = dev->identity ? origin_find(ctx, name, &dev->origin, dev->identity)
-			    : ctx_fail(ctx, -ENOMEM, "out of memory");
-	if (!err && dev->identity->count == 1) {
-		dev->syspath = dev->identity->syspath[0];
-		err = read_sysfs(dev);
-	}
+	return dev;
+}
+
+/* @dev has its origin and its identity, or @err; @name if it is not in sysfs. */
+static int finish(struct vfiomig_device *dev, const char *name, int err,
+		  struct vfiomig_device **devp)
+{
+	if (!err && !dev->sys.syspath && dev->identity.count == 1)
+		err = sysdev_read(dev->ctx, dev->identity.syspath[0], &dev->sys);
 	if (!err) {
-		dev->name = strdup(dev->syspath ? base_name(dev->syspath) : name);
+		dev->name = strdup(dev->sys.syspath ? dev->sys.name : name);
 		if (!dev->name)
-			err = ctx_fail(ctx, -ENOMEM, "out of memory");
+			err = ctx_fail_memory(dev->ctx);
 	}
 	if (err)
 		vfiomig_device_unref(dev);
 	else
 		*devp = dev;
 	return err;
+}
+
+int device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **devp)
+{
+	struct vfiomig_device *dev = device_alloc(ctx);
+
+	if (!dev)
+		return ctx_fail_memory(ctx);
+	return finish(dev, name, origin_find(ctx, name, &dev->origin, &dev->identity), devp);
+}
+
+int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
+		    struct vfiomig_device **devp)
+{
+	struct vfiomig_device *dev;
+	char name[32];
+
+	if (fds->device < 0)
+		return ctx_fail(ctx, -EBADF, "there is no device without a device descriptor");
+	dev = device_alloc(ctx);
+	if (!dev)
+		return ctx_fail_memory(ctx);
+	snprintf(name, sizeof(name), "fd:%d", fds->device);
+	return finish(dev, name, origin_from_fds(ctx, fds, &dev->origin, &dev->identity), devp);
+}
+
+int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **devp)
+{
+	struct vfiomig_device *dev = device_alloc(ctx);
+	int err;
+
+	if (!dev)
+		return ctx_fail_memory(ctx);
+	dev->sys = *s;
+	*s = SYSDEV_NONE;
+	err = identity_add(ctx, &dev->identity, dev->sys.syspath);
+	return finish(dev, NULL, err, devp);
+}
+
+int device_refresh(struct vfiomig_device *dev)
+{
+	return sysdev_refresh(dev->ctx, &dev->sys);
 }
 
 EXPORT struct vfiomig_device *vfiomig_device_ref(struct vfiomig_device *dev)
@@ -132,16 +94,11 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 {
 	if (!dev || --dev->refs > 0)
 		return NULL;
-	vfiomig_device_close(dev);
-	if (dev->identity)
-		identity_free(dev->identity);
-	free(dev->identity);
-	free(dev->origin.path);
+	device_close(dev);
+	origin_free(&dev->origin);
+	identity_free(&dev->identity);
+	sysdev_free(&dev->sys);
 	free(dev->name);
-	free(dev->bus);
-	free(dev->driver);
-	free(dev->cdev);
-	free(dev->mdev_type);
 	vfiomig_unref(dev->ctx);
 	free(dev);
 	return NULL;
@@ -154,49 +111,49 @@ EXPORT const char *vfiomig_device_get_name(const struct vfiomig_device *dev)
 
 EXPORT const char *vfiomig_device_get_syspath(const struct vfiomig_device *dev)
 {
-	return dev->syspath;
+	return dev->sys.syspath;
 }
 
 EXPORT const char *vfiomig_device_get_bus(const struct vfiomig_device *dev)
 {
-	return dev->bus;
+	return dev->sys.bus;
 }
 
 EXPORT const char *vfiomig_device_get_driver(const struct vfiomig_device *dev)
 {
-	return dev->driver;
+	return dev->sys.driver;
 }
 
 EXPORT const char *vfiomig_device_get_cdev(const struct vfiomig_device *dev)
 {
-	return dev->cdev;
+	return dev->sys.cdev;
 }
 
 EXPORT const char *vfiomig_device_get_mdev_type(const struct vfiomig_device *dev)
 {
-	return dev->mdev_type;
+	return dev->sys.mdev_type;
 }
 
 EXPORT int vfiomig_device_get_group(const struct vfiomig_device *dev)
 {
-	return dev->group;
+	return dev->sys.group;
 }
 
 EXPORT bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
 {
-	if (dev->is_pci)
-		*id = dev->pci;
-	return dev->is_pci;
+	if (dev->sys.is_pci)
+		*id = dev->sys.pci;
+	return dev->sys.is_pci;
 }
 
-/* A device without a VFIO driver: which one has it, and which would fit. */
+/* Say which driver has the device, and which VFIO driver would fit it. */
 static int fail_not_bound(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *variant = variant_driver_for(dev);
 	char class[PATH_MAX];
 
 	snprintf(class, sizeof(class), "%s/class/vfio-dev", dev->ctx->sysfs);
-	if (access(class, F_OK) && !dev->is_pci)
+	if (access(class, F_OK) && !dev->sys.is_pci)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
 			"the kernel has no VFIO loaded; load the driver that made the device");
@@ -205,35 +162,16 @@ static int fail_not_bound(struct vfiomig_device *dev)
 			dev->ctx, -EOPNOTSUPP,
 			"the kernel has no VFIO loaded; run \"vfiomig bind %s\", which loads %s",
 			dev->name, variant ? variant : "vfio-pci");
-	if (!dev->is_pci)
+	if (!dev->sys.is_pci)
 		return ctx_fail(
 			dev->ctx, -ENODEV,
 			"not bound to a VFIO driver (bound to %s); the driver that made it binds it",
-			dev->driver ? dev->driver : "no driver");
+			dev->sys.driver ? dev->sys.driver : "no driver");
 	return ctx_fail(
 		dev->ctx, -ENODEV,
 		"not bound to a VFIO driver (bound to %s); run \"vfiomig bind %s\", which binds it to %s",
-		dev->driver ? dev->driver : "no driver", dev->name, variant ? variant : "vfio-pci");
-}
-
-/*
- * A session starts in RUNNING, but a driver may keep the state that the last
- * one ended in (mtty does). Nothing leads out of ERROR, and RESUMING has lost
- * its data_fd: mtty of Linux 6.12 even takes a NULL pointer on the arc to STOP.
- * A reset takes nothing away from a session that has just begun.
- */
-static void start_clean(struct vfiomig_device *dev)
-{
-	uint64_t flags;
-	int state;
-
-	if (vfiomig_device_get_migration(dev, &flags))
-		return;
-	state = vfiomig_device_get_state(dev);
-	if (state != VFIOMIG_STATE_ERROR && state != VFIOMIG_STATE_RESUMING)
-		return;
-	ctx_log(dev->ctx, "found in %s, which its last session left", vfiomig_state_name(state));
-	vfiomig_device_reset(dev);
+		dev->sys.driver ? dev->sys.driver : "no driver", dev->name,
+		variant ? variant : "vfio-pci");
 }
 
 EXPORT void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via)
@@ -246,33 +184,40 @@ EXPORT void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds)
 	dev->wait = seconds;
 }
 
-/* ---- One at a time ------------------------------------------------------- */
+int device_fail_closed(const struct vfiomig_device *dev)
+{
+	return ctx_fail(dev->ctx, -EBADF, "the device is not open");
+}
+
+/* ---- One command at a time ----------------------------------------------- */
+
+/* Whether @err says that there is no run-time directory that this process can use. */
+static bool is_nowhere(int err)
+{
+	return err == -ENOENT || err == -EACCES || err == -EROFS;
+}
 
 int device_lock(struct vfiomig_device *dev)
 {
-	size_t count = dev->identity ? dev->identity->count : 0;
+	struct identity *identity = &dev->identity;
 	struct turn turn = turn_begin(dev->ctx, dev->wait);
 	int err = 0;
 
-	dev->locks = calloc(count + 1, sizeof(*dev->locks));
+	dev->locks = calloc(identity->count + 1, sizeof(*dev->locks));
 	if (!dev->locks)
-		return ctx_fail(dev->ctx, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < count; i++)
+		return ctx_fail_memory(dev->ctx);
+	for (size_t i = 0; i < identity->count; i++)
 		dev->locks[i].fd = -1;
-	for (size_t i = 0; i < count && !err; i++)
-		err = lock_take(&dev->locks[i], base_name(dev->identity->syspath[i]), &turn);
-	/*
-	 * Where there is no run-time directory, the kernel itself gives a
-	 * device to one process only, unless it is borrowed.
-	 */
-	if ((err == -ENOENT || err == -EACCES || err == -EROFS) &&
-	    dev->origin.kind == ORIGIN_SYSFS) {
+	for (size_t i = 0; i < identity->count && !err; i++)
+		err = lock_take(&dev->locks[i], strrchr(identity->syspath[i], '/') + 1, &turn);
+	/* Without a lock the kernel itself still gives a device to one process only, unless the
+	 * device is borrowed. */
+	if (is_nowhere(err) && !dev->origin.backend) {
 		ctx_log(dev->ctx, "no lock: %s", dev->ctx->error);
 		err = 0;
 	}
-	if (err == -ENOENT || err == -EACCES || err == -EROFS)
-		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s; set XDG_RUNTIME_DIR",
-			       dev->ctx->error);
+	if (is_nowhere(err))
+		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s", dev->ctx->error);
 	if (err)
 		device_unlock(dev);
 	return err;
@@ -280,7 +225,7 @@ int device_lock(struct vfiomig_device *dev)
 
 static void end_lock(struct vfiomig_device *dev, void (*fn)(struct lock *lock))
 {
-	for (size_t i = 0; dev->locks && i < dev->identity->count; i++)
+	for (size_t i = 0; dev->locks && i < dev->identity.count; i++)
 		fn(&dev->locks[i]);
 	free(dev->locks);
 	dev->locks = NULL;
@@ -300,16 +245,14 @@ void device_forget_lock(struct vfiomig_device *dev)
 
 static const struct backend *choose_backend(const struct vfiomig_device *dev)
 {
-	/* A holder that cannot be asked is one too. */
-	if (dev->origin.kind == ORIGIN_PROCESS)
-		return &backend_process;
-	if (dev->origin.kind == ORIGIN_FD)
-		return &backend_fd;
-	if (dev->origin.kind == ORIGIN_SOCKET || held_by(dev))
-		return &backend_holder;
-	if (dev->via == VFIOMIG_VIA_GROUP || (dev->via == VFIOMIG_VIA_AUTO && !cdev_exists(dev)))
-		return &backend_group;
-	return &backend_cdev;
+	size_t i = 0;
+
+	if (dev->origin.backend)
+		return dev->origin.backend;
+	/* The last one fits every device. */
+	while (!backends[i]->fits || !backends[i]->fits(dev))
+		i++;
+	return backends[i];
 }
 
 static int read_info(struct vfiomig_device *dev)
@@ -319,48 +262,49 @@ static int read_info(struct vfiomig_device *dev)
 	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info))
 		return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_GET_INFO: %m");
 	dev->info_flags = info.flags;
-	if (!dev->syspath)
-		dev->is_pci = facts_pci_id(dev, &dev->pci);
+	if (!dev->sys.syspath)
+		dev->sys.is_pci = facts_pci_id(dev->fd, info.flags, &dev->sys.pci);
 	return 0;
 }
 
-/* Under the lock: who has had it may have changed what there is. */
+/* With the lock held, because whoever held it before may have changed what there is. */
 static int open_locked(struct vfiomig_device *dev)
 {
 	int err;
 
 	dev->backend = choose_backend(dev);
 	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
-	if (!dev->backend->borrows && !dev->cdev)
+	if (!device_is(dev, BACKEND_SESSION_GOES_ON) && !dev->sys.cdev)
 		return fail_not_bound(dev);
 	err = dev->backend->open(dev);
 	if (!err && !dev->unbound)
 		err = read_info(dev);
-	if (err)
-		return err;
-	ctx_log(dev->ctx, "opened %s (%s) through its %s", dev->name,
-		dev->driver ? dev->driver : "no driver", dev->backend->name);
-	if (!dev->backend->borrows && !dev->unbound)
-		start_clean(dev);
-	return 0;
+	if (!err)
+		ctx_log(dev->ctx, "opened %s (%s) through its %s", dev->name,
+			dev->sys.driver ? dev->sys.driver : "no driver", dev->backend->name);
+	return err;
 }
 
+/* The failure that is told stays the first one, even if the holder has ended as well. */
 static void close_after_failure(struct vfiomig_device *dev)
 {
 	char why[sizeof(dev->ctx->error)];
 
-	/* That its holder has ended as well is not why it failed. */
 	memcpy(why, dev->ctx->error, sizeof(why));
-	vfiomig_device_close(dev);
+	device_close(dev);
 	memcpy(dev->ctx->error, why, sizeof(why));
 }
 
-EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
+int device_open(struct vfiomig_device *dev, unsigned int flags)
 {
 	int err;
 
+	if (flags & ~VFIOMIG_OPEN_UNBOUND)
+		return ctx_fail(dev->ctx, -EINVAL, "flags 0x%x for opening a device are unknown",
+				flags & ~VFIOMIG_OPEN_UNBOUND);
 	if (dev->fd >= 0)
 		return 0;
+	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;
 	err = device_lock(dev);
 	if (!err)
 		err = open_locked(dev);
@@ -369,45 +313,24 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev)
 	return err;
 }
 
-EXPORT int vfiomig_device_open_unbound(struct vfiomig_device *dev)
-{
-	int err;
-
-	dev->unbound = true;
-	err = vfiomig_device_open(dev);
-	dev->unbound = false;
-	return err;
-}
-
 EXPORT bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev)
 {
-	return dev->fd >= 0 && dev->backend->borrows;
+	return dev->fd >= 0 && device_is(dev, BACKEND_SESSION_GOES_ON);
 }
 
-EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
+int device_close(struct vfiomig_device *dev)
 {
-	char dir[PATH_MAX], state[32];
-	int err = held_state(dev);
+	int err = 0;
 
-	if (err >= 0)
-		return err;
-	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration", dev->ctx->sysfs, dev->name);
-	err = sysfs_read_text(dir, "state", state, sizeof(state));
-	return err ? err : vfiomig_state_from_name(state);
-}
-
-EXPORT int vfiomig_device_close(struct vfiomig_device *dev)
-{
-	int err;
-
-	/* The device before what it hangs on. */
+	/* The device comes before the descriptors that it depends on. */
 	close_fdp(&dev->fd);
 	close_fdp(&dev->iommufd);
 	close_fdp(&dev->group_fd);
 	close_fdp(&dev->container);
 	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
 	dev->migration = 0;
-	err = held_give_back(dev);
+	if (dev->backend && dev->backend->close)
+		err = dev->backend->close(dev);
 	device_unlock(dev);
 	return err;
 }
@@ -420,11 +343,6 @@ EXPORT void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfio
 		.group = dev->group_fd,
 		.container = dev->container,
 	};
-}
-
-EXPORT int vfiomig_device_get_fd(const struct vfiomig_device *dev)
-{
-	return dev->fd >= 0 ? dev->fd : -EBADF;
 }
 
 EXPORT uint32_t vfiomig_device_get_info_flags(const struct vfiomig_device *dev)

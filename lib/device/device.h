@@ -3,73 +3,118 @@
 #ifndef VFIOMIG_DEVICE_H
 #define VFIOMIG_DEVICE_H
 
-#include "internal.h"
+#include "identity.h"
+#include "sysdev.h"
 
-/* A way to reach a device: each back end is one file with one of these. */
+struct origin;
+
+enum backend_flag {
+	/* The session belongs to somebody else, and goes on after the device is closed here. */
+	BACKEND_SESSION_GOES_ON = 1 << 0,
+	/* The owner of the session drives the migration state itself, and may be saving. */
+	BACKEND_OWNER_MAY_SAVE = 1 << 1,
+	/* The owner has set the device's registers, and expects its state to stay as it was. */
+	BACKEND_OWNER_HAS_REGISTERS = 1 << 2,
+};
+
+/* A way to reach a device. Each is one file with one of these, and a line in lib/backends.c. */
 struct backend {
-	const char *name;
-	/* Sets dev->fd, and what has to stay open as long as it. */
+	const char *name;   /* for messages: "opened DEV through its NAME" */
+	unsigned int flags; /* of enum backend_flag */
+
+	/*
+	 * The names of the devices that only this back end can reach begin with @prefix ("pid:").
+	 * find() reads such a name into @origin, and adds to @identity the devices of sysfs that it
+	 * can mean. NULL if the back end has no names of its own.
+	 */
+	const char *prefix;
+	int (*find)(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
+		    struct identity *identity);
+
+	/* Whether this is the way to reach a device that was named as it is in sysfs. NULL: no. */
+	bool (*fits)(const struct vfiomig_device *dev);
+
+	/* Set dev->fd, and the descriptors that have to stay open as long as it. */
 	int (*open)(struct vfiomig_device *dev);
-	/* It is in somebody else's session, who goes on with it. */
-	bool borrows;
+	/* What is to be done once the descriptors are closed; NULL for nothing. */
+	int (*close)(struct vfiomig_device *dev);
 };
 
-extern const struct backend backend_group, backend_cdev, backend_holder, backend_process,
-	backend_fd;
+extern const struct backend backend_process, backend_fd, backend_cdev, backend_group;
 
-/* How a device was named, where that says who has it open. */
+/* All of them, in the order in which they are tried; NULL at the end. */
+extern const struct backend *const backends[];
+
+/* How a device was named, if that says who has it open. */
 struct origin {
-	enum {
-		ORIGIN_SYSFS,
-		ORIGIN_SOCKET,
-		ORIGIN_PROCESS,
-		ORIGIN_FD
-	} kind;
+	const struct backend *backend; /* NULL: by a name that it has in sysfs */
 	int pid;
-	int fd; /* as it is called in that process, or -1 */
-	char *path;
+	int fd;	    /* its number in that process, or -1 */
+	char *path; /* of a holder's socket */
+	/* Duplicates of the descriptors that the caller has given, or -1. */
+	struct vfiomig_fds given;
 };
+
+#define FDS_NONE ((struct vfiomig_fds){ .device = -1, .iommufd = -1, .group = -1, .container = -1 })
 
 struct vfiomig_device {
 	int refs;
 	struct vfiomig_ctx *ctx;
 	struct origin origin;
-	/* What it can be, in sysfs; @syspath is that, if it is one. */
-	struct identity *identity;
-	const char *syspath;
-	char *name, *bus;
-	/* Of the moment when the device was looked up. */
-	char *driver, *cdev, *mdev_type;
-	int group;
-	bool is_pci;
-	struct vfiomig_pci_id pci;
+	/* What the device can be, in sysfs. If that is certain, @sys has what sysfs says of it. */
+	struct identity identity;
+	struct sysdev sys;
+	char *name;
 	enum vfiomig_via via;
 	int wait;	    /* for others, in seconds; negative: without end */
 	struct lock *locks; /* as many as there are identities, or NULL */
-	bool unbound;	    /* to be opened without an iommufd's address space */
+	bool unbound;	    /* opened without an iommufd's address space */
 	/* -1 while the device is closed. */
 	int fd;
-	/* What must stay open as long as it, or -1. */
+	/* These must stay open as long as @fd, or are -1. */
 	int iommufd, group_fd, container;
 	int claim; /* the connection to its holder */
 	const struct backend *backend;
 	uint32_t info_flags;
-	/* Asked once for each session; VFIOMIG_STOP_COPY is always among them,
-	 * so that 0 stands for "not asked yet". */
+	/* Read once for each session. VFIOMIG_STOP_COPY is always among these flags, so that 0
+	 * stands for "not read yet". */
 	uint64_t migration;
 	/* The states since path_begin(). */
 	int path[VFIOMIG_PATH_MAX];
 	unsigned int path_length;
 };
 
-/* For the time that a command works on the device. */
+/* See vfiomig.h for these. */
+int device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **dev);
+int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
+		    struct vfiomig_device **dev);
+int device_foreach(struct vfiomig_ctx *ctx, int (*fn)(struct vfiomig_device *dev, void *data),
+		   void *data);
+int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16]);
+int device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
+int device_open(struct vfiomig_device *dev, unsigned int flags);
+int device_close(struct vfiomig_device *dev);
+
+/* The device of @s, which is taken over. */
+int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **dev);
+
+/* Returns -EBADF, with a sentence: the device has to be open for what was asked. */
+int device_fail_closed(const struct vfiomig_device *dev);
+
+/* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY
+ * when another command does. */
 int device_lock(struct vfiomig_device *dev);
 void device_unlock(struct vfiomig_device *dev);
-/* In the child of a fork. */
+/* In the child of a fork: the lock stays the parent's. */
 void device_forget_lock(struct vfiomig_device *dev);
 
-/* What may have changed since the device was looked up. 0, or a
- * negative errno. */
+/* Read again what may have changed since the device was looked up. Returns 0 or a negative errno. */
 int device_refresh(struct vfiomig_device *dev);
+
+/* Whether the back end of the open device has this flag of enum backend_flag. */
+static inline bool device_is(const struct vfiomig_device *dev, enum backend_flag flag)
+{
+	return dev->backend->flags & flag;
+}
 
 #endif

@@ -45,16 +45,14 @@ static void read_reset(int fd, struct facts *facts)
 		free(info);
 }
 
-void facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts)
+void facts_read(int fd, struct facts *facts)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
-	struct vfiomig_device dev = { .ctx = ctx, .fd = fd };
 
 	*facts = (struct facts){ .has_config = false };
 	if (ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
 		return;
-	dev.info_flags = info.flags;
-	facts->has_config = config_read(&dev, facts->config) > PCI_SUBSYSTEM_ID;
+	facts->has_config = config_read(fd, info.flags, facts->config) > PCI_SUBSYSTEM_ID;
 	read_bars(fd, facts);
 	read_reset(fd, facts);
 }
@@ -70,11 +68,11 @@ static uint16_t word(const struct facts *facts, int at)
 	return facts->config[at] | facts->config[at + 1] << 8;
 }
 
-bool facts_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
+bool facts_pci_id(int fd, uint32_t info_flags, struct vfiomig_pci_id *id)
 {
 	struct facts facts = { .has_config = true };
 
-	if (config_read(dev, facts.config) <= PCI_SUBSYSTEM_ID)
+	if (config_read(fd, info_flags, facts.config) <= PCI_SUBSYSTEM_ID)
 		return false;
 	*id = (struct vfiomig_pci_id){
 		.vendor = word(&facts, PCI_VENDOR_ID),
@@ -87,33 +85,33 @@ bool facts_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
 	return true;
 }
 
-bool facts_fit_vendor(const struct vfiomig_device *dev, const struct facts *facts)
+bool facts_fit_vendor(const struct sysdev *s, const struct facts *facts)
 {
-	return dev->is_pci && facts->has_config && word(facts, PCI_VENDOR_ID) == dev->pci.vendor;
+	return s->is_pci && facts->has_config && word(facts, PCI_VENDOR_ID) == s->pci.vendor;
 }
 
-bool facts_fit_ids(const struct vfiomig_device *dev, const struct facts *facts)
+bool facts_fit_ids(const struct sysdev *s, const struct facts *facts)
 {
-	return facts_fit_vendor(dev, facts) && word(facts, PCI_DEVICE_ID) == dev->pci.device &&
-	       word(facts, PCI_SUBSYSTEM_VENDOR_ID) == dev->pci.subsystem_vendor &&
-	       word(facts, PCI_SUBSYSTEM_ID) == dev->pci.subsystem_device &&
-	       facts->config[PCI_REVISION_ID] == dev->pci.revision;
+	return facts_fit_vendor(s, facts) && word(facts, PCI_DEVICE_ID) == s->pci.device &&
+	       word(facts, PCI_SUBSYSTEM_VENDOR_ID) == s->pci.subsystem_vendor &&
+	       word(facts, PCI_SUBSYSTEM_ID) == s->pci.subsystem_device &&
+	       facts->config[PCI_REVISION_ID] == s->pci.revision;
 }
 
-bool facts_fit_no_function(const struct vfiomig_device *dev, const struct facts *facts)
+bool facts_fit_no_function(const struct sysdev *s, const struct facts *facts)
 {
 	(void)facts;
-	return !dev->is_pci;
+	return !s->is_pci;
 }
 
-bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts)
+bool facts_fit_bars(const struct sysdev *s, const struct facts *facts)
 {
 	uint64_t first, last, flags;
 	char path[PATH_MAX];
 	bool fit = true;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/resource", dev->syspath);
+	snprintf(path, sizeof(path), "%s/resource", s->syspath);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
@@ -127,11 +125,11 @@ bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts)
 	return fit;
 }
 
-bool facts_fit_reset(const struct vfiomig_device *dev, const struct facts *facts)
+bool facts_fit_reset(const struct sysdev *s, const struct facts *facts)
 {
 	unsigned int domain, bus, slot, function;
 
-	if (!facts->reset || sscanf(dev->name, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
+	if (!facts->reset || sscanf(s->name, "%x:%x:%x.%x", &domain, &bus, &slot, &function) != 4)
 		return false;
 	for (uint32_t i = 0; i < facts->reset->count; i++) {
 		const struct vfio_pci_dependent_device *d = &facts->reset->devices[i];

@@ -6,6 +6,7 @@
 #include <linux/pci_regs.h>
 
 #include "config.h"
+#include "sysdev.h"
 
 struct facts {
 	bool has_config;
@@ -14,20 +15,22 @@ struct facts {
 	struct vfio_pci_hot_reset_info *reset;
 };
 
-void facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts);
+/* Read them from the device descriptor @fd. A fact that cannot be read is left out. */
+void facts_read(int fd, struct facts *facts);
 void facts_free(struct facts *facts);
 
-/* The PCI ids that an open device shows; false if it is no PCI function. */
-bool facts_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id);
+/* The PCI ids that the device descriptor @fd shows; false if the device is no PCI function. */
+bool facts_pci_id(int fd, uint32_t info_flags, struct vfiomig_pci_id *id);
 
-/* The PCI ids of both are the same. */
-bool facts_fit_ids(const struct vfiomig_device *dev, const struct facts *facts);
-bool facts_fit_vendor(const struct vfiomig_device *dev, const struct facts *facts);
-/* The one in sysfs is no PCI function, but a mediated device for example. */
-bool facts_fit_no_function(const struct vfiomig_device *dev, const struct facts *facts);
-/* The sizes of the BARs are the same. */
-bool facts_fit_bars(const struct vfiomig_device *dev, const struct facts *facts);
-/* A hot reset of the device would reset the one in sysfs. */
-bool facts_fit_reset(const struct vfiomig_device *dev, const struct facts *facts);
+/* Whether the facts fit a device of sysfs: the same vendor, device, subsystem and revision. */
+bool facts_fit_ids(const struct sysdev *s, const struct facts *facts);
+/* The same vendor. */
+bool facts_fit_vendor(const struct sysdev *s, const struct facts *facts);
+/* The device of sysfs is no PCI function, but a mediated device for example. */
+bool facts_fit_no_function(const struct sysdev *s, const struct facts *facts);
+/* BARs of the same sizes. */
+bool facts_fit_bars(const struct sysdev *s, const struct facts *facts);
+/* A hot reset of the open device would reset the device of sysfs. */
+bool facts_fit_reset(const struct sysdev *s, const struct facts *facts);
 
 #endif

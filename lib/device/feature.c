@@ -74,7 +74,7 @@ EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsig
 static int fail_no_migration(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *fits = variant_driver_for(dev);
-	const char *now = dev->driver ? dev->driver : "?";
+	const char *now = dev->sys.driver ? dev->sys.driver : "?";
 
 	if (fits && strcmp(fits, now) != 0)
 		return ctx_fail(
@@ -82,7 +82,7 @@ static int fail_no_migration(struct vfiomig_device *dev)
 			"its driver %s has no migration support; run \"vfiomig bind %s\", which binds it to %s",
 			now, dev->name, fits);
 	return ctx_fail(dev->ctx, -EOPNOTSUPP, "its driver %s has no migration support; %s", now,
-			dev->bus && strcmp(dev->bus, "pci") == 0
+			dev->sys.bus && strcmp(dev->sys.bus, "pci") == 0
 				? "a variant driver for the device is needed"
 				: "a newer version of it may have");
 }

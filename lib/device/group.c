@@ -39,7 +39,7 @@ static int open_group(struct vfiomig_device *dev)
 	char path[PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->group);
+	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
@@ -75,7 +75,7 @@ static int group_open(struct vfiomig_device *dev)
 {
 	int err;
 
-	if (dev->group < 0)
+	if (dev->sys.group < 0)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
 			"the device has no IOMMU group; enable the IOMMU (firmware setup, intel_iommu=on)");
@@ -90,11 +90,19 @@ static int group_open(struct vfiomig_device *dev)
 	dev->fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, dev->name);
 	if (dev->fd < 0)
 		return ctx_fail(dev->ctx, -errno, "cannot open the device in group %d: %m",
-				dev->group);
+				dev->sys.group);
 	return 0;
+}
+
+/* Every device that VFIO takes is in a group, so this is the last resort. */
+static bool group_fits(const struct vfiomig_device *dev)
+{
+	(void)dev;
+	return true;
 }
 
 const struct backend backend_group = {
 	.name = "group",
+	.fits = group_fits,
 	.open = group_open,
 };

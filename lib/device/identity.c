@@ -21,7 +21,7 @@ struct search {
 	struct vfiomig_ctx *ctx;
 	int pid;
 	int groups[GROUPS_MAX], nr_groups;
-	struct vfiomig_device **candidates;
+	const struct sysdev **candidates;
 	size_t count;
 };
 
@@ -31,15 +31,18 @@ bool identity_is_device(const char *target)
 	       strstr(target, "/vfio/devices/vfio");
 }
 
-static int add_syspath(struct identity *identity, const char *syspath)
+int identity_add(struct vfiomig_ctx *ctx, struct identity *identity, const char *syspath)
 {
-	char **all = realloc(identity->syspath, (identity->count + 1) * sizeof(*all));
+	char **all = reallocarray(identity->syspath, identity->count + 1, sizeof(*all));
 
 	if (!all)
-		return -ENOMEM;
+		return ctx_fail_memory(ctx);
 	identity->syspath = all;
 	all[identity->count] = strdup(syspath);
-	return all[identity->count++] ? 0 : -ENOMEM;
+	if (!all[identity->count])
+		return ctx_fail_memory(ctx);
+	identity->count++;
+	return 0;
 }
 
 /* Where sysfs has the character device of this number. */
@@ -67,7 +70,7 @@ static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev, struct identity *ident
 		return -ENOTTY;
 	*strrchr(real, '/') = '\0';
 	*strrchr(real, '/') = '\0';
-	return add_syspath(identity, real);
+	return identity_add(ctx, identity, real);
 }
 
 /* "vfio-device-syspath: /sys/devices/...", in newer kernels: else -ENOENT. */
@@ -89,7 +92,7 @@ static int from_fdinfo(struct vfiomig_ctx *ctx, int fd, struct identity *identit
 		value += strspn(value, " \t");
 		value[strcspn(value, "\n")] = '\0';
 		if (realpath(value, real))
-			err = add_syspath(identity, real);
+			err = identity_add(ctx, identity, real);
 	}
 	if (f)
 		fclose(f);
@@ -122,25 +125,23 @@ static bool has_group(const struct search *search, int group)
 	return !search->nr_groups;
 }
 
-static int add_candidate(struct vfiomig_device *dev, void *data)
+static int find_candidates(struct search *search, const struct sysdevs *all)
 {
-	struct search *search = data;
-	struct vfiomig_device **all;
-
-	if (!has_group(search, dev->group))
-		return 0;
-	all = realloc(search->candidates, (search->count + 1) * sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	search->candidates = all;
-	all[search->count++] = vfiomig_device_ref(dev);
+	search->candidates = calloc(all->count + 1, sizeof(*search->candidates));
+	if (!search->candidates)
+		return ctx_fail_memory(search->ctx);
+	for (size_t i = 0; i < all->count; i++)
+		if (has_group(search, all->list[i].group))
+			search->candidates[search->count++] = &all->list[i];
 	return 0;
 }
 
-/* Keep those that @fits, unless there is none: a variant driver may show
- * another face of the device than sysfs does. */
+/*
+ * Keep the candidates that the facts fit. If there is none, keep all of them, because a variant
+ * driver may show another face of the device than sysfs does.
+ */
 static bool narrow(struct search *search, const struct facts *facts,
-		   bool (*fits)(const struct vfiomig_device *dev, const struct facts *facts))
+		   bool (*fits)(const struct sysdev *s, const struct facts *facts))
 {
 	size_t kept = 0;
 
@@ -149,12 +150,9 @@ static bool narrow(struct search *search, const struct facts *facts,
 	if (!kept)
 		return false;
 	kept = 0;
-	for (size_t i = 0; i < search->count; i++) {
+	for (size_t i = 0; i < search->count; i++)
 		if (fits(search->candidates[i], facts))
 			search->candidates[kept++] = search->candidates[i];
-		else
-			vfiomig_device_unref(search->candidates[i]);
-	}
 	search->count = kept;
 	return true;
 }
@@ -170,23 +168,24 @@ static void weigh(struct search *search, const struct facts *facts)
 static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity)
 {
 	struct search search = { .ctx = ctx, .pid = pid };
+	struct sysdevs all = { .count = 0 };
 	struct facts facts;
 	int err;
 
 	err = process_foreach_fd(ctx, pid, note_group, &search);
 	if (!err)
-		err = vfiomig_device_foreach(ctx, add_candidate, &search);
+		err = sysdevs_read(ctx, &all);
+	if (!err)
+		err = find_candidates(&search, &all);
 	if (!err && search.count > 1) {
-		facts_read(ctx, fd, &facts);
+		facts_read(fd, &facts);
 		weigh(&search, &facts);
 		facts_free(&facts);
 	}
-	for (size_t i = 0; i < search.count; i++) {
-		if (!err)
-			err = add_syspath(identity, search.candidates[i]->syspath);
-		vfiomig_device_unref(search.candidates[i]);
-	}
+	for (size_t i = 0; i < search.count && !err; i++)
+		err = identity_add(ctx, identity, search.candidates[i]->syspath);
 	free(search.candidates);
+	sysdevs_free(&all);
 	return err;
 }
 

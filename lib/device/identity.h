@@ -5,23 +5,25 @@
 
 #include "internal.h"
 
-/* The devices in sysfs that a descriptor can be; one, if that is certain. */
+/* The devices in sysfs that a descriptor can be: one, if that is certain. */
 struct identity {
 	size_t count;
 	char **syspath;
 };
 
-/* Whether what a descriptor links to is a VFIO device. */
+/* Whether a descriptor whose link in /proc/PID/fd is @target is a VFIO device. */
 bool identity_is_device(const char *target);
 
 /*
- * @pid: the process that the descriptor comes from, whose other descriptors are
- *	evidence
- * @fd: our duplicate of it
+ * @pid: the process that the descriptor comes from; its other descriptors are evidence
+ * @fd: the caller's duplicate of it
  *
- * Returns 0, or -ENOTTY when it is no VFIO device at all. Free in both cases.
+ * Returns 0, or a negative errno: -ENOTTY when it is no VFIO device at all. Free @identity in both
+ * cases.
  */
 int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity);
+/* Add a copy of @syspath. Returns 0 or -ENOMEM. */
+int identity_add(struct vfiomig_ctx *ctx, struct identity *identity, const char *syspath);
 bool identity_has(const struct identity *identity, const char *syspath);
 void identity_free(struct identity *identity);
 

@@ -33,7 +33,7 @@ int turn_wait(const struct turn *turn)
 	if (now_ns() >= turn->until)
 		return -EBUSY;
 	poll(&wake, 1, RETRY_MS);
-	return turn->ctx->interrupted ? ctx_fail(turn->ctx, -EINTR, "interrupted by a signal") : 0;
+	return turn->ctx->interrupted ? ctx_fail_interrupted(turn->ctx) : 0;
 }
 
 /* Whether @path still is the file: who drops a lock removes it. */
@@ -100,7 +100,7 @@ int lock_take(struct lock *lock, const char *name, const struct turn *turn)
 	if (!lock->path) {
 		close_fdp(&lock->fd);
 		lock->fd = -1;
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	}
 	/* Only for the message to others: that it cannot be written is no
 	 * reason to give up. */

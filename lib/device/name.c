@@ -50,7 +50,7 @@ static int climb_to_device(struct vfiomig_ctx *ctx, const char *path, const char
 		*slash = '\0';
 	}
 	*syspath = strdup(real);
-	return *syspath ? 0 : ctx_fail(ctx, -ENOMEM, "out of memory");
+	return *syspath ? 0 : ctx_fail_memory(ctx);
 }
 
 int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)

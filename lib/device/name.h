@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From what a user calls a device to where it is. */
+/* From the name of a device in sysfs, in any of its spellings, to its directory there. */
 #ifndef VFIOMIG_NAME_H
 #define VFIOMIG_NAME_H
 
-#include "device.h"
-#include "identity.h"
-
-/* name.c: the canonical sysfs directory of the device called @name. */
-int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath);
+#include "internal.h"
 
 /*
- * origin.c: the same for all spellings. What is found in sysfs is in @identity,
- * to be freed in any case: more than one device, or none, if that is all that a
- * descriptor tells.
+ * @syspath receives the canonical directory of the device called @name; free() it. Returns 0,
+ * -EINVAL when @name has none of the forms that name a device, -ENOENT when there is no such
+ * device, or another negative errno.
  */
-int origin_find(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
-		struct identity *identity);
+int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath);
 
 #endif

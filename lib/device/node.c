@@ -15,7 +15,7 @@ int node_fail_busy(struct vfiomig_device *dev)
 	char comm[16];
 	int pid;
 
-	if (vfiomig_device_get_opener(dev, &pid, comm) == 0)
+	if (device_get_opener(dev, &pid, comm) == 0)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"busy: process %d (%s) has the device or its group open", pid,
 				comm);
@@ -68,15 +68,14 @@ static int check_obstacle(const char *member, char driver[256])
 	return 0;
 }
 
-EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256],
-				       char driver[256])
+int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256])
 {
 	char path[PATH_MAX], member[PATH_MAX];
 	struct dirent *entry;
 	int err = -ENOENT;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->syspath);
+	snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->sys.syspath);
 	d = opendir(path);
 	if (!d)
 		return is_exhausted(errno) ? -errno : -ENOENT;
@@ -97,14 +96,14 @@ int node_fail_not_viable(struct vfiomig_device *dev)
 {
 	char name[256], driver[256];
 
-	if (vfiomig_device_get_obstacle(dev, name, driver) == 0)
+	if (node_get_obstacle(dev, name, driver) == 0)
 		return ctx_fail(
 			dev->ctx, -EBUSY,
 			"IOMMU group %d is not viable: %s is in it and bound to %s; run \"vfiomig bind --group %s\", which takes it along",
-			dev->group, name, driver, dev->name);
+			dev->sys.group, name, driver, dev->name);
 	return ctx_fail(dev->ctx, -EBUSY,
 			"IOMMU group %d is not viable: a device in it is bound to another driver",
-			dev->group);
+			dev->sys.group);
 }
 
 #define WAIT_NS	    (10 * 1000000000ULL)
@@ -116,16 +115,16 @@ static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
 	const struct vfiomig_ctx *ctx = dev->ctx;
 
 	/* With a "dev" of its own it has a cdev. */
-	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs, dev->cdev);
+	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs, dev->sys.cdev);
 	if (access(path, F_OK) == 0) {
-		snprintf(path, PATH_MAX, "%s/vfio/devices/%s", ctx->devfs, dev->cdev);
+		snprintf(path, PATH_MAX, "%s/vfio/devices/%s", ctx->devfs, dev->sys.cdev);
 		if (access(path, F_OK))
 			return true;
 	}
-	snprintf(path, PATH_MAX, "%s/class/vfio/%d", ctx->sysfs, dev->group);
+	snprintf(path, PATH_MAX, "%s/class/vfio/%d", ctx->sysfs, dev->sys.group);
 	if (access(path, F_OK))
 		return false;
-	snprintf(path, PATH_MAX, "%s/vfio/%d", ctx->devfs, dev->group);
+	snprintf(path, PATH_MAX, "%s/vfio/%d", ctx->devfs, dev->sys.group);
 	return access(path, F_OK) != 0;
 }
 
@@ -136,14 +135,14 @@ int node_wait(struct vfiomig_device *dev)
 	char path[PATH_MAX];
 
 	/* Drivers register their devices before their probe returns. */
-	if (!dev->cdev)
+	if (!dev->sys.cdev)
 		return ctx_fail(
 			dev->ctx, -ENODEV,
 			"%s is not a VFIO driver: it took %s and did not register it with VFIO",
-			dev->driver ? dev->driver : "?", dev->name);
+			dev->sys.driver ? dev->sys.driver : "?", dev->name);
 	while (is_missing(dev, path)) {
 		if (dev->ctx->interrupted)
-			return ctx_fail(dev->ctx, -EINTR, "interrupted by a signal");
+			return ctx_fail_interrupted(dev->ctx);
 		if (now_ns() > end)
 			return ctx_fail(dev->ctx, -ETIMEDOUT,
 					"%s has not appeared within %llu seconds; is udev running?",

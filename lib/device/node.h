@@ -8,6 +8,8 @@
 /* A descriptor, or a negative errno: -EBUSY, -EACCES, -EPERM, -EOPNOTSUPP when
  * there is no such node, ... */
 int node_open(struct vfiomig_device *dev, const char *path);
+/* The same as vfiomig_device_get_obstacle(). */
+int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 /* Both return -EBUSY. */
 int node_fail_busy(struct vfiomig_device *dev);
 int node_fail_not_viable(struct vfiomig_device *dev);

@@ -64,17 +64,17 @@ static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid, 
 	return err;
 }
 
-EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])
+int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])
 {
 	char path[PATH_MAX];
 	int err = -ENOENT;
 
-	if (dev->group >= 0) {
-		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->group);
+	if (dev->sys.group >= 0) {
+		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
 		err = opener_of(dev->ctx, path, pid, comm);
 	}
-	if (err == -ENOENT && dev->cdev) {
-		snprintf(path, sizeof(path), "%s/vfio/devices/%s", dev->ctx->devfs, dev->cdev);
+	if (err == -ENOENT && dev->sys.cdev) {
+		snprintf(path, sizeof(path), "%s/vfio/devices/%s", dev->ctx->devfs, dev->sys.cdev);
 		err = opener_of(dev->ctx, path, pid, comm);
 	}
 	return err;

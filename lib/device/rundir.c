@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The run-time directory: /run/vfiomig for root, a part of the session's own
- * ($XDG_RUNTIME_DIR) for everybody else. What is in it is trusted, so nobody
- * else may have put it there.
+ * The run-time directory. The library trusts the files in it, so nobody else may be able to put
+ * files there.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -12,22 +11,31 @@
 
 #include "rundir.h"
 
+#define DEFAULT_PATH "/run/vfiomig"
+
+int rundir_set(struct vfiomig_ctx *ctx, const char *path)
+{
+	char *copy = NULL;
+
+	if (path && path[0] != '/')
+		return ctx_fail(ctx, -EINVAL, "'%s' is not an absolute path", path);
+	if (path) {
+		copy = strdup(path);
+		if (!copy)
+			return ctx_fail_memory(ctx);
+	}
+	free(ctx->rundir);
+	ctx->rundir = copy;
+	return 0;
+}
+
 int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix, char *path,
 		size_t size)
 {
-	const char *session = secure_getenv("XDG_RUNTIME_DIR");
-	int n;
+	const char *dir = ctx->rundir ? ctx->rundir : DEFAULT_PATH;
+	int n = name ? snprintf(path, size, "%s/%s%s", dir, name, suffix)
+		     : snprintf(path, size, "%s", dir);
 
-	if (ctx->rundir)
-		n = snprintf(path, size, "%s", ctx->rundir);
-	else if (geteuid() == 0)
-		n = snprintf(path, size, "/run/vfiomig");
-	else if (session && session[0] == '/')
-		n = snprintf(path, size, "%s/vfiomig", session);
-	else
-		n = snprintf(path, size, "/run/user/%u/vfiomig", geteuid());
-	if (n < (int)size && name)
-		n += snprintf(path + n, size - n, "/%s%s", name, suffix);
 	if (n < (int)size)
 		return 0;
 	return ctx_fail(ctx, -ENAMETOOLONG, "the path of the run-time directory is too long");

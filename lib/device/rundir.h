@@ -5,6 +5,9 @@
 
 #include "internal.h"
 
+/* See vfiomig_set_rundir(). */
+int rundir_set(struct vfiomig_ctx *ctx, const char *path);
+
 /*
  * A descriptor of the directory, made if it is not there: the caller's own and
  * nobody else's. Or a negative errno.

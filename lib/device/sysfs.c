@@ -8,6 +8,11 @@
 
 #include "sysfs.h"
 
+int sysfs_is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
 char *sysfs_link_name(const char *dir, const char *name)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -85,7 +90,7 @@ char *sysfs_first_entry(const char *dir, const char *name)
 		return NULL;
 	do
 		entry = readdir(d);
-	while (entry && entry->d_name[0] == '.');
+	while (entry && !sysfs_is_visible(entry));
 	first = entry ? strdup(entry->d_name) : NULL;
 	err = entry ? errno : ENOENT;
 	closedir(d);

@@ -20,7 +20,7 @@ static int vfio_alias(const struct vfiomig_device *dev, char *alias, size_t size
 	size_t prefix = strlen("vfio_");
 
 	memcpy(alias, "vfio_", prefix);
-	return sysfs_read_text(dev->syspath, "modalias", alias + prefix, size - prefix);
+	return sysfs_read_text(dev->sys.syspath, "modalias", alias + prefix, size - prefix);
 }
 
 static int count_wildcards(const char *pattern)
@@ -103,7 +103,7 @@ char *variant_driver_for(const struct vfiomig_device *dev)
 	_cleanup_free_ char *module = NULL;
 	char alias[256], *driver;
 
-	if (!dev->is_pci || !dev->syspath || vfio_alias(dev, alias, sizeof(alias)))
+	if (!dev->sys.is_pci || !dev->sys.syspath || vfio_alias(dev, alias, sizeof(alias)))
 		return NULL;
 	module = module_for(dev->ctx, alias);
 	if (!module || strcmp(module, "vfio_pci") == 0)

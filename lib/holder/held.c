@@ -10,6 +10,7 @@
 #include "device/lock.h"
 #include "device/process.h"
 #include "device/rundir.h"
+#include "device/sysfs.h"
 #include "held.h"
 
 /* A stranger's holder could serve anything. */
@@ -124,13 +125,18 @@ int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *rep
 static int find_socket(const struct vfiomig_device *dev, char path[108])
 {
 	/* It has been asked there already, so it is not too long. */
-	if (dev->origin.kind == ORIGIN_SOCKET) {
+	if (dev->origin.backend == &backend_holder) {
 		snprintf(path, 108, "%s", dev->origin.path);
 		return 0;
 	}
-	if (dev->origin.kind != ORIGIN_SYSFS)
+	if (dev->origin.backend)
 		return -ENOENT;
 	return rundir_path(dev->ctx, dev->name, ".sock", path, 108);
+}
+
+static int fail_nobody(const struct vfiomig_device *dev)
+{
+	return ctx_fail(dev->ctx, -ENOENT, "nobody holds it");
 }
 
 int held_by(const struct vfiomig_device *dev)
@@ -142,7 +148,7 @@ int held_by(const struct vfiomig_device *dev)
 	if (!err)
 		err = held_query(dev->ctx, path, &reply);
 	/* Nor has a user a holder in a directory that is somebody else's. */
-	if (err == -ENOENT || (err == -EACCES && dev->origin.kind == ORIGIN_SYSFS))
+	if (err == -ENOENT || (err == -EACCES && !dev->origin.backend))
 		return 0;
 	return err ? err : (int)reply.holder;
 }
@@ -157,10 +163,12 @@ int held_state(const struct vfiomig_device *dev)
 	return reply.state;
 }
 
-EXPORT int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid)
+int held_get_pid(const struct vfiomig_device *dev, int *pid)
 {
 	*pid = held_by(dev);
-	return *pid > 0 ? 0 : *pid ? *pid : -ENOENT;
+	if (*pid > 0)
+		return 0;
+	return *pid ? *pid : fail_nobody(dev);
 }
 
 /* One request on a connection of its own; again while somebody else has the
@@ -204,7 +212,7 @@ static int check_device(struct vfiomig_device *dev, const char *path)
 	struct identity identity;
 	int err = identity_find(dev->ctx, getpid(), dev->fd, &identity);
 
-	if (!err && !identity_has(&identity, dev->syspath))
+	if (!err && !identity_has(&identity, dev->sys.syspath))
 		err = ctx_fail(dev->ctx, -EPROTO, "what %s serves is not the device %s", path,
 			       dev->name);
 	identity_free(&identity);
@@ -234,7 +242,7 @@ static int held_open(struct vfiomig_device *dev)
 	return err ? err : check_via(dev, &reply);
 }
 
-int held_give_back(struct vfiomig_device *dev)
+static int held_close(struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
 	int err;
@@ -252,18 +260,13 @@ int held_give_back(struct vfiomig_device *dev)
 		   : 0;
 }
 
-static int fail_nobody(struct vfiomig_device *dev)
-{
-	return ctx_fail(dev->ctx, -ENOENT, "nobody holds it");
-}
-
-EXPORT int vfiomig_device_release(struct vfiomig_device *dev)
+int held_release(struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
 	char path[108];
 	int fd, err;
 
-	if (dev->origin.kind != ORIGIN_SYSFS && dev->origin.kind != ORIGIN_SOCKET)
+	if (dev->origin.backend && dev->origin.backend != &backend_holder)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
 			"what is released is a holder's device; name the device, or unix:PATH");
@@ -285,8 +288,41 @@ EXPORT int vfiomig_device_release(struct vfiomig_device *dev)
 	return 0;
 }
 
+/* The holder itself says which device it has. */
+static int held_find(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
+		     struct identity *identity)
+{
+	const char *path = name + strlen("unix:");
+	struct wire_reply reply;
+	int err;
+
+	if (!*path)
+		return ctx_fail(ctx, -EINVAL,
+				"'%s' does not name the socket of a holder; give unix:PATH", name);
+	origin->path = strdup(path);
+	if (!origin->path)
+		return ctx_fail_memory(ctx);
+	err = held_query(ctx, path, &reply);
+	if (err)
+		return err;
+	if (!sysfs_has_device(ctx, reply.syspath))
+		return ctx_fail(ctx, -EPROTO, "%s serves something that is not in %s", path,
+				ctx->sysfs);
+	return identity_add(ctx, identity, reply.syspath);
+}
+
+/* A holder that cannot be asked is one too. */
+static bool held_fits(const struct vfiomig_device *dev)
+{
+	return held_by(dev) != 0;
+}
+
 const struct backend backend_holder = {
 	.name = "holder",
+	.flags = BACKEND_SESSION_GOES_ON,
+	.prefix = "unix:",
+	.find = held_find,
+	.fits = held_fits,
 	.open = held_open,
-	.borrows = true,
+	.close = held_close,
 };

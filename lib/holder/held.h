@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A device that a holder has: its other side, for those who use it. */
+/* A device that a holder has: the side of those who use it. */
 #ifndef VFIOMIG_HELD_H
 #define VFIOMIG_HELD_H
 
+#include "device/device.h"
 #include "wire.h"
 
-/* A connection, or -ENOENT when there is no such socket, -ECONNREFUSED when
- * nobody serves it, or another errno with its sentence. */
+extern const struct backend backend_holder;
+
+/* Returns a connection, or a negative errno: -ENOENT when there is no such socket, -ECONNREFUSED
+ * when nobody serves it. */
 int held_connect(struct vfiomig_ctx *ctx, const char *path);
 
-/* What the holder on @path has, see WIRE_QUERY. -ENOENT if there is none. */
+/* Ask the holder on @path what it has, see WIRE_QUERY. Returns 0 or a negative errno: -ENOENT if
+ * there is no holder. */
 int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply);
 
-/* The PID of the device's holder, 0 if it has none, or a negative errno when
- * that cannot be told. */
+/* Returns the PID of the device's holder, 0 if it has none, or a negative errno when that cannot be
+ * told. */
 int held_by(const struct vfiomig_device *dev);
-/* The state that the device is in there, or a negative number. */
+/* The same as vfiomig_device_get_holder(). */
+int held_get_pid(const struct vfiomig_device *dev, int *pid);
+/* Returns the state that the holder sees the device in, or a negative number. */
 int held_state(const struct vfiomig_device *dev);
 
-/* The claim on the device ends; the holder keeps it as it is. -EOWNERDEAD if
- * there is no holder any more. */
-int held_give_back(struct vfiomig_device *dev);
+/* Have the holder close the device and end, see vfiomig_device_release(). */
+int held_release(struct vfiomig_device *dev);
 
 #endif

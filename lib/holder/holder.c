@@ -19,6 +19,7 @@
 #include "device/process.h"
 #include "device/rundir.h"
 #include "held.h"
+#include "holder.h"
 #include "wire.h"
 
 #define PEERS_MAX 64
@@ -80,17 +81,17 @@ static int remove_stale(const struct vfiomig_holder *h)
 	return 0;
 }
 
-EXPORT int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder)
+int holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder)
 {
 	struct vfiomig_holder *h;
 	int dir, err;
 
 	if (dev->fd < 0)
-		return ctx_fail(dev->ctx, -EBADF, "the device is not open");
+		return device_fail_closed(dev);
 	if (dev->backend == &backend_holder)
 		return ctx_fail(dev->ctx, -EBUSY, "busy: process %d holds it already",
 				held_by(dev));
-	if (!dev->syspath)
+	if (!dev->sys.syspath)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
 			"cannot tell which device this is, so others could not find its holder");
@@ -100,13 +101,12 @@ EXPORT int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder 
 	close(dir);
 	h = calloc(1, sizeof(*h));
 	if (!h)
-		return ctx_fail(dev->ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(dev->ctx);
 	h->dev = vfiomig_device_ref(dev);
 	h->socket = -1;
 	for (int i = 0; i < PEERS_MAX; i++)
 		h->peers[i].fd = -1;
-	err = rundir_path(dev->ctx, strrchr(dev->syspath, '/') + 1, ".sock", h->path,
-			  sizeof(h->path));
+	err = rundir_path(dev->ctx, dev->sys.name, ".sock", h->path, sizeof(h->path));
 	if (!err)
 		err = remove_stale(h);
 	if (!err)
@@ -116,6 +116,11 @@ EXPORT int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder 
 	else
 		*holder = h;
 	return err;
+}
+
+struct vfiomig_ctx *holder_ctx(const struct vfiomig_holder *h)
+{
+	return h->dev->ctx;
 }
 
 EXPORT const char *vfiomig_holder_get_path(const struct vfiomig_holder *h)
@@ -294,7 +299,7 @@ static void end(struct vfiomig_holder *h, struct wire_reply *reply, const struct
 	h->ended = true;
 	notify_ending(h);
 	remove_socket(h);
-	vfiomig_device_close(h->dev);
+	device_close(h->dev);
 	wire_send_reply(peer->fd, reply, NULL);
 }
 
@@ -342,7 +347,7 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 		hung_up(h, peer);
 		return;
 	}
-	snprintf(reply.syspath, sizeof(reply.syspath), "%s", h->dev->syspath);
+	snprintf(reply.syspath, sizeof(reply.syspath), "%s", h->dev->sys.syspath);
 	reply.error = check(h, peer, &request, n);
 	if (!reply.error && request.op == WIRE_TAKE) {
 		give(h, peer, &reply);
@@ -437,7 +442,7 @@ static int look(struct vfiomig_holder *h)
 	return 0;
 }
 
-EXPORT int vfiomig_holder_serve(struct vfiomig_holder *h)
+int holder_serve(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 	int err = 0;
@@ -451,10 +456,10 @@ EXPORT int vfiomig_holder_serve(struct vfiomig_holder *h)
 		err = look(h);
 	notify_ending(h);
 	remove_socket(h);
-	vfiomig_device_close(h->dev);
+	device_close(h->dev);
 	if (err)
 		return err;
-	return h->ended ? 0 : ctx_fail(ctx, -EINTR, "interrupted by a signal");
+	return h->ended ? 0 : ctx_fail_interrupted(ctx);
 }
 
 /* ---- In a process of its own --------------------------------------------- */
@@ -484,14 +489,14 @@ static void close_others(const struct vfiomig_holder *h)
 	syscall(SYS_close_range, next, ~0U, 0);
 }
 
-EXPORT int vfiomig_holder_fork(struct vfiomig_holder *h)
+int holder_fork(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 	_cleanup_close_ int wake = -1;
 	pid_t pid;
 
 	if (ctx->interrupted)
-		return ctx_fail(ctx, -EINTR, "interrupted by a signal");
+		return ctx_fail_interrupted(ctx);
 	/* It serves from here on, not only when the child has begun. */
 	if (listen(h->socket, BACKLOG))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);

@@ -105,8 +105,8 @@ static void add_driver_version(struct json_object *object, const struct vfiomig_
 {
 	char version[64];
 
-	if (dev->syspath &&
-	    sysfs_read_text(dev->syspath, "driver/module/version", version, sizeof(version)) == 0)
+	if (dev->sys.syspath && sysfs_read_text(dev->sys.syspath, "driver/module/version", version,
+						sizeof(version)) == 0)
 		add_string(object, "driver_version", version);
 }
 
@@ -115,17 +115,17 @@ static struct json_object *device_identity(const struct vfiomig_device *dev)
 	struct json_object *object = json_object_new_object();
 
 	add_string(object, "name", dev->name);
-	add_string(object, "bus", dev->bus);
-	if (dev->is_pci) {
-		add_text(object, "vendor", "%04x", dev->pci.vendor);
-		add_text(object, "device", "%04x", dev->pci.device);
-		add_text(object, "subsystem_vendor", "%04x", dev->pci.subsystem_vendor);
-		add_text(object, "subsystem_device", "%04x", dev->pci.subsystem_device);
-		add_text(object, "class", "%06x", dev->pci.class_code);
-		add_text(object, "revision", "%02x", dev->pci.revision);
+	add_string(object, "bus", dev->sys.bus);
+	if (dev->sys.is_pci) {
+		add_text(object, "vendor", "%04x", dev->sys.pci.vendor);
+		add_text(object, "device", "%04x", dev->sys.pci.device);
+		add_text(object, "subsystem_vendor", "%04x", dev->sys.pci.subsystem_vendor);
+		add_text(object, "subsystem_device", "%04x", dev->sys.pci.subsystem_device);
+		add_text(object, "class", "%06x", dev->sys.pci.class_code);
+		add_text(object, "revision", "%02x", dev->sys.pci.revision);
 	}
-	add_string(object, "mdev_type", dev->mdev_type);
-	add_string(object, "driver", dev->driver);
+	add_string(object, "mdev_type", dev->sys.mdev_type);
+	add_string(object, "driver", dev->sys.driver);
 	add_driver_version(object, dev);
 	return object;
 }
@@ -147,7 +147,7 @@ static int add_config(struct json_object *object, const struct vfiomig_device *d
 {
 	uint8_t config[CONFIG_SIZE_MAX];
 	char hex[2 * CONFIG_SIZE_MAX + 1];
-	ssize_t n = config_read(dev, config);
+	ssize_t n = config_read(dev->fd, dev->info_flags, config);
 
 	if (n < 0 && n != -ENOTTY)
 		return ctx_fail(dev->ctx, n, "cannot read the configuration space: %s",

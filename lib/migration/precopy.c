@@ -48,7 +48,7 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *sta
 	 * what is borrowed is its owner's, who does not expect that. A holder
 	 * expects nothing: it reads no state itself.
 	 */
-	if ((!vfiomig_device_is_borrowed(dev) || dev->backend == &backend_holder) &&
+	if (!device_is(dev, BACKEND_OWNER_MAY_SAVE) &&
 	    vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) & VFIOMIG_FEATURE_SET)
 		feature_ioctl(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
 			      NULL, 0);

@@ -59,7 +59,7 @@ static int revive(struct vfiomig_device *dev, struct image *image, int state,
 
 	result->loaded = !err;
 	/* What a process has made of its device's registers is its own. */
-	if (!err && config && dev->backend != &backend_process)
+	if (!err && config && !device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
 		err = config_restore_command(dev, config);
 	if (!err)
 		return session_leave(dev, state, result);
@@ -96,7 +96,7 @@ static int default_leave(struct vfiomig_device *dev)
 {
 	int state = -1;
 
-	if (dev->backend == &backend_process)
+	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
 		state = vfiomig_device_get_state(dev);
 	return state < 0 ? VFIOMIG_STATE_RUNNING : state;
 }

@@ -29,8 +29,7 @@ int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,
 			"the device is RESUMING, a restore of it has not ended; only a reset leads out of it without loading half a state");
-	if (is_saving(result->before) &&
-	    (dev->backend == &backend_process || dev->backend == &backend_fd))
+	if (is_saving(result->before) && device_is(dev, BACKEND_OWNER_MAY_SAVE))
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,
 			"the device is in %s: its owner may be in the middle of saving it, which this would end; drive it to STOP first if that is not so",

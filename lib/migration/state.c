@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Driving the migration state of an open device, and the way home. */
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "device/feature.h"
+#include "device/sysfs.h"
 #include "image/data.h"
 #include "state.h"
 
@@ -179,4 +182,30 @@ EXPORT struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev
 	r.home = r.state == home;
 	memcpy(dev->ctx->error, why, sizeof(why));
 	return r;
+}
+
+void state_start_clean(struct vfiomig_device *dev)
+{
+	uint64_t flags;
+	int state;
+
+	if (vfiomig_device_get_migration(dev, &flags))
+		return;
+	state = vfiomig_device_get_state(dev);
+	if (state != VFIOMIG_STATE_ERROR && state != VFIOMIG_STATE_RESUMING)
+		return;
+	ctx_log(dev->ctx, "found in %s, which its last session left", vfiomig_state_name(state));
+	vfiomig_device_reset(dev);
+}
+
+int state_from_debugfs(const struct vfiomig_device *dev)
+{
+	char dir[PATH_MAX], state[32];
+	int err;
+
+	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration", dev->ctx->sysfs, dev->name);
+	err = sysfs_read_text(dir, "state", state, sizeof(state));
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot read %s/state: %s", dir, strerror(-err));
+	return vfiomig_state_from_name(state);
 }

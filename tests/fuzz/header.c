@@ -88,8 +88,8 @@ static void use(struct json_object *header)
 	struct vfiomig_device dev = {
 		.ctx = ctx,
 		.name = (char *)"0000:00:10.0",
-		.bus = (char *)"pci",
-		.driver = (char *)"x",
+		.sys.bus = (char *)"pci",
+		.sys.driver = (char *)"x",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {

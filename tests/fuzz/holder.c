@@ -69,7 +69,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	if (!mkdtemp(rundir) || vfiomig_new(&ctx))
 		err(1, "cannot start");
-	ctx->rundir = rundir;
+	if (vfiomig_set_rundir(ctx, rundir))
+		err(1, "%s", vfiomig_get_error(ctx));
 	atexit(remove_rundir);
 	return 0;
 }
@@ -87,13 +88,15 @@ static int count_fds(void)
 
 static struct vfiomig_holder *start(void)
 {
+	static const struct backend opened = { .name = "fuzzer" };
 	struct vfiomig_device *dev = calloc(1, sizeof(*dev));
 	struct vfiomig_holder *h;
 
 	*dev = (struct vfiomig_device){
 		.refs = 1,
 		.ctx = vfiomig_ref(ctx),
-		.syspath = "/sys/device",
+		.backend = &opened,
+		.sys.syspath = strdup("/sys/device"),
 		.name = strdup("device"),
 		.fd = open("/dev/null", O_RDWR | O_CLOEXEC),
 		.iommufd = -1,
@@ -101,6 +104,7 @@ static struct vfiomig_holder *start(void)
 		.container = -1,
 		.claim = -1,
 	};
+	dev->sys.name = strrchr(dev->sys.syspath, '/') + 1;
 	if (vfiomig_holder_new(dev, &h) || listen(h->socket, BACKLOG))
 		err(1, "cannot hold: %s", vfiomig_get_error(ctx));
 	vfiomig_device_unref(dev);

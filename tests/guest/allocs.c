@@ -26,7 +26,7 @@ typedef int operation(void);
 
 static int open_it(void)
 {
-	return -vfiomig_device_open(dev);
+	return -vfiomig_device_open(dev, 0);
 }
 
 static int set_state(int state)

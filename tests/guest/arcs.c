@@ -129,7 +129,7 @@ int main(int argc, char **argv)
 	if (kmsg < 0)
 		err(1, "/dev/kmsg");
 	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
-	    vfiomig_device_open(dev) || vfiomig_device_get_migration(dev, &flags))
+	    vfiomig_device_open(dev, 0) || vfiomig_device_get_migration(dev, &flags))
 		die(argv[1]);
 	save_stream();
 

@@ -33,7 +33,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: bareloop DEV");
 	if (vfiomig_new(&ctx))
 		err(1, "out of memory");
-	if (vfiomig_device_new(ctx, argv[1], &dev) || vfiomig_device_open(dev) ||
+	if (vfiomig_device_new(ctx, argv[1], &dev) || vfiomig_device_open(dev, 0) ||
 	    vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, NULL, NULL))
 		errx(1, "%s", vfiomig_get_error(ctx));
 	copy(data_fd);

@@ -68,7 +68,7 @@ static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const 
 {
 	struct vfiomig_device *dev;
 
-	if (vfiomig_device_new(ctx, name, &dev) || vfiomig_device_open(dev))
+	if (vfiomig_device_new(ctx, name, &dev) || vfiomig_device_open(dev, 0))
 		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
 	return dev;
 }

@@ -295,7 +295,7 @@ static void test_close(void)
 	vfiomig_device_close(dev);
 	tap(!(msix_control() & 0x4000), "closing the device lifts it");
 	tap(falls_asleep(SOON_MS), "and lets the device sleep");
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));
 	enable(dev);
 	tap(set_irqs(), "it is opened again");

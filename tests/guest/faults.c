@@ -84,7 +84,7 @@ static void test_error(void)
 
 	close(enter_error());
 	vfiomig_device_close(dev);
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));
 	tap(get_state() == VFIOMIG_STATE_RUNNING, "ERROR ends with the session of the device");
 	check_whole("after that");
@@ -306,10 +306,10 @@ static void test_open_fails(void)
 	for (int i = 0; i < 2; i++) {
 		vfiomig_device_close(dev);
 		fault_arm(of_open[i], 1, 1);
-		tap(vfiomig_device_open(dev) == -FAULT_ERRNO,
+		tap(vfiomig_device_open(dev, 0) == -FAULT_ERRNO,
 		    "%s fails: the device does not open (%s)", of_open[i], vfiomig_get_error(ctx));
 		fault_disarm(1);
-		if (!tap(vfiomig_device_open(dev) == 0, "then it does"))
+		if (!tap(vfiomig_device_open(dev, 0) == 0, "then it does"))
 			errx(1, "%s", vfiomig_get_error(ctx));
 		check_whole("after that");
 	}

@@ -54,7 +54,8 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: pci-command DEV");
-	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) || vfiomig_device_open(dev))
+	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
+	    vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));
 
 	saved = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;

@@ -243,7 +243,7 @@ static struct vfiomig_device *open_via(const char *name, enum vfiomig_via via)
 	if (vfiomig_device_new(ctx, name, &d))
 		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
 	vfiomig_device_set_via(d, via);
-	if (vfiomig_device_open(d) == 0)
+	if (vfiomig_device_open(d, 0) == 0)
 		return d;
 	printf("# %s\n", vfiomig_get_error(ctx));
 	vfiomig_device_unref(d);

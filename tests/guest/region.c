@@ -35,7 +35,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		errx(2, "usage: region DEV INDEX [OFFSET [BYTE...]]");
-	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) || vfiomig_device_open(dev))
+	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
+	    vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));
 	fd = vfiomig_device_get_fd(dev);
 	info.index = strtoul(argv[2], NULL, 0);

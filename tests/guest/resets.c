@@ -50,7 +50,7 @@ static bool has_file(const char *file)
 
 static void open_device(void)
 {
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));
 }
 

@@ -184,14 +184,14 @@ static void test_kept_descriptors(void)
 	saving = go(VFIOMIG_STATE_STOP_COPY);
 	vfiomig_device_close(dev);
 	expect_dead(saving, true, "after the device was closed");
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		die("reopen");
 	reset();
 	resuming = go(VFIOMIG_STATE_RESUMING);
 	expect_dead(saving, true, "while another session runs");
 	vfiomig_device_close(dev);
 	expect_dead(resuming, false, "after the device was closed");
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		die("reopen");
 	tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
 	    "the next session starts in RUNNING");

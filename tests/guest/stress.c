@@ -108,7 +108,7 @@ static void open_device(bool by_group)
 	struct vfiomig_fds fds;
 
 	vfiomig_device_set_via(dev, by_group ? VFIOMIG_VIA_GROUP : VFIOMIG_VIA_AUTO);
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		errx(1, "cannot open %s", name);
 	device_fd = vfiomig_device_get_fd(dev);
 	vfiomig_device_get_fds(dev, &fds);

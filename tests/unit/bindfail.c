@@ -88,14 +88,14 @@ static void test_nowhere_to_note(void **state)
 	sh("test -z \"$(ls -A elsewhere)\"");
 
 	/* Locks can be done without, notes cannot. */
-	ctx->rundir = "nowhere/run";
+	use_rundir(ctx, "nowhere/run");
 	assert_int_equal(bind_to(A, NULL, 0), -ENOENT);
 	expect_says("cannot make nowhere/run: No such file or directory");
 	expect_untouched();
 
 	memset(longer, 'x', PATH_MAX);
 	attach(B, "vfio-pci");
-	ctx->rundir = longer;
+	use_rundir(ctx, longer);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(unbind(B, i ? VFIOMIG_BIND_DRY_RUN : 0), -ENAMETOOLONG);
 		expect_says("the path of the run-time directory is too long");

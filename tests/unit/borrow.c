@@ -74,7 +74,6 @@ static int reset(void **state)
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
 	sh("rm -f proc/%d/fd/*", getpid());
-	unsetenv("VFIOMIG_IOMMUFD");
 	return 0;
 }
 
@@ -95,7 +94,7 @@ static void expect(struct vfiomig_device *dev, int err, const char *says)
 {
 	int before = count_fds();
 
-	assert_int_equal(vfiomig_device_open(dev), err);
+	assert_int_equal(vfiomig_device_open(dev, 0), err);
 	assert_says(says);
 	assert_int_equal(vfiomig_device_get_fd(dev), -EBADF);
 	assert_int_equal(count_fds(), before);
@@ -155,7 +154,7 @@ static void test_search(void **state)
 	shows(900, "/dev/vfio/devices/vfio0");
 	shows(0, "/dev/null");
 	shows(fd, "/dev/vfio/devices/vfio0");
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_true(vfiomig_device_is_borrowed(dev));
 	assert_int_equal(vfiomig_device_get_owner(dev, &pid, comm), 0);
 	assert_int_equal(pid, getpid());
@@ -269,45 +268,95 @@ static void test_no_descriptors(void **state)
 	close(fd);
 }
 
-/* ---- What "vfiomig exec" leaves to its command ---------------------------- */
+/* ---- Descriptors that the caller has ------------------------------------- */
 
-static void test_exec(void **state)
+static bool same_file(int a, int b)
+{
+	return __real_syscall(SYS_kcmp, getpid(), getpid(), 0, a, b) == 0;
+}
+
+static void test_from_fds(void **state)
 {
 	int fd = open("/dev/null", O_RDWR), iommufd = open("/dev/zero", O_RDWR);
-	struct vfiomig_fds fds;
+	struct vfiomig_fds given = { fd, iommufd, -1, -1 }, fds;
+	int before = count_fds();
 	struct vfiomig_device *dev;
-	char number[16];
 
 	(void)state;
-	/* Its iommufd goes with the device. */
+	/* A cdev that is not bound is bound to the iommufd that came with it. */
 	kernel.unbound = true;
-	snprintf(number, sizeof(number), "%d", iommufd);
-	setenv("VFIOMIG_IOMMUFD", number, 1);
-	dev = find("fd:%d", fd);
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_from_fds(ctx, &given, &dev), 0);
+	assert_string_equal(vfiomig_device_get_name(dev), A);
+	/* The caller's own are not needed any more. */
+	close(fd);
+	close(iommufd);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_true(vfiomig_device_is_borrowed(dev));
 	vfiomig_device_get_fds(dev, &fds);
 	assert_int_equal(fds.iommufd, kernel.bound_to);
+	assert_int_equal(fcntl(fds.device, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fcntl(fds.iommufd, F_GETFD), FD_CLOEXEC);
-	assert_int_equal(__real_syscall(SYS_kcmp, getpid(), getpid(), 0, fds.iommufd, iommufd), 0);
+	assert_int_equal(fds.group, -1);
+	assert_int_equal(fds.container, -1);
+	vfiomig_device_close(dev);
+	/* It can be opened again. */
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	vfiomig_device_unref(dev);
+	assert_int_equal(count_fds(), before - 2);
+}
 
-	/* One that is not there any more is none: a new one it is. */
-	kernel.unbound = true;
-	close(iommufd);
-	dev = find("fd:%d", fd);
-	assert_int_equal(vfiomig_device_open(dev), 0);
-	assert_int_not_equal(kernel.bound_to, -1);
-	vfiomig_device_unref(dev);
+static void test_from_group_fds(void **state)
+{
+	int fd = open("/dev/null", O_RDWR), group = open("/dev/zero", O_RDWR);
+	struct vfiomig_fds given = { fd, -1, group, ctx->wake }, fds;
+	struct vfiomig_device *dev;
 
-	/* What is not a number would be descriptor 0. */
-	kernel.unbound = true;
-	setenv("VFIOMIG_IOMMUFD", "x", 1);
-	dev = find("fd:%d", fd);
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	(void)state;
+	assert_int_equal(vfiomig_device_from_fds(ctx, &given, &dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	vfiomig_device_get_fds(dev, &fds);
-	assert_int_not_equal(__real_syscall(SYS_kcmp, getpid(), getpid(), 0, fds.iommufd, 0), 0);
+	assert_int_equal(fds.iommufd, -1);
+	assert_true(same_file(fds.device, fd) && fds.device != fd);
+	assert_true(same_file(fds.group, group) && fds.group != group);
+	assert_true(same_file(fds.container, ctx->wake) && fds.container != ctx->wake);
+	vfiomig_device_unref(dev);
+	close(group);
+	close(fd);
+}
+
+static void test_bad_fds(void **state)
+{
+	int fd = open("/dev/null", O_RDWR), before = count_fds();
+	struct vfiomig_fds none = { -1, -1, -1, -1 }, closed = { fd, 700, -1, -1 };
+	struct vfiomig_fds other = { ctx->wake, -1, -1, -1 };
+	struct vfiomig_device *dev;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_from_fds(ctx, &none, &dev), -EBADF);
+	assert_says("there is no device without a device descriptor");
+	assert_int_equal(vfiomig_device_from_fds(ctx, &closed, &dev), -ENOENT);
+	assert_says("descriptor 700 is not open");
+	assert_int_equal(vfiomig_device_from_fds(ctx, &other, &dev), -ENOTTY);
+	assert_says("is not a VFIO device");
+	assert_int_equal(count_fds(), before);
+	/* Without an iommufd, a new one is opened. */
+	kernel.unbound = true;
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_true(kernel.bound_to >= 0);
 	vfiomig_device_unref(dev);
 	close(fd);
+}
+
+static void test_flags(void **state)
+{
+	struct vfiomig_device *dev = find(A);
+
+	(void)state;
+	assert_int_equal(vfiomig_device_open(dev, 6), -EINVAL);
+	assert_says("flags 0x6 for opening a device are unknown");
+	vfiomig_device_unref(dev);
 }
 
 int main(void)
@@ -315,7 +364,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 	const struct CMUnitTest tests[] = {
 		TEST(test_number_is_reused), TEST(test_search),		TEST(test_no_owner),
-		TEST(test_process),	     TEST(test_no_descriptors), TEST(test_exec),
+		TEST(test_process),	     TEST(test_no_descriptors), TEST(test_from_fds),
+		TEST(test_from_group_fds),   TEST(test_bad_fds),	TEST(test_flags),
 	};
 
 	return cmocka_run_group_tests_name("borrow", tests, make_machine, remove_tree);

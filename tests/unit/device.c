@@ -91,7 +91,7 @@ static int make(void **state)
 	   LAST_FD, getpid());
 	ctx->procfs = "proc";
 	ctx->devfs = "dev";
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 	return 0;
 }
 
@@ -151,7 +151,7 @@ static void test_no_vfio(void **state)
 	   "; ln -s $PWD/bus/mdev devices/virtual/" MDEV
 	   "/subsystem; ln -s $PWD/devices/virtual/" MDEV " bus/mdev/devices/");
 	assert_int_equal(vfiomig_device_new(ctx, MDEV, &dev), 0);
-	assert_int_equal(vfiomig_device_open(dev), -EOPNOTSUPP);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EOPNOTSUPP);
 	expect_says("the kernel has no VFIO loaded; load the driver that made the device");
 	sh("test -z \"$(ls run)\"");
 	vfiomig_device_unref(dev);
@@ -177,7 +177,7 @@ static void test_open_descriptor(void **state)
 	(void)state;
 	/* It went away while its descriptor was inherited. */
 	kernel.info_fails = ENODEV;
-	assert_int_equal(vfiomig_device_open(dev), -ENODEV);
+	assert_int_equal(vfiomig_device_open(dev, 0), -ENODEV);
 	expect_says("VFIO_DEVICE_GET_INFO: No such device");
 	assert_int_equal(vfiomig_device_get_fd(dev), -EBADF);
 	assert_true(fcntl(fd, F_GETFD) >= 0);
@@ -185,7 +185,7 @@ static void test_open_descriptor(void **state)
 
 	kernel.info_fails = 0;
 	kernel.info_flags = VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_AP;
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_get_info_flags(dev), kernel.info_flags);
 	/* It can be either of two, and says that it is no PCI function. */
 	assert_null(vfiomig_device_get_syspath(dev));
@@ -193,7 +193,7 @@ static void test_open_descriptor(void **state)
 	own = vfiomig_device_get_fd(dev);
 	assert_true(own >= 0 && own != fd);
 	/* Again changes nothing. */
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_get_fd(dev), own);
 	vfiomig_device_unref(dev);
 	assert_true(fcntl(fd, F_GETFD) >= 0);

@@ -17,7 +17,7 @@ static void test_take(void **state)
 {
 	START(QUERY, { .op = WIRE_TAKE, .fds = { null, zero } });
 
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_true(vfiomig_device_is_borrowed(dev));
 	assert_int_equal(vfiomig_device_close(dev), 0);
 	end(dev, before);
@@ -27,7 +27,7 @@ static void test_claimed(void **state)
 {
 	START(QUERY, REFUSED(-EBUSY));
 
-	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 	assert_says("busy: process 4711 (qemu) has it from its holder; --wait waits for it");
 	end(dev, before);
 }
@@ -37,7 +37,7 @@ static void test_claimed_and_waited_for(void **state)
 	START(QUERY, REFUSED(-EBUSY), REFUSED(-EBUSY), { .op = WIRE_TAKE, .fds = { null } });
 
 	vfiomig_device_set_wait(dev, -1);
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_close(dev), 0);
 	end(dev, before);
 }
@@ -46,7 +46,7 @@ static void test_refused(void **state)
 {
 	START(QUERY, REFUSED(-EIO));
 
-	assert_int_equal(vfiomig_device_open(dev), -EIO);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EIO);
 	assert_says("the holder on " SOCKET ": Input/output error");
 	end(dev, before);
 }
@@ -57,10 +57,10 @@ static void test_takes_other_way(void **state)
 	      { .op = WIRE_TAKE, .fds = { null, zero } });
 
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_CDEV);
-	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 	assert_says("its holder, process 4711, has opened it through its group; release it first");
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
-	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 	assert_says("through its cdev; release it first");
 	end(dev, before);
 }
@@ -72,7 +72,7 @@ static void test_other_device(void **state)
 	      { .op = WIRE_TAKE, .fds = { zero }, .dies = true });
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(vfiomig_device_open(dev), -EPROTO);
+		assert_int_equal(vfiomig_device_open(dev, 0), -EPROTO);
 		assert_says("what " SOCKET " serves is not the device " A);
 	}
 	end(dev, before);
@@ -84,7 +84,7 @@ static void test_no_descriptor(void **state)
 	      { .op = WIRE_TAKE, .fds = { 0, zero }, .dies = true });
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(vfiomig_device_open(dev), -EPROTO);
+		assert_int_equal(vfiomig_device_open(dev, 0), -EPROTO);
 		assert_says(SOCKET " is not a holder's socket");
 	}
 	end(dev, before);
@@ -96,7 +96,7 @@ static void test_strange_error(void **state)
 	START(QUERY, REFUSED(5), QUERY, REFUSED(INT_MIN));
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(vfiomig_device_open(dev), -EPROTO);
+		assert_int_equal(vfiomig_device_open(dev, 0), -EPROTO);
 		assert_says(SOCKET " is not a holder's socket");
 	}
 	end(dev, before);
@@ -110,7 +110,7 @@ static void test_hangs_up(void **state)
 	      { .op = WIRE_TAKE, .hangs_up = true });
 
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+		assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 		assert_says("the holder on " SOCKET " hung up before it answered; try again");
 	}
 	end(dev, before);
@@ -120,7 +120,7 @@ static void test_dies(void **state)
 {
 	START(QUERY, { .op = WIRE_TAKE, .fds = { null }, .dies = true });
 
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_close(dev), -EOWNERDEAD);
 	assert_says("which closed the device: its state is lost");
 	assert_int_equal(vfiomig_device_close(dev), 0);
@@ -132,7 +132,7 @@ static void test_silent(void **state)
 	START({ .op = WIRE_QUERY, .silent = true }, { .op = WIRE_TAKE, .silent = true });
 
 	fast = true;
-	assert_int_equal(vfiomig_device_open(dev), -EBUSY);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 	assert_says("busy: the holder on " SOCKET " does not answer");
 	fast = false;
 	end(dev, before);
@@ -156,7 +156,7 @@ static void test_interrupted(void **state)
 	START(QUERY, { .op = WIRE_TAKE, .silent = true });
 
 	alarm(1);
-	assert_int_equal(vfiomig_device_open(dev), -EINTR);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EINTR);
 	forget_interrupt();
 	end(dev, before);
 }

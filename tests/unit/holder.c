@@ -24,7 +24,7 @@ static int make_directory(void **state)
 	assert_non_null(mkdtemp(root));
 	assert_int_equal(chdir(root), 0);
 	assert_int_equal(vfiomig_new(&ctx), 0);
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 	ctx->sysfs = root;
 	return 0;
 }
@@ -69,9 +69,9 @@ static void test_rundir(void **state)
 	assert_int_equal(rundir_open(ctx), -EPERM);
 	assert_non_null(strstr(vfiomig_get_error(ctx), "not a directory"));
 	assert_int_equal(unlink("run"), 0);
-	ctx->rundir = "nowhere/run";
+	use_rundir(ctx, "nowhere/run");
 	assert_int_equal(rundir_open(ctx), -ENOENT);
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 }
 
 /* ---- Locks --------------------------------------------------------------- */

@@ -57,7 +57,7 @@ static int make(void **state)
 	begin_tree();
 	sh("mkdir -m 700 run; d=devices/pci0/" NAME
 	   "; mkdir -p $d bus/pci/devices bus/pci/drivers; ln -s $PWD/bus/pci $d/subsystem; ln -s $PWD/$d bus/pci/devices/");
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 	ctx->procfs = "proc";
 	no_flock = no_fchmod = false;
 	closed_twice = 0;
@@ -159,7 +159,7 @@ static void test_no_directory(void **state)
 	close(fd);
 	sh("test $(stat -c %%a run) = 700");
 
-	ctx->rundir = "nowhere/run";
+	use_rundir(ctx, "nowhere/run");
 	expect_without_lock();
 }
 
@@ -173,7 +173,7 @@ static void test_too_long(void **state)
 	(void)state;
 	memset(longest, 'x', sizeof(longest) - 1);
 	memset(longer, 'x', sizeof(longer) - 1);
-	ctx->rundir = longer;
+	use_rundir(ctx, longer);
 	expect_no_lock(-ENAMETOOLONG, "the path of the run-time directory is too long");
 
 	/* "/" and "a" do not fit. */

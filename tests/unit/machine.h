@@ -22,7 +22,7 @@ static int make_machine(void **state)
 	begin_tree();
 	ctx->devfs = "dev";
 	ctx->procfs = "proc";
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 	sh("mkdir -p " MAKE_STUFF "%d/fd proc/%d/fd dev/vfio/devices", getpid(), STRANGER);
 	sh("echo qemu >proc/%d/comm; touch dev/iommu dev/vfio/vfio", STRANGER);
 	for (int i = 0; i < 2; i++)

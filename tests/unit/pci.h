@@ -120,7 +120,7 @@ static int make_world(void **state)
 	attach(A, "e1000e");
 	ctx->devfs = "dev";
 	ctx->procfs = "proc";
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 	ctx->modules = "modules/lib/modules/1.0";
 	history[0] = '\0';
 	refused = refused_too = NULL;

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <sys/mman.h>
 
+#include "holder/held.h"
 #include "unit.h"
 
 #define REST 1000 /* what is to be had only in STOP_COPY */
@@ -150,7 +151,9 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 }
 
 static const struct backend opened = { .name = "a test" };
-static const struct backend borrowed = { .name = "a test", .borrows = true };
+static const struct backend borrowed = { .name = "a test",
+					 .flags =
+						 BACKEND_SESSION_GOES_ON | BACKEND_OWNER_MAY_SAVE };
 
 static int setup(void **state)
 {

@@ -119,6 +119,8 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at)
 	return kernel.no_write ? 0 : size;
 }
 
+static const struct backend opened = { .name = "a test" };
+
 static int setup(void **state)
 {
 	(void)state;
@@ -131,6 +133,7 @@ static int setup(void **state)
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
 	dev->name = strdup("device");
+	dev->backend = &opened;
 	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return 0;
@@ -254,17 +257,17 @@ static void test_config_read(void **state)
 	uint8_t config[CONFIG_SIZE_MAX];
 
 	(void)state;
-	assert_int_equal(config_read(dev, config), -ENOTTY);
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -ENOTTY);
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
-	assert_int_equal(config_read(dev, config), CONFIG_SIZE);
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), CONFIG_SIZE);
 	kernel.read_error = EINTR;
-	assert_int_equal(config_read(dev, config), CONFIG_SIZE);
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), CONFIG_SIZE);
 	kernel.read_error = EIO;
-	assert_int_equal(config_read(dev, config), -EIO);
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -EIO);
 	kernel.short_config = true;
-	assert_int_equal(config_read(dev, config), -EIO);
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -EIO);
 	kernel.region_error = EINVAL;
-	assert_int_equal(config_read(dev, config), -EINVAL);
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -EINVAL);
 }
 
 /* Without it the function would not work after a restore: no image then. */

@@ -30,7 +30,7 @@ static int make(void **state)
 	its_ctx->sysfs = ctx->sysfs;
 	its_ctx->devfs = ctx->devfs;
 	its_ctx->procfs = ctx->procfs;
-	its_ctx->rundir = ctx->rundir;
+	use_rundir(its_ctx, ctx->rundir);
 	vfiomig_set_log(its_ctx, note, NULL);
 	return 0;
 }
@@ -47,7 +47,7 @@ static int open_held(void **state)
 	fault.call = NULL;
 	log_text[0] = '\0';
 	assert_int_equal(vfiomig_device_new(its_ctx, A, &held), 0);
-	assert_int_equal(vfiomig_device_open(held), 0);
+	assert_int_equal(vfiomig_device_open(held, 0), 0);
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static void test_no_device(void **state)
 	assert_says("the device is not open");
 	/* A borrowed one that can be several has no name to serve it by. */
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	dev->syspath = NULL;
+	sysdev_free(&dev->sys);
 	assert_int_equal(vfiomig_holder_new(dev, &holder), -EINVAL);
 	assert_says("cannot tell which device this is");
 	vfiomig_device_unref(dev);

@@ -112,6 +112,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 }
 
+static const struct backend opened = { .name = "a test" };
+
 static int setup(void **state)
 {
 	(void)state;
@@ -124,6 +126,7 @@ static int setup(void **state)
 	dev = calloc(1, sizeof(*dev));
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(ctx);
+	dev->backend = &opened;
 	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return 0;

@@ -17,6 +17,13 @@
 #include "device/sysfs.h"
 #include "internal.h"
 
+/* In a test the run-time directory need not have an absolute path. */
+static inline void use_rundir(struct vfiomig_ctx *ctx, const char *path)
+{
+	free(ctx->rundir);
+	ctx->rundir = path ? strdup(path) : NULL;
+}
+
 /* As many descriptors as this process may have from now on; what it was. */
 static inline struct rlimit allow_fds(rlim_t count)
 {

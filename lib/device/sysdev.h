@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A device as sysfs shows it, whether or not anybody has it open. */
+#ifndef VFIOMIG_SYSDEV_H
+#define VFIOMIG_SYSDEV_H
+
+#include "internal.h"
+
+/* Strings are NULL where sysfs has nothing. */
+struct sysdev {
+	char *syspath;	  /* the canonical directory */
+	const char *name; /* the last component of that: "0000:3b:00.1" */
+	char *bus, *mdev_type;
+	int group; /* the IOMMU group's number, or -1 */
+	bool is_pci;
+	struct vfiomig_pci_id pci;
+	/* These change when a driver is bound: see sysdev_refresh(). */
+	char *driver, *cdev;
+};
+
+/* For a device that is not in sysfs, or not yet known to be. */
+#define SYSDEV_NONE ((struct sysdev){ .group = -1 })
+
+/*
+ * Read the device in the directory @syspath. Returns 0 or a negative errno; free @s in both cases.
+ *
+ * A file that is missing is not the same as a file that cannot be read: an image with one half of a
+ * device's identity would be taken for an image of another device.
+ */
+int sysdev_read(struct vfiomig_ctx *ctx, const char *syspath, struct sysdev *s);
+/* Read the driver and the cdev again. */
+int sysdev_refresh(struct vfiomig_ctx *ctx, struct sysdev *s);
+void sysdev_free(struct sysdev *s);
+
+/* Devices that are registered with VFIO, on whatever bus, sorted by name. */
+struct sysdevs {
+	struct sysdev *list;
+	size_t count;
+};
+
+/* Read all of them. Returns 0 or a negative errno; free @all in both cases. */
+int sysdevs_read(struct vfiomig_ctx *ctx, struct sysdevs *all);
+void sysdevs_free(struct sysdevs *all);
+
+#endif
