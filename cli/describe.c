@@ -4,9 +4,12 @@
  * moves them. The keys are documented in the commands' pages: they stay.
  */
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "cli.h"
+#include "describe.h"
+#include "names.h"
+#include "user.h"
 #include "utf8.h"
 
 /* Names of files and of processes are bytes: what is no UTF-8 is replaced. */

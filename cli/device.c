@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From a device's name to an open device, and from a failure to a status. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "cli.h"
+#include "device.h"
+#include "message.h"
 
 static enum status device_status(int err)
 {

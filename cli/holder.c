@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A holder in the background: what a command leaves behind. */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "holder.h"
+#include "message.h"
+#include "signals.h"
 
 static void log_event(void *data, const char *line)
 {
@@ -71,7 +75,7 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev, struct vfiom
 	fflush(NULL);
 	*pid = vfiomig_holder_fork(holder);
 	if (*pid < 0)
-		return STATUS_FAILED;
+		return *pid;
 	if (*pid == 0) {
 		detach();
 		/* That was about standard error. */
@@ -80,5 +84,5 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev, struct vfiom
 		vfiomig_holder_free(holder);
 		exit(status);
 	}
-	return STATUS_OK;
+	return 0;
 }

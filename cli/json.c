@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* JSON in ASCII. */
 #include <json-c/json.h>
+#include <stdio.h>
 
-#include "cli.h"
+#include "json.h"
 
 /* In a JSON text, non-ASCII characters stand only in strings. */
 void print_json(struct json_object *object, FILE *to)

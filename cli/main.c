@@ -1,19 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig: find the command and run it. */
+#include <argp.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "cli.h"
+#include "message.h"
+#include "signals.h"
 
 const char *argp_program_version = "vfiomig " VERSION;
 
-static const struct command *const commands[] = {
-	&cmd_list,   &cmd_info, &cmd_state,   &cmd_save, &cmd_restore, &cmd_inspect, &cmd_pack,
-	&cmd_unpack, &cmd_hold, &cmd_release, &cmd_exec, &cmd_bind,    &cmd_unbind,
-};
+/*
+ * A new command is a file in commands/ and a line here. "vfiomig --help" lists the commands in this
+ * order.
+ */
+/* clang-format off */
+#define COMMANDS(command) \
+	command(list) \
+	command(info) \
+	command(state) \
+	command(save) \
+	command(restore) \
+	command(inspect) \
+	command(pack) \
+	command(unpack) \
+	command(hold) \
+	command(release) \
+	command(exec) \
+	command(bind) \
+	command(unbind)
+/* clang-format on */
+
+#define DECLARE(name) extern const struct command cmd_##name;
+#define ADDRESS(name) &cmd_##name,
+
+COMMANDS(DECLARE)
+
+static const struct command *const commands[] = { COMMANDS(ADDRESS) };
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 

@@ -2,11 +2,13 @@
 /* What the user is told: one line, on stderr or in the system's log. */
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "message.h"
 
 void make_printable(char *text)
 {

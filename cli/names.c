@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What PCI devices are called: pci.ids, through libpci. */
 #include <pci/pci.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "cli.h"
+#include "names.h"
 
 static struct pci_access *names;
 

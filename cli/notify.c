@@ -3,14 +3,18 @@
  * Tell the service manager how far a service is, as sd_notify(3) does: one
  * datagram to the socket that the environment names.
  */
+#include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "message.h"
+#include "notify.h"
 
 /* A manager that reads nothing keeps nobody from the device for longer. */
 #define PATIENCE 10 /* seconds */

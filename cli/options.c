@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* How every command parses its options, and those that all of them have. */
+#include <argp.h>
+#include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "message.h"
+#include "options.h"
 
 static void log_verbosely(void *data, const char *line)
 {
@@ -104,48 +109,6 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, v
 		       : STATUS_OK;
 }
 
-/*
- * getopt prints its messages itself, arguments and all. They are collected and
- * made one line that no terminal obeys: what stderr is can be changed in glibc.
- */
-error_t parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
-			void *input)
-{
-	FILE *terminal = stderr;
-	char *text = NULL;
-	error_t err;
-	size_t size;
-
-	stderr = open_memstream(&text, &size);
-	if (!stderr)
-		stderr = terminal;
-	err = argp_parse(argp, argc, argv, flags, NULL, input);
-	if (stderr == terminal)
-		return err;
-	fclose(stderr);
-	stderr = terminal;
-	if (size) {
-		text[size - 1] = '\0'; /* the line break */
-		make_printable(text);
-		fprintf(stderr, "%.500s\n", text);
-	}
-	free(text);
-	return err;
-}
-
-error_t usage_error(struct argp_state *state, const char *fmt, ...)
-{
-	va_list ap;
-
-	/* The program's name ends in a colon already for commands. */
-	fprintf(stderr, "%s: ", strchr(state->argv[0], ':') ? state->argv[0] : "vfiomig");
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fputc('\n', stderr);
-	return EINVAL;
-}
-
 enum {
 	OPT_VIA = 520,
 	OPT_WAIT
@@ -229,16 +192,4 @@ error_t parse_device(struct argp_state *state, int key, char *arg, struct cli *c
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
-}
-
-int parse_state(struct argp_state *state, const char *arg)
-{
-	int value = vfiomig_state_from_name(arg);
-
-	if (value < 0)
-		usage_error(
-			state,
-			"'%s' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY and PRE_COPY_P2P",
-			arg);
-	return value;
 }

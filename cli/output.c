@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Where an image goes. A file has its name only when it is whole. */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "message.h"
+#include "output.h"
+#include "place.h"
 
 void output_why(const struct output *out, const char *path, int err, char why[OUTPUT_WHY])
 {

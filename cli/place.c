@@ -4,14 +4,19 @@
  * is what is used: a link that somebody else puts there meanwhile is not
  * followed.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "place.h"
 
 /* As many as the kernel follows. */
 #define LINKS_MAX 40

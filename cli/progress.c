@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the user sees while a transfer goes on, or asks for with SIGUSR1. */
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "progress.h"
+#include "signals.h"
 
 static struct {
 	double start, drawn;

@@ -5,8 +5,9 @@
  */
 #include <signal.h>
 #include <unistd.h>
+#include <vfiomig.h>
 
-#include "cli.h"
+#include "signals.h"
 
 static volatile sig_atomic_t caught, usr1;
 static struct vfiomig_ctx *interrupted;

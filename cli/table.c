@@ -2,12 +2,17 @@
 /* Columns that line up. */
 #include <err.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
-#include "cli.h"
+#include "message.h"
+#include "table.h"
 
 #define LEAST 12 /* places of the last column, or it is left out */
 
@@ -140,7 +145,7 @@ static void print_row(const struct table *t, size_t row, FILE *to, const size_t 
 	}
 }
 
-void table_print(struct table *t, FILE *to)
+void table_print(const struct table *t, FILE *to)
 {
 	size_t width[TABLE_COLUMNS_MAX] = { 0 }, line = line_width(to), columns;
 	bool colour = wants_colour(to);
@@ -155,7 +160,6 @@ void table_print(struct table *t, FILE *to)
 		print_row(t, row, to, width, columns, line);
 		fputs(bold ? "\033[0m\n" : "\n", to);
 	}
-	table_free(t);
 }
 
 void table_free(struct table *t)

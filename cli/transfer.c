@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the commands that move state have in common. */
-#include <fcntl.h>
+#include <argp.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "message.h"
+#include "options.h"
+#include "transfer.h"
 
 enum {
 	OPT_PROGRESS = 300,
@@ -44,17 +50,6 @@ static error_t parse_chunk_size(struct argp_state *state, struct transfer *t, co
 		return usage_error(state, "--chunk-size is a size from 64K to 32M, not '%s'", arg);
 	t->opt.chunk_size = size;
 	return 0;
-}
-
-int parse_number(struct argp_state *state, const char *what, const char *arg, int min, int max)
-{
-	char *end;
-	long n = strtol(arg, &end, 10);
-
-	if (end != arg && !*end && n >= min && n <= max)
-		return n;
-	usage_error(state, "%s is a number from %d to %d, not '%s'", what, min, max, arg);
-	return -1;
 }
 
 static error_t parse_progress(struct argp_state *state, struct transfer *t, const char *arg)
@@ -179,32 +174,6 @@ const struct argp argp_frames = {
 	.parser = parse_frames,
 	.children = frames_children,
 };
-
-int open_input(const struct cli *cli, const char *path, int *status)
-{
-	bool standard = !path || strcmp(path, "-") == 0;
-	struct stat st;
-	int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-			  : open(path, O_RDONLY | O_CLOEXEC);
-
-	if (standard)
-		path = "standard input";
-	if (fd < 0) {
-		*status = fail(cli, STATUS_FAILED, "%s: %m", path);
-		return -1;
-	}
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
-		*status = fail(cli, STATUS_FAILED, "%s: %s", path, strerror(EISDIR));
-	} else if (isatty(fd)) {
-		*status = fail(
-			cli, STATUS_USAGE,
-			"an image does not come from a terminal; redirect standard input or name a file");
-	} else {
-		return fd;
-	}
-	close(fd);
-	return -1;
-}
 
 int keep_apart(struct transfer *t, struct output *out, bool talks)
 {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Who has a device open, and in which state it is there. */
-#include "cli.h"
+#include <string.h>
+
+#include "user.h"
 
 bool find_user(const struct vfiomig_device *dev, struct user *user)
 {

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig bind, vfiomig unbind: give a function to a VFIO driver, and back. */
-#include "cli.h"
+#include <argp.h>
+#include <stdio.h>
+
+#include "arguments.h"
+#include "device.h"
+#include "message.h"
+#include "options.h"
+#include "signals.h"
 
 struct options {
 	struct cli *cli;

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig exec: run a command that inherits an open device. */
+#include <argp.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "device.h"
+#include "message.h"
+#include "options.h"
+#include "signals.h"
 
 struct options {
 	struct cli *cli;

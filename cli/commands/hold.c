@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig hold and release: keep a device open, and end that. */
-#include "cli.h"
+#include <argp.h>
+
+#include "device.h"
+#include "holder.h"
+#include "message.h"
+#include "notify.h"
+#include "options.h"
+#include "signals.h"
 
 struct options {
 	struct cli *cli;
@@ -68,10 +75,10 @@ static int hold_here(const struct cli *cli, struct vfiomig_device *dev,
 static int hold_in_background(const struct cli *cli, struct vfiomig_device *dev,
 			      struct vfiomig_holder *holder)
 {
-	int pid, status = holder_leave(cli, dev, holder, &pid);
+	int pid, err = holder_leave(cli, dev, holder, &pid);
 
-	if (status)
-		return fail(cli, status, "%s", vfiomig_get_error(cli->ctx));
+	if (err)
+		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
 	notice(cli, "process %d holds it, on %s", pid, vfiomig_holder_get_path(holder));
 	return STATUS_OK;
 }

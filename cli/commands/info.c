@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig info: what a device is and can do. */
+#include <argp.h>
 #include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "cli.h"
+#include "describe.h"
+#include "device.h"
+#include "json.h"
+#include "message.h"
+#include "names.h"
+#include "options.h"
+#include "user.h"
 
 static void print_identity(const struct vfiomig_device *dev)
 {

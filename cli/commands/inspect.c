@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig inspect: what an image is. */
+#include <argp.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "device.h"
+#include "input.h"
+#include "json.h"
+#include "message.h"
+#include "options.h"
+#include "progress.h"
+#include "signals.h"
+#include "transfer.h"
 
 struct options {
 	struct transfer t;

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig list: the devices that have a VFIO driver. Opens none of them. */
+#include <argp.h>
 #include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "describe.h"
+#include "device.h"
+#include "json.h"
+#include "message.h"
+#include "names.h"
+#include "options.h"
+#include "table.h"
+#include "user.h"
 
 enum {
 	OPT_PROBE = 256,

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig pack and unpack: raw state <-> image, without a device. */
+#include <argp.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "device.h"
+#include "input.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+#include "transfer.h"
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {

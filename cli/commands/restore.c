@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig restore: image -> device. */
+#include <argp.h>
 #include <json-c/json.h>
+#include <stdio.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "describe.h"
+#include "device.h"
+#include "holder.h"
+#include "input.h"
+#include "json.h"
+#include "message.h"
+#include "options.h"
+#include "progress.h"
+#include "signals.h"
+#include "transfer.h"
 
 enum {
 	OPT_FORCE = 256,

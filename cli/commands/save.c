@@ -1,9 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig save: device -> image. */
+#include <argp.h>
+#include <errno.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "describe.h"
+#include "device.h"
+#include "json.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+#include "signals.h"
+#include "transfer.h"
 
 enum {
 	OPT_PRECOPY = 256,

@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig state: read the migration state, or drive it. */
+#include <argp.h>
+#include <errno.h>
 #include <json-c/json.h>
+#include <stdio.h>
 
-#include "cli.h"
+#include "arguments.h"
+#include "describe.h"
+#include "device.h"
+#include "json.h"
+#include "message.h"
+#include "options.h"
+#include "signals.h"
 
 struct options {
 	struct cli *cli;

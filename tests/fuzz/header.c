@@ -12,11 +12,11 @@
 #include <sys/mman.h>
 #include <xxhash.h>
 
-#include "cli.h"
 #include "device/config.h"
 #include "fuzz.h"
 #include "image/frame.h"
 #include "image/meta.h"
+#include "json.h"
 
 static struct vfiomig_ctx *ctx;
 static int image_fd;

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Parsing a command line: errors are one line, and words become values. */
+#ifndef ARGUMENTS_H
+#define ARGUMENTS_H
+
+#include <argp.h>
+
+/* argp_parse(), but an error is one line on standard error. */
+error_t parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
+			void *input);
+/* For parsers: like argp_error(), but one line. Returns EINVAL. */
+__attribute__((format(printf, 2, 3))) error_t usage_error(struct argp_state *state, const char *fmt,
+							  ...);
+
+/* For parsers: the value of @arg, or a negative number after usage_error(). */
+int parse_number(struct argp_state *state, const char *what, const char *arg, int min, int max);
+int parse_state(struct argp_state *state, const char *arg);
+
+#endif

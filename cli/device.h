@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From the name of a device to an open device, and back. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include "cli.h"
+
+/* The exit status for the library's failure with this errno, after fail(). */
+int fail_device(const struct cli *cli, int err);
+/* Each of these returns 0, or the exit status after a message. */
+int find_device(struct cli *cli, struct vfiomig_device **dev);
+int open_found(struct cli *cli, struct vfiomig_device *dev);
+/* Find and open a device that must have migration support. */
+int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flags);
+/* Close the device before success is reported, because its holder may have ended meanwhile. If it
+ * has, and *@status is still 0, print a message that ends with @then, set *@status, and return
+ * false. */
+bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then);
+/* Warn if the process that owns the device is running, and may change the device at any time. */
+void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
+/* The exit status of a transfer that failed, after having told of it and of
+ * where the device is now. */
+int fail_transfer(const struct cli *cli, int err, const char *why,
+		  const struct vfiomig_result *result);
+
+/* The exit status for what is wrong with an image, STATUS_FAILED for other
+ * errors. */
+enum status image_status(int err);
+
+#endif

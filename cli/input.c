@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Where an image comes from. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "input.h"
+#include "message.h"
+
+int open_input(const struct cli *cli, const char *path, int *status)
+{
+	bool standard = !path || strcmp(path, "-") == 0;
+	struct stat st;
+	int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+			  : open(path, O_RDONLY | O_CLOEXEC);
+
+	if (standard)
+		path = "standard input";
+	if (fd < 0) {
+		*status = fail(cli, STATUS_FAILED, "%s: %m", path);
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		*status = fail(cli, STATUS_FAILED, "%s: %s", path, strerror(EISDIR));
+	} else if (isatty(fd)) {
+		*status = fail(
+			cli, STATUS_USAGE,
+			"an image does not come from a terminal; redirect standard input or name a file");
+	} else {
+		return fd;
+	}
+	close(fd);
+	return -1;
+}

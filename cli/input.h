@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Where an image comes from. */
+#ifndef INPUT_H
+#define INPUT_H
+
+#include "cli.h"
+
+/* Open @path; NULL or "-" is standard input. A terminal is refused. Returns a descriptor, or a
+ * negative number after a message, with the exit status in *@status. */
+int open_input(const struct cli *cli, const char *path, int *status);
+
+#endif

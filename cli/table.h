@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A table of text: the columns line up, and on a terminal the lines fit. */
+#ifndef TABLE_H
+#define TABLE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#define TABLE_COLUMNS_MAX 8
+
+struct table {
+	size_t columns, cells, size;
+	char **cell;
+};
+
+void table_init(struct table *t, size_t columns);
+/* Add a row: one string for each column, NULL for an empty cell. */
+void table_row(struct table *t, ...);
+void table_print(const struct table *t, FILE *to);
+void table_free(struct table *t);
+
+#endif
