@@ -7,31 +7,6 @@
 #include "device.h"
 #include "message.h"
 
-static enum status device_status(int err)
-{
-	switch (err) {
-	case 0:
-		return STATUS_OK;
-	case -EINVAL:	/* no such form of a name */
-	case -ENOTUNIQ: /* not precise enough */
-		return STATUS_USAGE;
-	case -ENODEV:
-	case -EOPNOTSUPP:
-		return STATUS_UNSUPPORTED;
-	case -EBUSY:
-	case -EACCES:
-	case -EPERM:
-		return STATUS_BUSY;
-	default:
-		return STATUS_FAILED;
-	}
-}
-
-int fail_device(const struct cli *cli, int err)
-{
-	return fail(cli, device_status(err), "%s", vfiomig_get_error(cli->ctx));
-}
-
 /* The open descriptor whose number an environment variable has, or -1. */
 static int inherited(const char *variable)
 {
@@ -61,7 +36,7 @@ int find_device(struct cli *cli, struct vfiomig_device **dev)
 {
 	int err = new_device(cli, dev);
 
-	return err ? fail_device(cli, err) : STATUS_OK;
+	return err ? fail_at(cli, FIND_DEVICE, err) : STATUS_OK;
 }
 
 int open_found(struct cli *cli, struct vfiomig_device *dev)
@@ -71,10 +46,7 @@ int open_found(struct cli *cli, struct vfiomig_device *dev)
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_open(dev, 0);
-	if (!err)
-		return STATUS_OK;
-	/* -EINVAL of an ioctl is no fault of the command line. */
-	return fail_device(cli, err == -EINVAL ? -EIO : err);
+	return err ? fail_at(cli, OPEN_DEVICE, err) : STATUS_OK;
 }
 
 static int open_device(struct cli *cli, struct vfiomig_device **dev)
@@ -99,15 +71,17 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flag
 	if (!err)
 		return STATUS_OK;
 	*dev = vfiomig_device_unref(*dev);
-	return fail_device(cli, err);
+	return fail_at(cli, OPEN_DEVICE, err);
 }
 
 bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then)
 {
-	/* What failed before has been told. */
-	if (vfiomig_device_close(dev) == 0 || *status)
+	int err = vfiomig_device_close(dev);
+
+	/* An earlier failure has been reported. */
+	if (!err || *status)
 		return true;
-	*status = fail(cli, STATUS_DEVICE_LOST, "%s%s", vfiomig_get_error(cli->ctx), then);
+	*status = fail(cli, status_of(OPEN_DEVICE, err), "%s%s", vfiomig_get_error(cli->ctx), then);
 	return false;
 }
 
@@ -123,29 +97,12 @@ void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 	       pid, comm);
 }
 
-enum status image_status(int err)
-{
-	switch (err) {
-	case 0:
-		return STATUS_OK;
-	case -EBADMSG:
-	case -ENODATA:
-		return STATUS_IMAGE;
-	case -EXDEV:
-		return STATUS_OTHER_DEVICE;
-	default:
-		return STATUS_FAILED;
-	}
-}
-
-int fail_transfer(const struct cli *cli, int err, const char *why,
+int fail_transfer(const struct cli *cli, enum status status, const char *why,
 		  const struct vfiomig_result *result)
 {
 	const char *before = vfiomig_state_name(result->before);
 	const struct vfiomig_recovery *now = &result->now;
 	const char *state = now->state < 0 ? "an unknown state" : vfiomig_state_name(now->state);
-
-	enum status status = image_status(err);
 
 	if (!result->touched)
 		return fail(cli,
@@ -154,8 +111,8 @@ int fail_transfer(const struct cli *cli, int err, const char *why,
 	if (now->home && !now->reset)
 		return fail(cli, status, "%s; the device is back in %s%s", why, state,
 			    result->loaded ? ", with the image's state" : "");
-	/* A bad image is the reason, and the reset what had to be expected. */
-	if (status == STATUS_FAILED)
+	/* A bad image is the cause, and the reset only its consequence. */
+	if (status != STATUS_IMAGE && status != STATUS_OTHER_DEVICE)
 		status = STATUS_DEVICE_LOST;
 	if (now->reset)
 		return fail(

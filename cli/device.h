@@ -5,8 +5,6 @@
 
 #include "cli.h"
 
-/* The exit status for the library's failure with this errno, after fail(). */
-int fail_device(const struct cli *cli, int err);
 /* Each of these returns 0, or the exit status after a message. */
 int find_device(struct cli *cli, struct vfiomig_device **dev);
 int open_found(struct cli *cli, struct vfiomig_device *dev);
@@ -18,13 +16,9 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flag
 bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then);
 /* Warn if the process that owns the device is running, and may change the device at any time. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
-/* The exit status of a transfer that failed, after having told of it and of
- * where the device is now. */
-int fail_transfer(const struct cli *cli, int err, const char *why,
+/* Report a transfer that failed, and where the device is now. @status is that of the failure itself.
+ * Returns the exit status, which also says whether the device was lost. */
+int fail_transfer(const struct cli *cli, enum status status, const char *why,
 		  const struct vfiomig_result *result);
-
-/* The exit status for what is wrong with an image, STATUS_FAILED for other
- * errors. */
-enum status image_status(int err);
 
 #endif

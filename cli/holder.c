@@ -58,7 +58,7 @@ int holder_serve(const struct cli *cli, struct vfiomig_device *dev, struct vfiom
 			 vfiomig_holder_get_path(holder));
 	err = vfiomig_holder_serve(holder);
 	if (err && err != -EINTR)
-		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
+		return fail_at(cli, OPEN_DEVICE, err);
 	if (!cli->quiet)
 		log_line(LOG_INFO, "%s is closed now%s", name,
 			 err ? ": interrupted by a signal" : "");

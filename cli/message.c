@@ -81,6 +81,11 @@ int fail(const struct cli *cli, enum status status, const char *fmt, ...)
 	return status;
 }
 
+int fail_at(const struct cli *cli, enum task task, int err)
+{
+	return fail(cli, status_of(task, err), "%s", vfiomig_get_error(cli->ctx));
+}
+
 void notice(const struct cli *cli, const char *fmt, ...)
 {
 	va_list ap;

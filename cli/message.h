@@ -11,7 +11,9 @@ void make_printable(char *text);
  * "return fail(...)". */
 __attribute__((format(printf, 3, 4))) int fail(const struct cli *cli, enum status status,
 					       const char *fmt, ...);
-/* The same for what is not an error. Prints nothing with -q. */
+/* fail() with the library's sentence about its last failure, and the status of that failure. */
+int fail_at(const struct cli *cli, enum task task, int err);
+/* The same as fail() for what is not an error. Prints nothing with -q. */
 __attribute__((format(printf, 2, 3))) void notice(const struct cli *cli, const char *fmt, ...);
 
 /* Print "vfiomig: ..." with one of syslog(3)'s levels, for events that belong to no command. */

@@ -27,13 +27,10 @@ void output_why(const struct output *out, const char *path, int err, char why[OU
 
 int fail_output(const struct cli *cli, const struct output *out, const char *path, int err)
 {
-	enum status status = STATUS_FAILED;
 	char why[OUTPUT_WHY];
 
-	if (err == -EACCES || err == -EPERM)
-		status = STATUS_BUSY;
 	output_why(out, path, err, why);
-	return fail(cli, status, "%s", why);
+	return fail(cli, status_of(STORE_IMAGE, err), "%s", why);
 }
 
 /* Under a name that nothing has, and that nobody can have guessed. */

@@ -18,4 +18,17 @@ enum status {
 	STATUS_NOT_FOUND = 127,
 };
 
+/* What the program failed to do. The same errno means different things for different tasks. */
+enum task {
+	FIND_DEVICE, /* by its name; also to bind, to hold and to release it */
+	OPEN_DEVICE, /* also to keep it open and to close it */
+	MOVE_STATE,  /* to walk from state to state, to save, to restore, to read an image */
+	STORE_IMAGE, /* to open, write or rename the output */
+	RUN_COMMAND, /* the command that exec runs */
+	NR_TASKS
+};
+
+/* The exit status for a failure of @task with @err, a negative errno. Never STATUS_OK. */
+enum status status_of(enum task task, int err);
+
 #endif

@@ -150,7 +150,7 @@ static int change_bind(struct options *opt, struct vfiomig_device *dev)
 	int err = vfiomig_device_bind(dev, opt->driver, opt->flags, print_binding, opt);
 
 	if (err)
-		return fail_device(opt->cli, err);
+		return fail_at(opt->cli, FIND_DEVICE, err);
 	fflush(stdout);
 	if (!(opt->flags & VFIOMIG_BIND_DRY_RUN))
 		tell_of_obstacle(opt->cli, dev);
@@ -161,7 +161,7 @@ static int change_unbind(struct options *opt, struct vfiomig_device *dev)
 {
 	int err = vfiomig_device_unbind(dev, opt->flags, print_binding, opt);
 
-	return err ? fail_device(opt->cli, err) : STATUS_OK;
+	return err ? fail_at(opt->cli, FIND_DEVICE, err) : STATUS_OK;
 }
 
 static int bind_main(struct cli *cli, int argc, char **argv)

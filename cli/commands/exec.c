@@ -129,8 +129,7 @@ static int run(const struct options *opt, struct vfiomig_device *dev)
 	vfiomig_device_close(dev);
 	signals_restore();
 	execvp(opt->command[0], opt->command);
-	return fail(opt->cli, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN, "%s: %m",
-		    opt->command[0]);
+	return fail(opt->cli, status_of(RUN_COMMAND, -errno), "%s: %m", opt->command[0]);
 }
 
 static int exec(struct cli *cli, int argc, char **argv)
@@ -149,7 +148,7 @@ static int exec(struct cli *cli, int argc, char **argv)
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_open(dev, VFIOMIG_OPEN_UNBOUND);
-	status = err ? fail_device(cli, err == -EINVAL ? -EIO : err) : run(&opt, dev);
+	status = err ? fail_at(cli, OPEN_DEVICE, err) : run(&opt, dev);
 	vfiomig_device_unref(dev);
 	return status;
 }

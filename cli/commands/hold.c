@@ -78,7 +78,7 @@ static int hold_in_background(const struct cli *cli, struct vfiomig_device *dev,
 	int pid, err = holder_leave(cli, dev, holder, &pid);
 
 	if (err)
-		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
+		return fail_at(cli, OPEN_DEVICE, err);
 	notice(cli, "process %d holds it, on %s", pid, vfiomig_holder_get_path(holder));
 	return STATUS_OK;
 }
@@ -91,7 +91,7 @@ static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 
 	err = vfiomig_holder_new(dev, &holder);
 	if (err)
-		return fail_device(cli, err);
+		return fail_at(cli, FIND_DEVICE, err);
 	status = opt->foreground ? hold_here(cli, dev, holder)
 				 : hold_in_background(cli, dev, holder);
 	vfiomig_holder_free(holder);
@@ -157,7 +157,7 @@ static int release(struct cli *cli, int argc, char **argv)
 	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_release(dev);
 	if (err)
-		status = fail_device(cli, err);
+		status = fail_at(cli, FIND_DEVICE, err);
 	vfiomig_device_unref(dev);
 	return status;
 }

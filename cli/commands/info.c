@@ -243,7 +243,7 @@ static int info(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .cli = cli };
 	struct vfiomig_device *dev;
-	int status = cli_parse(cli, &argp, argc, argv, &opt);
+	int err, status = cli_parse(cli, &argp, argc, argv, &opt);
 	uint64_t flags;
 
 	if (status)
@@ -258,8 +258,11 @@ static int info(struct cli *cli, int argc, char **argv)
 		print_from_outside(dev);
 	else if (!status)
 		print_text(dev);
-	if (!status && vfiomig_device_get_migration(dev, &flags))
-		status = fail(cli, STATUS_UNSUPPORTED, "%s", vfiomig_get_error(cli->ctx));
+	if (!status) {
+		err = vfiomig_device_get_migration(dev, &flags);
+		if (err)
+			status = fail_at(cli, OPEN_DEVICE, err);
+	}
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -230,7 +230,7 @@ static int inspect(struct cli *cli, int argc, char **argv)
 	if (!err)
 		err = look(&opt, image);
 	if (err)
-		status = fail(cli, image_status(err), "%s", vfiomig_get_error(cli->ctx));
+		status = fail_at(cli, MOVE_STATE, err);
 	else
 		print(&opt, image);
 	vfiomig_image_free(image);

@@ -196,7 +196,7 @@ static int list(struct cli *cli, int argc, char **argv)
 		begin_table(&opt);
 	err = vfiomig_device_foreach(cli->ctx, add_device, &opt);
 	if (err)
-		return fail_device(cli, err);
+		return fail_at(cli, FIND_DEVICE, err);
 	print_devices(&opt);
 	return STATUS_OK;
 }

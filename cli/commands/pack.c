@@ -96,7 +96,7 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn, int 
 				status = fail_output(cli, &out, t.output, err);
 		} else {
 			output_discard(&out);
-			status = fail(cli, image_status(err), "%s", vfiomig_get_error(cli->ctx));
+			status = fail_at(cli, MOVE_STATE, err);
 		}
 	}
 	close(fd);

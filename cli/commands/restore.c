@@ -99,7 +99,8 @@ static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd,
 	progress_end();
 	if (!err)
 		return STATUS_OK;
-	status = fail_transfer(t->cli, err, vfiomig_get_error(t->cli->ctx), result);
+	status = fail_transfer(t->cli, status_of(MOVE_STATE, err), vfiomig_get_error(t->cli->ctx),
+			       result);
 	if (t->json)
 		print_summary(t, vfiomig_get_error(t->cli->ctx), result, 0);
 	return status;
@@ -130,7 +131,7 @@ static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int 
 	char then[64];
 
 	if (err)
-		return fail_device(t->cli, err);
+		return fail_at(t->cli, FIND_DEVICE, err);
 	status = restore_from(t, dev, fd, &result);
 	/* Its session ends with this process. */
 	if (!status && holder_leave(t->cli, dev, holder, &pid)) {

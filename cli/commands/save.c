@@ -115,11 +115,10 @@ static void tell(const struct cli *cli, const struct vfiomig_result *r)
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
 }
 
-static int fail_save(struct transfer *t, int err, const char *why,
+static int fail_save(struct transfer *t, enum status status, const char *why,
 		     const struct vfiomig_result *result)
 {
-	int status = fail_transfer(t->cli, err, why, result);
-
+	status = fail_transfer(t->cli, status, why, result);
 	if (t->json)
 		print_summary(t, why, result);
 	return status;
@@ -130,17 +129,12 @@ static int fail_commit(struct transfer *t, struct vfiomig_device *dev, const str
 		       int err, struct vfiomig_result *result)
 {
 	char why[OUTPUT_WHY];
-	int status;
 
 	/* It was to be left elsewhere only with its state saved. */
 	if (result->now.home && result->now.state != result->before)
 		result->now = vfiomig_device_recover(dev, result->before);
 	output_why(out, t->output, err, why);
-	status = fail_save(t, err, why, result);
-	/* A directory may have a file that is not ours to replace. */
-	if (status == STATUS_FAILED && (err == -EPERM || err == -EACCES))
-		status = STATUS_BUSY;
-	return status;
+	return fail_save(t, status_of(STORE_IMAGE, err), why, result);
 }
 
 /* A device that did not come home gave a whole image all the same, and it may
@@ -150,7 +144,7 @@ static int fail_after_image(struct transfer *t, int err, const struct vfiomig_re
 	char why[OUTPUT_WHY];
 
 	snprintf(why, sizeof(why), "%s; the image is whole", vfiomig_get_error(t->cli->ctx));
-	return fail_save(t, err, why, result);
+	return fail_save(t, status_of(MOVE_STATE, err), why, result);
 }
 
 static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output *out)
@@ -163,7 +157,8 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output
 	progress_end();
 	if (!result.complete) {
 		output_discard(out);
-		return fail_save(t, err, vfiomig_get_error(t->cli->ctx), &result);
+		return fail_save(t, status_of(MOVE_STATE, err), vfiomig_get_error(t->cli->ctx),
+				 &result);
 	}
 	unkept = output_commit(out);
 	if (unkept)

@@ -133,7 +133,7 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 	int err;
 
 	if (from < 0)
-		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
+		return fail_at(cli, MOVE_STATE, from);
 	result.touched = vfiomig_fsm_path(flags, from, opt->state, NULL) >= 0;
 	way.arcs = json_object_new_array();
 	if (result.touched && !opt->json && !way.verbose)
@@ -149,7 +149,9 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
 	if (opt->json)
 		print_result(cli, &way, err, &result.now);
 	json_object_put(way.arcs);
-	return err ? fail_transfer(cli, err, vfiomig_get_error(cli->ctx), &result) : STATUS_OK;
+	if (!err)
+		return STATUS_OK;
+	return fail_transfer(cli, status_of(MOVE_STATE, err), vfiomig_get_error(cli->ctx), &result);
 }
 
 static int print_state(struct cli *cli, struct vfiomig_device *dev, bool json)
@@ -158,7 +160,7 @@ static int print_state(struct cli *cli, struct vfiomig_device *dev, bool json)
 	struct vfiomig_recovery now = { .state = vfiomig_device_get_state(dev) };
 
 	if (now.state < 0)
-		return fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
+		return fail_at(cli, MOVE_STATE, now.state);
 	if (json)
 		print_result(cli, &way, 0, &now);
 	else
@@ -170,7 +172,7 @@ static int state(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .cli = cli, .state = -1 };
 	struct vfiomig_device *dev;
-	int status = cli_parse(cli, &argp, argc, argv, &opt);
+	int err = 0, status = cli_parse(cli, &argp, argc, argv, &opt);
 	uint64_t flags;
 
 	if (status)
@@ -181,8 +183,10 @@ static int state(struct cli *cli, int argc, char **argv)
 		return status;
 	if (opt.reset || opt.state >= 0)
 		warn_of_owner(cli, dev);
-	if (opt.reset && vfiomig_device_reset(dev))
-		status = fail(cli, STATUS_FAILED, "%s", vfiomig_get_error(cli->ctx));
+	if (opt.reset)
+		err = vfiomig_device_reset(dev);
+	if (err)
+		status = fail_at(cli, MOVE_STATE, err);
 	else if (opt.state >= 0)
 		status = drive(cli, dev, flags, &opt);
 	else
