@@ -2,10 +2,12 @@
 /* From a device's name to an open device, and from a failure to a status. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "device.h"
 #include "message.h"
+#include "rundir.h"
 
 /* The open descriptor whose number an environment variable has, or -1. */
 static int inherited(const char *variable)
@@ -24,11 +26,12 @@ static int inherited(const char *variable)
 static int new_device(const struct cli *cli, struct vfiomig_device **dev)
 {
 	struct vfiomig_fds fds = { .group = -1, .container = -1 };
-	char rest;
+	int err = vfiomig_device_new(cli->ctx, cli->device, dev);
 
-	if (sscanf(cli->device, "fd:%d%c", &fds.device, &rest) != 1)
-		return vfiomig_device_new(cli->ctx, cli->device, dev);
 	fds.iommufd = inherited("VFIOMIG_IOMMUFD");
+	if (err || fds.iommufd < 0 || sscanf(cli->device, "fd:%d", &fds.device) != 1)
+		return err;
+	vfiomig_device_unref(*dev);
 	return vfiomig_device_from_fds(cli->ctx, &fds, dev);
 }
 
@@ -39,14 +42,17 @@ int find_device(struct cli *cli, struct vfiomig_device **dev)
 	return err ? fail_at(cli, FIND_DEVICE, err) : STATUS_OK;
 }
 
-int open_found(struct cli *cli, struct vfiomig_device *dev)
+int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags)
 {
 	int err;
 
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
-	err = vfiomig_device_open(dev, 0);
-	return err ? fail_at(cli, OPEN_DEVICE, err) : STATUS_OK;
+	err = vfiomig_device_open(dev, flags);
+	if (!err)
+		return STATUS_OK;
+	return fail(cli, status_of(OPEN_DEVICE, err), "%s%s", vfiomig_get_error(cli->ctx),
+		    rundir_hint(err));
 }
 
 static int open_device(struct cli *cli, struct vfiomig_device **dev)
@@ -54,7 +60,7 @@ static int open_device(struct cli *cli, struct vfiomig_device **dev)
 	int status = find_device(cli, dev);
 
 	if (!status) {
-		status = open_found(cli, *dev);
+		status = open_found(cli, *dev, 0);
 		if (status)
 			*dev = vfiomig_device_unref(*dev);
 	}

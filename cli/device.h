@@ -7,7 +7,7 @@
 
 /* Each of these returns 0, or the exit status after a message. */
 int find_device(struct cli *cli, struct vfiomig_device **dev);
-int open_found(struct cli *cli, struct vfiomig_device *dev);
+int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags);
 /* Find and open a device that must have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flags);
 /* Close the device before success is reported, because its holder may have ended meanwhile. If it

@@ -13,6 +13,7 @@
 #include "arguments.h"
 #include "cli.h"
 #include "message.h"
+#include "rundir.h"
 #include "signals.h"
 
 const char *argp_program_version = "vfiomig " VERSION;
@@ -141,27 +142,6 @@ static void occupy_standard_descriptors(void)
 			_exit(STATUS_FAILED);
 }
 
-/*
- * The run-time directory of this user: /run/vfiomig, which is the library's default, for root, and a
- * part of the session's own for everybody else.
- */
-static int set_rundir(struct vfiomig_ctx *ctx)
-{
-	const char *session = secure_getenv("XDG_RUNTIME_DIR");
-	char *path;
-	int n, err;
-
-	if (geteuid() == 0)
-		return 0;
-	n = session && session[0] == '/' ? asprintf(&path, "%s/vfiomig", session)
-					 : asprintf(&path, "/run/user/%u/vfiomig", geteuid());
-	if (n < 0)
-		return -ENOMEM;
-	err = vfiomig_set_rundir(ctx, path);
-	free(path);
-	return err;
-}
-
 int main(int argc, char **argv)
 {
 	struct choice choice = { 0 };
@@ -181,7 +161,7 @@ int main(int argc, char **argv)
 	cli.command = choice.command->name;
 	status = vfiomig_new(&cli.ctx);
 	if (!status)
-		status = set_rundir(cli.ctx);
+		status = rundir_set(cli.ctx);
 	if (status)
 		return fail(&cli, STATUS_FAILED, "cannot begin: %s", strerror(-status));
 	status = choice.command->main(&cli, argc - choice.index, argv + choice.index);

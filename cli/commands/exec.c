@@ -136,7 +136,7 @@ static int exec(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .cli = cli };
 	struct vfiomig_device *dev;
-	int err, status;
+	int status;
 
 	cli->in_order = true;
 	status = cli_parse(cli, &argp, argc, argv, &opt);
@@ -145,10 +145,9 @@ static int exec(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	vfiomig_device_set_via(dev, cli->via);
-	vfiomig_device_set_wait(dev, cli->wait);
-	err = vfiomig_device_open(dev, VFIOMIG_OPEN_UNBOUND);
-	status = err ? fail_at(cli, OPEN_DEVICE, err) : run(&opt, dev);
+	status = open_found(cli, dev, VFIOMIG_OPEN_UNBOUND);
+	if (!status)
+		status = run(&opt, dev);
 	vfiomig_device_unref(dev);
 	return status;
 }

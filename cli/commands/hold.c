@@ -113,7 +113,7 @@ static int hold(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	status = open_found(cli, dev);
+	status = open_found(cli, dev, 0);
 	if (!status)
 		status = hold_open(&opt, dev);
 	vfiomig_device_unref(dev);

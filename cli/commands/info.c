@@ -251,7 +251,7 @@ static int info(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	status = open_found(cli, dev);
+	status = open_found(cli, dev, 0);
 	if (opt.json && (!status || status == STATUS_BUSY))
 		print_object(dev, !status);
 	else if (status == STATUS_BUSY)

@@ -241,6 +241,10 @@ vfiomig release "$device"
 if [ -e /dev/iommu ]; then
 	status 0 "QEMU's way with iommufd" vfiomig exec "$device" -- vmm '{device}' '{iommufd}'
 	status 0 "and ours" vfiomig exec "$device" -- vfiomig state 'fd:{device}'
+	for iommufd in x 77 -1; do
+		status 0 "an iommufd that is none ($iommufd): a new one" vfiomig exec "$device" -- \
+			env VFIOMIG_IOMMUFD=$iommufd vfiomig state 'fd:{device}'
+	done
 	status 1 "a cdev of a holder is bound" sh -c "vfiomig hold -q $device; vfiomig exec $device -- vmm '{device}' '{iommufd}'"
 	says 'the device is bound already'
 	vfiomig release "$device"
