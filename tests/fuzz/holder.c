@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <err.h>
 
+#include "../unit/feature.h"
 #include "fuzz.h"
 /* For its loop, step by step. */
 #include "holder/holder.c"
@@ -23,39 +24,29 @@ static char rundir[] = "/tmp/vfiomig-fuzz.XXXXXX";
 static int clients[CLIENTS];
 static int owner; /* which of them has the device, or -1 */
 
+static int set_state(struct vfio_device_feature_mig_state *mig)
+{
+	kernel.state = mig->device_state;
+	mig->data_fd = -1;
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
-	struct vfio_device_feature_mig_state *mig;
-	struct vfio_device_feature *feature;
-	uint64_t flags = VFIOMIG_STOP_COPY;
 	va_list ap;
+	void *arg;
 
 	(void)fd;
 	va_start(ap, request);
-	feature = va_arg(ap, void *);
+	arg = va_arg(ap, void *);
 	va_end(ap);
 	if (request == VFIO_DEVICE_RESET) {
 		kernel.state = VFIOMIG_STATE_RUNNING;
 		return 0;
 	}
 	expect(request == VFIO_DEVICE_FEATURE, "an ioctl of no holder");
-	mig = (void *)feature->data;
-	switch (feature->flags) {
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
-		memcpy(feature->data, &flags, sizeof(flags));
-		return 0;
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		mig->device_state = kernel.state;
-		return 0;
-	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		kernel.state = mig->device_state;
-		mig->data_fd = -1;
-		return 0;
-	default:
-		errno = ENOTTY;
-		return -1;
-	}
+	return feature_answer(arg, VFIOMIG_STOP_COPY, kernel.state, set_state);
 }
 
 static void remove_rundir(void)
@@ -88,23 +79,11 @@ static int count_fds(void)
 
 static struct vfiomig_holder *start(void)
 {
-	static const struct backend opened = { .name = "fuzzer" };
-	struct vfiomig_device *dev = calloc(1, sizeof(*dev));
+	struct vfiomig_device *dev = feature_device(ctx, feature_null());
 	struct vfiomig_holder *h;
 
-	*dev = (struct vfiomig_device){
-		.refs = 1,
-		.ctx = vfiomig_ref(ctx),
-		.backend = &opened,
-		.sys.syspath = strdup("/sys/device"),
-		.name = strdup("device"),
-		.fd = open("/dev/null", O_RDWR | O_CLOEXEC),
-		.iommufd = -1,
-		.group_fd = -1,
-		.container = -1,
-		.claim = -1,
-	};
-	dev->sys.name = strrchr(dev->sys.syspath, '/') + 1;
+	dev->syspath = "/sys/device";
+	dev->name = strdup("device");
 	if (vfiomig_holder_new(dev, &h) || listen(h->socket, BACKLOG))
 		err(1, "cannot hold: %s", vfiomig_get_error(ctx));
 	vfiomig_device_unref(dev);

@@ -21,7 +21,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#include "device/device.h"
+#include "../unit/feature.h"
 #include "fuzz.h"
 #include "image/frame.h"
 
@@ -43,14 +43,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	file = memfd_create("image", 0);
 	kernel.data_fd = memfd_create("data_fd", 0);
-	dev = calloc(1, sizeof(*dev));
-	if (file < 0 || kernel.data_fd < 0 || !dev || vfiomig_new(&ctx))
+	if (file < 0 || kernel.data_fd < 0 || vfiomig_new(&ctx))
 		err(1, "cannot start");
-	dev->refs = 1;
-	dev->ctx = ctx;
-	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
-	/* For the configuration space. */
-	dev->fd = memfd_create("device", 0);
+	/* The file is the device's configuration space. */
+	dev = feature_device(ctx, memfd_create("device", 0));
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
 	return 0;
 }
@@ -73,25 +69,6 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 	return 0;
 }
 
-static int feature(struct vfio_device_feature *f)
-{
-	uint64_t flags = FLAGS;
-
-	switch (f->flags) {
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
-		memcpy(f->data, &flags, sizeof(flags));
-		return 0;
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		((struct vfio_device_feature_mig_state *)f->data)->device_state = kernel.state;
-		return 0;
-	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		return set_state((void *)f->data);
-	default:
-		errno = ENOTTY;
-		return -1;
-	}
-}
-
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
@@ -111,7 +88,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		((struct vfio_region_info *)arg)->offset = 0;
 		return 0;
 	case VFIO_DEVICE_FEATURE:
-		return feature(arg);
+		return feature_answer(arg, FLAGS, kernel.state, set_state);
 	default:
 		expect(false, "an ioctl that no restore needs");
 		return -1;

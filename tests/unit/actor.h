@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "clock.h"
 #include "holder/held.h"
 #include "machine.h"
 
-#define SOCKET	  "run/" A ".sock"
 #define STEPS_MAX 8
 
 /* What it does with one connection: the request that has to come, the answer,
@@ -34,18 +34,7 @@ static struct {
 } server = { .socket = -1 };
 
 static int null, zero;
-static uint64_t ahead; /* of the clock, by as much with each look at it */
-static bool fast;
 static uid_t me, server_user;
-
-uint64_t __real_now_ns(void);
-uint64_t __wrap_now_ns(void);
-uint64_t __wrap_now_ns(void)
-{
-	if (fast)
-		ahead += 1000000000;
-	return __real_now_ns() + ahead;
-}
 
 uid_t __real_geteuid(void);
 uid_t __wrap_geteuid(void);
@@ -163,19 +152,11 @@ static void stop(void)
 
 #define START(...)                                    \
 	const struct step script[] = { __VA_ARGS__ }; \
-	struct vfiomig_device *dev = find();          \
+	struct vfiomig_device *dev = new_device(A);   \
 	int before = count_fds();                     \
                                                       \
 	(void)state;                                  \
 	start(script, ARRAY_SIZE(script))
-
-static struct vfiomig_device *find(void)
-{
-	struct vfiomig_device *dev;
-
-	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
-	return dev;
-}
 
 /* It is not open, nothing else is, and nobody finds it locked. */
 static void end(struct vfiomig_device *dev, int before)

@@ -79,15 +79,13 @@ static int reset(void **state)
 
 __attribute__((format(printf, 1, 2))) static struct vfiomig_device *find(const char *fmt, ...)
 {
-	struct vfiomig_device *dev;
 	char name[64];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	assert_int_equal(vfiomig_device_new(ctx, name, &dev), 0);
-	return dev;
+	return new_device(name);
 }
 
 static void expect(struct vfiomig_device *dev, int err, const char *says)

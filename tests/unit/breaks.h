@@ -10,10 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "clock.h"
 #include "holder/held.h"
 #include "machine.h"
-
-#define SOCKET "run/" A ".sock"
 
 /* The call that fails, and with what. */
 static struct {
@@ -22,8 +21,6 @@ static struct {
 	_Atomic int skip; /* so many of them do not */
 } fault;
 static _Atomic bool no_accept; /* for now */
-static _Atomic uint64_t ahead; /* of the clock */
-static _Atomic bool fast;      /* it is further ahead with each look at it */
 
 static bool fails(const char *call)
 {
@@ -60,15 +57,6 @@ int __wrap_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 	while (no_accept)
 		usleep(1000);
 	return fails("accept4") ? -1 : __real_accept4(fd, address, size, flags);
-}
-
-uint64_t __real_now_ns(void);
-uint64_t __wrap_now_ns(void);
-uint64_t __wrap_now_ns(void)
-{
-	if (fast)
-		ahead += 1000000000;
-	return __real_now_ns() + ahead;
 }
 
 int __wrap_ioctl(int fd, unsigned long request, ...);

@@ -5,11 +5,10 @@
  * unpack go the way that save and restore go, without a device.
  */
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 
 #include "image/data.h"
-#include "unit.h"
+#include "memory.h"
 
 #define SIZE 300000
 
@@ -19,13 +18,9 @@ static struct {
 	unsigned int calls; /* every third is interrupted, or not ready */
 } io;
 
-/* The allocation that fails, counted from 1; 0 for none. */
-static unsigned int fail_at, allocations;
-
 static int threads; /* that were made */
 static int cpus;    /* of the machine; 0 for what there are */
 
-static struct vfiomig_ctx *ctx;
 static char state[SIZE];
 
 /* ---- Short counts -------------------------------------------------------- */
@@ -59,15 +54,6 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 	if (hinder())
 		return -1;
 	return write(fd, iov->iov_base, iov->iov_len < io.most ? iov->iov_len : io.most);
-}
-
-static int new_file(const void *data, size_t size)
-{
-	int fd = memfd_create("file", MFD_CLOEXEC);
-
-	assert_int_equal(write(fd, data, size), size);
-	lseek(fd, 0, SEEK_SET);
-	return fd;
 }
 
 /* There and back again: 0, and then the state is the same, or an error. */
@@ -135,28 +121,6 @@ static void test_single_bytes(void **unused)
 }
 
 /* ---- No memory ----------------------------------------------------------- */
-
-static bool is_out(void)
-{
-	unsigned int n = __atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED);
-
-	errno = ENOMEM;
-	return fail_at && n == fail_at;
-}
-
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_malloc(size_t size)
-{
-	return is_out() ? NULL : __real_malloc(size);
-}
-
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size)
-{
-	return is_out() ? NULL : __real_calloc(n, size);
-}
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
@@ -290,17 +254,9 @@ static void test_no_memory(void **unused)
 
 static int make(void **unused)
 {
-	(void)unused;
 	for (size_t i = 0; i < SIZE; i++)
 		state[i] = i * i % 251;
-	return vfiomig_new(&ctx);
-}
-
-static int unmake(void **unused)
-{
-	(void)unused;
-	vfiomig_unref(ctx);
-	return 0;
+	return make_ctx(unused);
 }
 
 int main(void)
@@ -312,5 +268,5 @@ int main(void)
 		cmocka_unit_test(test_processors),
 	};
 
-	return cmocka_run_group_tests(tests, make, unmake);
+	return cmocka_run_group_tests(tests, make, free_ctx);
 }

@@ -138,12 +138,6 @@ static void test_silent(void **state)
 	end(dev, before);
 }
 
-static void on_alarm(int sig)
-{
-	(void)sig;
-	vfiomig_interrupt(ctx);
-}
-
 static void forget_interrupt(void)
 {
 	assert_says("interrupted by a signal");
@@ -184,7 +178,7 @@ static void test_release(void **state)
 
 static void test_release_locked(void **state)
 {
-	struct vfiomig_device *other = find();
+	struct vfiomig_device *other = new_device(A);
 
 	START(QUERY);
 
@@ -207,7 +201,7 @@ static void *take_lock_then_end(void *data)
 /* It ends while the lock is waited for. */
 static void test_release_ended(void **state)
 {
-	struct vfiomig_device *other = find();
+	struct vfiomig_device *other = new_device(A);
 	pthread_t thread;
 
 	START(QUERY);
@@ -237,7 +231,7 @@ static void test_path_too_long(void **state)
 
 static void test_strangers_holder(void **state)
 {
-	struct vfiomig_device *dev = find();
+	struct vfiomig_device *dev = new_device(A);
 	int pid;
 
 	(void)state;
@@ -289,11 +283,9 @@ static void test_queue(void **state)
 
 static int make(void **state)
 {
-	struct sigaction act = { .sa_handler = on_alarm };
-
 	make_machine(state);
 	assert_int_equal(mkdir("run", 0700), 0);
-	sigaction(SIGALRM, &act, NULL);
+	interrupt_on_alarm();
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	return 0;

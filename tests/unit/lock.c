@@ -3,7 +3,6 @@
  * Locks and the directory that they are in, where something is wrong with it;
  * and paths that are too long, which must not be cut into others.
  */
-#include <dirent.h>
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -53,57 +52,34 @@ int __wrap_close(int fd)
 static int make(void **state)
 {
 	(void)state;
-	strcpy(root + strlen(root) - 6, "XXXXXX");
 	begin_tree();
 	sh("mkdir -m 700 run; d=devices/pci0/" NAME
 	   "; mkdir -p $d bus/pci/devices bus/pci/drivers; ln -s $PWD/bus/pci $d/subsystem; ln -s $PWD/$d bus/pci/devices/");
-	use_rundir(ctx, "run");
-	ctx->procfs = "proc";
 	no_flock = no_fchmod = false;
 	closed_twice = 0;
 	return 0;
 }
 
-static void expect_says(const char *text)
-{
-	if (!strstr(vfiomig_get_error(ctx), text))
-		fail_msg("'%s' is not in '%s'", text, vfiomig_get_error(ctx));
-}
-
-static unsigned int count_descriptors(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	assert_non_null(d);
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 /* Fails with this, and leaves nothing behind. */
 static void expect_no_lock(int err, const char *text)
 {
-	unsigned int before = count_descriptors();
-	struct vfiomig_device *dev;
+	int before = count_fds();
+	struct vfiomig_device *dev = new_device(NAME);
 
-	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
 	assert_int_equal(device_lock(dev), err);
-	expect_says(text);
+	assert_says(text);
 	assert_null(dev->locks);
 	vfiomig_device_unref(dev);
-	assert_int_equal(count_descriptors(), before);
+	assert_int_equal(count_fds(), before);
 	assert_int_equal(closed_twice, 0);
 }
 
 static void test_busy(void **state)
 {
-	struct vfiomig_device *dev;
+	struct vfiomig_device *dev = new_device(NAME);
 	char text[64];
 
 	(void)state;
-	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
 	assert_int_equal(device_lock(dev), 0);
 	snprintf(text, sizeof(text), "busy: process %d (?) is at work on it", getpid());
 	expect_no_lock(-EBUSY, text);
@@ -130,16 +106,15 @@ static void test_not_to_lock(void **state)
 /* The kernel gives a device to one process only, so that it can go on. */
 static void expect_without_lock(void)
 {
-	unsigned int before = count_descriptors();
-	struct vfiomig_device *dev;
+	int before = count_fds();
+	struct vfiomig_device *dev = new_device(NAME);
 
-	assert_int_equal(vfiomig_device_new(ctx, NAME, &dev), 0);
 	assert_int_equal(device_lock(dev), 0);
 	device_forget_lock(dev);
 	assert_int_equal(device_lock(dev), 0);
 	device_unlock(dev);
 	vfiomig_device_unref(dev);
-	assert_int_equal(count_descriptors(), before);
+	assert_int_equal(count_fds(), before);
 	assert_int_equal(closed_twice, 0);
 }
 
@@ -151,7 +126,7 @@ static void test_no_directory(void **state)
 	sh("chmod 750 run");
 	no_fchmod = true;
 	assert_int_equal(rundir_open(ctx), -EROFS);
-	expect_says("run: Read-only file system");
+	assert_says("run: Read-only file system");
 	expect_without_lock();
 	no_fchmod = false;
 	fd = rundir_open(ctx);

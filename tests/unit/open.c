@@ -83,10 +83,9 @@ static int reset(void **state)
 /* Whatever happens: all is closed at the end, and no lock is left. */
 static int open_device(enum vfiomig_via via)
 {
-	struct vfiomig_device *dev;
+	struct vfiomig_device *dev = new_device(A);
 	int before = count_fds(), err;
 
-	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
 	vfiomig_device_set_via(dev, via);
 	err = vfiomig_device_open(dev, 0);
 	if (err) {
@@ -181,7 +180,7 @@ static void test_no_group(void **state)
 
 	(void)state;
 	sh("mv devices/pci0000:00/" A "/iommu_group away");
-	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
+	dev = new_device(A);
 	vfiomig_device_set_via(dev, GROUP);
 	assert_int_equal(vfiomig_device_open(dev, 0), -EOPNOTSUPP);
 	assert_says("no IOMMU group; enable the IOMMU");
@@ -219,10 +218,9 @@ static void test_nodes(void **state)
 /* A signal while udev is waited for, which makes nodes for the kernel's. */
 static void test_node_wait(void **state)
 {
-	struct vfiomig_device *dev;
+	struct vfiomig_device *dev = new_device(A);
 
 	(void)state;
-	assert_int_equal(vfiomig_device_new(ctx, A, &dev), 0);
 	assert_int_equal(node_wait(dev), 0);
 	sh("touch class/vfio-dev/vfio0/dev; mv " A_CDEV " away");
 	ctx->interrupted = 1;

@@ -6,12 +6,12 @@
  */
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/mman.h>
 
-#include "holder/held.h"
+#include "feature.h"
 #include "unit.h"
 
-#define REST 1000 /* what is to be had only in STOP_COPY */
+#define FLAGS (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
+#define REST  1000 /* what is to be had only in STOP_COPY */
 
 static struct {
 	int state;
@@ -33,7 +33,6 @@ static struct {
 	int path[32], arcs;
 } kernel;
 
-static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
 
 ssize_t __real_read(int fd, void *buf, size_t size);
@@ -117,7 +116,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
 	struct vfio_device_feature *feature;
-	uint64_t flags = VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY;
 	va_list ap;
 
 	va_start(ap, request);
@@ -129,15 +127,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 	assert_int_equal(request, VFIO_DEVICE_FEATURE);
 	switch (feature->flags) {
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
-		memcpy(feature->data, &flags, sizeof(flags));
-		return 0;
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		((struct vfio_device_feature_mig_state *)feature->data)->device_state =
-			kernel.state;
-		return 0;
-	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		return set_state((void *)feature->data);
 	case VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_SET |
 		VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2:
 		return 0;
@@ -145,8 +134,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		kernel.opted_in++;
 		return 0;
 	default:
-		errno = ENOTTY;
-		return -1;
+		return feature_answer(feature, FLAGS, kernel.state, set_state);
 	}
 }
 
@@ -166,11 +154,7 @@ static int setup(void **state)
 	kernel.data_fd = -1;
 	kernel.fail_state = -1;
 	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = calloc(1, sizeof(*dev));
-	dev->refs = 1;
-	dev->ctx = vfiomig_ref(ctx);
-	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
-	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dev = feature_device(ctx, feature_null());
 	dev->backend = &opened;
 	return 0;
 }
@@ -399,7 +383,7 @@ static void test_ends_early(void **state)
 	opt.chunk_size = VFIOMIG_CHUNK_SIZE_MAX;
 	assert_int_equal(save(&opt, &r), -EINTR);
 	assert_int_equal(kernel.late_reads, 0);
-	assert_non_null(strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
+	assert_says("interrupted by a signal");
 	assert_true(r.now.home && !r.now.reset && !r.complete);
 	assert_int_equal(kernel.path[1], VFIOMIG_STATE_RUNNING);
 }

@@ -5,10 +5,9 @@
  * replaced at ioctl(2), pread(2) and pwrite(2) (see --wrap in the Makefile).
  */
 #include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 
 #include "device/config.h"
+#include "feature.h"
 #include "unit.h"
 
 #define CONFIG_SIZE 64
@@ -23,7 +22,6 @@ static struct {
 	int set_states, data_fd;
 } kernel;
 
-static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
 
 static int refuse(int error)
@@ -48,19 +46,15 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 
 static int feature(struct vfio_device_feature *feature)
 {
-	struct vfio_device_feature_mig_state *mig = (void *)feature->data;
+	int ret = feature_answer(feature, kernel.flags, kernel.state, set_state);
 
 	switch (feature->flags) {
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
-		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
 		return refuse(kernel.migration_error);
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		mig->device_state = kernel.state;
 		return refuse(kernel.state_error);
-	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		return set_state(mig);
 	default:
-		return refuse(ENOTTY);
+		return ret;
 	}
 }
 
@@ -129,13 +123,8 @@ static int setup(void **state)
 	kernel.state = VFIOMIG_STATE_RUNNING;
 	kernel.data_fd = -1;
 	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = calloc(1, sizeof(*dev));
-	dev->refs = 1;
-	dev->ctx = vfiomig_ref(ctx);
+	dev = feature_device(ctx, feature_null());
 	dev->name = strdup("device");
-	dev->backend = &opened;
-	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
-	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	return 0;
 }
 
@@ -150,8 +139,7 @@ static int teardown(void **state)
 static void assert_fails(int result, int err, const char *says)
 {
 	assert_int_equal(result, err);
-	if (!strstr(vfiomig_get_error(ctx), says))
-		fail_msg("\"%s\" does not say \"%s\"", vfiomig_get_error(ctx), says);
+	assert_says(says);
 }
 
 /* ---- What it can do ------------------------------------------------------ */

@@ -5,8 +5,8 @@
  * Makefile); a data_fd is a file in memory.
  */
 #include <fcntl.h>
-#include <sys/mman.h>
 
+#include "feature.h"
 #include "unit.h"
 
 #define STREAM "the device's state"
@@ -23,20 +23,14 @@ static struct {
 	int data_fd; /* the test's end of it */
 } kernel;
 
-static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
 /* With an image around the state, or without. */
 static bool raw;
 
 static int new_data_fd(bool with_state)
 {
-	int fd = memfd_create("data_fd", MFD_CLOEXEC);
+	int fd = new_file(STREAM, with_state ? strlen(STREAM) : 0);
 
-	assert_true(fd >= 0);
-	if (with_state) {
-		assert_int_equal(write(fd, STREAM, strlen(STREAM)), strlen(STREAM));
-		lseek(fd, 0, SEEK_SET);
-	}
 	if (kernel.data_fd >= 0)
 		close(kernel.data_fd);
 	kernel.data_fd = dup(fd);
@@ -93,23 +87,11 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	}
 	assert_int_equal(request, VFIO_DEVICE_FEATURE);
-	switch (feature->flags) {
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
-		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
-		return 0;
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		((struct vfio_device_feature_mig_state *)feature->data)->device_state =
-			kernel.state;
-		return 0;
-	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		return set_state((void *)feature->data);
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
-		errno = ENOTTY;
-		return -1;
-	default:
-		fail_msg("feature flags %#x", feature->flags);
-		return -1;
-	}
+	if ((feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIGRATION &&
+	    (feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE)
+		assert_int_equal(feature->flags,
+				 VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE);
+	return feature_answer(feature, kernel.flags, kernel.state, set_state);
 }
 
 static const struct backend opened = { .name = "a test" };
@@ -123,12 +105,7 @@ static int setup(void **state)
 	kernel.fails = 1;
 	kernel.fail_state = kernel.data_fd = -1;
 	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = calloc(1, sizeof(*dev));
-	dev->refs = 1;
-	dev->ctx = vfiomig_ref(ctx);
-	dev->backend = &opened;
-	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
-	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	dev = feature_device(ctx, feature_null());
 	return 0;
 }
 
@@ -165,10 +142,8 @@ static int save(int leave, struct vfiomig_result *result, bool whole)
 static int restore_text(const char *text, int leave, struct vfiomig_result *result)
 {
 	struct vfiomig_options opt = { .leave = leave, .raw = raw };
-	int fd = memfd_create("image", MFD_CLOEXEC), err;
+	int fd = new_file(text, strlen(text)), err;
 
-	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	lseek(fd, 0, SEEK_SET);
 	if (!raw && *text) {
 		int packed = memfd_create("packed", MFD_CLOEXEC);
 
@@ -238,7 +213,7 @@ static void test_save_arc_fails(void **state)
 			assert_true(r.touched && r.now.home);
 			assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 			assert_int_equal(kernel.resets, left == VFIOMIG_STATE_ERROR);
-			assert_non_null(strstr(vfiomig_get_error(ctx), "failed"));
+			assert_says("failed");
 		}
 	}
 }
@@ -253,7 +228,7 @@ static void test_save_way_back_fails(void **state)
 	assert_int_equal(save(-1, &r, true), -EIO);
 	assert_true(r.now.home);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
-	assert_non_null(strstr(vfiomig_get_error(ctx), "STOP_COPY -> STOP failed"));
+	assert_says("STOP_COPY -> STOP failed");
 }
 
 /* Not even a reset helps. */
@@ -391,24 +366,16 @@ static void test_restore_source_fails(void **state)
 	close(fds[1]);
 }
 
-static void on_alarm(int sig)
-{
-	(void)sig;
-	vfiomig_interrupt(ctx);
-}
-
 /* An image that turns out to be bad only at its end, and comes from a pipe. */
 static void test_restore_bad_trailer(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
-	int in = memfd_create("state", MFD_CLOEXEC), fds[2];
+	int in = new_file(STREAM, strlen(STREAM)), fds[2];
 	struct vfiomig_result r;
 	char image[1024];
 	ssize_t size;
 
 	(void)state;
-	assert_int_equal(write(in, STREAM, strlen(STREAM)), strlen(STREAM));
-	lseek(in, 0, SEEK_SET);
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	assert_int_equal(vfiomig_pack(ctx, in, fds[1], NULL, &r), 0);
 	size = read(fds[0], image, sizeof(image));
@@ -463,9 +430,8 @@ int main(void)
 	const struct CMUnitTest image_tests[] = {
 		TEST(test_restore_bad_trailer),
 	};
-	struct sigaction act = { .sa_handler = on_alarm };
 
-	sigaction(SIGALRM, &act, NULL);
+	interrupt_on_alarm();
 	return cmocka_run_group_tests_name("raw", tests, set_raw, NULL) +
 	       cmocka_run_group_tests_name("image", tests, set_image, NULL) +
 	       cmocka_run_group_tests_name("image only", image_tests, set_image, NULL);
