@@ -261,8 +261,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 2)
 		errx(2, "usage: allocs DEV");
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, argv[1]);
 	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
 	good = whole_save(dev);

@@ -5,26 +5,13 @@
  * refused, the state read back, whether there is a data_fd, and, by the
  * driver's debug messages in the kernel's log, each arc on the way.
  */
-#include <err.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <vfiomig.h>
-
-#include "device.h"
 #include "tap.h"
+#include "whole.h"
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
-static char *stream;
-static size_t stream_size;
+static struct whole stream; /* which a device in RESUMING needs to get out of it */
 static int kmsg;
-
-static void die(const char *what)
-{
-	errx(1, "%s: %s", what, vfiomig_get_error(ctx));
-}
 
 static void forget_trace(void)
 {
@@ -52,34 +39,6 @@ static int read_trace(int *path)
 	return arcs;
 }
 
-/* The device's stream, which a device in RESUMING needs to get out of it. */
-static void save_stream(void)
-{
-	int data_fd;
-	ssize_t n;
-
-	if (vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, &data_fd, NULL, NULL))
-		die("save");
-	do {
-		char *more = realloc(stream, stream_size + 65536);
-
-		if (!more)
-			err(1, NULL);
-		stream = more;
-		n = read(data_fd, stream + stream_size, 65536);
-		if (n < 0)
-			err(1, "save");
-		stream_size += n;
-	} while (n);
-	close(data_fd);
-}
-
-static bool in_saving_group(int state)
-{
-	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
-	       state == VFIOMIG_STATE_STOP_COPY;
-}
-
 static void test_transition(uint64_t flags, int from, int to)
 {
 	int predicted[VFIOMIG_NR_STATES], taken[VFIOMIG_NR_STATES];
@@ -88,9 +47,9 @@ static void test_transition(uint64_t flags, int from, int to)
 	const char *why = NULL;
 	bool starts_session;
 
-	if (vfiomig_device_reset(dev) || vfiomig_device_drive(dev, from, &session, NULL, NULL))
-		die("getting to where the transition starts");
-	if (from == VFIOMIG_STATE_RESUMING && !write_all(session, stream, stream_size))
+	device_reset(dev);
+	session = device_go(dev, from);
+	if (from == VFIOMIG_STATE_RESUMING && !write_all(session, stream.data, stream.size))
 		err(1, "loading");
 
 	forget_trace();
@@ -99,8 +58,8 @@ static void test_transition(uint64_t flags, int from, int to)
 	now = vfiomig_device_get_state(dev);
 
 	/* Within the saving group a session goes on. */
-	starts_session = arcs > 0 && (to == VFIOMIG_STATE_RESUMING ||
-				      (in_saving_group(to) && !in_saving_group(from)));
+	starts_session =
+		arcs > 0 && (to == VFIOMIG_STATE_RESUMING || (is_saving(to) && !is_saving(from)));
 	if ((error != 0) != (arcs < 0))
 		why = error ? "refused" : "not refused";
 	else if (now != (arcs < 0 ? from : to))
@@ -128,10 +87,11 @@ int main(int argc, char **argv)
 	kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (kmsg < 0)
 		err(1, "/dev/kmsg");
-	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, argv[1], &dev) ||
-	    vfiomig_device_open(dev, 0) || vfiomig_device_get_migration(dev, &flags))
-		die(argv[1]);
-	save_stream();
+	ctx = new_context();
+	dev = device_open(ctx, argv[1]);
+	if (vfiomig_device_get_migration(dev, &flags))
+		errx(1, "%s: %s", argv[1], vfiomig_get_error(ctx));
+	stream = whole_save(dev);
 
 	for (int from = 0; from < VFIOMIG_NR_STATES; from++) {
 		if (from == VFIOMIG_STATE_ERROR || !vfiomig_fsm_supports(flags, from))
@@ -140,8 +100,8 @@ int main(int argc, char **argv)
 		for (int to = 0; to <= VFIOMIG_NR_STATES; to++)
 			test_transition(flags, from, to);
 	}
-	vfiomig_device_reset(dev);
-	free(stream);
+	device_reset(dev);
+	free(stream.data);
 	vfiomig_device_unref(dev);
 	vfiomig_unref(ctx);
 	return tap_end();

@@ -19,6 +19,9 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "file.h"
+#include "random.h"
+
 static void print_digest(const void *memory, size_t size)
 {
 	XXH128_hash_t hash = XXH3_128bits(memory, size);
@@ -26,18 +29,14 @@ static void print_digest(const void *memory, size_t size)
 	printf("%016llx%016llx\n", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
-/* xorshift64: nothing that can be compressed */
+/* With what cannot be compressed. */
 static void fill(uint64_t *memory, size_t size, const char *seed, const char *until)
 {
 	uint64_t noise = strtoull(seed, NULL, 0) * 0x9e3779b97f4a7c15 + 1;
 	size_t end = until ? strtoull(until, NULL, 0) : size;
 
-	for (size_t at = 0; at < size; at += sizeof(*memory)) {
-		noise ^= noise << 13;
-		noise ^= noise >> 7;
-		noise ^= noise << 17;
-		*memory++ = at < end ? noise : 0;
-	}
+	for (size_t at = 0; at < size; at += sizeof(*memory))
+		*memory++ = at < end ? next_random(&noise) : 0;
 }
 
 static void copy_in(char *memory, size_t size)
@@ -55,14 +54,14 @@ static void copy_out(const char *memory, size_t size)
 int main(int argc, char **argv)
 {
 	const char *verb = argc > 2 ? argv[2] : "";
-	char path[128];
+	const char *path;
 	struct stat st;
 	void *memory;
 	int fd;
 
 	if (strcmp(verb, "fill") == 0 ? argc < 4 : argc != 3)
 		errx(2, "usage: bar ADDRESS read|write|digest|fill SEED [SIZE]");
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2", argv[1]);
+	path = pci_file(argv[1], "resource2");
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st))
 		err(1, "%s", path);

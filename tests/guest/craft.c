@@ -4,23 +4,9 @@
  * driver/format.h describes them, each with the right total length and digest,
  * so that what is refused is refused for what is in it.
  */
-#include <endian.h>
-#include <stdlib.h>
-#include <string.h>
-#include <xxhash.h>
-
 #include "device.h"
+#include "model.h"
 #include "tap.h"
-
-#define MAGIC	0x006d656d68737669ULL
-#define GRANULE 4096u
-#define MEM_MAX (1u << 20)
-
-enum {
-	MEM = 1,
-	REGS = 2,
-	END = 3
-};
 
 static struct vfiomig_device *dev;
 static uint64_t size; /* of the device's memory */
@@ -60,7 +46,7 @@ static void header_of(uint64_t magic, uint32_t version, uint32_t granule, uint64
 
 static void header(void)
 {
-	header_of(MAGIC, 1, GRANULE, size, 0);
+	header_of(MODEL_MAGIC, 1, MODEL_GRANULE, size, 0);
 }
 
 static void record(uint32_t type, uint32_t reserved, uint64_t offset, uint64_t n)
@@ -80,7 +66,7 @@ static void data(size_t n)
 
 static void mem(uint64_t offset, uint64_t n)
 {
-	record(MEM, 0, offset, n);
+	record(MODEL_MEM, 0, offset, n);
 	data(n);
 	memcpy(memory + offset, stream + length - n, n);
 }
@@ -88,7 +74,7 @@ static void mem(uint64_t offset, uint64_t n)
 static void mem_between(uint64_t from, uint64_t to)
 {
 	while (from < to) {
-		uint64_t n = to - from < MEM_MAX ? to - from : MEM_MAX;
+		uint64_t n = to - from < MODEL_MEM_MAX ? to - from : MODEL_MEM_MAX;
 
 		mem(from, n);
 		from += n;
@@ -102,7 +88,7 @@ static void all_mem(void)
 
 static void regs(void)
 {
-	record(REGS, 0, 0, 8);
+	record(MODEL_REGS, 0, 0, 8);
 	put32(0x600d);
 	put32(0);
 }
@@ -118,7 +104,7 @@ static void total(void)
 
 static void end(void)
 {
-	record(END, 0, 0, 16);
+	record(MODEL_END, 0, 0, 16);
 	/* Its record counts, its data does not. */
 	total();
 }
@@ -200,18 +186,18 @@ static void test_taken(void)
 	taken("in order");
 
 	header();
-	for (uint64_t at = size; at; at -= GRANULE)
-		mem(at - GRANULE, GRANULE);
+	for (uint64_t at = size; at; at -= MODEL_GRANULE)
+		mem(at - MODEL_GRANULE, MODEL_GRANULE);
 	regs();
 	end();
 	taken("page by page, from the last to the first");
 
 	header();
-	mem_between(size - 3 * GRANULE, size);
+	mem_between(size - 3 * MODEL_GRANULE, size);
 	all_mem();
-	mem(GRANULE, 2 * GRANULE);
-	mem(2 * GRANULE, GRANULE);
-	mem(size - GRANULE, GRANULE);
+	mem(MODEL_GRANULE, 2 * MODEL_GRANULE);
+	mem(2 * MODEL_GRANULE, MODEL_GRANULE);
+	mem(size - MODEL_GRANULE, MODEL_GRANULE);
 	regs();
 	end();
 	taken("with repeats, of which the last one counts");
@@ -219,38 +205,44 @@ static void test_taken(void)
 
 static void test_header(void)
 {
-	refused_header("magic", MAGIC + 1, 1, GRANULE, size, 0);
-	refused_header("version 0", MAGIC, 0, GRANULE, size, 0);
-	refused_header("version 2", MAGIC, 2, GRANULE, size, 0);
-	refused_header("granule 0", MAGIC, 1, 0, size, 0);
-	refused_header("a smaller granule", MAGIC, 1, GRANULE / 2, size, 0);
-	refused_header("a larger granule", MAGIC, 1, GRANULE * 2, size, 0);
-	refused_header("less memory", MAGIC, 1, GRANULE, size - GRANULE, 0);
-	refused_header("more memory", MAGIC, 1, GRANULE, size + GRANULE, 0);
-	refused_header("reserved in the header", MAGIC, 1, GRANULE, size, 1ULL << 63);
+	refused_header("magic", MODEL_MAGIC + 1, 1, MODEL_GRANULE, size, 0);
+	refused_header("version 0", MODEL_MAGIC, 0, MODEL_GRANULE, size, 0);
+	refused_header("version 2", MODEL_MAGIC, 2, MODEL_GRANULE, size, 0);
+	refused_header("granule 0", MODEL_MAGIC, 1, 0, size, 0);
+	refused_header("a smaller granule", MODEL_MAGIC, 1, MODEL_GRANULE / 2, size, 0);
+	refused_header("a larger granule", MODEL_MAGIC, 1, MODEL_GRANULE * 2, size, 0);
+	refused_header("less memory", MODEL_MAGIC, 1, MODEL_GRANULE, size - MODEL_GRANULE, 0);
+	refused_header("more memory", MODEL_MAGIC, 1, MODEL_GRANULE, size + MODEL_GRANULE, 0);
+	refused_header("reserved in the header", MODEL_MAGIC, 1, MODEL_GRANULE, size, 1ULL << 63);
 }
 
 static void test_mem(void)
 {
-	refused_first("MEM: reserved", MEM, 1, 0, GRANULE, GRANULE);
-	refused_first("MEM: no length", MEM, 0, 0, 0, 0);
-	refused_first("MEM: length not aligned", MEM, 0, 0, GRANULE + 8, GRANULE + 8);
-	refused_first("MEM: offset not aligned", MEM, 0, 8, GRANULE, GRANULE);
-	refused_first("MEM: more than 1 MiB", MEM, 0, 0, MEM_MAX + GRANULE, MEM_MAX + GRANULE);
-	refused_first("MEM: over the end", MEM, 0, size - GRANULE, 2 * GRANULE, 2 * GRANULE);
-	refused_first("MEM: after the end", MEM, 0, size, GRANULE, GRANULE);
-	refused_first("MEM: far after the end", MEM, 0, 1ULL << 63, GRANULE, GRANULE);
-	refused_first("MEM: offset + length is 0", MEM, 0, -(uint64_t)GRANULE, GRANULE, GRANULE);
-	refused_first("MEM: offset + length wraps", MEM, 0, -(uint64_t)GRANULE, 2 * GRANULE,
-		      2 * GRANULE);
-	refused_first("MEM: length wraps", MEM, 0, GRANULE, -(uint64_t)GRANULE, 0);
-	refused_first("type 0", 0, 0, 0, GRANULE, GRANULE);
-	refused_first("type 4", 4, 0, 0, GRANULE, GRANULE);
+	refused_first("MEM: reserved", MODEL_MEM, 1, 0, MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("MEM: no length", MODEL_MEM, 0, 0, 0, 0);
+	refused_first("MEM: length not aligned", MODEL_MEM, 0, 0, MODEL_GRANULE + 8,
+		      MODEL_GRANULE + 8);
+	refused_first("MEM: offset not aligned", MODEL_MEM, 0, 8, MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("MEM: more than 1 MiB", MODEL_MEM, 0, 0, MODEL_MEM_MAX + MODEL_GRANULE,
+		      MODEL_MEM_MAX + MODEL_GRANULE);
+	refused_first("MEM: over the end", MODEL_MEM, 0, size - MODEL_GRANULE, 2 * MODEL_GRANULE,
+		      2 * MODEL_GRANULE);
+	refused_first("MEM: after the end", MODEL_MEM, 0, size, MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("MEM: far after the end", MODEL_MEM, 0, 1ULL << 63, MODEL_GRANULE,
+		      MODEL_GRANULE);
+	refused_first("MEM: offset + length is 0", MODEL_MEM, 0, -(uint64_t)MODEL_GRANULE,
+		      MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("MEM: offset + length wraps", MODEL_MEM, 0, -(uint64_t)MODEL_GRANULE,
+		      2 * MODEL_GRANULE, 2 * MODEL_GRANULE);
+	refused_first("MEM: length wraps", MODEL_MEM, 0, MODEL_GRANULE, -(uint64_t)MODEL_GRANULE,
+		      0);
+	refused_first("type 0", 0, 0, 0, MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("type 4", 4, 0, 0, MODEL_GRANULE, MODEL_GRANULE);
 
 	refused_without("without memory", 0, size);
-	refused_without("without the first page", 0, GRANULE);
-	refused_without("without a page", 7 * GRANULE, 8 * GRANULE);
-	refused_without("without the last page", size - GRANULE, size);
+	refused_without("without the first page", 0, MODEL_GRANULE);
+	refused_without("without a page", 7 * MODEL_GRANULE, 8 * MODEL_GRANULE);
+	refused_without("without the last page", size - MODEL_GRANULE, size);
 }
 
 static void test_regs(void)
@@ -270,7 +262,7 @@ static void test_regs(void)
 	header();
 	all_mem();
 	regs();
-	mem(0, GRANULE);
+	mem(0, MODEL_GRANULE);
 	end();
 	refused("REGS: before MEM");
 
@@ -282,28 +274,28 @@ static void test_regs(void)
 
 	header();
 	all_mem();
-	record(REGS, 1, 0, 8);
+	record(MODEL_REGS, 1, 0, 8);
 	data(8);
 	end();
 	refused("REGS: reserved");
 
 	header();
 	all_mem();
-	record(REGS, 0, 8, 8);
+	record(MODEL_REGS, 0, 8, 8);
 	data(8);
 	end();
 	refused("REGS: offset");
 
 	header();
 	all_mem();
-	record(REGS, 0, 0, 16);
+	record(MODEL_REGS, 0, 0, 16);
 	data(16);
 	end();
 	refused("REGS: too long");
 
 	header();
 	all_mem();
-	record(REGS, 0, 0, 0);
+	record(MODEL_REGS, 0, 0, 0);
 	end();
 	refused("REGS: no length");
 }
@@ -318,21 +310,21 @@ static void test_end(void)
 	header();
 	all_mem();
 	regs();
-	record(END, 1, 0, 16);
+	record(MODEL_END, 1, 0, 16);
 	total();
 	refused("END: reserved");
 
 	header();
 	all_mem();
 	regs();
-	record(END, 0, 8, 16);
+	record(MODEL_END, 0, 8, 16);
 	total();
 	refused("END: offset");
 
 	header();
 	all_mem();
 	regs();
-	record(END, 0, 0, 24);
+	record(MODEL_END, 0, 0, 24);
 	total();
 	put64(0);
 	refused("END: too long");
@@ -369,7 +361,7 @@ static void test_end(void)
 	all_mem();
 	regs();
 	end();
-	mem(0, GRANULE);
+	mem(0, MODEL_GRANULE);
 	regs();
 	end();
 	refused("more memory after END");
@@ -381,11 +373,10 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: craft DEV");
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, argv[1]);
 	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
-	if (size <= MEM_MAX)
+	if (size <= MODEL_MEM_MAX)
 		errx(2, "%s: 1 MiB of memory is too little", argv[1]);
 	stream = malloc(4 * size);
 	memory = malloc(size);

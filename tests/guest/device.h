@@ -4,16 +4,15 @@
 #define DEVICE_H
 
 #include <err.h>
-#include <errno.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <vfiomig.h>
+
+#include "file.h"
 
 /* Linux 6.2; Debian 12's header is older. */
 #ifndef VFIO_MIG_GET_PRECOPY_INFO
@@ -48,20 +47,19 @@ enum {
 	DOORBELL = 12,
 };
 
-/* All of it, in one write() if the driver wants; errno says why not. */
-static inline bool write_all(int fd, const void *data, size_t size)
+static inline bool is_saving(int state)
 {
-	const char *from = data;
+	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
+	       state == VFIOMIG_STATE_STOP_COPY;
+}
 
-	while (size) {
-		ssize_t n = write(fd, from, size);
+static inline struct vfiomig_ctx *new_context(void)
+{
+	struct vfiomig_ctx *ctx;
 
-		if (n < 0)
-			return false;
-		from += n;
-		size -= n;
-	}
-	return true;
+	if (vfiomig_new(&ctx))
+		errx(1, "no context");
+	return ctx;
 }
 
 static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const char *name)
@@ -71,6 +69,13 @@ static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const 
 	if (vfiomig_device_new(ctx, name, &dev) || vfiomig_device_open(dev, 0))
 		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
 	return dev;
+}
+
+/* Open again a device that was closed. */
+static inline void device_reopen(struct vfiomig_device *dev)
+{
+	if (vfiomig_device_open(dev))
+		errx(1, "cannot open %s again", vfiomig_device_get_name(dev));
 }
 
 /* Returns the data_fd of a session that this starts, or -1. */
@@ -138,6 +143,19 @@ static inline uint32_t reg_read(const struct vfiomig_device *dev, off_t reg)
 static inline void reg_write(const struct vfiomig_device *dev, off_t reg, uint32_t value)
 {
 	region_write(dev, VFIO_PCI_BAR0_REGION_INDEX, reg, &value, 4);
+}
+
+static inline uint16_t command_read(const struct vfiomig_device *dev)
+{
+	uint16_t command;
+
+	region_read(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command, 2);
+	return command;
+}
+
+static inline void command_write(const struct vfiomig_device *dev, uint16_t command)
+{
+	region_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, &command, 2);
 }
 
 #endif

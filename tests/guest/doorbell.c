@@ -3,10 +3,7 @@
  * doorbell DEV PEER: the interrupts that one ivshmem-doorbell device gets from
  * another, in each state and through whatever might lift their mask.
  */
-#include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 
 #include "device.h"
@@ -115,11 +112,7 @@ static void go(int state)
 /* Memory decode and bus mastering, without which MSI-X does not work. */
 static void enable(struct vfiomig_device *d)
 {
-	uint16_t command;
-
-	region_read(d, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
-	command |= 2 | 4;
-	region_write(d, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
+	command_write(d, command_read(d) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 static bool low_power(unsigned int feature)
@@ -134,17 +127,12 @@ static bool low_power(unsigned int feature)
 
 static bool falls_asleep(int ms)
 {
-	char path[128], now[32];
+	const char *path = pci_file(name, "power/runtime_status");
+	char now[32];
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/runtime_status", name);
 	for (; ms > 0; ms -= 20) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = read(fd, now, sizeof(now) - 1);
-
-		close(fd);
-		if (n < 0)
+		if (!file_read(path, now, sizeof(now)))
 			err(1, "%s", path);
-		now[n] = '\0';
 		if (strcmp(now, "suspended\n") == 0)
 			return true;
 		usleep(20000);
@@ -249,18 +237,14 @@ static void test_low_power(void)
 /* PCI's reset, where there is one, is not asked for through the device. */
 static void test_pci_reset(void)
 {
-	char path[128];
-	int fd;
+	const char *path = pci_file(name, "reset");
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	if (access(path, F_OK))
 		return;
 
 	go(VFIOMIG_STATE_STOP);
 	silent("STOP, to be reset by PCI");
-	tap(write_all(fd, "1", 1), "PCI resets it");
-	close(fd);
+	tap(file_write(path, "1"), "PCI resets it");
 	enable(dev);
 	forget();
 	heard("RUNNING after PCI's reset");
@@ -273,11 +257,10 @@ static void test_pci_reset(void)
 /* The message control of MSI-X, as the next driver would find it. */
 static uint16_t msix_control(void)
 {
+	const char *path = pci_file(name, "config");
 	unsigned char config[256];
-	char path[128];
 	int fd;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/config", name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, config, 256) != 256)
 		err(1, "%s", path);
@@ -295,8 +278,7 @@ static void test_close(void)
 	vfiomig_device_close(dev);
 	tap(!(msix_control() & 0x4000), "closing the device lifts it");
 	tap(falls_asleep(SOON_MS), "and lets the device sleep");
-	if (vfiomig_device_open(dev, 0))
-		errx(1, "%s", vfiomig_get_error(ctx));
+	device_reopen(dev);
 	enable(dev);
 	tap(set_irqs(), "it is opened again");
 	heard("RUNNING in the next session");
@@ -307,8 +289,7 @@ int main(int argc, char **argv)
 	if (argc != 3)
 		errx(2, "usage: doorbell DEV PEER");
 	name = argv[1];
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, name);
 	peer = device_open(ctx, argv[2]);
 	enable(dev);

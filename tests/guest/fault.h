@@ -8,13 +8,10 @@
 #define FAULT_H
 
 #include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+
+#include "file.h"
 
 /* Which nothing else returns, so that it can be told where an error is from. */
 #define FAULT_ERRNO EREMOTEIO
@@ -28,31 +25,22 @@ __attribute__((format(printf, 2, 3))) static inline void fault_set(const char *f
 {
 	char path[256], text[64];
 	va_list ap;
-	int fd, n;
 
 	snprintf(path, sizeof(path), FAULTS "/%s", file);
 	va_start(ap, fmt);
-	n = vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, n) != n)
+	if (!file_write(path, text))
 		err(1, "%s", path);
-	close(fd);
 }
 
 static inline int fault_get(const char *file)
 {
 	char path[256], text[32];
-	int fd;
-	ssize_t n;
 
 	snprintf(path, sizeof(path), FAULTS "/%s", file);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
+	if (!file_read(path, text, sizeof(text)))
 		err(1, "%s", path);
-	close(fd);
-	text[n] = '\0';
 	return atoi(text);
 }
 

@@ -84,20 +84,13 @@ static void test_error(void)
 
 	close(enter_error());
 	vfiomig_device_close(dev);
-	if (vfiomig_device_open(dev, 0))
-		errx(1, "%s", vfiomig_get_error(ctx));
+	device_reopen(dev);
 	tap(get_state() == VFIOMIG_STATE_RUNNING, "ERROR ends with the session of the device");
 	check_whole("after that");
 }
 
 /* ---- Arcs that fail
  * ---------------------------------------------------------- */
-
-static bool is_saving(int state)
-{
-	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
-	       state == VFIOMIG_STATE_STOP_COPY;
-}
 
 /* Is this one of what the driver does on this arc? */
 static bool arc_needs(int from, int to, const char *step)
@@ -321,8 +314,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: faults DEV");
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, argv[1]);
 	if (vfiomig_device_get_migration(dev, &flags))
 		errx(1, "%s", vfiomig_get_error(ctx));

@@ -251,8 +251,7 @@ int main(int argc, char **argv)
 	}
 	if (argc - optind < 2)
 		errx(2, "usage: hostile [--blind|--print] DEV COUNT [SEED]");
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, argv[optind]);
 	seed = argc - optind > 2 ? strtoull(argv[optind + 2], NULL, 0) : 0;
 	good = whole_save(dev);

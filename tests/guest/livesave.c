@@ -5,16 +5,10 @@
  * for each: "precopy|stopcopy BYTES-MOVED-WHEN-STOPPED DOWNTIME-NS FAULTS
  * ROUNDS".
  */
-#include <err.h>
-#include <fcntl.h>
-#include <linux/vfio.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "device.h"
 
@@ -76,8 +70,7 @@ int main(int argc, char **argv)
 
 	if (argc != 4)
 		errx(2, "usage: livesave DEV PERCENT RUNS");
-	if (vfiomig_new(&ctx))
-		err(1, "out of memory");
+	ctx = new_context();
 	dev = device_open(ctx, argv[1]);
 	memory = region_map(dev, VFIO_PCI_BAR2_REGION_INDEX, &size);
 	pages = size / 4096;

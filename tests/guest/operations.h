@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "random.h"
 #include "whole.h"
 
 #define SLOTS 6
@@ -22,7 +23,7 @@ static struct vfiomig_device *dev;
 static const char *name;
 static struct whole whole; /* what it holds before all this */
 static int device_fd, group_fd;
-static uint64_t size, memory_at, regs_at, config_at;
+static uint64_t size, memory_at, regs_at;
 
 struct worker {
 	const char *what;
@@ -53,10 +54,7 @@ static ssize_t count(atomic_ulong *bytes, ssize_t n)
 
 static uint64_t below(struct worker *w, uint64_t n)
 {
-	w->seed ^= w->seed << 13;
-	w->seed ^= w->seed >> 7;
-	w->seed ^= w->seed << 17;
-	return w->seed % n;
+	return next_random(&w->seed) % n;
 }
 
 /* ---- The data_fds, of this session and of those before --------------------- */
@@ -281,10 +279,8 @@ static bool still;
 
 static void set_decoding(bool on)
 {
-	uint16_t command = on ? 2 : 0;
-
-	if (!still && pwrite(device_fd, &command, 2, config_at + 4) != 2)
-		err(1, "command register");
+	if (!still)
+		command_write(dev, on ? PCI_COMMAND_MEMORY : 0);
 }
 
 /* Memory decoding, off and on again; and sleep, which the user may ask for. */
@@ -306,21 +302,13 @@ static void do_power(struct worker *w)
 
 static void do_reset(struct worker *w)
 {
-	char path[128];
-	int fd = -1;
-
 	usleep(below(w, 60000));
 	if (below(w, 3)) {
 		resets_done += ioctl(device_fd, VFIO_DEVICE_RESET) == 0;
 		return;
 	}
 	/* Behind the user's back, where PCI can. */
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/reset", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	resets_done += write_all(fd, "1", 1);
-	close(fd);
+	resets_done += file_write(pci_file(name, "reset"), "1");
 }
 
 static void do_ask(struct worker *w)
@@ -328,19 +316,13 @@ static void do_ask(struct worker *w)
 	char buf[sizeof(struct vfio_device_feature) + 64] = { 0 };
 	struct vfio_device_feature *feature = (void *)buf;
 	char path[128];
-	int fd;
 
 	/* Features from 0 on, as far as there are some. */
 	feature->argsz = sizeof(buf);
 	feature->flags = VFIO_DEVICE_FEATURE_GET | below(w, 11);
 	ioctl(device_fd, VFIO_DEVICE_FEATURE, feature);
 	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/migration/state", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		if (read(fd, buf, sizeof(buf)) < 0)
-			usleep(100);
-		close(fd);
-	}
+	file_read(path, buf, sizeof(buf));
 	usleep(below(w, 2000));
 }
 

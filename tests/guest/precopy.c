@@ -4,16 +4,9 @@
  * the names of the tests quote it. Where the text says "should", a device that
  * is not ours is only remarked upon.
  */
-#include <err.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
-#include <vfiomig.h>
 
 #include "device.h"
 #include "tap.h"
@@ -477,8 +470,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		errx(2, "usage: precopy DEV [ivshmem]");
 	ours = argc > 2;
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, argv[1]);
 	if (ours)
 		memory = map();

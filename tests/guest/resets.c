@@ -4,11 +4,8 @@
  * where PCI has a reset for it, behind the user's back; with DRIVER, also one
  * that is taken away while a data_fd is kept.
  */
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 
 #include "device.h"
@@ -18,40 +15,15 @@ static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
 static const char *name;
 
-/* Write to a file of sysfs; errno says why not. */
-static bool tell(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), saved;
-	bool good = fd >= 0 && write_all(fd, text, strlen(text));
-
-	saved = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = saved;
-	return good;
-}
-
-/* The same to one of the device's own. */
+/* Write to one of the device's files in sysfs; errno says why not. */
 static bool tell_device(const char *file, const char *text)
 {
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", name, file);
-	return tell(path, text);
+	return file_write(pci_file(name, file), text);
 }
 
 static bool has_file(const char *file)
 {
-	char path[128];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", name, file);
-	return access(path, F_OK) == 0;
-}
-
-static void open_device(void)
-{
-	if (vfiomig_device_open(dev, 0))
-		errx(1, "%s", vfiomig_get_error(ctx));
+	return access(pci_file(name, file), F_OK) == 0;
 }
 
 static bool is_dead(int fd)
@@ -81,12 +53,8 @@ static bool saves(void)
 /* As open_device() and a reset leave it, registers too. */
 static bool is_fresh(void)
 {
-	uint16_t command;
-
 	/* A reset has switched the memory off. */
-	region_read(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
-	command |= 2;
-	region_write(dev, VFIO_PCI_CONFIG_REGION_INDEX, 4, &command, 2);
+	command_write(dev, command_read(dev) | PCI_COMMAND_MEMORY);
 	return vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING &&
 	       reg_read(dev, INTR_MASK) == 0 && reg_read(dev, INTR_STATUS) == 0;
 }
@@ -129,7 +97,7 @@ static void test_open(void)
 	reg_write(dev, INTR_STATUS, 0xbad);
 	device_go(dev, VFIOMIG_STATE_STOP);
 	vfiomig_device_close(dev);
-	open_device();
+	device_reopen(dev);
 	tap(is_fresh(), "the next session starts with the registers clear");
 }
 
@@ -196,7 +164,7 @@ static void unbind(void)
 
 static void rebind(void)
 {
-	if (!tell("/sys/bus/pci/drivers_probe", name))
+	if (!file_write("/sys/bus/pci/drivers_probe", name))
 		err(1, "drivers_probe");
 }
 
@@ -228,7 +196,7 @@ static void test_taken_away(const char *driver)
 	unbind();
 	rebind();
 	tap(number() == before, "nothing is left of the sessions so far");
-	open_device();
+	device_reopen(dev);
 
 	/* Two sessions' descriptors, both kept. */
 	resuming = device_go(dev, VFIOMIG_STATE_RESUMING);
@@ -256,7 +224,7 @@ static void test_taken_away(const char *driver)
 
 	rebind();
 	tap(number() != before, "the descriptors keep what they were made of");
-	open_device();
+	device_reopen(dev);
 	tap(is_dead(saving) && is_dead(resuming), "rebound: both are dead");
 	tap(is_fresh() && saves(), "the device can be saved");
 	device_go(dev, VFIOMIG_STATE_STOP);
@@ -286,8 +254,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		errx(2, "usage: resets DEV [DRIVER]");
 	name = argv[1];
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, name);
 
 	test_states(false);

@@ -4,9 +4,6 @@
  * guest would while it runs. The device is one that a holder has: the mapping
  * outlives our use of it, and others can work on the device.
  */
-#include <fcntl.h>
-#include <stdio.h>
-
 #include "device.h"
 
 int main(int argc, char **argv)
@@ -18,8 +15,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		errx(2, "usage: scribble DEV");
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, argv[1]);
 	memory = region_map(dev, VFIO_PCI_BAR2_REGION_INDEX, &size);
 	vfiomig_device_unref(dev);

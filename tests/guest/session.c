@@ -4,29 +4,12 @@
  * segmentation, descriptors that outlive their session, streams that end too
  * early; for an ivshmem device also what is in its stream.
  */
-#include <err.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-#include <vfiomig.h>
-
-#include "device.h"
 #include "tap.h"
+#include "whole.h"
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
 static const char *name;
-
-struct stream {
-	char *data;
-	size_t size;
-};
-
-static void die(const char *what)
-{
-	errx(1, "%s: %s", what, vfiomig_get_error(ctx));
-}
 
 static int go(int state)
 {
@@ -44,21 +27,16 @@ static size_t segment(size_t size)
 	return size ? size : (size_t)(random() % 9000 + 1);
 }
 
-static struct stream save(size_t size)
+static struct whole save(size_t size)
 {
-	struct stream s = { 0 };
+	struct whole s = { 0 };
 	int fd = go(VFIOMIG_STATE_STOP_COPY);
-	size_t room = 0;
 	ssize_t n;
 
 	do {
 		size_t want = segment(size);
 
-		if (s.size + want > room) {
-			room = 2 * room + want;
-			s.data = realloc(s.data, room);
-		}
-		n = read(fd, s.data + s.size, want);
+		n = read(fd, whole_room(&s, want), want);
 		if (n < 0)
 			err(1, "save");
 		s.size += n;
@@ -73,7 +51,7 @@ static struct stream save(size_t size)
 }
 
 /* Returns what the arc to STOP returned. */
-static int load(const struct stream *s, size_t size)
+static int load(const struct whole *s, size_t size)
 {
 	int fd = go(VFIOMIG_STATE_RESUMING), none, ret;
 
@@ -93,7 +71,7 @@ static int load(const struct stream *s, size_t size)
 	return ret;
 }
 
-static bool same(struct stream a, const struct stream *b)
+static bool same(struct whole a, const struct whole *b)
 {
 	bool equal = a.size == b->size && memcmp(a.data, b->data, a.size) == 0;
 
@@ -101,7 +79,7 @@ static bool same(struct stream a, const struct stream *b)
 	return equal;
 }
 
-static void test_segments(const struct stream *s)
+static void test_segments(const struct whole *s)
 {
 	/* A byte a time takes its time on a megabyte: bytes at both ends. */
 	size_t ends = s->size > 100000 ? 20000 : s->size / 2;
@@ -131,19 +109,19 @@ static void test_segments(const struct stream *s)
 		    "MIG_DATA_SIZE is not less than the stream");
 }
 
-static void test_truncated(const struct stream *s)
+static void test_truncated(const struct whole *s)
 {
 	static const size_t tenths[] = { 0, 1, 5, 9 };
 
 	for (size_t i = 0; i < sizeof(tenths) / sizeof(tenths[0]); i++) {
-		struct stream t = { s->data, s->size * tenths[i] / 10 };
+		struct whole t = { .data = s->data, .size = s->size * tenths[i] / 10 };
 
 		tap(load(&t, 1 << 20) < 0, "%zu of %zu bytes: refused", t.size, s->size);
 		reset();
 		tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
 		    "a reset leads out of it");
 	}
-	struct stream t = { s->data, s->size - 1 };
+	struct whole t = { .data = s->data, .size = s->size - 1 };
 
 	tap(load(&t, 1 << 20) < 0, "all but the last byte: refused");
 	reset();
@@ -184,15 +162,13 @@ static void test_kept_descriptors(void)
 	saving = go(VFIOMIG_STATE_STOP_COPY);
 	vfiomig_device_close(dev);
 	expect_dead(saving, true, "after the device was closed");
-	if (vfiomig_device_open(dev, 0))
-		die("reopen");
+	device_reopen(dev);
 	reset();
 	resuming = go(VFIOMIG_STATE_RESUMING);
 	expect_dead(saving, true, "while another session runs");
 	vfiomig_device_close(dev);
 	expect_dead(resuming, false, "after the device was closed");
-	if (vfiomig_device_open(dev, 0))
-		die("reopen");
+	device_reopen(dev);
 	tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
 	    "the next session starts in RUNNING");
 	expect_dead(resuming, false, "in the next session");
@@ -216,7 +192,7 @@ static void test_not_a_file(void)
 
 static void test_registers(void)
 {
-	struct stream s;
+	struct whole s;
 
 	reg_write(dev, INTR_MASK, 0xa5a5f00d);
 	reg_write(dev, INTR_STATUS, 0x1234);
@@ -240,29 +216,20 @@ static void test_registers(void)
 }
 
 /* The user may switch the device's memory off: its state is there still. */
-static void test_memory_off(const struct stream *s)
+static void test_memory_off(const struct whole *s)
 {
-	off_t at = region_info(dev, VFIO_PCI_CONFIG_REGION_INDEX).offset + 4;
-	int fd = vfiomig_device_get_fd(dev);
-	uint16_t command, off, now;
+	uint16_t command = command_read(dev), off = command & ~PCI_COMMAND_MEMORY;
 
-	if (pread(fd, &command, 2, at) != 2)
-		err(1, "command");
-	off = command & ~2;
-	if (pwrite(fd, &off, 2, at) != 2)
-		err(1, "command");
+	command_write(dev, off);
 	tap(same(save(1 << 20), s), "a save with the memory switched off");
 	tap(load(s, 1 << 20) == 0, "a restore with the memory switched off");
-	if (pread(fd, &now, 2, at) != 2)
-		err(1, "command");
-	tap(now == off, "it is still off afterwards");
-	if (pwrite(fd, &command, 2, at) != 2)
-		err(1, "command");
+	tap(command_read(dev) == off, "it is still off afterwards");
+	command_write(dev, command);
 	tap(same(save(1 << 20), s), "and with it on again the state is the same");
 }
 
 /* A read that fails on its buffer loses nothing of the stream. */
-static void test_bad_buffer(const struct stream *s)
+static void test_bad_buffer(const struct whole *s)
 {
 	void *volatile nowhere = (void *)16;
 	int fd = go(VFIOMIG_STATE_STOP_COPY);
@@ -296,13 +263,12 @@ static void test_bad_buffer(const struct stream *s)
 
 int main(int argc, char **argv)
 {
-	struct stream s;
+	struct whole s;
 
 	if (argc < 2)
 		errx(2, "usage: session DEV [ivshmem]");
 	name = argv[1];
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	dev = device_open(ctx, name);
 	s = save(1 << 20);
 	test_segments(&s);

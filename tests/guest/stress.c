@@ -67,16 +67,10 @@ static time_t now(void)
 static void show_stack(const struct worker *w)
 {
 	char path[64], stack[4096];
-	ssize_t n;
-	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", w->tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, stack, sizeof(stack) - 1);
-	stack[n < 0 ? 0 : n] = '\0';
+	file_read(path, stack, sizeof(stack));
 	printf("# %s, after %lu steps:\n%s", w->what, w->steps, stack);
-	if (fd >= 0)
-		close(fd);
 }
 
 /* Nothing leads on from a hang: the guest is ended. */
@@ -116,7 +110,6 @@ static void open_device(bool by_group)
 	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
 	memory_at = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).offset;
 	regs_at = region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset;
-	config_at = region_info(dev, VFIO_PCI_CONFIG_REGION_INDEX).offset;
 }
 
 /* Awake, decoding, and fresh from a reset. */
@@ -219,7 +212,8 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		errx(2, "usage: stress [--still] DEV SECONDS [SEED]");
 	name = argv[1];
-	if (vfiomig_new(&ctx) || vfiomig_device_new(ctx, name, &dev))
+	ctx = new_context();
+	if (vfiomig_device_new(ctx, name, &dev))
 		errx(1, "%s", name);
 	for (size_t i = 0; i < WORKERS; i++)
 		workers[i].seed = 0x9e3779b97f4a7c15 * (i + 1) + (argc > 3 ? atoll(argv[3]) : 0);

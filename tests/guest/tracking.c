@@ -8,21 +8,15 @@
  * tracking DEV: what tracking costs the writer in page faults, and sessions
  * that end in all ways while the memory is written.
  */
-#include <err.h>
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
-#include <vfiomig.h>
 
-#include "device.h"
+#include "random.h"
 #include "tap.h"
+#include "whole.h"
 
 #define PAGE	4096
 #define HUGE_2M (2 << 20)
@@ -62,14 +56,6 @@ static struct mode {
 static atomic_bool hold, quit;
 static atomic_int held;
 static atomic_ulong writes;
-
-static uint64_t next_random(uint64_t *seed)
-{
-	*seed ^= *seed << 13;
-	*seed ^= *seed >> 7;
-	*seed ^= *seed << 17;
-	return *seed;
-}
 
 static void write_random(uint64_t *seed)
 {
@@ -171,8 +157,7 @@ static void release_writers(void)
 
 /* ---- One save ------------------------------------------------------------ */
 
-static char *stream;
-static size_t stream_size, stream_room;
+static struct whole stream;
 
 /* Returns what read() does, which takes another size each time. */
 static ssize_t read_some(int fd)
@@ -180,15 +165,9 @@ static ssize_t read_some(int fd)
 	size_t n = random() % 100000 + 1;
 	ssize_t got;
 
-	if (stream_size + n > stream_room) {
-		stream_room = 2 * stream_room + n;
-		stream = realloc(stream, stream_room);
-		if (!stream)
-			err(1, NULL);
-	}
-	got = read(fd, stream + stream_size, n);
+	got = read(fd, whole_room(&stream, n), n);
 	if (got > 0)
-		stream_size += got;
+		stream.size += got;
 	return got;
 }
 
@@ -218,9 +197,9 @@ static size_t save(void)
 	size_t before;
 	ssize_t n;
 
-	stream_size = 0;
+	stream.size = 0;
 	/* Nothing more may come: a second is enough to wait for it. */
-	while (now_us() < end || (stream_size < least && now_us() < end + 1000000))
+	while (now_us() < end || (stream.size < least && now_us() < end + 1000000))
 		read_running(fd);
 	if (random() % 2) {
 		device_go(src, VFIOMIG_STATE_PRE_COPY_P2P);
@@ -229,13 +208,13 @@ static size_t save(void)
 	}
 	hold_writers();
 	device_go(src, VFIOMIG_STATE_STOP_COPY);
-	before = stream_size;
+	before = stream.size;
 	while ((n = read_some(fd)) > 0)
 		;
 	if (n < 0)
 		err(1, "read in STOP_COPY");
 	close(fd);
-	return stream_size - before;
+	return stream.size - before;
 }
 
 static void load(void)
@@ -244,7 +223,7 @@ static void load(void)
 
 	/* No byte is there from the last time. */
 	memset(loaded, 0xa5, size);
-	if (!write_all(fd, stream, stream_size))
+	if (!write_all(fd, stream.data, stream.size))
 		err(1, "load");
 	device_go(dst, VFIOMIG_STATE_RUNNING);
 	close(fd);
@@ -272,7 +251,7 @@ static void test_mode(const struct mode *m, int saves)
 
 		release_writers();
 		rest += save();
-		again += stream_size > size ? stream_size - size : 0;
+		again += stream.size > size ? stream.size - size : 0;
 		load();
 		different = compare();
 		lost += different;
@@ -332,14 +311,9 @@ static void read_to_end(int fd)
 
 static bool has_huge_pages(void)
 {
-	char line[64] = "";
-	FILE *f = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+	char line[64];
 
-	if (f) {
-		if (!fgets(line, sizeof(line), f))
-			line[0] = '\0';
-		fclose(f);
-	}
+	file_read("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof(line));
 	return strstr(line, "[always]") != NULL;
 }
 
@@ -426,7 +400,7 @@ static void test_upheaval(int sessions)
 	for (int i = 0; i < sessions; i++) {
 		int fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
 
-		stream_size = 0;
+		stream.size = 0;
 		session = fd;
 		while (read_some(fd) > 0 && random() % 8)
 			;
@@ -447,8 +421,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2 && argc != 4)
 		errx(2, "usage: tracking SOURCE [DESTINATION SAVES]");
-	if (vfiomig_new(&ctx))
-		errx(1, "no context");
+	ctx = new_context();
 	src = device_open(ctx, argv[1]);
 	if (argc == 2) {
 		test_faults();
