@@ -6,13 +6,10 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-plain=$IVSHMEM
-for id in /sys/bus/pci/devices/*/device; do
-	address=$(basename "$(dirname "$id")")
-	if grep -q 0x1110 "$id" && [ "$address" != "$plain" ]; then
+for address in $(functions_with 0x1110); do
+	if [ "$address" != "$device" ]; then
 		set -- "$@" "$address"
-		echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$address/driver_override"
-		echo "$address" >/sys/bus/pci/drivers_probe
+		set_driver "$address" ivshmem_vfio_pci
 	fi
 done
 check "there are two" test $# -eq 2
@@ -23,9 +20,9 @@ doorbell "$1" "$2" || failed=$((failed + 1))
 doorbell "$2" "$1" || failed=$((failed + 1))
 
 # The rest of their state is that of any other device.
-head -c 1048576 /dev/urandom >memory
 for device; do
-	check "$device: fill" sh -c "bar $device write <memory"
+	check "$device: fill" fill "$device"
+	bar "$device" read >memory
 	check "$device: save" vfiomig save "$device" --raw -o image
 	head -c 1048576 /dev/zero | bar "$device" write
 	check "$device: restore" vfiomig restore "$device" --no-hold --raw -i image

@@ -13,11 +13,6 @@
 nic=0000:00:06.0
 disk=0000:00:07.0
 
-# driver_of ADDRESS
-driver_of() {
-	basename "$(readlink "/sys/bus/pci/devices/$1/driver")"
-}
-
 modprobe e1000
 modprobe virtio_blk
 modprobe minix

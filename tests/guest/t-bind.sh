@@ -10,12 +10,9 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-device=$IVSHMEM
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
 pci=/sys/bus/pci/devices
-edu=$(grep -l 0x11e8 $pci/*/device | cut -d/ -f6)
-rng=$(grep -l 0x1005 $pci/*/device | cut -d/ -f6)
+edu=$(functions_with 0x11e8)
+rng=$(functions_with 0x1005)
 bridge=0000:00:05.0
 notes=/run/vfiomig/bound
 
@@ -32,22 +29,13 @@ is() {
 	check "$1: $2" test "$(binding "$1")" = "$2"
 }
 
-# as_init_does ADDRESS DRIVER: by other means than vfiomig; an empty one for none
-as_init_does() {
-	echo "$2" >"$pci/$1/driver_override"
-	if [ -e "$pci/$1/driver" ]; then
-		echo "$1" >"$pci/$1/driver/unbind"
-	fi
-	[ -z "$2" ] || echo "$1" >/sys/bus/pci/drivers_probe
-}
-
 # one LINE: stdout is this line and no other
 one() {
 	check "it prints: $1" test "$(cat $OUT)" = "$1"
 }
 
 # The best driver, from none at all, and back to none.
-as_init_does "$device" ''
+set_driver "$device" ''
 status 3 "info names the command and the driver" vfiomig info "$device"
 says "not bound to a VFIO driver (bound to no driver); run \"vfiomig bind $device\", which binds it to ivshmem_vfio_pci"
 status 0 "bind --dry-run" vfiomig bind "$device" --dry-run
@@ -92,7 +80,7 @@ status 0 "from one VFIO driver to another" vfiomig bind "$device"
 one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
 status 0 "what it had before them counts" vfiomig unbind "$device"
 is "$device" '- -'
-as_init_does "$device" vfio-pci
+set_driver "$device" vfio-pci
 status 0 "from a VFIO driver that was there" vfiomig bind "$device"
 one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
 status 0 "back to it" vfiomig unbind "$device"
@@ -109,7 +97,7 @@ status 0 "a blacklisted driver by its name" vfiomig bind "$device" --driver ivsh
 one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
 rm /etc/modprobe.d/local.conf
 vfiomig unbind -q "$device"
-as_init_does "$device" vfio-pci
+set_driver "$device" vfio-pci
 
 # Without a note the kernel chooses. With one that is old, the present counts.
 status 0 "unbind --dry-run of what others have bound" vfiomig unbind "$device" --dry-run
@@ -117,12 +105,12 @@ one "$device: would be bound to the driver that the kernel chooses (now vfio-pci
 status 0 "unbind" vfiomig unbind "$device"
 one "$device: bound to no driver (before vfio-pci)"
 is "$device" '- -'
-as_init_does "$rng" vfio-pci
+set_driver "$rng" vfio-pci
 status 0 "unbind of one that has a driver" vfiomig unbind "$rng"
 one "$rng: bound to virtio-pci (before vfio-pci)"
 is "$rng" 'virtio-pci -'
 vfiomig bind -q "$rng" 2>/dev/null
-as_init_does "$rng" ''
+set_driver "$rng" ''
 status 0 "unbind of what others have unbound" vfiomig unbind "$rng"
 one "$rng: bound to virtio-pci (before no driver)"
 vfiomig bind -q "$device"
@@ -169,7 +157,7 @@ is "$rng" 'virtio-pci -'
 check "no note is left" test -z "$(ls $notes)"
 
 # What fails is undone.
-as_init_does "$device" ivshmem_vfio_pci
+set_driver "$device" ivshmem_vfio_pci
 status 1 "a driver that refuses the device" vfiomig bind "$device" --driver virtio-pci
 says "virtio-pci did not take $device"
 says "; $device is back with ivshmem_vfio_pci"
@@ -188,7 +176,7 @@ status 1 "a module without a PCI driver" vfiomig bind "$device" --driver mtty
 says 'the module mtty brings no PCI driver'
 status 2 "no name of a driver" vfiomig bind "$device" --driver ../x
 status 2 "an empty name" vfiomig bind "$device" --driver=
-as_init_does "$device" ''
+set_driver "$device" ''
 mount -t tmpfs tmpfs /dev/vfio
 status 1 "a node that does not come" vfiomig bind "$device"
 says 'has not appeared within 10 seconds'
@@ -214,20 +202,14 @@ check "two at once: one has bound it" test "$(sort first second)" = "$device: bo
 $device: bound to ivshmem_vfio_pci already"
 
 # Nor is it taken from a command that works on it.
-mkfifo pipe
-vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
-exec 6<pipe
-until vfiomig state "$device" 2>&1 | grep -q busy; do
-	sleep 0.1
-done
+begin_save "$device"
 for command in unbind 'bind --driver vfio-pci --force' 'bind'; do
 	# shellcheck disable=SC2086 # words
 	status 4 "$command of a device that is being saved" vfiomig $command "$device"
 	says '(vfiomig) is at work on it; --wait waits for it'
 done
 vfiomig unbind "$device" --wait=60 >after &
-cat <&6 >image
-exec 6<&-
+end_save /dev/null
 wait
 check "--wait waits for it" grep -q 'bound to no driver (before ivshmem_vfio_pci)' after
 vfiomig bind -q "$device"
@@ -250,7 +232,7 @@ for via in cdev group; do
 	is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
 	vfiomig release "$device"
 done
-exec 5<>"/dev/vfio/$(basename "$(readlink "$pci/$device/iommu_group")")"
+exec 5<>"/dev/vfio/$(group_of "$device")"
 status 4 "a group that is open" vfiomig unbind "$device"
 says "busy: process $$ (sh) has the device or its group open"
 exec 5>&-
@@ -262,10 +244,9 @@ says 'only PCI functions can be bound'
 status 2 "unbind of one" vfiomig unbind "$mtty"
 status 3 "a bridge" vfiomig bind "$bridge"
 says 'a bridge, which VFIO does not take'
-chmod 755 . /tmp
-status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig bind $device"
+status 4 "not permitted" as_nobody "exec vfiomig bind $device"
 says "not permitted to change what $device is bound to; run as root"
-status 0 "--dry-run is" su -s /bin/sh nobody -c "exec vfiomig bind $device --dry-run"
+status 0 "--dry-run is" as_nobody "exec vfiomig bind $device --dry-run"
 
 # From a kernel that has no VFIO yet, and then has none at all.
 for uuid in $MTTY; do

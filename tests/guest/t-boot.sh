@@ -7,24 +7,17 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# driver_of SYSFS-DEVICE
-driver_of() {
-	basename "$(readlink "$1/driver")"
-}
-
 check "the container device is there" test -c /dev/vfio/vfio
 
 for device in $IVSHMEM; do
-	sysfs=/sys/bus/pci/devices/$device
-	check "$device is an ivshmem device" grep -q 0x1110 "$sysfs/device"
-	check "$device is bound to ivshmem_vfio_pci" test "$(driver_of "$sysfs")" = ivshmem_vfio_pci
-	check "$device has a group" test -c "/dev/vfio/$(basename "$(readlink "$sysfs/iommu_group")")"
+	check "$device is an ivshmem device" grep -q 0x1110 "/sys/bus/pci/devices/$device/device"
+	check "$device is bound to ivshmem_vfio_pci" test "$(driver_of "$device")" = ivshmem_vfio_pci
+	check "$device has a group" test -c "/dev/vfio/$(group_of "$device")"
 done
 
 for uuid in $MTTY; do
-	sysfs=/sys/bus/mdev/devices/$uuid
-	check "$uuid is an mtty device" test "$(driver_of "$sysfs")" = mtty
-	check "$uuid has a group" test -c "/dev/vfio/$(basename "$(readlink "$sysfs/iommu_group")")"
+	check "$uuid is an mtty device" test "$(driver_of "$uuid")" = mtty
+	check "$uuid has a group" test -c "/dev/vfio/$(group_of "$uuid")"
 done
 
 finish

@@ -10,11 +10,11 @@
 . /tests/lib.sh
 
 for bar in 0 2; do
-	check "BAR $bar is claimed" modprobe claim "device=$IVSHMEM" "bar=$bar"
-	status 4 "the device is not to be had" vfiomig state "$IVSHMEM"
-	status 4 "nor through its group" vfiomig state "$IVSHMEM" --via=group
+	check "BAR $bar is claimed" modprobe claim "device=$device" "bar=$bar"
+	status 4 "the device is not to be had" vfiomig state "$device"
+	status 4 "nor through its group" vfiomig state "$device" --via=group
 	check "BAR $bar is released" rmmod claim
-	status 0 "the device can be opened" vfiomig save "$IVSHMEM" -q -o image
+	status 0 "the device can be opened" vfiomig save "$device" -q -o image
 done
 
 finish

@@ -13,12 +13,8 @@
 stop=4
 [ "${1-}" != long ] || stop=60
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-for d; do
-	head -c 1048576 /dev/urandom | bar "$d" write
-done
+fill "$device"
+fill "$other"
 bar "$device" read >memory
 vfiomig hold "$device" -q
 region "$device" 0 0 0x55
@@ -85,13 +81,11 @@ umount small
 # A quota: of tmpfs, where the kernel has that
 if mount -t tmpfs -o usrquota,usrquota_block_hardlimit=512k tmpfs small 2>/dev/null; then
 	echo precious >small/image
-	chmod 755 . /tmp
-	chmod 777 small
+		chmod 777 small
 	# It limits everybody but root.
-	group=$(basename "$(readlink "/sys/bus/pci/devices/$other/iommu_group")")
-	chown nobody "/dev/vfio/$group"
+	chown nobody "/dev/vfio/$(group_of "$other")"
 	for how in '' --precopy=never; do
-		status 1 "a quota${how:+, $how}" su -s /bin/sh nobody -c \
+		status 1 "a quota${how:+, $how}" as_nobody \
 			"XDG_RUNTIME_DIR=$PWD/small exec vfiomig save $other --via=group $how -o small/other"
 		says 'Disk quota exceeded; the device is back in RUNNING'
 		check "it has no image" test ! -e small/other
@@ -203,7 +197,7 @@ status 1 "an ssh that dies" sh -c "exec 4>&2 2>/dev/null
 	{ vfiomig save $device --leave=STOP --raw 2>&4; echo \$? >rc; } |
 	timeout -s KILL 0.5 sh -c 'head -c 50; exec sleep 10' >/dev/null; exit \$(cat rc)"
 says 'the device is back in RUNNING'
-status 5 "and at its other end" sh -c "vfiomig save $device -q | head -c 500000 | vfiomig restore $2 --no-hold"
+status 5 "and at its other end" sh -c "vfiomig save $device -q | head -c 500000 | vfiomig restore $other --no-hold"
 says 'the image is truncated'
 
 # A reader that stops for a while: the device waits, and nothing is lost

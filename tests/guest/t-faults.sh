@@ -9,21 +9,10 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-device=$IVSHMEM
 faults=/sys/kernel/debug/fail_function
 held=
 runs=20
 [ "${1-}" != long ] || runs=300
-
-# run CMD...: a program that prints TAP of its own
-run() {
-	if "$@" >tap; then
-		ok "$*: $(grep -c '^ok' tap) passed"
-	else
-		not_ok "$*" "$(grep -v '^ok' tap)"
-	fi
-	grep '^#' tap
-}
 
 # arm FUNCTION NTH TIMES: the driver's function fails from its NTH call on, so many times. 0xffffffffffffff87 is
 # EREMOTEIO, which nothing else returns.
@@ -106,11 +95,10 @@ transfers() {
 	works "$name"
 }
 
-run faults "$device"
-run allocs "$device"
+run_tap faults "$device"
+run_tap allocs "$device"
 
-head -c 1048576 /dev/urandom >memory
-bar "$device" write <memory
+fill "$device"
 vfiomig save "$device" --raw -q -o image
 vfiomig pack -o packed image
 

@@ -7,17 +7,7 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
 socket=/run/vfiomig/$device.sock
-
-# holder_of DEV: its PID
-holder_of() {
-	vfiomig list --json | jq -r --arg d "$1" ".devices[] | select(.name == \$d).open_by | select(.holder).pid"
-}
 
 # shellcheck disable=SC2317 # wait_for calls it
 is_held() {
@@ -27,11 +17,7 @@ is_held() {
 # logged TEXT: soon there is such a line
 # shellcheck disable=SC2317 # check calls it
 logged() {
-	for _ in $(seq 50); do
-		grep -q "$1" /run/log && return
-		sleep 0.1
-	done
-	return 1
+	within 50 grep -q "$1" /run/log
 }
 
 fds_of() {
@@ -39,7 +25,7 @@ fds_of() {
 }
 
 syslogd -O /run/log
-head -c 1048576 /dev/urandom | bar "$device" write
+fill "$device"
 bar "$device" read >memory
 
 # What a holder is
@@ -131,24 +117,16 @@ wait_for grep -q '@vfiomig-test$' /proc/net/unix
 NOTIFY_SOCKET=@vfiomig-test vfiomig hold -q --foreground "$device" 2>log &
 holder=$!
 wait_for grep -q READY=1 told
-mkfifo slow
-vfiomig save "$device" --wait --precopy=never --raw -q >slow &
-client=$!
-exec 6<slow
-wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
+begin_save "$device"
 kill $holder
 wait_for grep -q STOPPING=1 told
 check "it tells of its end when it begins" test -e "/proc/$holder/fd"
-cat <&6 >/dev/null
-exec 6<&-
-wait $client
-check "who was at work has got to the end" test $? -eq 0
+check "who was at work has got to the end" end_save /dev/null
 wait $holder
 check "then it ends" test $? -eq 143
 check "it told of each once" test "$(wc -l <told)" = 2
 check "quietly" test ! -s log
 kill $waiter
-rm slow
 
 # A service manager that cannot be told
 for manager in relative "$PWD/nobody" "/$(head -c 120 /dev/zero | tr '\0' x)"; do
@@ -241,15 +219,11 @@ says '/run/vfiomig belongs to user 65534'
 rmdir /run/vfiomig
 
 # One at a time
-mkfifo pipe
 for held in no yes; do
 	[ $held = no ] || vfiomig hold "$device" -q
-	vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
-	first=$!
-	exec 6<pipe
-	wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $first'"
+	begin_save "$device"
 	status 4 "held: $held: a second command" vfiomig save "$device" --raw -o x
-	says "busy: process $first (vfiomig) is at work on it; --wait waits for it"
+	says "busy: process $saver (vfiomig) is at work on it; --wait waits for it"
 	status 4 "held: $held: it waits for as long as it is told to" vfiomig state "$device" --wait=1
 	vfiomig state "$device" --wait >waited &
 	second=$!
@@ -257,10 +231,7 @@ for held in no yes; do
 	third=$!
 	timeout -s INT 1 vfiomig state "$device" --wait 2>log
 	check "held: $held: a signal ends the wait" test $? -eq 130
-	cat <&6 >first-image
-	exec 6<&-
-	wait $first
-	check "held: $held: the first one succeeds" test $? -eq 0
+	check "held: $held: the first one succeeds" end_save /dev/null
 	wait $second && wait $third
 	check "held: $held: those that waited too" test "$? $(cat waited waited-too | xargs)" = "0 RUNNING RUNNING"
 done
@@ -268,16 +239,13 @@ check "lock files do not stay" test "$(ls -A /run/vfiomig)" = "$device.sock"
 
 # Who dies
 holder=$(holder_of "$device")
-vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
-client=$!
-exec 6<pipe
-wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
+begin_save "$device"
 sleep 0.3
-kill -9 $client
-wait $client
+kill -9 $saver
+wait $saver
 exec 6<&-
 check "kill -9 in a save: the device is brought back" test "$(vfiomig state "$device")" = RUNNING
-check "the journal says so" logged "process $client ended without giving $device back; the device is in RUNNING"
+check "the journal says so" logged "process $saver ended without giving $device back; the device is in RUNNING"
 check "its memory is as it was" sh -c "region $device 2 | cmp - memory"
 vfiomig state "$device" -q STOP >/dev/null
 head -c 50000 image >half
@@ -342,12 +310,9 @@ check "the device is closed" test "$(vfiomig state "$device")" = RUNNING
 status 1 "there is nothing to release" vfiomig release "$device"
 status 0 "a new holder takes the socket over" vfiomig hold "$device"
 holder=$(holder_of "$device")
-vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
-client=$!
-exec 6<pipe
-wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
-kill -9 $client "$holder"
-wait $client
+begin_save "$device"
+kill -9 $saver "$holder"
+wait $saver
 exec 6<&-
 wait_for sh -c "! test -e /proc/$holder || grep -q zombie /proc/$holder/status"
 check "kill -9 of both" test "$(vfiomig state "$device")" = RUNNING
@@ -413,12 +378,12 @@ exec 7>&-
 wait
 check "garbage while nobody listens to it" test "$(vfiomig state "$device")" = RUNNING
 check "no descriptor has leaked" test "$(fds_of "$holder")" -eq "$before"
-chmod 755 /run/vfiomig . /tmp
+chmod 755 /run/vfiomig
 chmod 666 "$socket"
-status 4 "another user" su -s /bin/sh nobody -c "exec vfiomig state unix:$socket"
+status 4 "another user" as_nobody "exec vfiomig state unix:$socket"
 says "the holder on $socket serves its own user and root"
 check "the journal says so" logged "of user 65534, who is not the one that holds $device"
-status 4 "nor does it find it by name" su -s /bin/sh nobody -c "exec vfiomig state $device"
+status 4 "nor does it find it by name" as_nobody "exec vfiomig state $device"
 check "the holder is alive" test "$(holder_of "$device")" = "$holder"
 check "the directory is its owner's again" sh -c "vfiomig state $device && test \$(stat -c %a /run/vfiomig) = 700"
 stop "$holder"

@@ -13,12 +13,8 @@
 
 tiny=0000:00:09.0
 small=0000:00:0a.0
-for device in $tiny $small; do
-	echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$device/driver_override"
-	echo "$device" >/sys/bus/pci/drivers_probe
-done
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
+set_driver $tiny ivshmem_vfio_pci
+set_driver $small ivshmem_vfio_pci
 
 if [ "${1-}" = long ]; then
 	of_tiny=15000 of_small=4500 of_large=500 of_mtty=20000 of_tool=100
@@ -29,21 +25,10 @@ else
 fi
 echo "# from seed $seed"
 
-# run CMD...: a program that prints TAP of its own
-run() {
-	echo "# $*"
-	if "$@" >tap; then
-		ok "$*"
-	else
-		not_ok "$*" "$(grep -v '^ok' tap)"
-	fi
-	grep '^#' tap
-}
-
-run hostile $tiny $of_tiny "$seed"
-run hostile $small $of_small "$seed"
-run hostile "$IVSHMEM" $of_large "$seed"
-run hostile --blind "$mtty" $of_mtty "$seed"
+run_tap hostile $tiny $of_tiny "$seed"
+run_tap hostile $small $of_small "$seed"
+run_tap hostile "$device" $of_large "$seed"
+run_tap hostile --blind "$mtty" $of_mtty "$seed"
 
 # The tool takes such a stream, or says in one line why not, and the device is as good as before.
 vfiomig save $tiny --raw -q -o image-of-tiny

@@ -8,30 +8,23 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-from=$1 to=$2 bigger=$3
-# shellcheck disable=SC2153,SC2086 # the guest has set it
-set -- $MTTY
-mtty=$1 other=$2
+from=$device to=$other bigger=$third
 
-# fill ADDRESS: half noise, other noise each time, half nothing
-seed=0
-fill() {
-	seed=$((seed + 1))
-	bar "$1" fill $seed 8388608
+# fill_half ADDRESS: noise in one half of the memory, and zeroes in the other one
+fill_half() {
+	fill "$1" 8388608
 }
 
-fill "$from"
+fill_half "$from"
 before=$(bar "$from" digest)
 for how in '' -z '-z -T4' --chunk-size=64K '--chunk-size=32M -z1'; do
-	fill "$to"
+	fill_half "$to"
 	# shellcheck disable=SC2086 # words
 	check "save $how" vfiomig save "$from" $how -o image
 	check "zstd -t" zstd -tq image
 	check "restore $how" vfiomig restore "$to" --no-hold -i image
 	check "the memory is the same" test "$(bar "$to" digest)" = "$before"
-	fill "$to"
+	fill_half "$to"
 	check "through a pipe $how" sh -c "vfiomig save $from $how | vfiomig restore $to --no-hold"
 	check "the memory is the same again" test "$(bar "$to" digest)" = "$before"
 done
@@ -52,10 +45,10 @@ check "pack makes an image that is restored" sh -c "vfiomig pack raw | vfiomig r
 
 vfiomig save "$mtty" -o image-of-mtty
 check "mtty: its type" test "$(vfiomig inspect --json image-of-mtty | jq -r .header.device.mdev_type)" = mtty-2
-check "mtty: restore" vfiomig restore "$other" --no-hold -i image-of-mtty
+check "mtty: restore" vfiomig restore "$other_mtty" --no-hold -i image-of-mtty
 
 # Another device: refused before it is touched, from a file and from a pipe.
-fill "$to"
+fill_half "$to"
 held=$(bar "$to" digest)
 status 6 "an image of another device" vfiomig restore "$to" --no-hold -i image-of-mtty
 says "the image is of another device: its bus is mdev, this one's is pci"
@@ -67,7 +60,7 @@ status 7 "more memory: the driver refuses it" vfiomig restore "$bigger" --no-hol
 
 # Damaged images. From a file: the device is not even touched.
 damaged() {
-	fill "$to"
+	fill_half "$to"
 	held=$(bar "$to" digest)
 	status 5 "$1" vfiomig restore "$to" --no-hold -i bad
 	says "$2"

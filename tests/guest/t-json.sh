@@ -8,12 +8,6 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
-
 # has FILTER: jq finds it true of the last output
 has() {
 	check "$1" jq -e "$1" out
@@ -118,17 +112,12 @@ check "names from pci.ids" grep -q -F "$device_name [1af4:1110]" table
 vfiomig list --probe >table
 check "the flags of a device" grep -q "^$device  *RUNNING  *STOP_COPY,P2P,PRE_COPY " table
 check "each was opened" test "$(vfiomig list --probe -v 2>&1 >table | grep -c ': opened')" -eq 4
-mkfifo pipe
-vfiomig save "$device" --via=group --raw -q >pipe &
-exec 6<pipe
-head -c 100 <&6 >/dev/null
+begin_save "$device" --via=group
 vfiomig list --probe >table
 check "what is in use is left alone" grep -q "^$device  *[-A-Z_]*  *-  *[0-9]* (vfiomig) " table
 vfiomig list --probe --json >out
 has '.devices[0] | .migration == null and .open_by.command == "vfiomig"'
-cat <&6 >/dev/null
-exec 6<&-
-wait
+end_save /dev/null
 
 # A terminal, where the kernel has pseudo-terminals
 mkdir -p /dev/pts

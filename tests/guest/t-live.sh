@@ -7,10 +7,6 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-
 # is FILTER: jq says so of the summary
 is() {
 	check "$1" jq -e "$1" $OUT
@@ -19,9 +15,7 @@ is() {
 check "the device is held" vfiomig hold "$device"
 scribble "$device" >writing &
 writer=$!
-until [ -s writing ]; do
-	sleep 0.1
-done
+wait_for test -s writing
 
 # A millisecond is less than it takes: it is given up, and the device is saved all the same.
 status 0 "a save that cannot converge" vfiomig save "$device" --downtime=1 -o image

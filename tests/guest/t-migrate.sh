@@ -10,9 +10,7 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-from=$1 to=$2 small=$3
+from=$device to=$other small=$third
 
 sed -n '/^#!\/bin\/sh/,/^\.Ed/ { /^\.Ed/d; s/\\e/\\/g; p; }' /tests/vfiomig.1 >migrate.sh
 check "the page has a script" grep -q '^vfiomig release' migrate.sh
@@ -42,8 +40,7 @@ begin() {
 	: >ssh.log
 	for device in "$from" "$to"; do
 		vfiomig release "$device" 2>/dev/null
-		seed=$((${seed-0} + 1))
-		bar "$device" fill $seed
+		fill "$device"
 	done
 	before=$(memory "$from")
 	vfiomig hold -q "$from"

@@ -8,12 +8,6 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
-
 status 0 "info" vfiomig info "$device"
 prints 'migration:  STOP_COPY P2P'
 prints 'states:     STOP RUNNING STOP_COPY RESUMING RUNNING_P2P'
@@ -24,8 +18,8 @@ for state in PRE_COPY PRE_COPY_P2P; do
 done
 
 # A save that would use PRE_COPY stops the device at once.
-head -c 1048576 /dev/urandom >memory
-bar "$device" write <memory
+fill "$device"
+bar "$device" read >memory
 status 0 "save" vfiomig save "$device" -v -o image
 says 'RUNNING_P2P -> STOP '
 check "without PRE_COPY" sh -c "! grep PRE_COPY $ERR"

@@ -10,11 +10,7 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 twin=$2 bigger=$3
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
+twin=$other bigger=$third
 export QEMU_MODULE_DIR=/tests
 
 # start ADDRESS...: a QEMU that has these functions, its PID in $qemu, its monitor on descriptor 7
@@ -60,10 +56,10 @@ state_of() {
 	zstd -dcq "$1"
 }
 
-head -c 1048576 /dev/urandom | bar "$device" write
+fill "$device"
 bar "$device" read >memory
 vfiomig save "$device" -q -o before
-head -c 1048576 /dev/urandom | bar "$twin" write
+fill "$twin"
 bar "$twin" read >memory-of-twin
 vfiomig save "$twin" -q -o image-of-twin
 
@@ -105,19 +101,12 @@ check "and says that it is paused" grep -q 'paused (prelaunch)' qemu.log
 status 0 "the last image" vfiomig restore "pid:$qemu/$device" -i image-of-twin
 
 # One at a time
-mkfifo pipe
-vfiomig save "pid:$qemu/$device" --wait --precopy=never --raw -q >pipe &
-first=$!
-exec 6<pipe
-wait_for sh -c "vfiomig state pid:$qemu/$device 2>&1 | grep -q 'process $first'"
+begin_save "pid:$qemu/$device"
 status 4 "a second command" vfiomig save "pid:$qemu/$device" -o x
-says "busy: process $first (vfiomig) is at work on it; --wait waits for it"
+says "busy: process $saver (vfiomig) is at work on it; --wait waits for it"
 status 4 "by another name" vfiomig save "$device" -o x
-says "busy: process $first (vfiomig) is at work on it; --wait waits for it"
-cat <&6 >x
-exec 6<&-
-wait $first
-check "the first one succeeds" test $? -eq 0
+says "busy: process $saver (vfiomig) is at work on it; --wait waits for it"
+check "the first one succeeds" end_save /dev/null
 status 4 "it is QEMU's" vfiomig save "$device" -o x
 says "busy: process $qemu (qemu-system-x86) has the device or its group open"
 
@@ -134,12 +123,11 @@ status 1 "a process that is not there" vfiomig state "pid:4000000/$device"
 says 'there is no process 4000000'
 status 2 "no number" vfiomig state "pid:qemu/$device"
 status 2 "no device" vfiomig state "pid:$qemu"
-chmod 755 . /tmp
 mkdir /run/session
 chown nobody /run/session
-status 4 "another user's process" su -s /bin/sh nobody -c "XDG_RUNTIME_DIR=/run/session exec vfiomig state pid:$qemu/$device"
+status 4 "another user's process" as_nobody "XDG_RUNTIME_DIR=/run/session exec vfiomig state pid:$qemu/$device"
 says "not permitted to take descriptors of process $qemu: that needs CAP_SYS_PTRACE; run as root"
-status 1 "there has to be a lock" su -s /bin/sh nobody -c "exec vfiomig state pid:$qemu/$device"
+status 1 "there has to be a lock" as_nobody "exec vfiomig state pid:$qemu/$device"
 says 'nowhere to lock it: cannot make /run/user/65534/vfiomig: No such file or directory; set XDG_RUNTIME_DIR'
 
 # A machine that runs
@@ -172,20 +160,14 @@ status 0 "by its descriptor" vfiomig save "$candidate" -o image
 state_of image >a
 check "it is one of them" sh -c "zstd -dcq image-of-twin >b; cmp a b"
 check "its image has the PCI ids" test "$(vfiomig inspect --json image | jq -r '[.. | objects | select(.vendor?) | .vendor + ":" + .device][0]')" = 1af4:1110
-vfiomig save "$candidate" --wait --precopy=never --raw -q >pipe &
-first=$!
-exec 6<pipe
-wait_for sh -c "vfiomig state $candidate 2>&1 | grep -q 'process $first'"
+begin_save "$candidate"
 status 4 "all that it may be are busy" vfiomig state "pid:$qemu/$twin"
-cat <&6 >x
-exec 6<&-
-wait $first
+end_save /dev/null
 quit
 
-ports=$(grep -l 0x1110 /sys/bus/pci/devices/0000:0[1-9]:*/device | cut -d/ -f6)
+ports=$(functions_with 0x1110 | grep '^0000:0[1-9]')
 for function in $ports; do
-	echo ivshmem_vfio_pci >"/sys/bus/pci/devices/$function/driver_override"
-	echo "$function" >/sys/bus/pci/drivers_probe
+	set_driver "$function" ivshmem_vfio_pci
 done
 # shellcheck disable=SC2086 # a list
 start $ports
@@ -261,7 +243,7 @@ scope=/proc/sys/kernel/yama/ptrace_scope
 if [ -e $scope ]; then
 	echo 1 >$scope
 	# shellcheck disable=SC2016 # the inner shell's
-	status 4 "a process of one's own, with Yama" su -s /bin/sh nobody -c 'sleep 100 & vfiomig state pid:$!/fd:0; rc=$?; kill $!; exit $rc'
+	status 4 "a process of one's own, with Yama" as_nobody 'sleep 100 & vfiomig state pid:$!/fd:0; rc=$?; kill $!; exit $rc'
 	says 'kernel.yama.ptrace_scope is 1, with which that needs CAP_SYS_PTRACE; run as root'
 	sleep 100 &
 	echo 3 >$scope

@@ -10,22 +10,8 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
-group=$(basename "$(readlink "/sys/bus/pci/devices/$device/iommu_group")")
-edu=$(grep -l 0x11e8 /sys/bus/pci/devices/*/device | cut -d/ -f6)
-
-# bind ADDRESS DRIVER: an empty one for none
-bind() {
-	echo "$2" >"/sys/bus/pci/devices/$1/driver_override"
-	if [ -e "/sys/bus/pci/devices/$1/driver" ]; then
-		echo "$1" >"/sys/bus/pci/devices/$1/driver/unbind"
-	fi
-	echo "$1" >/sys/bus/pci/drivers_probe
-}
+edu=$(functions_with 0x11e8)
+rng=$(functions_with 0x1005)
 
 # 0, and what a user sees of it
 status 0 "list" vfiomig list
@@ -98,43 +84,36 @@ wait
 check "the FIFO had the image" cmp image from-fifo
 
 # 3
-bind "$other" vfio-pci
+set_driver "$other" vfio-pci
 status 3 "a driver without migration" vfiomig save "$other" --raw -o x
 says "its driver vfio-pci has no migration support; run \"vfiomig bind $other\", which binds it to ivshmem_vfio_pci"
 check "no file was made of it" test ! -e x
 status 3 "info of it" vfiomig info "$other"
 status 3 "state of it" vfiomig state "$other"
-bind "$other" nothing
+set_driver "$other" \'\'
 status 3 "no driver" vfiomig info "$other"
 says "not bound to a VFIO driver (bound to no driver); run \"vfiomig bind $other\", which binds it to ivshmem_vfio_pci"
-rng=$(grep -l 0x1005 /sys/bus/pci/devices/*/device | cut -d/ -f6)
 status 3 "another driver" vfiomig info "$rng"
 says "not bound to a VFIO driver (bound to virtio-pci); run \"vfiomig bind $rng\", which binds it to vfio-pci"
 
 # 4
-exec 5<>"/dev/vfio/$group"
+exec 5<>"/dev/vfio/$(group_of "$device")"
 status 4 "a device that is busy" vfiomig save "$device" --raw -o x
 says "busy: process $$ (sh) has the device or its group open"
 check "list says it too" sh -c "vfiomig list | grep -q '^$device .* $$ (sh) '"
 exec 5>&-
-mkfifo pipe
-vfiomig save "$device" --raw -q >pipe &
-exec 6<pipe
-wait_for vfiomig list >/dev/null
+begin_save "$device"
 status 4 "two at once: the second" vfiomig save "$device" --raw -o x
 says '(vfiomig) is at work on it; --wait waits for it'
-cat <&6 >image-1
-exec 6<&-
-wait
+end_save image-1
 check "two at once: the first" cmp image image-1
-bind "$edu" vfio-pci
+set_driver "$edu" vfio-pci
 status 4 "a group that is not viable" vfiomig info "$edu"
 says "is not viable: $rng is in it and bound to virtio-pci; run \"vfiomig bind --group $edu\", which takes it along"
-bind "$rng" nothing
+set_driver "$rng" \'\'
 status 3 "it is viable without that driver" vfiomig info "$edu"
 says 'its driver vfio-pci has no migration support; a variant driver for the device is needed'
-chmod 755 . /tmp
-status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig info $device"
+status 4 "not permitted" as_nobody "exec vfiomig info $device"
 says 'not permitted to open /dev/'
 
 # 5
@@ -174,7 +153,7 @@ done
 status 3 "no VFIO" vfiomig info "$device"
 says 'the kernel has no VFIO loaded'
 modprobe ivshmem_vfio_pci
-bind "$device" ivshmem_vfio_pci
+set_driver "$device" ivshmem_vfio_pci
 rmmod vfio_iommu_type1
 rm -f /lib/modules/*/vfio_iommu_type1.ko
 status 3 "no type1 IOMMU" vfiomig info "$device" --via=group

@@ -8,14 +8,9 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 bigger=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
+bigger=$other
 
-head -c 1048576 /dev/urandom >memory
-bar "$device" write <memory
+fill "$device"
 vfiomig save "$device" --raw -q -o image
 vfiomig save "$bigger" --raw -q -o image-of-bigger
 [ "$KERNEL" = 6.1 ] || vfiomig save "$mtty" --raw -q -o image-of-mtty

@@ -15,13 +15,12 @@
 . /tests/stress.sh
 
 below=0000:01:00.0
-echo ivshmem_vfio_pci >/sys/bus/pci/devices/$below/driver_override
-echo $below >/sys/bus/pci/drivers_probe
+set_driver $below ivshmem_vfio_pci
 check "PCI resets $below" test -e /sys/bus/pci/devices/$below/reset
-check "and not $IVSHMEM" test ! -e "/sys/bus/pci/devices/$IVSHMEM/reset"
+check "and not $device" test ! -e "/sys/bus/pci/devices/$device/reset"
 
 stress_seconds 12 180 "$@"
-stress_device "$IVSHMEM"
+stress_device "$device"
 stress_device $below
 
 finish

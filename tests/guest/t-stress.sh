@@ -14,6 +14,6 @@
 . /tests/stress.sh
 
 stress_seconds 12 180 "$@"
-stress_device --still "$IVSHMEM"
+stress_device --still "$device"
 
 finish

@@ -43,21 +43,11 @@ if [ "${1-}" != inside ]; then
 fi
 cd /tmp || exit
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
 unit=vfiomig-hold@$device.service
 
 # property UNIT NAME
 property() {
 	systemctl show -P "$2" "$1"
-}
-
-# holder_of DEV: its PID
-holder_of() {
-	vfiomig list --json | jq -r --arg d "$1" ".devices[] | select(.name == \$d).open_by | select(.holder).pid"
 }
 
 # is_in STATE UNIT
@@ -145,19 +135,13 @@ ok "it is stopped when the device is released"
 
 # At work
 systemctl start "$unit"
-mkfifo pipe
-vfiomig save "$device" --wait --precopy=never --raw -q >pipe &
-client=$!
-exec 6<pipe
-wait_for sh -c "vfiomig state $device 2>&1 | grep -q 'process $client'"
+begin_save "$device"
 systemctl stop "$unit" &
 stop=$!
 wait_for is_in deactivating "$unit"
 sleep 0.5
 check "stop waits for a command that is at work" is_in deactivating "$unit"
-cat <&6 >saved
-exec 6<&-
-wait $client
+end_save saved
 check "which gets to the end" test "$? $(wc -c <saved)" = "0 1048704"
 wait $stop
 check "so does the stop" test $? -eq 0

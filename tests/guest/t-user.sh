@@ -8,21 +8,17 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
 session=/run/user/65534
 
 # as_user COMMAND: an ordinary user's shell runs it
 as_user() {
-	su -s /bin/sh nobody -c "XDG_RUNTIME_DIR=$session; export XDG_RUNTIME_DIR; cd $session; $1"
+	as_nobody "XDG_RUNTIME_DIR=$session; export XDG_RUNTIME_DIR; cd $session; $1"
 }
 
 mkdir -p $session
 chown nobody $session
-chmod 755 . /tmp
 chmod 700 $session
-head -c 1048576 /dev/urandom | bar "$device" write
+fill "$device"
 bar "$device" read >memory
 
 status 4 "without access to the nodes" as_user "exec vfiomig info $device"
@@ -32,8 +28,7 @@ status 0 "list --probe says what it may not open" sh -c "su -s /bin/sh nobody -c
 says "$device: not permitted to open /dev/"
 check "and so does its JSON" jq -e '[.devices[] | select(.error | startswith("not permitted to open"))] | length == 4' $OUT
 for d in "$device" "$other"; do
-	group=$(basename "$(readlink "/sys/bus/pci/devices/$d/iommu_group")")
-	chown nobody "/dev/vfio/$group"
+	chown nobody "/dev/vfio/$(group_of "$d")"
 	if [ -e /dev/iommu ]; then
 		chown nobody "/dev/vfio/devices/$(ls "/sys/bus/pci/devices/$d/vfio-dev")" /dev/iommu
 	fi
@@ -90,13 +85,8 @@ check "what it points to is the image now" sh -c "cmp precious shared/file || vf
 check "no temporary files" test -z "$(find . -name '.vfiomig.*')"
 
 # What a command has open stays its own.
-mkfifo pipe
-vfiomig save "$device" --precopy=never --raw -q >pipe &
-saver=$!
-exec 6<pipe
-until [ "$(find "/proc/$saver/fd" -type l | wc -l)" -gt 8 ]; do
-	sleep 0.1
-done
+begin_save "$device"
+wait_for sh -c "test \$(find /proc/$saver/fd -type l | wc -l) -gt 8"
 sleep 0.5
 open=0
 for fd in "/proc/$saver/fdinfo"/*; do
@@ -111,9 +101,7 @@ for fd in "/proc/$saver/fdinfo"/*; do
 	fi
 done
 check "all descriptors are close-on-exec" test $open -eq 0
-cat <&6 >x
-exec 6<&-
-wait $saver
+end_save /dev/null
 # shellcheck disable=SC2016 # the inner shell's
 vfiomig exec "$device" --via=group -- sh -c 'for fd in /proc/$$/fd/*; do readlink $fd; done' 9</dev/null >handed
 check "exec hands down what it says, and what it was given" test "$(grep -v -e '^/dev/null$' -e /run/output -e /handed handed |

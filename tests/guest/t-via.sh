@@ -9,13 +9,7 @@
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# shellcheck disable=SC2086 # a list
-set -- $IVSHMEM
-device=$1 other=$2
-# shellcheck disable=SC2153 # the guest has set it
-mtty=${MTTY%% *}
-
-head -c 1048576 /dev/urandom | bar "$device" write
+fill "$device"
 
 for d in "$device" "$mtty"; do
 	for via in cdev group; do
@@ -38,13 +32,8 @@ check "the memory is the same" sh -c "bar $device read >a; bar $other read >b; c
 
 # A save that nobody reads from holds the device in STOP_COPY.
 for via in cdev group; do
-	mkfifo pipe
-	vfiomig save "$device" --via=$via --precopy=never --raw -q >pipe &
-	exec 6<pipe
-	rm pipe
-	until vfiomig list | grep -q "^$device .* STOP_COPY "; do
-		sleep 0.1
-	done
+	begin_save "$device" --via=$via
+	wait_for sh -c "vfiomig list | grep -q '^$device .* STOP_COPY '"
 	ok "$via: list shows the state, and who has the device: $(vfiomig list | grep "^$device")"
 	for second in cdev group; do
 		status 4 "$via: a second command, by $second, is refused" vfiomig save "$device" --raw --via=$second -o x
@@ -53,9 +42,7 @@ for via in cdev group; do
 	status 4 "$via: info" vfiomig info "$device"
 	prints 'state:      STOP_COPY'
 	prints ' (vfiomig)'
-	cat <&6 >first
-	exec 6<&-
-	wait
+	end_save first
 	vfiomig save "$device" --raw -q -o again
 	check "$via: the first one was not disturbed" cmp first again
 done
@@ -67,8 +54,7 @@ check "without iommufd, the group" grep -q 'through its group$' log
 status 3 "--via=cdev without iommufd" vfiomig info "$device" --via=cdev
 says 'go through its group'
 mv /dev/iommu-not /dev/iommu
-chmod 755 . /tmp
-status 4 "not permitted" su -s /bin/sh nobody -c "exec vfiomig info $device"
+status 4 "not permitted" as_nobody "exec vfiomig info $device"
 says 'not permitted to open /dev/iommu'
 
 finish

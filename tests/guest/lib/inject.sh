@@ -74,16 +74,15 @@ harmless() {
 
 # ---- The runs ----
 
-device=${MTTY%% *}
+# shellcheck disable=SC2154 # lib.sh sets it
+device=$mtty
 
 note() {
 	# What is in the background has no other standard input than what it is given.
 	/tests/strace -f -qq -o calls "$@" <&3 &
 	# It follows a holder that is left behind, to its end.
 	if [ "$run $held" = 'restore false' ]; then
-		until vfiomig release "$device" -q 2>/dev/null; do
-			sleep 0.1
-		done
+		wait_for vfiomig release "$device" -q 2>/dev/null
 	fi
 	wait $!
 }
@@ -140,11 +139,6 @@ prime() {
 }
 
 # ---- The judgement ----
-
-complain() {
-	echo "$call $nth $errno: $*; status $rc; $args" >>complaints
-	sed 's/^/    /' "$ERR" >>complaints
-}
 
 # Only the whole image may be there, whatever has failed since.
 check_files() {
@@ -260,6 +254,7 @@ try() {
 	faults >all-faults
 	prime
 	while read -r call nth errno args; do
+		what="$call $nth $errno, $args"
 		if [ "$nth" -eq 0 ]; then
 			rc=
 			complain "whether this call can fail is not known"
@@ -271,13 +266,9 @@ try() {
 	done <<-EOF
 		$(awk "NR % $share == 0 || \$2 == 0" all-faults)
 	EOF
-	what="$run${held:+, held: $held}: of $(wc -l <all-faults) faults $tried tried and survived"
-	what="$what; $unnoticed without harm, $lost with status 7, $late after the image had its name"
-	if [ -s complaints ]; then
-		not_ok "$what" "$(head -n 60 complaints)"
-	else
-		ok "$what"
-	fi
+	name="$run${held:+, held: $held}: of $(wc -l <all-faults) faults $tried tried and survived"
+	name="$name; $unnoticed without harm, $lost with status 7, $late after the image had its name"
+	verdict "$name"
 	total=$((${total:-0} + tried))
 }
 

@@ -5,23 +5,11 @@
 # device is home, or the message says that its state is lost, and what has the image's name is what had it before or
 # all of the image. After SIGKILL the device is usable at once, and there may be a temporary file, but nothing else.
 
+# shellcheck disable=SC2034,SC2154 # lib.sh sets $device and $other, and uses $what
+
 # moment N: some time in which a command begins, works, and ends; always the same for the same number
 moment() {
 	echo $((span * ($1 * 618 % 1000) / 1000))
-}
-
-complain() {
-	echo "$what: $*; status $rc: $(head -c 500 "$ERR")" >>complaints
-}
-
-# verdict NAME
-verdict() {
-	if [ -s complaints ]; then
-		not_ok "$1" "$(head -n 20 complaints)"
-	else
-		ok "$1"
-	fi
-	rm -f complaints
 }
 
 # check_ending SIGNAL: by the signal, told in a line; or it was through before that came; or had hardly begun
@@ -174,10 +162,7 @@ killed() {
 
 # all COUNT KILLS
 all_signals() {
-	# shellcheck disable=SC2086 # a list
-	set -- "$1" "$2" $IVSHMEM
-	device=$3 other=$4
-	head -c 1048576 /dev/urandom | bar "$device" write
+	fill "$device"
 	bar "$device" read >memory
 	head -c 1048576 /dev/zero >zero
 	vfiomig save "$device" -q -o image

@@ -15,12 +15,7 @@ stress_seconds() {
 # stress_device [OPTION] DEVICE: it lives through it
 stress_device() {
 	echo "# stress $* $seconds $seed"
-	if stress "$@" "$seconds" "$seed" >tap; then
-		ok "$*: $(sed -n 's/^ok [0-9]* - //p' tap)"
-	else
-		not_ok "$*" "$(grep -v '^ok' tap)"
-	fi
-	grep '^#' tap
+	run_tap stress "$@" "$seconds" "$seed"
 	for device; do :; done
 	check "$device can be opened" vfiomig state "$device"
 	prints RUNNING
