@@ -21,8 +21,7 @@ static int data_fd = -1;
 /* Returns 0, or the errno. */
 typedef int operation(void);
 
-/* ---- What an operation can be
- * ------------------------------------------------ */
+/* ---- What an operation can be -------------------------------------------- */
 
 static int open_it(void)
 {
@@ -167,8 +166,7 @@ static int reset_it(void)
 	return -vfiomig_device_reset(dev);
 }
 
-/* ---- What is between two of them
- * --------------------------------------------- */
+/* ---- What is between two of them ----------------------------------------- */
 
 static void close_data(void)
 {

@@ -71,7 +71,7 @@ static inline int fault_disarm(int times)
 	return times - left;
 }
 
-/* ---- Allocations ----------------------------------------------------------- */
+/* ---- Allocations --------------------------------------------------------- */
 
 static int fault_nth_fd = -1;
 

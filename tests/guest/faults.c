@@ -32,7 +32,7 @@ static void check_whole(const char *when)
 	tap(whole_works(dev, &good), "%s: it can be saved and restored", when);
 }
 
-/* ---- ERROR ----------------------------------------------------------------- */
+/* ---- ERROR --------------------------------------------------------------- */
 
 /* "To recover from ERROR VFIO_DEVICE_RESET must be used" */
 static bool only_reset_leads_out(void)
@@ -89,8 +89,7 @@ static void test_error(void)
 	check_whole("after that");
 }
 
-/* ---- Arcs that fail
- * ---------------------------------------------------------- */
+/* ---- Arcs that fail ------------------------------------------------------ */
 
 /* Is this one of what the driver does on this arc? */
 static bool arc_needs(int from, int to, const char *step)
@@ -172,8 +171,7 @@ static void test_ways(int from)
 	check_whole(vfiomig_state_name(from));
 }
 
-/* ---- Streams that fail in the middle
- * ----------------------------------------- */
+/* ---- Streams that fail in the middle ------------------------------------- */
 
 /* All of a save's data; returns how many times that failed as it was told to,
  * or -1 for another error. */
@@ -269,8 +267,7 @@ static void test_streams(int pieces)
 	check_whole("after that");
 }
 
-/* ---- Resets and opens that fail
- * ---------------------------------------------- */
+/* ---- Resets and opens that fail ------------------------------------------ */
 
 static void test_reset_fails(void)
 {

@@ -36,8 +36,7 @@ static void expect(bool fine, const char *what)
 		trouble = what;
 }
 
-/* ---- Writing
- * ----------------------------------------------------------------- */
+/* ---- Writing ------------------------------------------------------------- */
 
 #define WINDOW (1u << 17)
 
@@ -122,8 +121,7 @@ static bool pour(struct mutant *m, int fd)
 	return true;
 }
 
-/* ---- One stream
- * -------------------------------------------------------------- */
+/* ---- One stream ---------------------------------------------------------- */
 
 /* What the device gives, and holds, is what the model has made of the stream. */
 static void check_state(void)
@@ -193,8 +191,7 @@ static void make(struct mutant *m, uint64_t seed)
 		mutant_bytes(m, good.size);
 }
 
-/* ---- Many
- * -------------------------------------------------------------------- */
+/* ---- Many ---------------------------------------------------------------- */
 
 static void report(uint64_t from, uint64_t to)
 {

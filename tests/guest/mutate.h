@@ -152,8 +152,7 @@ static inline unsigned int mutant_records(struct mutant *m, uint64_t memory,
 	return n;
 }
 
-/* ---- Bytes
- * ------------------------------------------------------------------- */
+/* ---- Bytes --------------------------------------------------------------- */
 
 static inline void mutant_put(struct mutant *m, const void *data, size_t n)
 {

@@ -57,7 +57,7 @@ static uint64_t below(struct worker *w, uint64_t n)
 	return next_random(&w->seed) % n;
 }
 
-/* ---- The data_fds, of this session and of those before --------------------- */
+/* ---- The data_fds, of this session and of those before ------------------- */
 
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static int slots[SLOTS] = { -1, -1, -1, -1, -1, -1 };
@@ -85,8 +85,7 @@ static int slot_get(struct worker *w)
 	return fd;
 }
 
-/* ---- What is done to the device
- * ---------------------------------------------- */
+/* ---- What is done to the device ------------------------------------------ */
 
 /* Returns the data_fd, if there is one. The library's is for one thread. */
 static int set_state(unsigned int state)

@@ -39,7 +39,7 @@ static struct worker workers[] = {
 
 #define WORKERS (sizeof(workers) / sizeof(workers[0]))
 
-/* ---- Threads, and the watchdog ------------------------------------------ */
+/* ---- Threads, and the watchdog ------------------------------------------- */
 
 static void *work(void *arg)
 {

@@ -266,7 +266,7 @@ static void test_no_descriptors(void **state)
 	close(fd);
 }
 
-/* ---- Descriptors that the caller has ------------------------------------- */
+/* ---- What "vfiomig exec" leaves to its command --------------------------- */
 
 static bool same_file(int a, int b)
 {
