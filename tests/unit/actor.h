@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A holder that plays from a script, in a thread, and time that flies. */
+/* A holder that runs in a thread and plays from a script. */
 #ifndef ACTOR_H
 #define ACTOR_H
 
@@ -16,14 +16,16 @@
 
 #define STEPS_MAX 8
 
-/* What it does with one connection: the request that has to come, the answer,
- * and what becomes of a claim. */
+/*
+ * What the holder does with one connection: the request that it expects, its answer, and what
+ * happens to a claim.
+ */
 struct step {
 	enum wire_op op;
 	int error;
-	bool silent, hangs_up, ends; /* instead of an answer */
+	bool silent, hangs_up, ends; /* what it does instead of answering */
 	int fds[WIRE_NR_FDS];
-	bool dies; /* after its answer, instead of taking the device back */
+	bool dies; /* it hangs up after its answer, and does not take the device back */
 };
 
 static struct {
@@ -74,7 +76,7 @@ static void answer(int fd, const struct step *step)
 	};
 	int fds[WIRE_NR_FDS];
 
-	/* In a script 0 stands for none. */
+	/* A script leaves out a descriptor by leaving it 0. */
 	for (int i = 0; i < WIRE_NR_FDS; i++)
 		fds[i] = step->fds[i] ? step->fds[i] : -1;
 	snprintf(reply.syspath, sizeof(reply.syspath), "%s/devices/pci0000:00/%s", root, A);
@@ -94,7 +96,7 @@ static void play(int fd, const struct step *step)
 		server.socket = -1;
 	}
 	if (step->silent)
-		/* Until the other one has enough of it. */
+		/* Wait until the other side gives up. */
 		recv(fd, rest, sizeof(rest), 0);
 	if (step->silent || step->hangs_up || step->ends)
 		return;
@@ -138,7 +140,7 @@ static void start(const struct step *steps, int count)
 	pthread_create(&server.thread, NULL, serve, NULL);
 }
 
-/* All that was to come has come. */
+/* Check that each step of the script was played. */
 static void stop(void)
 {
 	if (server.socket >= 0)
@@ -158,7 +160,7 @@ static void stop(void)
 	(void)state;                                  \
 	start(script, ARRAY_SIZE(script))
 
-/* It is not open, nothing else is, and nobody finds it locked. */
+/* Check that the device is closed, that no descriptor is left open, and that the lock is gone. */
 static void end(struct vfiomig_device *dev, int before)
 {
 	stop();

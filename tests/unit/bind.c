@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Binding: which driver is the best, what a device is in use for, what is
- * undone and in which order. With the real kernel: guest/t-bind.sh.
+ * Binding: which driver is chosen, when a device counts as in use, and what is undone in which
+ * order after a failure. guest/t-bind.sh does this with a real kernel.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -13,7 +13,7 @@
 #include "device/variant.h"
 #include "pci.h"
 
-/* A node that is a disk, and the one that somebody has to himself. */
+/* The node that is a block device, and the node that somebody has opened exclusively. */
 static const char *block_node, *taken_node;
 
 int __real_stat64(const char *path, struct stat *st);
@@ -76,12 +76,12 @@ static void test_fewest_wildcards(void **state)
 	expect_best("made_vfio_pci");
 	make_module("z_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc02sc00i*");
 	expect_best("made_vfio_pci");
-	/* The driver need not have the module's name. */
+	/* A module can register its driver by another name than its own. */
 	sh("mkdir -p module/made_vfio_pci/drivers; : >module/made_vfio_pci/drivers/pci:made-vfio");
 	expect_best("made-vfio");
 }
 
-/* Neither chosen nor in the way of others. */
+/* A module that cannot be read is not chosen, and does not hide other modules. */
 static void test_broken_module(void **state)
 {
 	(void)state;
@@ -93,7 +93,7 @@ static void test_broken_module(void **state)
 	expect_bound(A, "fair_vfio_pci");
 }
 
-/* An alias leads to a module that is not there. libkmod would print that. */
+/* An alias leads to a module that is not there. libkmod would print a message of its own. */
 static void test_lost_module(void **state)
 {
 	_cleanup_close_ int said = memfd_create("stderr", MFD_CLOEXEC);
@@ -114,7 +114,7 @@ static void test_lost_module(void **state)
 	assert_int_equal(pread(said, text, sizeof(text), 0), 0);
 	assert_string_equal(history, "");
 
-	/* And one that goes away between the plan and the change. */
+	/* The module can also go away between the plan and the change. */
 	assert_int_equal(driver_find(ctx, "gone_vfio_pci", true, &driver), -ENOENT);
 	assert_says("the kernel has no PCI driver gone_vfio_pci and no module");
 	assert_null(driver);
@@ -139,7 +139,7 @@ static void test_bind(void **state)
 	expect_bound(A, "e1000e");
 }
 
-/* The bridge, and the part of the chipset that has no driver, are left alone. */
+/* Binding a group leaves the bridge alone, and the part of the chipset that has no driver. */
 static void test_group(void **state)
 {
 	(void)state;
@@ -178,7 +178,10 @@ static void test_undo(void **state)
 		": Invalid argument; the kernel's log (dmesg) may say why; all 3 functions are back with the drivers they had");
 	sh("test -z \"$(ls run/bound)\"");
 
-	/* What cannot be undone is told, and the rest is undone. */
+	/*
+	 * If one function cannot be given back, the message says so, and the other functions are
+	 * given back.
+	 */
 	refused_too = "e1000e bind 2";
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -EIO);
 	assert_says(
@@ -192,7 +195,7 @@ static void test_undo(void **state)
 	expect_bound(C, "e1000e");
 }
 
-/* A first step that fails has touched nothing but what it undoes. */
+/* Whichever step of the first function fails, everything is undone. */
 static void test_undo_each_step(void **state)
 {
 	static const char *const steps[] = {
@@ -212,7 +215,7 @@ static void test_undo_each_step(void **state)
 	}
 	refused = NULL;
 	assert_int_equal(bind_to(A, NULL, 0), 0);
-	/* And the way back. */
+	/* Unbinding is undone in the same way. */
 	refused = "e1000e bind 0";
 	assert_int_equal(unbind(A, 0), -EIO);
 	assert_says("e1000e did not take " A);
@@ -233,14 +236,14 @@ static void test_interrupted(void **state)
 
 /* ---- What a device is in use for ----------------------------------------- */
 
-/* Refused, with this in the sentence; but not with --force. */
+/* Binding A is refused with a sentence that contains @text, unless it is forced. */
 static void expect_in_use(const char *text)
 {
 	assert_int_equal(bind_to(A, NULL, 0), -EBUSY);
 	assert_says(text);
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), -EBUSY);
 	assert_string_equal(history, "");
-	/* One function's use keeps the whole group. */
+	/* If one function is in use, its group is not bound either. */
 	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), -EBUSY);
 	assert_string_equal(history, "");
 	assert_int_equal(bind_to(B, NULL, 0), 0);
@@ -270,7 +273,7 @@ static void test_mounts(void **state)
 	set_mount(
 		"30 1 259:1 / /mnt/two\\040words rw,noatime shared:1 master:2 - ext4 /dev/root rw");
 	expect_in_use("the disk nvme0n1p1, which is mounted on /mnt/two words; unmount it");
-	/* btrfs has its own numbers. */
+	/* btrfs does not use the numbers of its disks, so the node's name has to tell. */
 	set_mount("30 1 0:35 /@ /home rw - btrfs dev/nvme0n1p1 rw");
 	expect_in_use("the disk nvme0n1p1, which is mounted on /home");
 }
@@ -292,7 +295,7 @@ static void test_names_of_disks(void **state)
 	make_disk(BUS A "/cciss0", "cciss!c0d0", "104:0");
 	set_mount("30 1 0:35 / /srv rw - btrfs dev/cciss/c0d0 rw");
 	expect_in_use("the disk cciss!c0d0, which is mounted on /srv");
-	/* It need not have a number to be known by its name. */
+	/* The name is enough, the disk's number need not be there. */
 	sh("rm " BUS A "/cciss0/cciss!c0d0/dev");
 	expect_in_use("the disk cciss!c0d0, which is mounted on /srv");
 
@@ -304,7 +307,7 @@ static void test_names_of_disks(void **state)
 	expect_in_use("the disk sda2, which is mounted on /home");
 }
 
-/* Lines that are not as they should be do not hide the others. */
+/* Malformed lines do not hide the lines after them. */
 static void test_odd_mounts(void **state)
 {
 	(void)state;
@@ -317,7 +320,7 @@ static void test_odd_mounts(void **state)
 	expect_in_use("the disk sda2, which is mounted on /srv");
 }
 
-/* By what has no name: another container's mount, a pool. */
+/* The disk is used by something that cannot be named: a mount of another container, or a pool. */
 static void test_taken_disk(void **state)
 {
 	(void)state;
@@ -327,7 +330,7 @@ static void test_taken_disk(void **state)
 	expect_in_use("the disk sda2, which is in use; end that, or use");
 }
 
-/* The namespace hangs on the subsystem, which has a path to the function. */
+/* The NVMe namespace belongs to the subsystem, which has a path to the function. */
 static void test_multipath(void **state)
 {
 	(void)state;
@@ -351,8 +354,10 @@ static void test_interfaces(void **state)
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
 	sh("echo 0x1003 >" BUS A "/net/eth0/flags");
 	expect_in_use("the network interface eth0, which is up");
-	/* Gone to another network namespace: only its directory's parent is
-	 * seen. */
+	/*
+	 * The interface is in another network namespace, so that only its parent directory is
+	 * visible.
+	 */
 	sh("rm -r " BUS A "/net/eth0 class/net/eth0");
 	expect_in_use("in another network namespace");
 }
@@ -369,7 +374,10 @@ static void test_console_and_functions(void **state)
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
 	sh("echo 4 >" BUS A "/sriov_numvfs");
 	expect_in_use("has 4 virtual functions");
-	/* Nor does a function lose them that was bound to VFIO with them. */
+	/*
+	 * A function that was already bound to VFIO when it got virtual functions does not lose
+	 * them either.
+	 */
 	sh("echo 0 >" BUS A "/sriov_numvfs");
 	assert_int_equal(bind_to(A, NULL, 0), 0);
 	sh("echo 4 >" BUS A "/sriov_numvfs");
@@ -379,7 +387,10 @@ static void test_console_and_functions(void **state)
 	assert_int_equal(unbind(A, 0), 0);
 }
 
-/* However few there are, it is in use, or that cannot be told. */
+/*
+ * However few descriptors are left, the answer is that the device is in use, or that this cannot be
+ * found out.
+ */
 static void expect_in_use_or_unknown(struct vfiomig_device *dev)
 {
 	struct rlimit before;

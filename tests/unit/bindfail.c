@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Binding that cannot be: notes that cannot be kept or read, modules that do
- * not load, a kernel that forbids it, somebody who comes in between. What is
- * said, and that the function has the driver that it had.
+ * Binding that fails: notes that cannot be written or read, modules that do not load, a kernel that
+ * forbids a step, and somebody who comes in between. Each test checks the message, and that the
+ * function still has its former driver.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -17,7 +17,7 @@
 
 #define NEW "new_vfio_pci"
 
-/* What the kernel says to a module, and the driver that comes with it. */
+/* The result of inserting a module, and the driver that the module registers. */
 static int insertion;
 static const char *brings;
 static bool as_user, no_mkdir;
@@ -54,7 +54,7 @@ static int make(void **state)
 	return make_world(state);
 }
 
-/* Nothing was written to sysfs, and there is no note. */
+/* Check that nothing was written to sysfs, and that there is no note. */
 static void expect_untouched(void)
 {
 	assert_string_equal(history, "");
@@ -87,8 +87,11 @@ static void test_nowhere_to_note(void **state)
 	expect_untouched();
 	sh("test -z \"$(ls -A elsewhere)\"");
 
-	/* Locks can be done without, notes cannot. */
-	use_rundir(ctx, "nowhere/run");
+	/*
+	 * Without a run-time directory there can be no lock, which is tolerated. A missing note is
+	 * not.
+	 */
+	ctx->rundir = "nowhere/run";
 	assert_int_equal(bind_to(A, NULL, 0), -ENOENT);
 	assert_says("cannot make nowhere/run: No such file or directory");
 	expect_untouched();
@@ -103,7 +106,7 @@ static void test_nowhere_to_note(void **state)
 	}
 }
 
-/* The disk is full, by another name. */
+/* A limit on the size of files stands for a full disk. */
 static int bind_without_room(void)
 {
 	struct rlimit was, none;
@@ -126,14 +129,14 @@ static void test_note_not_written(void **state)
 	assert_says("cannot note what " A " is bound to: File too large");
 	expect_untouched();
 
-	/* Not through a link, which is gone then. */
+	/* A link is not followed, but removed. */
 	sh("echo precious >file; ln -s ../../file run/bound/." A);
 	assert_int_equal(bind_to(A, NULL, 0), -ELOOP);
 	assert_says("cannot note what " A " is bound to: Too many levels");
 	expect_untouched();
 	sh("test \"$(cat file)\" = precious");
 
-	/* Those of a group that were bound before it go back. */
+	/* The functions of the group that were bound before the failing one are given back. */
 	sh("mkdir run/bound/" B);
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -EISDIR);
 	assert_says("cannot note what " B " is bound to: Is a directory; " A
@@ -166,13 +169,13 @@ static void test_note_not_read(void **state)
 	sh("cd run/bound; mv " A " ../note; ln -s ../note " A);
 	assert_int_equal(unbind(A, 0), -ELOOP);
 	assert_says("cannot read the note of what " A " was bound to: Too");
-	/* That it cannot be read does not mean that nothing is in it. */
+	/* A note that cannot be read must not count as an empty note. */
 	sh("cd run/bound; rm " A "; mkdir " A);
 	assert_int_equal(unbind(A, 0), -EISDIR);
 	assert_says("cannot read the note of what " A " was bound to: Is a d");
 	assert_string_equal(history, "");
 	expect_still_vfio();
-	/* As it says. */
+	/* Do what the message asks for. */
 	sh("rmdir run/bound/" A);
 	assert_int_equal(unbind(A, 0), 0);
 	expect_bound(A, "e1000e");
@@ -197,7 +200,7 @@ static void test_module_to_bind(void **state)
 	expect_not_loaded(-ENOEXEC, -EIO,
 			  "cannot load the module " NEW
 			  ": Exec format error; the kernel's log (dmesg)");
-	/* That is what the kernel says to a symbol that it has not got. */
+	/* The kernel returns ENOENT if the module needs a symbol that the kernel lacks. */
 	expect_not_loaded(-ENOENT, -EIO, "cannot load the module " NEW ": ");
 	expect_not_loaded(0, -ENOENT, "the module " NEW " brings no PCI driver of that name");
 	sh("rm -r modules/lib/modules/1.0/*");
@@ -205,7 +208,7 @@ static void test_module_to_bind(void **state)
 			  "the kernel has no PCI driver " NEW " and no module of that name");
 }
 
-/* The driver that it had was unloaded meanwhile. */
+/* The former driver has been unloaded since the device was bound to VFIO. */
 static void test_module_to_unbind(void **state)
 {
 	static const int results[] = { -ENOEXEC, -ENOENT };
@@ -250,7 +253,7 @@ static void test_no_override(void **state)
 	expect_untouched();
 }
 
-/* Root may be forbidden things too, by a security module. */
+/* A security module can forbid things to root, too. */
 static void test_not_permitted(void **state)
 {
 	static const struct {
@@ -293,7 +296,10 @@ static void open_group(const char *step)
 		sh("mkdir -p proc/4711/fd; ln -s dev/vfio/3 proc/4711/fd/5; echo vmm >proc/4711/comm");
 }
 
-/* Between the plan and the change: the kernel would wait for it. */
+/*
+ * Somebody opens the group between the plan and the change. The kernel would wait until it is
+ * closed.
+ */
 static void test_opened_meanwhile(void **state)
 {
 	(void)state;
@@ -307,7 +313,9 @@ static void test_opened_meanwhile(void **state)
 	sh("test -e run/bound/" A);
 }
 
-/* What listens there is no holder that could be asked. */
+/*
+ * The socket belongs to something else than a holder, so that nobody can be asked for the device.
+ */
 static void test_holder_not_asked(void **state)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "run/" A ".sock" };
@@ -348,7 +356,7 @@ static void test_unsuitable(void **state)
 	assert_int_equal(bind_to(path, NULL, 0), -EINVAL);
 	assert_says("a device of the bus platform; only PCI functions can be bound");
 
-	/* A function of the group that goes away just now. */
+	/* A function of the group goes away at this moment. */
 	sh("ln -s /nowhere kernel/iommu_groups/3/devices/0000:01:00.3");
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -ENOENT);
 	assert_says("there is no device 0000:01:00.3");
@@ -359,7 +367,7 @@ static void test_unsuitable(void **state)
 	expect_untouched();
 }
 
-/* Notes are root's: an ordinary user would be told something wrong. */
+/* Only root can read the notes. What an ordinary user would be told without them could be wrong. */
 static void test_as_user(void **state)
 {
 	(void)state;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Binding without memory: each allocation fails once. What could not be read
- * must not be taken for what is not there, or a function loses the driver that
- * it had.
+ * Binding without memory: each allocation fails once. If something could not be read for want of
+ * memory, it must not count as missing, or else a function loses its former driver.
  */
 #include <libkmod.h>
 
@@ -30,7 +29,7 @@ struct kmod_ctx *__wrap_kmod_new(const char *dir, const char *const *config)
 	return is_out() ? NULL : __real_kmod_new(dir, config);
 }
 
-/* With the @nth allocation failing; false when there are not as many. */
+/* Bind or unbind while the @nth allocation fails. Returns false if there were fewer allocations. */
 static bool try(bool to_vfio, unsigned int nth, int *err)
 {
 	struct vfiomig_device *dev;
@@ -61,7 +60,7 @@ static void expect_whole(bool in_vfio)
 	}
 }
 
-/* All or nothing, each time. */
+/* Fail each allocation in turn: after each, either everything is done or nothing. */
 static void fail_each(bool to_vfio)
 {
 	unsigned int failed = 0;

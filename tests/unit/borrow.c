@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Devices that a process has open, "fd:" and "pid:": what may be gone, or
- * something else, by the time that it is taken. The process is this one; the
- * kernel is replaced at ioctl(2) and syscall(2) (see --wrap in the Makefile).
+ * Devices that a process has open, named by "fd:" and "pid:". By the time the descriptor is taken,
+ * its number may be closed or belong to something else. The process is the test itself; the kernel
+ * is replaced at ioctl(2) and syscall(2) (see --wrap in the Makefile).
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -15,9 +15,9 @@
 #include "machine.h"
 
 static struct {
-	bool unbound; /* a cdev that has no iommufd yet */
-	int bound_to; /* the iommufd that it got then */
-	long fail;    /* the system call that fails, with this errno */
+	bool unbound; /* the cdev is not bound to an iommufd yet */
+	int bound_to; /* the iommufd that the cdev was bound to */
+	long fail;    /* the number of the system call that fails, and its errno */
 	int error;
 } kernel;
 
@@ -63,7 +63,7 @@ long __wrap_syscall(long number, ...)
 	return __real_syscall(number, a, b, c);
 }
 
-/* What this machine's /proc says of a descriptor of ours. */
+/* Make the test's /proc show @target for a descriptor of this process. */
 static void shows(int fd, const char *target)
 {
 	sh("ln -sfn '%s' proc/%d/fd/%d", target, getpid(), fd);
@@ -105,7 +105,7 @@ static void expect(struct vfiomig_device *dev, int err, const char *says)
 static void test_number_is_reused(void **state)
 {
 	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR);
-	/* A number that nothing else gets once it is closed. */
+	/* A number so high that no other descriptor gets it after the close. */
 	int fd = fcntl(null, F_DUPFD, 700);
 	struct vfiomig_device *dev = find("fd:%d", fd);
 	char says[64];
@@ -116,14 +116,14 @@ static void test_number_is_reused(void **state)
 	snprintf(says, sizeof(says), "descriptor %d is not " A " any more", fd);
 	expect(dev, -ENOENT, says);
 
-	/* Not even a device. */
+	/* The number now belongs to something else than a device. */
 	dup2(zero, fd);
 	dev = find("pid:%d/fd:%d", getpid(), fd);
 	assert_string_equal(vfiomig_device_get_name(dev), B);
 	assert_int_equal(dup2(ctx->wake, fd), fd);
 	expect(dev, -ENOTTY, "is not a VFIO device");
 
-	/* Nothing at all. */
+	/* The descriptor is closed. */
 	dup2(zero, fd);
 	dev = find("fd:%d", fd);
 	close(fd);
@@ -148,7 +148,7 @@ static void test_search(void **state)
 	int pid;
 
 	(void)state;
-	/* One that has been closed meanwhile, one that is none, and it. */
+	/* A descriptor that has been closed since, one of another file, and the device's. */
 	shows(900, "/dev/vfio/devices/vfio0");
 	shows(0, "/dev/null");
 	shows(fd, "/dev/vfio/devices/vfio0");
@@ -156,12 +156,12 @@ static void test_search(void **state)
 	assert_true(vfiomig_device_is_borrowed(dev));
 	assert_int_equal(vfiomig_device_get_owner(dev, &pid, comm), 0);
 	assert_int_equal(pid, getpid());
-	/* A /proc without a name for it. */
+	/* The test's /proc has no name for the process. */
 	assert_string_equal(comm, "?");
 	assert_int_equal(vfiomig_device_get_holder(dev, &pid), -ENOENT);
 	vfiomig_device_unref(dev);
 
-	/* Open, but nobody can use it yet. */
+	/* The cdev is open, but nobody can use the device yet. */
 	kernel.unbound = true;
 	snprintf(says, sizeof(says), "process %d (?) has not got " A " open", getpid());
 	expect(find("pid:%d/" A, getpid()), -ENOENT, says);
@@ -170,7 +170,7 @@ static void test_search(void **state)
 	expect(dev, -EBUSY, says);
 	kernel.unbound = false;
 
-	/* The kernel does not let us. */
+	/* The kernel does not permit taking the descriptor. */
 	kernel.fail = SYS_pidfd_getfd;
 	kernel.error = EPERM;
 	snprintf(says, sizeof(says), "not permitted to take descriptors of process %d", getpid());
@@ -229,7 +229,7 @@ static void test_process(void **state)
 	expect_process(pid, SYS_pidfd_open, ENOSYS, -EOPNOTSUPP, "Linux 5.6");
 }
 
-/* What cannot be opened for want of descriptors may well be there. */
+/* If a file cannot be opened for want of descriptors, it must not count as missing. */
 static void test_no_descriptors(void **state)
 {
 	int fd = open("/dev/null", O_RDWR), none = eventfd(0, 0);
@@ -251,7 +251,7 @@ static void test_no_descriptors(void **state)
 	assert_says("/fdinfo/");
 	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -EMFILE);
 	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -EMFILE);
-	/* One is enough for a directory, and not for what is in it. */
+	/* With one descriptor a directory can be opened, but not the files in it. */
 	setrlimit(RLIMIT_NOFILE, &before);
 	allow_fds(next_fd() + 1);
 	assert_int_equal(binding_check_idle(dev), -EMFILE);
@@ -281,7 +281,7 @@ static void test_from_fds(void **state)
 	struct vfiomig_device *dev;
 
 	(void)state;
-	/* A cdev that is not bound is bound to the iommufd that came with it. */
+	/* The device is bound to the iommufd that exec handed down. */
 	kernel.unbound = true;
 	assert_int_equal(vfiomig_device_from_fds(ctx, &given, &dev), 0);
 	assert_string_equal(vfiomig_device_get_name(dev), A);
@@ -303,15 +303,19 @@ static void test_from_fds(void **state)
 	assert_int_equal(count_fds(), before - 2);
 }
 
-static void test_from_group_fds(void **state)
-{
-	int fd = open("/dev/null", O_RDWR), group = open("/dev/zero", O_RDWR);
-	struct vfiomig_fds given = { fd, -1, group, ctx->wake }, fds;
-	struct vfiomig_device *dev;
+	/* If that iommufd has been closed, a new one is opened. */
+	kernel.unbound = true;
+	close(iommufd);
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_not_equal(kernel.bound_to, -1);
+	vfiomig_device_unref(dev);
 
-	(void)state;
-	assert_int_equal(vfiomig_device_from_fds(ctx, &given, &dev), 0);
-	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	/* If the variable is not a number, it must not count as descriptor 0. */
+	kernel.unbound = true;
+	setenv("VFIOMIG_IOMMUFD", "x", 1);
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev), 0);
 	vfiomig_device_get_fds(dev, &fds);
 	assert_int_equal(fds.iommufd, -1);
 	assert_true(same_file(fds.device, fd) && fds.device != fd);

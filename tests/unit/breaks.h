@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* System calls that fail when they are told to, and time that flies. */
+/* System calls that fail when a test tells them to. */
 #ifndef BREAKS_H
 #define BREAKS_H
 
@@ -14,13 +14,13 @@
 #include "holder/held.h"
 #include "machine.h"
 
-/* The call that fails, and with what. */
+/* The name of the call that fails, and its errno. */
 static struct {
 	const char *_Atomic call;
 	_Atomic int error;
-	_Atomic int skip; /* so many of them do not */
+	_Atomic int skip; /* how many calls succeed before the one that fails */
 } fault;
-static _Atomic bool no_accept; /* for now */
+static _Atomic bool no_accept; /* accept4() waits as long as this is set */
 
 static bool fails(const char *call)
 {
@@ -33,7 +33,7 @@ static bool fails(const char *call)
 	return true;
 }
 
-/* "name" is a function of these parameters that may fail. */
+/* Wrap the function @name, which has these parameters, so that it can fail. */
 #define WRAP(type, name, parameters, ...)                              \
 	type __real_##name parameters;                                 \
 	type __wrap_##name parameters;                                 \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Devices that are looked for and opened, on a sysfs made of plain files and
- * with a kernel that says what the test wants: what is an empty list and what a
- * failure, and what a descriptor tells of itself.
+ * Looking for devices and opening them, on a sysfs made of plain files and with a kernel that
+ * answers as the test wants: when a list is empty and when it is a failure, and which device a
+ * descriptor belongs to.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,15 +15,15 @@
 #define B	"devices/pci0000:00/0000:00:11.0"
 #define MDEV	"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 
-/* The descriptors of this process that procfs has as a VFIO device's */
+/* The last of the descriptors that the test's procfs shows as those of a VFIO device */
 #define LAST_FD 40
 
 static struct {
-	int info_fails; /* an errno */
+	int info_fails; /* the errno of VFIO_DEVICE_GET_INFO */
 	uint32_t info_flags;
 	uint64_t bar0;
-	int resets;	       /* functions that a hot reset takes along */
-	int resets_when_asked; /* the second time */
+	int resets;	       /* how many functions a hot reset affects */
+	int resets_when_asked; /* the same when it is asked for a second time */
 } kernel;
 
 static struct vfio_pci_dependent_device dependent = { .devfn = 0x11 << 3 };
@@ -74,7 +74,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 }
 
-/* Two functions and a mediated device, all of them of VFIO. */
+/* Two functions with a VFIO driver. */
 static int make(void **state)
 {
 	(void)state;
@@ -105,23 +105,23 @@ static void test_list(void **state)
 	(void)state;
 	assert_int_equal(vfiomig_device_foreach(ctx, count, &n), 0);
 	assert_int_equal(n, 2);
-	/* One that is there and cannot be told apart is not left out. */
+	/* A device that cannot be read must not be left out silently. */
 	sh("mkdir " B "/vendor");
 	n = 0;
 	assert_int_equal(vfiomig_device_foreach(ctx, count, &n), -EISDIR);
 	assert_says(B "/vendor: Is a directory");
 	assert_int_equal(n, 0);
-	/* One that goes away just now. */
+	/* A device goes away at this moment. */
 	sh("rm -r " B);
 	n = 0;
 	assert_int_equal(vfiomig_device_foreach(ctx, count, &n), 0);
 	assert_int_equal(n, 1);
-	/* Without VFIO there are none. */
+	/* Without VFIO there is no class directory, and the list is empty. */
 	sh("rm -r class/vfio-dev");
 	n = 0;
 	assert_int_equal(vfiomig_device_foreach(ctx, count, &n), 0);
 	assert_int_equal(n, 0);
-	/* That they cannot be read is something else. */
+	/* A class directory that cannot be read is a failure. */
 	sh(": >class/vfio-dev");
 	assert_int_equal(vfiomig_device_foreach(ctx, count, &n), -ENOTDIR);
 	assert_says("/class/vfio-dev: Not a directory");
@@ -161,7 +161,7 @@ static void test_open_descriptor(void **state)
 	int own;
 
 	(void)state;
-	/* It went away while its descriptor was inherited. */
+	/* The device went away after its descriptor was inherited. */
 	kernel.info_fails = ENODEV;
 	assert_int_equal(vfiomig_device_open(dev), -ENODEV);
 	assert_says("VFIO_DEVICE_GET_INFO: No such device");
@@ -173,13 +173,13 @@ static void test_open_descriptor(void **state)
 	kernel.info_flags = VFIO_DEVICE_FLAGS_RESET | VFIO_DEVICE_FLAGS_AP;
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_get_info_flags(dev), kernel.info_flags);
-	/* It can be either of two, and says that it is no PCI function. */
+	/* The descriptor can belong to either device, and says that it is not a PCI function. */
 	assert_null(vfiomig_device_get_syspath(dev));
 	assert_false(vfiomig_device_get_pci_id(dev, &id));
 	own = vfiomig_device_get_fd(dev);
 	assert_true(own >= 0 && own != fd);
-	/* Again changes nothing. */
-	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	/* Opening an open device changes nothing. */
+	assert_int_equal(vfiomig_device_open(dev), 0);
 	assert_int_equal(vfiomig_device_get_fd(dev), own);
 	vfiomig_device_unref(dev);
 	assert_true(fcntl(fd, F_GETFD) >= 0);
@@ -187,7 +187,7 @@ static void test_open_descriptor(void **state)
 
 /* ---- Which one ----------------------------------------------------------- */
 
-/* 0 for either, or the one that it is. */
+/* Returns the device that a descriptor belongs to, 'A' or 'B', or 0 if it can be either. */
 static char find(void)
 {
 	_cleanup_close_ int fd = memfd_create("device", MFD_CLOEXEC);
@@ -201,7 +201,7 @@ static char find(void)
 	return which;
 }
 
-/* One that cannot be looked at could be the one. */
+/* A device that cannot be read may be the right one, so this is a failure. */
 static void test_unreadable(void **state)
 {
 	_cleanup_close_ int fd = memfd_create("device", MFD_CLOEXEC);
@@ -219,8 +219,10 @@ static void test_bars(void **state)
 	(void)state;
 	kernel.bar0 = 0x1000;
 	assert_int_equal(find(), 0);
-	/* As long as nothing says otherwise, it can be one that cannot be
-	 * read; not any more when the other one fits. */
+	/*
+	 * B's BARs do not fit, but A's are unknown, so that A remains possible. Once A's BARs are
+	 * known not to fit, and B's fit, it is B.
+	 */
 	sh("echo 0xfe000000 0xfe000fff 0x40200 >" B "/resource");
 	assert_int_equal(find(), 0);
 	sh("echo 0xfe001000 0xfe001fff 0x40200 >" A
@@ -234,7 +236,7 @@ static void test_hot_reset(void **state)
 	(void)state;
 	kernel.resets = kernel.resets_when_asked = 1;
 	assert_int_equal(find(), 'B');
-	/* They have become more in between. */
+	/* The number of affected functions has grown between the two calls. */
 	kernel.resets_when_asked = 2;
 	assert_int_equal(find(), 0);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What the machine may do to any program: reads and writes that are short,
- * interrupted or not ready, and memory that there is no more of. Pack and
- * unpack go the way that save and restore go, without a device.
+ * Faults that can happen to any program: reads and writes that are short, interrupted or not ready,
+ * and allocations that fail. Pack and unpack use the same code as save and restore, and need no
+ * device.
  */
 #include <sched.h>
 #include <sys/uio.h>
@@ -14,18 +14,18 @@
 
 static struct {
 	bool on;
-	size_t most;	    /* bytes that one call moves */
-	unsigned int calls; /* every third is interrupted, or not ready */
+	size_t most;	    /* how many bytes one call moves at most */
+	unsigned int calls; /* the number of calls; every third is interrupted or not ready */
 } io;
 
-static int threads; /* that were made */
-static int cpus;    /* of the machine; 0 for what there are */
+static int threads; /* how many threads were created */
+static int cpus;    /* how many processors the machine seems to have; 0 for the real number */
 
 static char state[SIZE];
 
 /* ---- Short counts -------------------------------------------------------- */
 
-/* Whether this call does nothing, as errno says. */
+/* Returns true, and sets errno, if this call is to fail. */
 static bool hinder(void)
 {
 	unsigned int n = __atomic_add_fetch(&io.calls, 1, __ATOMIC_RELAXED);
@@ -56,7 +56,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 	return write(fd, iov->iov_base, iov->iov_len < io.most ? iov->iov_len : io.most);
 }
 
-/* There and back again: 0, and then the state is the same, or an error. */
+/* Pack the state and unpack it. Returns 0 if the result is the same state, or the error. */
 static int round_trip(const struct vfiomig_options *opt)
 {
 	int from = new_file(state, SIZE), image = new_file("", 0), to = new_file("", 0), err;
@@ -99,7 +99,7 @@ static void test_short_counts(void **unused)
 	}
 }
 
-/* Byte by byte, frames and all. */
+/* Each call moves a single byte, those for the frames too. */
 static void test_single_bytes(void **unused)
 {
 	int from = new_file("state", 5), image = new_file("", 0), to = new_file("", 0);
@@ -174,7 +174,7 @@ int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
 	if (!cpus)
 		return __real_sched_getaffinity(pid, size, set);
-	/* More than a set of the usual size has room for. */
+	/* The kernel refuses a set that is too small for the machine. */
 	if (cpus > CPU_SETSIZE) {
 		errno = EINVAL;
 		return -1;
@@ -192,7 +192,10 @@ long __wrap_sysconf(int name)
 	return cpus && name == _SC_NPROCESSORS_ONLN ? cpus : __real_sysconf(name);
 }
 
-/* A worker for each processor, as many as -T would take, and one that reads. */
+/*
+ * By default there is a worker for each processor, up to the maximum of -T, and one more thread
+ * that reads.
+ */
 static void test_processors(void **unused)
 {
 	static const int counts[] = { 1, 2, 1000, 2000 };
@@ -218,8 +221,10 @@ static void test_processors(void **unused)
 	}
 }
 
-/* Each allocation fails once: an error with a sentence, no leak (the
- * sanitizer looks), no hang, and the next time it works. */
+/*
+ * Each allocation fails once. The result is an error with a sentence, no leak (the sanitizer looks
+ * for leaks) and no hang, and the next attempt works.
+ */
 static void test_no_memory(void **unused)
 {
 	unsigned int failed = 0;

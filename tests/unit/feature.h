@@ -11,7 +11,10 @@
 
 #include "device/device.h"
 
-/* A device on @fd, which it closes in the end. It has no name and no back end. */
+/*
+ * Make a device that is open on @fd. The device has no name and no back end, and closes @fd when it
+ * is freed.
+ */
 static inline struct vfiomig_device *feature_device(struct vfiomig_ctx *c, int fd)
 {
 	struct vfiomig_device *dev = calloc(1, sizeof(*dev));

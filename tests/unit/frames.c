@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Images with one frame too many, which no vfiomig writes. */
+/* Images with an additional frame, which vfiomig never writes. */
 #include "image/frame.h"
 #include "unit.h"
 
-/* The image of "state", and after its header this frame of eight bytes. */
+/*
+ * Make an image of "state" that has a frame of eight bytes with this magic number after its header.
+ */
 static int image_with(uint32_t magic)
 {
 	int in = new_file("state", 5), out = new_file("", 0);
@@ -29,7 +31,7 @@ static void assert_damaged(int err, const char *why)
 	assert_says(why);
 }
 
-/* Nothing of it is written, and to look at it costs no more than an error. */
+/* Unpacking the image fails before anything is written. */
 static void expect(uint32_t magic, const char *why)
 {
 	int fd = image_with(magic), out = new_file("", 0);
@@ -52,7 +54,7 @@ static void test_too_short(void **state)
 	(void)state;
 	assert_damaged(frame_decode(decoder, &c), "chunk 0: the frame is too short");
 	frame_decoder_free(decoder);
-	/* Or the trailer is found to have another number of chunks first. */
+	/* Another thread may first find that the trailer has a different number of chunks. */
 	expect(MAGIC_ZSTD, "the image is damaged: ");
 }
 

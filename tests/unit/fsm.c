@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The state machine: the rules in the uAPI's comment, one by one. */
+/* The state machine: each rule in the uAPI's comment. */
 #include "unit.h"
 
 #define ALL (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
 
-/* The combinations that the uAPI defines. */
+/* The combinations of flags that the uAPI defines. */
 static const uint64_t flag_sets[] = {
 	VFIOMIG_STOP_COPY,
 	VFIOMIG_STOP_COPY | VFIOMIG_P2P,
@@ -24,7 +24,9 @@ static bool in_saving_group(int state)
 	       state == VFIOMIG_STATE_STOP_COPY;
 }
 
-/* "STOP -> RUNNING_P2P -> RUNNING", or "" when refused. */
+/*
+ * Returns the path as a text, "STOP -> RUNNING_P2P -> RUNNING" for example, or "" if it is refused.
+ */
 static const char *path_text(uint64_t flags, int from, int to)
 {
 	static char text[256];
@@ -89,7 +91,7 @@ static void test_combinations(void **state)
 		check_path(ALL, paths[i]);
 }
 
-/* Optional states are skipped where the device has not got them. */
+/* Paths leave out optional states that the device does not support. */
 static void test_optional_states(void **state)
 {
 	(void)state;
@@ -124,8 +126,10 @@ static void test_refused(void **state)
 	}
 }
 
-/* "The path cannot have saving group states as interior arcs", but for a path
- * that moves inside one session. */
+/*
+ * "The path cannot have saving group states as interior arcs", except for a path that stays inside
+ * the group.
+ */
 static void test_interior(void **state)
 {
 	(void)state;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A device that a holder has, and a holder that refuses, answers nonsense,
- * serves something else, hangs up or says nothing. It plays from a script, in a
- * thread; time is made to fly (see --wrap in the Makefile).
+ * A device that a holder has, and a holder that refuses, answers nonsense, serves another device,
+ * hangs up or does not answer. The holder plays from a script, in a thread, and the clock is fast
+ * (see --wrap in the Makefile).
  */
 #include "actor.h"
 
@@ -65,7 +65,7 @@ static void test_takes_other_way(void **state)
 	end(dev, before);
 }
 
-/* What is wrong is told, also when the holder has gone meanwhile. */
+/* The message says what is wrong, even if the holder is gone by then. */
 static void test_other_device(void **state)
 {
 	START(QUERY, { .op = WIRE_TAKE, .fds = { zero } }, QUERY,
@@ -90,7 +90,9 @@ static void test_no_descriptor(void **state)
 	end(dev, before);
 }
 
-/* An error that is none would be taken for a descriptor. */
+/*
+ * A holder's answer must not be positive or out of range, or else it would count as a descriptor.
+ */
 static void test_strange_error(void **state)
 {
 	START(QUERY, REFUSED(5), QUERY, REFUSED(INT_MIN));
@@ -167,7 +169,7 @@ static void test_release(void **state)
 	assert_says("process 4711 (qemu) has it from its holder");
 	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
 	assert_says("hung up before it answered");
-	/* Its socket is there, and nobody serves it. */
+	/* The socket is there, but nobody serves it. */
 	assert_int_equal(vfiomig_device_release(dev), -ENOENT);
 	assert_says("nobody holds it");
 	unlink(SOCKET);
@@ -198,7 +200,7 @@ static void *take_lock_then_end(void *data)
 	return NULL;
 }
 
-/* It ends while the lock is waited for. */
+/* The holder ends while release waits for the lock. */
 static void test_release_ended(void **state)
 {
 	struct vfiomig_device *other = new_device(A);
@@ -253,7 +255,7 @@ static void *accept_later(void *data)
 	return NULL;
 }
 
-/* More come than it takes: they wait for their turn, but not for ever. */
+/* If the holder's queue is full, a client waits for its turn, but not for ever. */
 static void test_queue(void **state)
 {
 	int before = count_fds(), first, second;

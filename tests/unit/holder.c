@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The run-time directory, locks in it, and a client whose holder is somebody
- * else: what no holder of ours does. The good ways are tested in the guest.
+ * The run-time directory, the locks in it, and a client that is connected to something else than a
+ * holder of vfiomig. The tests in the guest have real holders.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,7 +29,7 @@ static void test_rundir(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	close(fd);
 
-	/* Readable for others: it is made ours again. */
+	/* A directory that others can read gets the right mode again. */
 	assert_int_equal(chmod("run", 0755), 0);
 	fd = rundir_open(ctx);
 	assert_int_equal(fstat(fd, &st), 0);
@@ -62,9 +62,9 @@ static void test_lock(void **state)
 	assert_int_equal(lock_take(&second, "b", &now), 0);
 	lock_drop(&second);
 	assert_int_equal(lock_take(&second, "a", &now), -EBUSY);
-	/* By now its number may be something else's. */
+	/* A failed lock must not keep a number, which may belong to another file by now. */
 	assert_int_equal(second.fd, -1);
-	/* It names who has it. */
+	/* The message and the file name the owner of the lock. */
 	snprintf(pid, sizeof(pid), "process %d (holder)", getpid());
 	assert_says(pid);
 	fd = open("run/a.lock", O_RDONLY);
@@ -103,7 +103,7 @@ static void test_lock_waits(void **state)
 	lock_drop(&second);
 }
 
-/* A link in the directory would be one that the user has made. */
+/* Locks do not follow a link in the directory. */
 static void test_lock_is_no_link(void **state)
 {
 	struct turn now = turn_begin(ctx, 0);
@@ -116,12 +116,12 @@ static void test_lock_is_no_link(void **state)
 	assert_int_equal(unlink("run/a.lock"), 0);
 }
 
-/* ---- A holder that is none ----------------------------------------------- */
+/* ---- Something else than a holder ---------------------------------------- */
 
 struct server {
 	int socket;
 	struct wire_reply reply;
-	size_t size; /* of the reply that is sent */
+	size_t size; /* how much of the reply is sent */
 	int fds[8], nr_fds;
 };
 
@@ -158,7 +158,9 @@ static void *serve(void *data)
 	return NULL;
 }
 
-/* What opening "unix:socket" gives with this reply, and that nothing leaks. */
+/*
+ * Open "unix:socket", which answers with this reply: the result is @err, and no descriptor leaks.
+ */
 static void expect(struct server *server, int err, const char *says)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
@@ -192,7 +194,7 @@ static void test_strange_replies(void **state)
 	struct server s = good();
 
 	(void)state;
-	/* Its device is none of this machine's. */
+	/* The reply names a device that this machine does not have. */
 	expect(&s, -EPROTO, "something that is not in");
 	strcpy(s.reply.syspath, "nodir");
 	expect(&s, -EPROTO, "something that is not in");
@@ -218,7 +220,7 @@ static void test_strange_replies(void **state)
 	s.reply.error = -EPERM;
 	expect(&s, -EPERM, "serves its own user and root");
 
-	/* Descriptors that nobody has asked for. */
+	/* The reply carries descriptors that were not asked for. */
 	s = good();
 	for (int i = 0; i < 8; i++)
 		s.fds[i] = 1;
@@ -231,7 +233,10 @@ static void test_strange_replies(void **state)
 	expect(&s, -EPROTO, "something that is not in");
 }
 
-/* More bits than descriptors, more descriptors than bits, and in what order. */
+/*
+ * The bits of the reply say which descriptors it carries. There can be more bits than descriptors,
+ * and the other way round.
+ */
 static void test_descriptors(void **state)
 {
 	int fds[WIRE_NR_FDS], ends[2], given = open("/dev/null", O_RDWR);
@@ -253,7 +258,7 @@ static void test_descriptors(void **state)
 	close(fds[WIRE_GROUP]);
 	close(fds[WIRE_CONTAINER]);
 
-	/* None is left open of an answer that says no. */
+	/* If the answer is an error, its descriptors are closed. */
 	s.reply.error = -EBUSY;
 	send_reply(ends[1], &s);
 	assert_int_equal(wire_ask(ctx, ends[0], WIRE_TAKE, &reply, fds), -EBUSY);
@@ -265,7 +270,9 @@ static void test_descriptors(void **state)
 	close(given);
 }
 
-/* What there is no room for is not what the holder has left out. */
+/*
+ * A descriptor for which this process has no room must not count as one that the holder left out.
+ */
 static void test_no_room(void **state)
 {
 	int fds[WIRE_NR_FDS], ends[2], given = open("/dev/null", O_RDWR);

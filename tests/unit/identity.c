@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Which device a descriptor is, on a sysfs and a procfs made of plain files:
- * with the line in fdinfo that newer kernels have, and with nothing but groups.
+ * Finding out which device a descriptor belongs to, on a sysfs and a procfs made of plain files: by
+ * the line in fdinfo that newer kernels have, and by nothing but groups.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -12,10 +12,10 @@
 
 #define A     "devices/pci0000:00/0000:00:10.0"
 #define B     "devices/pci0000:00/0000:00:11.0"
-#define SHELL 4711 /* a process */
-#define FD    1005 /* our own descriptor, by the name that procfs has */
+#define SHELL 4711 /* another process */
+#define FD    1005 /* the descriptor of this process that procfs shows */
 
-/* /dev/null plays the group's node. */
+/* The numbers of /dev/null, which stands for the group's node. */
 static unsigned int null_major, null_minor;
 
 static int make_trees(void **state)
@@ -50,7 +50,7 @@ static void test_both(void **state)
 	struct identity id;
 
 	(void)state;
-	/* A process without a group: it can be any. */
+	/* The process has no group open, so the descriptor can be any device. */
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
 	assert_int_equal(id.count, 2);
 	assert_true(is(&id, A));
@@ -76,7 +76,7 @@ static void test_noiommu(void **state)
 	struct identity id;
 
 	(void)state;
-	/* Its group has a name, and is not group 0. */
+	/* The group's name is not a number, and must not be read as group 0. */
 	sh("mkdir -p devices/virtual/vfio/noiommu-7; ln -s $PWD/class/vfio devices/virtual/vfio/noiommu-7/subsystem; ln -sfn $PWD/devices/virtual/vfio/noiommu-7 dev/char/%u:%u",
 	   null_major, null_minor);
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
@@ -89,7 +89,7 @@ static void test_fdinfo(void **state)
 	struct identity id;
 
 	(void)state;
-	/* What the kernel says is stronger than all evidence. */
+	/* The kernel's own answer counts more than any other evidence. */
 	sh("printf 'pos:\\t0\\nvfio-device-syspath: %%s\\n' $PWD/" B " >proc/%d/fdinfo/%d",
 	   getpid(), FD);
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
@@ -104,7 +104,7 @@ static void test_cdev(void **state)
 	struct identity id;
 
 	(void)state;
-	/* A character device that sysfs has as a group is none. */
+	/* A character device that is a group's node is not a cdev. */
 	assert_int_equal(identity_find(ctx, SHELL, fd, &id), -ENOTTY);
 	assert_int_equal(id.count, 0);
 	sh("ln -sfn $PWD/" B "/vfio-dev/vfio1 dev/char/%u:%u", null_major, null_minor);

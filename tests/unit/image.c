@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Images that are not what they were, and images that never were any. */
+/* Images that were damaged, and files that never were images. */
 #include <fcntl.h>
 #include <xxhash.h>
 #include <zstd.h>
@@ -30,7 +30,7 @@ static struct bytes bytes_of(int fd)
 	return b;
 }
 
-/* Zeros, noise, and text: every kind of block. */
+/* State with zeroes, noise and text, so that every kind of block is used. */
 static struct bytes make_state(size_t size)
 {
 	struct bytes b = { malloc(size + 1), size };
@@ -93,7 +93,10 @@ static void expect(struct bytes b, int err, const char *why)
 	assert_says(why);
 }
 
-/* The frames of an image: where each begins, its size included. */
+/*
+ * Store where each frame of the image begins, with its size frame, and where the last one ends.
+ * Returns the number of frames.
+ */
 static size_t find_frames(struct bytes b, size_t *at)
 {
 	size_t n = 0, pos = 0;
@@ -106,7 +109,7 @@ static size_t find_frames(struct bytes b, size_t *at)
 	return n;
 }
 
-/* Frames of @b in the order of @which, which ends with -1. */
+/* Make an image from the frames of @b that @which lists, which ends with -1. */
 static struct bytes assemble(struct bytes b, const int *which)
 {
 	struct bytes made = { malloc(2 * b.size), 0 };
@@ -151,7 +154,7 @@ static void test_good(void **state)
 	}
 }
 
-/* Any single bit of it. */
+/* Flip each bit in turn. */
 static void test_flipped_bits(void **state)
 {
 	(void)state;
@@ -161,7 +164,7 @@ static void test_flipped_bits(void **state)
 		size_t noise = 0;
 
 		for (size_t i = 0; i < b.size; i++) {
-			/* Of the noise, one byte in a thousand will do. */
+			/* In the middle of the image one byte in a thousand is enough. */
 			if (i > 500 && i < b.size - 500 && ++noise % 1000)
 				continue;
 			for (int bit = 0; bit < 8; bit++) {
@@ -227,7 +230,7 @@ static void test_rearranged(void **state)
 	}
 }
 
-/* A well-formed image with this header, and this trailer if it is not NULL. */
+/* Make an image without chunks that has this header and this trailer, each of which can be NULL. */
 static struct bytes image_with(const char *header, const char *trailer)
 {
 	struct bytes b = { malloc(200000), 0 };
@@ -317,12 +320,12 @@ static void test_not_images(void **state)
 	expect(b, -EBADMSG, "not an image of vfiomig; raw state needs --raw");
 	b.size = ZSTD_compress(buf, sizeof(buf), "hello", 5, 1);
 	expect(b, -EBADMSG, "a plain zstd file");
-	/* What pzstd makes. */
+	/* A file of pzstd begins with a size frame, too. */
 	memmove(buf + SIZE_FRAME, buf, b.size);
 	frame_put_size(buf, b.size);
 	b.size += SIZE_FRAME;
 	expect(b, -EBADMSG, "not an image of vfiomig");
-	/* An absurd length. */
+	/* The length is absurd. */
 	frame_put_size(buf, UINT32_MAX);
 	expect(b, -EBADMSG, "not an image of vfiomig");
 }
@@ -344,7 +347,7 @@ static void test_absurd_lengths(void **state)
 	free(s.data);
 }
 
-/* A frame that is good zstd, but not what an image may have. */
+/* Frames that are valid zstd, but not permitted in an image. */
 static void test_foreign_frames(void **state)
 {
 	static const struct {
@@ -388,13 +391,16 @@ static void test_foreign_frames(void **state)
 	free(h.data);
 }
 
-/* Chunks that are alike, but for what the checksum is of. */
+/* Chunks with the same checksum field must not be confused. */
 static void test_checksums(void **state)
 {
 	struct bytes s = { calloc(1, 4 * CHUNK), 4 * CHUNK }, b;
 
 	(void)state;
-	/* Constant, not constant, constant, and another byte. */
+	/*
+	 * The first chunk is constant, the second one is not, and the last one is constant with
+	 * another byte. The second time the first chunk is not constant either.
+	 */
 	s.data[CHUNK + 100] = 1;
 	memset(s.data + 3 * CHUNK, 1, CHUNK);
 	for (int i = 0; i < 2; i++) {
@@ -406,7 +412,7 @@ static void test_checksums(void **state)
 	free(s.data);
 }
 
-/* A dictionary's id in a frame: one bit more for a decoder to trip over. */
+/* A bit in the frame's header claims that the frame has a dictionary's id. */
 static void test_dictionary_bits(void **state)
 {
 	struct bytes s = make_state(CHUNK), b = pack(s, 0);
@@ -432,7 +438,7 @@ static void test_write_fails(void **state)
 	assert_int_equal(vfiomig_pack(ctx, in, full, &opt, &r), -ENOSPC);
 	assert_false(r.complete);
 	assert_int_equal(vfiomig_pack(ctx, wrong, wrong, &opt, &r), -EBADF);
-	/* The context is as good as before. */
+	/* The context still works after the failures. */
 	lseek(in, 0, SEEK_SET);
 	assert_int_equal(vfiomig_pack(ctx, in, wrong, &opt, &r), 0);
 	close(in);

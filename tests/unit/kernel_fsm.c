@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own answer, for all flags and all transitions: the build cuts
- * vfio_mig_get_next_state() out of drivers/vfio/vfio_main.c as it stands and
- * puts it into vfio_mig_get_next_state.inc.
+ * All flags and all transitions, compared with the kernel's own function: the build cuts
+ * vfio_mig_get_next_state() out of drivers/vfio/vfio_main.c unchanged and puts it into
+ * vfio_mig_get_next_state.inc.
  */
 #include "unit.h"
 
-/* What the kernel's function uses of the kernel. */
+/* Definitions of the kernel that its function needs. */
 typedef uint8_t u8;
 struct vfio_device {
 	unsigned int migration_flags;
 };
-/* Not in the headers of Linux 6.1. */
+/* Missing in the headers of Linux 6.1. */
 #define VFIO_DEVICE_STATE_PRE_COPY     6
 #define VFIO_DEVICE_STATE_PRE_COPY_P2P 7
 #define WARN_ON(x)		       (x)
@@ -23,7 +23,7 @@ struct vfio_device {
 #include "vfio_mig_get_next_state.inc"
 #pragma GCC diagnostic pop
 
-/* As drivers do: step until there. */
+/* Take one step after the other until the target is reached, as drivers do. */
 static int kernel_path(uint64_t flags, int from, int to, int *path)
 {
 	struct vfio_device device = { flags };
@@ -45,7 +45,7 @@ static void test_against_kernel(void **state)
 	int ours[VFIOMIG_NR_STATES], theirs[VFIOMIG_NR_STATES];
 
 	(void)state;
-	/* Flags from 1 to 7, those without STOP_COPY are not valid. */
+	/* All flags with STOP_COPY; without it they are not valid. */
 	for (uint64_t flags = 1; flags < 8; flags += 2)
 		for (int from = 0; from < VFIOMIG_NR_STATES; from++)
 			for (int to = 0; to < VFIOMIG_NR_STATES; to++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Locks and the directory that they are in, where something is wrong with it;
- * and paths that are too long, which must not be cut into others.
+ * Locks, and what happens if something is wrong with their directory. Paths that are too long must
+ * not be cut off, because the rest may be another path.
  */
 #include <limits.h>
 #include <sys/file.h>
@@ -14,7 +14,7 @@
 #define NAME "0000:01:00.0"
 
 static bool no_flock, no_fchmod;
-/* Closed a second time, when they may be somebody else's. */
+/* How often a closed descriptor was closed again: by then its number may belong to another file. */
 static unsigned int closed_twice;
 
 int __real_flock(int fd, int operation);
@@ -60,7 +60,7 @@ static int make(void **state)
 	return 0;
 }
 
-/* Fails with this, and leaves nothing behind. */
+/* Locking fails with this error and sentence, and leaves nothing behind. */
 static void expect_no_lock(int err, const char *text)
 {
 	int before = count_fds();
@@ -84,7 +84,7 @@ static void test_busy(void **state)
 	snprintf(text, sizeof(text), "busy: process %d (?) is at work on it", getpid());
 	expect_no_lock(-EBUSY, text);
 	sh("test -e run/" NAME ".lock");
-	/* It has not said yet who it is. */
+	/* The owner has not written its PID into the lock yet. */
 	sh(": >run/" NAME ".lock");
 	expect_no_lock(-EBUSY, "busy: another command is at work on it");
 	device_unlock(dev);
@@ -103,7 +103,10 @@ static void test_not_to_lock(void **state)
 	sh("test \"$(cat file)\" = precious");
 }
 
-/* The kernel gives a device to one process only, so that it can go on. */
+/*
+ * Without a usable directory commands go on without a lock, because the kernel gives a device to
+ * one process only.
+ */
 static void expect_without_lock(void)
 {
 	int before = count_fds();
@@ -151,7 +154,7 @@ static void test_too_long(void **state)
 	use_rundir(ctx, longer);
 	expect_no_lock(-ENAMETOOLONG, "the path of the run-time directory is too long");
 
-	/* "/" and "a" do not fit. */
+	/* There is no room for "/" and "a". */
 	assert_null(sysfs_link_name(longest, "a"));
 	assert_int_equal(errno, ENAMETOOLONG);
 	assert_int_equal(sysfs_read_text(longest, "a", text, sizeof(text)), -ENAMETOOLONG);
@@ -164,7 +167,7 @@ static void test_too_long(void **state)
 static void test_write(void **state)
 {
 	(void)state;
-	/* What is not there is not made. */
+	/* Writing to a file of sysfs must not create it. */
 	assert_int_equal(sysfs_write(root, "unbind", NAME), -ENOENT);
 	sh("test ! -e unbind; echo 1234 >file");
 	assert_int_equal(sysfs_write(root, "file", "56"), 0);

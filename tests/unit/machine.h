@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A machine with two PCI functions that VFIO has, made of plain files: the
- * cdev of A is /dev/null by its number, and that of B is /dev/zero.
+ * A machine made of plain files that has two PCI functions with a VFIO driver. The cdev of A has
+ * the number of /dev/null, and that of B the number of /dev/zero.
  */
 #ifndef MACHINE_H
 #define MACHINE_H
@@ -11,7 +11,7 @@
 #define A	 "0000:00:10.0"
 #define B	 "0000:00:11.0"
 #define SOCKET	 "run/" A ".sock" /* of a holder of A */
-#define STRANGER 4711		  /* a process that only this machine's /proc has */
+#define STRANGER 4711		  /* a process that exists only in this machine's /proc */
 #define A_CDEV	 "dev/vfio/devices/vfio0"
 
 static int make_machine(void **state)

@@ -8,7 +8,7 @@
 /* The allocation that fails, counted from 1; 0 for none. */
 static unsigned int fail_at, allocations;
 
-/* Each function that allocates asks this once. Threads may. */
+/* Each wrapped function calls this once. Several threads may call it at the same time. */
 static bool is_out(void)
 {
 	if (__atomic_add_fetch(&allocations, 1, __ATOMIC_RELAXED) != fail_at)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Names of devices, on a sysfs made of plain files. */
+/* The spellings of devices' names, on a sysfs made of plain files. */
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -59,7 +59,7 @@ static void test_spellings(void **state)
 	expect("vfio3", "0000:3b:00.1");
 	expect("/dev/vfio/devices/vfio3", "0000:3b:00.1");
 
-	/* Any path in sysfs of the device, or in it. */
+	/* Any path in sysfs that leads to the device or to something inside it. */
 	for (const char *const *p = (const char *const[]){ "bus/pci/devices/0000:3b:00.1", FN,
 							   FN "/", FN "/vendor", FN "/net/eth0",
 							   "class/vfio-dev/vfio3", NULL };
@@ -81,7 +81,7 @@ static void test_not_there(void **state)
 	expect_error(path, -ENOENT);
 	snprintf(path, sizeof(path), "%s/devices", root);
 	expect_error(path, -ENOENT);
-	/* In /sys by its spelling only. */
+	/* The path begins with the sysfs directory, but leads out of it. */
 	snprintf(path, sizeof(path), "%s/../../etc/passwd", root);
 	expect_error(path, -ENOENT);
 }
@@ -135,12 +135,12 @@ static void test_identity(void **state)
 	assert_null(vfiomig_device_get_cdev(dev));
 	assert_int_equal(vfiomig_device_get_group(dev), -1);
 	assert_false(vfiomig_device_get_pci_id(dev, &id));
-	/* And it cannot be opened: nothing is bound to it. */
-	assert_int_equal(vfiomig_device_open(dev, 0), -ENODEV);
+	/* No driver is bound to it, so it cannot be opened. */
+	assert_int_equal(vfiomig_device_open(dev), -ENODEV);
 	vfiomig_device_unref(dev);
 }
 
-/* An error may quote what the user typed, and may not drive the terminal. */
+/* An error quotes what the user typed, without control characters that a terminal would obey. */
 static void test_error_is_printable(void **state)
 {
 	(void)state;

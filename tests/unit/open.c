@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Opening a device through its group and through its cdev, when the kernel
- * refuses at any step: what the user is told, and that nothing stays open. The
- * kernel is replaced at open(2) and ioctl(2) (see --wrap in the Makefile).
+ * Opening a device through its group and through its cdev while the kernel refuses one of the
+ * steps: the message is right, and nothing stays open. The kernel is replaced at open(2) and
+ * ioctl(2) (see --wrap in the Makefile).
  */
 #include <fcntl.h>
 
@@ -10,9 +10,9 @@
 #include "machine.h"
 
 static struct {
-	unsigned long fail; /* the request that fails, with this errno */
+	unsigned long fail; /* the request that fails, and its errno */
 	int error;
-	const char *closed; /* the node that cannot be opened, with this one */
+	const char *closed; /* the node that cannot be opened, and the errno */
 	int open_error;
 	int version, type1;
 	uint32_t group_flags;
@@ -80,7 +80,7 @@ static int reset(void **state)
 	return 0;
 }
 
-/* Whatever happens: all is closed at the end, and no lock is left. */
+/* Open the device and close it. Whatever happens, no descriptor and no lock is left. */
 static int open_device(enum vfiomig_via via)
 {
 	struct vfiomig_device *dev = new_device(A);
@@ -103,7 +103,7 @@ static void expect(enum vfiomig_via via, int err, const char *says)
 {
 	assert_int_equal(open_device(via), err);
 	assert_says(says);
-	/* It was only that: what is mended by the user works at once. */
+	/* Once the user has removed the cause, opening works at once. */
 	reset(NULL);
 	assert_int_equal(open_device(via), 0);
 }
@@ -155,7 +155,7 @@ static void test_group(void **state)
 	expect(GROUP, -EOPNOTSUPP, "load vfio_iommu_type1");
 }
 
-/* Who is in the way is told, as far as it can be seen. */
+/* The message names the device that is in the way, if it can be seen. */
 static void test_not_viable(void **state)
 {
 	static const int errors[] = { EPERM, EBUSY };
@@ -215,7 +215,7 @@ static void test_nodes(void **state)
 		      "not permitted to open dev/iommu");
 }
 
-/* A signal while udev is waited for, which makes nodes for the kernel's. */
+/* A signal ends the wait for udev, which creates the nodes. */
 static void test_node_wait(void **state)
 {
 	struct vfiomig_device *dev = new_device(A);
@@ -239,7 +239,10 @@ static void test_node_wait(void **state)
 static void test_cdev(void **state)
 {
 	(void)state;
-	/* Bound already, by another descriptor; or its group is open. */
+	/*
+	 * EINVAL means that the cdev is bound already, by another descriptor, or that its group is
+	 * open.
+	 */
 	expect_refused(CDEV, VFIO_DEVICE_BIND_IOMMUFD, EINVAL, -EBUSY,
 		       "busy: another process has the device");
 	sh("ln -s " A_CDEV " proc/%d/fd/3", STRANGER);
@@ -258,7 +261,7 @@ static void test_cdev(void **state)
 		       "VFIO_DEVICE_ATTACH_IOMMUFD_PT: Invalid argument");
 }
 
-/* By itself it takes the cdev where there is one, and only where it is. */
+/* By default the device is opened through its cdev, if the kernel has both the cdev and iommufd. */
 static void test_auto(void **state)
 {
 	(void)state;

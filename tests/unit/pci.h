@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Three PCI functions and a bridge in one group, on a sysfs made of plain files
- * and with a kernel that can be told to refuse. With --wrap=sysfs_write.
+ * Three PCI functions and a bridge in one group, on a sysfs made of plain files, with a kernel that
+ * refuses what the test wants. With --wrap=sysfs_write.
  */
 #ifndef PCI_H
 #define PCI_H
@@ -13,11 +13,14 @@
 #define B   "0000:01:00.1"
 #define C   "0000:01:00.2"
 
-/* What was written, "OVERRIDE A vfio-pci; UNBIND A; ...", and what fails. */
+/*
+ * What was written to sysfs so far, as "driver_override 0=vfio-pci; e1000e unbind 0; ...", and the
+ * steps that fail.
+ */
 static char history[2048];
 static const char *refused, *refused_too;
 static int refusal;
-/* What somebody else does right before a step. */
+/* Called right before each step: what somebody else does at that moment. */
 static void (*meanwhile)(const char *step);
 
 /* ---- The kernel ---------------------------------------------------------- */
@@ -61,7 +64,7 @@ int __wrap_sysfs_write(const char *dir, const char *name, const char *text)
 	size_t used = strlen(history);
 	char step[128];
 
-	/* The device is in the directory's name, or in the text. */
+	/* The directory's name or the text tells which device it is. */
 	if (strcmp(name, "driver_override") == 0)
 		snprintf(step, sizeof(step), "%s %c=%s", name, dir[strlen(dir) - 1],
 			 *text == '\n' ? "" : text);
@@ -79,7 +82,7 @@ int __wrap_sysfs_write(const char *dir, const char *name, const char *text)
 	return change(dir, name, text);
 }
 
-/* ---- Its world ----------------------------------------------------------- */
+/* ---- The machine --------------------------------------------------------- */
 
 static void make_function(const char *name, int header, const char *class)
 {
@@ -94,7 +97,7 @@ static void make_function(const char *name, int header, const char *class)
 	   name, header);
 }
 
-/* Not all the tests want modules. */
+/* Make a module that has this alias. Not all tests need modules. */
 __attribute__((unused)) static void make_module(const char *name, const char *alias)
 {
 	sh("printf 'const char a[] __attribute__((section(\".modinfo\"))) = \"alias=%s\";' | gcc -x c -c - -o modules/lib/modules/1.0/%s.ko",

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * PRE_COPY of devices that do not do what they should: whatever read() returns
- * there, the image is whole and the save comes to an end. The kernel is
- * replaced at ioctl(2) and, for the data_fd, at read(2).
+ * PRE_COPY of devices that do not behave as they should: whatever read() returns in PRE_COPY, the
+ * image is whole and the save ends. The kernel is replaced at ioctl(2) and, for the data_fd, at
+ * read(2).
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -11,23 +11,22 @@
 #include "unit.h"
 
 #define FLAGS (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
-#define REST  1000 /* what is to be had only in STOP_COPY */
+#define REST  1000 /* bytes that can be read only in STOP_COPY */
 
 static struct {
 	int state;
-	int empty;	     /* what read() fails with when there is nothing; 0
-				for a read that returns 0 */
-	int error;	     /* what it fails with in any case */
-	uint64_t initial;    /* bytes of the first copy that are left */
-	uint64_t dirty;	     /* bytes that changed */
-	uint64_t dirtying;   /* bytes that change with each read */
-	bool no_info;	     /* VFIO_MIG_GET_PRECOPY_INFO is not there */
+	int empty;	     /* the errno of read() if there is no data; 0 if it returns 0 */
+	int error;	     /* the errno of every read() */
+	uint64_t initial;    /* bytes that are left of the first copy */
+	uint64_t dirty;	     /* bytes that have changed */
+	uint64_t dirtying;   /* bytes that change during each read */
+	bool no_info;	     /* the kernel lacks VFIO_MIG_GET_PRECOPY_INFO */
 	bool initial_stays;  /* initial_bytes never becomes 0 */
-	int reinits;	     /* so often a new first copy begins */
-	int fail_state;	     /* entering it fails */
-	bool another_fd;     /* STOP_COPY comes with a data_fd of its own */
-	int interrupt_after; /* so many reads */
-	int late_reads;	     /* after a signal */
+	int reinits;	     /* how often a new first copy begins */
+	int fail_state;	     /* the state that cannot be entered */
+	bool another_fd;     /* the arc to STOP_COPY returns another data_fd */
+	int interrupt_after; /* how many reads there are before a signal comes */
+	int late_reads;	     /* how many reads there are after the signal */
 	uint64_t rest;
 	int data_fd, other_fd, opted_in;
 	int path[32], arcs;
@@ -177,7 +176,7 @@ static int save(const struct vfiomig_options *opt, struct vfiomig_result *r)
 	return err;
 }
 
-/* All of it, and nothing left in the device. */
+/* Save, and check that all of the state was read. */
 static void expect_whole(struct vfiomig_result *r)
 {
 	assert_int_equal(save(NULL, r), 0);
@@ -204,7 +203,7 @@ static void test_idle(void **state)
 	assert_memory_equal(kernel.path, path, sizeof(path));
 }
 
-/* Its owner may be the one who reads the flags, and has not asked for them. */
+/* On a borrowed device the owner may read the flags, and has not asked for the new ones. */
 static void test_borrowed(void **state)
 {
 	struct vfiomig_result r;
@@ -215,7 +214,7 @@ static void test_borrowed(void **state)
 	assert_int_equal(kernel.opted_in, 0);
 }
 
-/* A holder reads no flags itself. */
+/* A holder does not read the flags, so the save may opt in. */
 static void test_held(void **state)
 {
 	struct vfiomig_result r;
@@ -232,7 +231,9 @@ static void test_never(void **state)
 	struct vfiomig_result r;
 
 	(void)state;
-	/* The data_fd of STOP_COPY would be another one. */
+	/*
+	 * The save must not use PRE_COPY. STOP_COPY fails, because the test has no data_fd for it.
+	 */
 	kernel.fail_state = VFIOMIG_STATE_STOP_COPY;
 	assert_int_equal(save(&opt, &r), -EIO);
 	assert_false(r.precopy);
@@ -248,7 +249,7 @@ static void test_empty_reads(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		struct vfiomig_result r;
 
-		/* At once, although more is announced. */
+		/* The end comes at once, although the kernel announces more data. */
 		teardown(NULL);
 		setup(NULL);
 		kernel.empty = errors[i];
@@ -257,7 +258,7 @@ static void test_empty_reads(void **state)
 		expect_whole(&r);
 		assert_int_equal(r.precopy_bytes, 0);
 
-		/* After the first copy. */
+		/* The end comes after the first copy. */
 		teardown(NULL);
 		setup(NULL);
 		kernel.empty = errors[i];
@@ -267,7 +268,10 @@ static void test_empty_reads(void **state)
 	}
 }
 
-/* More changes than can be read: bounded, and said. */
+/*
+ * The device changes faster than it can be read: the save gives up pre-copy after a while, and says
+ * so.
+ */
 static void test_does_not_converge(void **state)
 {
 	struct vfiomig_options opt = { .leave = -1, .downtime_ms = 1 };
@@ -277,12 +281,14 @@ static void test_does_not_converge(void **state)
 	kernel.dirty = 1ULL << 40;
 	kernel.dirtying = 20000;
 	kernel.fail_state = VFIOMIG_STATE_STOP_COPY;
-	/* It would be too much to read: what counts is that it stops. */
+	/*
+	 * There would be too much to read in STOP_COPY. What counts is that the device is stopped.
+	 */
 	assert_int_equal(save(&opt, &r), -EIO);
 	assert_true(r.gave_up);
 	teardown(NULL);
 
-	/* As much as is read changes again: rounds that get nowhere. */
+	/* As much changes as is read, so that the rounds get nowhere. */
 	setup(NULL);
 	kernel.dirty = 50000000;
 	kernel.dirtying = 10000;
@@ -310,7 +316,7 @@ static void test_reinit(void **state)
 	kernel.reinits = 1;
 	expect_whole(&r);
 	assert_int_equal(r.precopy_bytes, 105000);
-	/* Not for ever. */
+	/* The device must not begin anew for ever. */
 	teardown(NULL);
 	setup(NULL);
 	kernel.reinits = INT_MAX;
@@ -319,7 +325,7 @@ static void test_reinit(void **state)
 	assert_true(r.complete);
 }
 
-/* A device that has no first copy: nothing is known of its rate at first. */
+/* The device has no first copy, so that the rate is unknown at first. */
 static void test_no_initial_bytes(void **state)
 {
 	struct vfiomig_result r;
@@ -343,8 +349,10 @@ static void test_read_fails(void **state)
 	assert_true(r.now.home && !r.now.reset);
 }
 
-/* "Moving between these states [...] does not [...] affect the associated fd":
- * one that comes nevertheless is not read, and not left open. */
+/*
+ * "Moving between these states [...] does not [...] affect the associated fd". If a driver returns
+ * another one all the same, it is not read, and closed.
+ */
 static void test_another_fd(void **state)
 {
 	struct vfiomig_result r;
@@ -356,7 +364,7 @@ static void test_another_fd(void **state)
 	assert_int_equal(fcntl(kernel.other_fd, F_GETFD), -1);
 }
 
-/* In the middle of it: nobody writes any more, or a signal came. */
+/* The save fails in the middle of pre-copy, because the output is full or because of a signal. */
 static void test_ends_early(void **state)
 {
 	struct vfiomig_options opt = {
@@ -379,7 +387,7 @@ static void test_ends_early(void **state)
 	kernel.arcs = 0;
 	kernel.initial = 100000;
 	kernel.interrupt_after = 5;
-	/* At once, not when the chunk is full. */
+	/* The save must end at once, and not only when the chunk is full. */
 	opt.chunk_size = VFIOMIG_CHUNK_SIZE_MAX;
 	assert_int_equal(save(&opt, &r), -EINTR);
 	assert_int_equal(kernel.late_reads, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * An open device, and a kernel that refuses to tell or to do one thing: what
- * the user is told, and that the device stays where it was. The kernel is
- * replaced at ioctl(2), pread(2) and pwrite(2) (see --wrap in the Makefile).
+ * An open device, and a kernel that refuses to answer or to do one thing: the message is right, and
+ * the device stays in its state. The kernel is replaced at ioctl(2), pread(2) and pwrite(2) (see
+ * --wrap in the Makefile).
  */
 #include <fcntl.h>
 
@@ -16,7 +16,7 @@ static struct {
 	uint64_t flags;
 	int state;
 	int migration_error, state_error, region_error;
-	int read_error, write_error; /* once */
+	int read_error, write_error; /* read_error is for one read only */
 	bool short_config, no_write;
 	int interrupted_writes, short_writes;
 	int set_states, data_fd;
@@ -88,7 +88,7 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
 	if (kernel.short_config && at)
 		return 0;
 	memset(buf, 0xab, size);
-	/* In pieces, as a kernel may. */
+	/* The kernel may return less than it was asked for. */
 	return size > 10 ? 10 : size;
 }
 
@@ -99,7 +99,7 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at)
 	assert_in_range(at, 4, 5);
 	assert_memory_equal(buf, &"\x07\x01"[at - 4], size);
 	assert_int_equal(at + size, 6);
-	/* First a signal, and then in pieces. */
+	/* The first write is interrupted by a signal, the second one is short. */
 	if (kernel.interrupted_writes) {
 		kernel.interrupted_writes--;
 		return refuse(EINTR);
@@ -142,7 +142,7 @@ static void assert_fails(int result, int err, const char *says)
 	assert_says(says);
 }
 
-/* ---- What it can do ------------------------------------------------------ */
+/* ---- Migration support and state ----------------------------------------- */
 
 static void test_no_migration(void **state)
 {
@@ -158,7 +158,7 @@ static void test_no_migration(void **state)
 	kernel.migration_error = ENOTTY;
 	assert_fails(vfiomig_device_get_migration(dev, &flags), -EOPNOTSUPP,
 		     "has no migration support");
-	/* That is another matter: it may have. */
+	/* After another error the device may have migration support. */
 	kernel.migration_error = EIO;
 	assert_fails(vfiomig_device_get_migration(dev, &flags), -EIO,
 		     "VFIO_DEVICE_FEATURE_MIGRATION: Input/output error");
@@ -167,7 +167,7 @@ static void test_no_migration(void **state)
 	assert_fails(vfiomig_save(dev, -1, &opt, &r), -EIO, "VFIO_DEVICE_FEATURE_MIGRATION");
 	assert_fails(vfiomig_restore(dev, -1, &opt, &r), -EIO, "VFIO_DEVICE_FEATURE_MIGRATION");
 	assert_false(r.touched);
-	/* And it is asked again. */
+	/* The answer is not kept: the kernel is asked again. */
 	kernel.migration_error = 0;
 	kernel.flags = VFIOMIG_STOP_COPY;
 	assert_int_equal(vfiomig_device_get_migration(dev, &flags), 0);
@@ -223,7 +223,7 @@ static int stop_there(void *data, int state, uint64_t ns)
 	return state == *(int *)data ? -EIO : 0;
 }
 
-/* A caller that has enough: the session that has just begun ends with it. */
+/* If the caller stops at a state, the session that this state has begun is closed. */
 static void test_step_stops(void **state)
 {
 	int last = VFIOMIG_STATE_STOP_COPY, fd;
@@ -258,7 +258,9 @@ static void test_config_read(void **state)
 	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -EINVAL);
 }
 
-/* Without it the function would not work after a restore: no image then. */
+/*
+ * Without its configuration space a function would not work after a restore, so no image is made.
+ */
 static void test_config_is_no_detail(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
@@ -279,7 +281,7 @@ static void test_config_is_no_detail(void **state)
 static void test_config_write(void **state)
 {
 	(void)state;
-	/* What is no PCI function has none. */
+	/* A device that is not a PCI function has no command register. */
 	assert_int_equal(config_restore_command(dev, HEX), 0);
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
 	assert_int_equal(config_restore_command(dev, HEX), 0);
@@ -324,7 +326,7 @@ static void test_bounds(void **state)
 	assert_int_equal(kernel.set_states, 0);
 }
 
-/* Without a whole image it is not left elsewhere, however little is missing. */
+/* The device is not left in another state unless the image is whole, however little is missing. */
 static void test_no_room_for_the_trailer(void **state)
 {
 	struct vfiomig_options opt = { .leave = VFIOMIG_STATE_STOP };

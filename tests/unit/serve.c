@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A holder and what the machine may do to it: its socket's name is taken, no
- * descriptor or process is to be had, peers come and go. It runs in a thread;
- * the kernel is replaced where it is made to fail (see --wrap in the Makefile).
+ * A holder, and faults that can happen to it: the name of its socket is taken, there are no
+ * descriptors or processes left, peers come and go. The holder runs in a thread; the kernel is
+ * replaced where it has to fail (see --wrap in the Makefile).
  */
 #include "breaks.h"
 
-/* The holder's side; the tests have the context of the other one. */
+/* The holder's side. The context of the clients is "ctx". */
 static struct vfiomig_ctx *its_ctx;
 static struct vfiomig_device *held;
 static struct vfiomig_holder *holder;
@@ -69,7 +69,7 @@ static void start(void)
 {
 	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
 	pthread_create(&thread, NULL, serve, NULL);
-	/* It serves when it has given up the lock. */
+	/* The holder gives up the lock when it begins to serve. */
 	while (access("run/" A ".lock", F_OK) == 0)
 		usleep(1000);
 }
@@ -90,7 +90,7 @@ static void release(void)
 
 /* ---- The socket ---------------------------------------------------------- */
 
-/* There is no holder, the device stays open, and nothing else does. */
+/* There is no holder. The device stays open, and no other descriptor does. */
 static void expect_none(int err, const char *says)
 {
 	int before = count_fds();
@@ -110,7 +110,7 @@ static void test_no_device(void **state)
 	(void)state;
 	assert_int_equal(vfiomig_holder_new(dev, &holder), -EBADF);
 	assert_says("the device is not open");
-	/* A borrowed one that can be several has no name to serve it by. */
+	/* A borrowed device that can be one of several has no name for a socket. */
 	dev->fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	sysdev_free(&dev->sys);
 	assert_int_equal(vfiomig_holder_new(dev, &holder), -EINVAL);
@@ -138,12 +138,12 @@ static void test_no_socket(void **state)
 	assert_int_equal(mkdir(SOCKET, 0700), 0);
 	expect_none(-EISDIR, "cannot remove " SOCKET ": Is a directory");
 	assert_int_equal(rmdir(SOCKET), 0);
-	/* None of that is left. */
+	/* The failures leave nothing behind. */
 	start();
 	release();
 }
 
-/* Another one serves there: the device was opened by another way then. */
+/* Another holder serves the device already. This one was opened another way. */
 static void test_taken(void **state)
 {
 	struct vfiomig_device *dev;
@@ -157,7 +157,7 @@ static void test_taken(void **state)
 	snprintf(says, sizeof(says), "busy: process %d holds it already", getpid());
 	assert_int_equal(vfiomig_holder_new(dev, &second), -EBUSY);
 	assert_says(says);
-	/* One that does not answer, for as long as it takes. */
+	/* The other holder does not answer. */
 	no_accept = fast = true;
 	assert_int_equal(vfiomig_holder_new(dev, &second), -EBUSY);
 	assert_says("busy: the holder on " SOCKET " does not answer");
@@ -178,7 +178,7 @@ static int join(void)
 	return fd;
 }
 
-/* What it answers; 1 if it hangs up. */
+/* Returns the holder's answer, or 1 if the holder hangs up. */
 static int ask(int fd, enum wire_op op)
 {
 	struct wire_reply reply;
@@ -204,7 +204,7 @@ static bool is_hung_up(int fd)
 	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
-/* Out of descriptors, the one that has been silent longest goes. */
+/* Without free descriptors the holder drops the peer that has been silent longest. */
 static void test_no_descriptors(void **state)
 {
 	int first, second, claimer;
@@ -218,14 +218,14 @@ static void test_no_descriptors(void **state)
 	assert_int_equal(query(), 0);
 	assert_true(is_hung_up(first));
 	assert_false(is_hung_up(second));
-	/* That is no reason to drop anybody. */
+	/* A connection that was aborted is no reason to drop anybody. */
 	fail_once("accept4", ECONNABORTED, 0);
 	assert_int_equal(query(), 0);
 	assert_false(is_hung_up(second));
 	fail_once("accept4", ENFILE, 0);
 	assert_int_equal(query(), 0);
 	assert_true(is_hung_up(second));
-	/* Who has the device keeps it. */
+	/* The peer that has the device is never dropped. */
 	claimer = join();
 	assert_int_equal(ask(claimer, WIRE_TAKE), 0);
 	fail_once("accept4", EMFILE, 0);
@@ -238,7 +238,7 @@ static void test_no_descriptors(void **state)
 	release();
 }
 
-/* Who has gone when its answer comes does not have the device. */
+/* A peer that is gone before it gets its answer does not keep the device. */
 static void test_gone_before_the_answer(void **state)
 {
 	const struct wire_request take = { WIRE_MAGIC, WIRE_VERSION, WIRE_TAKE };
@@ -259,7 +259,7 @@ static void test_gone_before_the_answer(void **state)
 	release();
 }
 
-/* Two want it: one has it, the other is told who. */
+/* Two peers ask for the device: one gets it, and the other one is told who has it. */
 static void test_two(void **state)
 {
 	int first, second;
@@ -276,7 +276,7 @@ static void test_two(void **state)
 	second = join();
 	assert_int_equal(ask(second, WIRE_RELEASE), -EBUSY);
 	close(second);
-	/* Without having it nobody gives it back. */
+	/* A peer that does not have the device cannot give it back. */
 	second = join();
 	assert_int_equal(ask(second, WIRE_DONE), -EPROTO);
 	close(second);
@@ -295,7 +295,7 @@ static void test_silent(void **state)
 	assert_int_equal(query(), 0);
 	assert_false(is_hung_up(fd));
 	ahead += (WIRE_PATIENCE + 1) * 1000000000ULL;
-	/* It looks when something else happens; a query of now is answered. */
+	/* The holder looks for silent peers when something else happens. This query is answered. */
 	assert_int_equal(query(), 0);
 	assert_int_equal(query(), 0);
 	assert_true(is_hung_up(fd));
@@ -320,7 +320,7 @@ static void test_strange_requests(void **state)
 		usleep(1000);
 	assert_int_equal(reply.error, -EPROTO);
 	close(fd);
-	/* Whose user cannot be told gets nothing. */
+	/* A peer whose user is unknown gets nothing. */
 	no_accept = true;
 	fd = join();
 	fail_once("getsockopt", ENOBUFS, 0);
@@ -353,7 +353,7 @@ static void test_cannot_serve(void **state)
 	fail_once("listen", EADDRINUSE, 0);
 	expect_not_served(vfiomig_holder_fork(holder), -EADDRINUSE,
 			  "cannot serve on " SOCKET ": Address already in use");
-	/* Without it the child would hear the parent's signals. */
+	/* Without an eventfd of its own, the child would share the parent's. */
 	fail_once("eventfd", ENFILE, 0);
 	expect_not_served(vfiomig_holder_fork(holder), -ENFILE,
 			  "eventfd: Too many open files in system");
@@ -366,7 +366,7 @@ static void test_cannot_serve(void **state)
 	vfiomig_holder_free(holder);
 }
 
-/* It must not spin, nor take longer than the alarm if it does. */
+/* The holder must not spin. If it does, the alarm ends the test. */
 static void test_few_descriptors(void **state)
 {
 	struct rlimit before = allow_fds(count_fds() + 8);
@@ -386,7 +386,10 @@ static void test_few_descriptors(void **state)
 	alarm(0);
 }
 
-/* Fewer than it has: then it cannot even wait, and says so. */
+/*
+ * The limit is lower than the number of open descriptors, so that the holder cannot even wait, and
+ * says so.
+ */
 static void test_cannot_wait(void **state)
 {
 	const struct wire_request none = { WIRE_MAGIC, WIRE_VERSION, 77 };
@@ -398,7 +401,7 @@ static void test_cannot_wait(void **state)
 	alarm(30);
 	start();
 	fd = join();
-	/* The one before it is waited for, then. */
+	/* Once this query is answered, the holder waits. */
 	assert_int_equal(query(), 0);
 	before = allow_fds(1);
 	assert_int_equal(send(fd, &none, sizeof(none), 0), sizeof(none));
@@ -413,8 +416,10 @@ static void test_cannot_wait(void **state)
 	alarm(0);
 }
 
-/* A digit for each: 1 for that it is ready, 2 for that it is ending, 9 for one
- * that is told too early or too late. */
+/*
+ * The events so far, a digit for each: 1 for "ready", 2 for "ending", 9 for an event that comes too
+ * early or too late.
+ */
 static _Atomic int events;
 
 static void on_event(void *data, enum vfiomig_holder_event event)
@@ -449,7 +454,10 @@ static void test_events(void **state)
 	assert_int_equal(events, 12);
 }
 
-/* Of an interrupt it tells at once, though it waits for who has the device. */
+/*
+ * After an interrupt the event "ending" comes at once, although the holder still waits for the peer
+ * that has the device.
+ */
 static void test_events_of_an_interrupt(void **state)
 {
 	uint64_t count;
@@ -469,7 +477,7 @@ static void test_events_of_an_interrupt(void **state)
 	pthread_join(thread, &result);
 	assert_int_equal((long)result, -EINTR);
 	assert_int_equal(events, 12);
-	/* As if there had been none. */
+	/* Make the context forget the interrupt. */
 	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)), sizeof(count));
 	its_ctx->interrupted = 0;
 	vfiomig_holder_free(holder);
@@ -488,7 +496,10 @@ static void test_no_event_without_service(void **state)
 	vfiomig_holder_free(holder);
 }
 
-/* The child hears its own signals, and one of just before the fork. */
+/*
+ * After a fork the child has its own eventfd for interrupts, and keeps an interrupt from just
+ * before the fork.
+ */
 static void test_after_fork(void **state)
 {
 	uint64_t count;
@@ -504,7 +515,7 @@ static void test_after_fork(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)), -1);
-	/* The socket was the child's. */
+	/* The socket belongs to the child now. */
 	vfiomig_holder_free(holder);
 	assert_int_equal(unlink(SOCKET), 0);
 

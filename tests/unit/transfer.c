@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Saves and restores of a device that fails on demand: what no real device can
- * be made to do. The kernel is replaced at ioctl(2) (see --wrap in the
- * Makefile); a data_fd is a file in memory.
+ * Saves and restores of a device that fails on demand, as no real device can be made to. The kernel
+ * is replaced at ioctl(2) (see --wrap in the Makefile); a data_fd is a file in memory.
  */
 #include <fcntl.h>
 
@@ -15,16 +14,16 @@ static struct {
 	uint64_t flags;
 	int state;
 	int fail_at;	/* the SET_STATE that fails, counted from 1; 0 for none */
-	int fails;	/* how many in a row fail from then on */
-	int fail_state; /* where that leaves the device; -1: where it was */
+	int fails;	/* how many fail in a row */
+	int fail_state; /* the state that the failure leaves the device in; -1: its former state */
 	bool fail_reset;
 	bool no_data_fd;
 	int set_states, resets;
-	int data_fd; /* the test's end of it */
+	int data_fd; /* the test's own descriptor of it */
 } kernel;
 
 static struct vfiomig_device *dev;
-/* With an image around the state, or without. */
+/* Whether saves and restores use raw state instead of images. */
 static bool raw;
 
 static int new_data_fd(bool with_state)
@@ -50,7 +49,7 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 		errno = EIO;
 		return -1;
 	}
-	/* The library walks arc by arc. */
+	/* The library takes one arc at a time. */
 	assert_int_equal(vfiomig_fsm_path(kernel.flags, kernel.state, to, NULL), 1);
 	/* "RESUMING can only be aborted by a reset": a bad image must never
 	 * reach this arc. */
@@ -119,7 +118,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* Save into a file in memory; what arrived there is compared if @whole. */
+/* Save into a file in memory. If @whole, the file must have all of the state. */
 static int save(int leave, struct vfiomig_result *result, bool whole)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
@@ -170,12 +169,12 @@ static void test_save(void **state)
 
 	assert_int_equal(save(VFIOMIG_STATE_STOP, &r, true), 0);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
-	/* From there, and back to there. */
+	/* A save of a stopped device brings it back to STOP. */
 	assert_int_equal(save(-1, &r, true), 0);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
 }
 
-/* A device found in a saving group state has a session that is not ours. */
+/* A device in a state of the saving group has a session of somebody else. */
 static void test_save_from_saving_group(void **state)
 {
 	struct vfiomig_result r;
@@ -191,8 +190,10 @@ static void test_save_from_saving_group(void **state)
 	assert_int_equal(kernel.resets, 0);
 }
 
-/* Whichever arc fails, wherever that leaves the device: home, without a reset
- * as long as there is a way. */
+/*
+ * Whichever arc fails, and whatever state that leaves the device in, the device is brought home,
+ * without a reset if there is a path.
+ */
 static void test_save_arc_fails(void **state)
 {
 	(void)state;
@@ -218,7 +219,9 @@ static void test_save_arc_fails(void **state)
 	}
 }
 
-/* The way back fails once the image is whole: it is kept, and it is told. */
+/*
+ * The way back fails when the image is whole already: the image is kept, and the message says so.
+ */
 static void test_save_way_back_fails(void **state)
 {
 	struct vfiomig_result r;
@@ -231,7 +234,7 @@ static void test_save_way_back_fails(void **state)
 	assert_says("STOP_COPY -> STOP failed");
 }
 
-/* Not even a reset helps. */
+/* The reset fails, too. */
 static void test_save_lost(void **state)
 {
 	struct vfiomig_result r;
@@ -284,7 +287,7 @@ static void test_no_data_fd(void **state)
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 }
 
-/* What cannot be done is refused before the device is touched. */
+/* An impossible save or restore is refused before the device is touched. */
 static void test_untouched(void **state)
 {
 	struct vfiomig_result r;
@@ -324,7 +327,7 @@ static void test_restore(void **state)
 	assert_int_equal(kernel.resets, 0);
 }
 
-/* The arcs into RESUMING, out of it, and after it. */
+/* Each arc of a restore fails in turn: those to RESUMING, the one out of it, and those after it. */
 static void test_restore_arc_fails(void **state)
 {
 	(void)state;
@@ -342,8 +345,10 @@ static void test_restore_arc_fails(void **state)
 	}
 }
 
-/* A source that fails in the middle must not reach RESUMING -> STOP, which
- * would load half a state: set_state() above checks that. */
+/*
+ * If the source fails in the middle, the device must not take the arc RESUMING -> STOP, which would
+ * load half a state. set_state() above checks this.
+ */
 static void test_restore_source_fails(void **state)
 {
 	struct vfiomig_options opt = { .leave = -1, .raw = true };
@@ -354,7 +359,7 @@ static void test_restore_source_fails(void **state)
 	if (!raw)
 		return;
 	kernel.state = VFIOMIG_STATE_STOP;
-	/* The rest never comes, and at last a signal does. */
+	/* The rest never comes. After a second a signal does. */
 	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
 	assert_int_equal(write(fds[1], "half", 4), 4);
 	alarm(1);
@@ -366,7 +371,7 @@ static void test_restore_source_fails(void **state)
 	close(fds[1]);
 }
 
-/* An image that turns out to be bad only at its end, and comes from a pipe. */
+/* The image comes from a pipe and is bad at its very end. */
 static void test_restore_bad_trailer(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* For tests of what is read from sysfs and procfs: trees of plain files. */
+/* Trees of plain files that stand for sysfs, procfs and /dev. */
 #ifndef TREE_H
 #define TREE_H
 
@@ -7,7 +7,7 @@
 
 static char root[] = "/tmp/vfiomig-unit.XXXXXX";
 
-/* A shell's command, in the tree */
+/* Run a shell command in the tree. It must succeed. */
 __attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
 {
 	char command[2048];

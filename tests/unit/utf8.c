@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What is UTF-8: the edges of each length, and what only looks like it. */
+/* UTF-8: the first and the last character of each length, and bytes that only look like UTF-8. */
 #include "utf8.h"
 #include "unit.h"
 
@@ -24,7 +24,7 @@ static void test_lengths(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		assert_int_equal(utf8_length(texts[i]), strlen(texts[i]));
 		assert_true(utf8_is_valid(texts[i], strlen(texts[i])));
-		/* A part of it is nothing. */
+		/* A part of a character is not valid. */
 		for (size_t n = 1; n < strlen(texts[i]); n++)
 			assert_false(utf8_is_valid(texts[i], n));
 	}
@@ -35,8 +35,8 @@ static void test_lengths(void **state)
 static void test_none(void **state)
 {
 	static const char *const texts[] = {
-		"\x80",	    /* the middle of one */
-		"\xc0\xaf", /* '/', in two bytes */
+		"\x80",	    /* a continuation byte alone */
+		"\xc0\xaf", /* '/' in two bytes */
 		"\xc1\xbf",
 		"\xe0\x9f\xbf",	    /* in three instead of two */
 		"\xf0\x8f\xbf\xbf", /* in four instead of three */
@@ -44,8 +44,8 @@ static void test_none(void **state)
 		"\xed\xbf\xbf",
 		"\xf4\x90\x80\x80", /* beyond Unicode */
 		"\xf5\x80\x80\x80",
-		"\xff",	 /* no byte of it */
-		"\xc3(", /* not gone on with */
+		"\xff",	 /* never a byte of UTF-8 */
+		"\xc3(", /* no continuation byte follows */
 		"\xe2\x82(",
 		"\xf0\x9f\x98(",
 	};
