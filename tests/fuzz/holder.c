@@ -82,7 +82,8 @@ static struct vfiomig_holder *start(void)
 	struct vfiomig_device *dev = feature_device(ctx, feature_null());
 	struct vfiomig_holder *h;
 
-	dev->syspath = "/sys/device";
+	dev->sys.syspath = strdup("/sys/device");
+	dev->sys.name = strrchr(dev->sys.syspath, '/') + 1;
 	dev->name = strdup("device");
 	if (vfiomig_holder_new(dev, &h) || listen(h->socket, BACKLOG))
 		err(1, "cannot hold: %s", vfiomig_get_error(ctx));

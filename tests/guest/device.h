@@ -74,7 +74,7 @@ static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const 
 /* Open again a device that was closed. */
 static inline void device_reopen(struct vfiomig_device *dev)
 {
-	if (vfiomig_device_open(dev))
+	if (vfiomig_device_open(dev, 0))
 		errx(1, "cannot open %s again", vfiomig_device_get_name(dev));
 }
 

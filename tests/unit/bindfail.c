@@ -91,7 +91,7 @@ static void test_nowhere_to_note(void **state)
 	 * Without a run-time directory there can be no lock, which is tolerated. A missing note is
 	 * not.
 	 */
-	ctx->rundir = "nowhere/run";
+	use_rundir(ctx, "nowhere/run");
 	assert_int_equal(bind_to(A, NULL, 0), -ENOENT);
 	assert_says("cannot make nowhere/run: No such file or directory");
 	expect_untouched();

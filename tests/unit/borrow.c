@@ -266,7 +266,7 @@ static void test_no_descriptors(void **state)
 	close(fd);
 }
 
-/* ---- What "vfiomig exec" leaves to its command --------------------------- */
+/* ---- Descriptors that the caller has ------------------------------------- */
 
 static bool same_file(int a, int b)
 {
@@ -281,7 +281,7 @@ static void test_from_fds(void **state)
 	struct vfiomig_device *dev;
 
 	(void)state;
-	/* The device is bound to the iommufd that exec handed down. */
+	/* A cdev that is not bound is bound to the iommufd that came with it. */
 	kernel.unbound = true;
 	assert_int_equal(vfiomig_device_from_fds(ctx, &given, &dev), 0);
 	assert_string_equal(vfiomig_device_get_name(dev), A);
@@ -303,19 +303,15 @@ static void test_from_fds(void **state)
 	assert_int_equal(count_fds(), before - 2);
 }
 
-	/* If that iommufd has been closed, a new one is opened. */
-	kernel.unbound = true;
-	close(iommufd);
-	dev = find("fd:%d", fd);
-	assert_int_equal(vfiomig_device_open(dev), 0);
-	assert_int_not_equal(kernel.bound_to, -1);
-	vfiomig_device_unref(dev);
+static void test_from_group_fds(void **state)
+{
+	int fd = open("/dev/null", O_RDWR), group = open("/dev/zero", O_RDWR);
+	struct vfiomig_fds given = { fd, -1, group, ctx->wake }, fds;
+	struct vfiomig_device *dev;
 
-	/* If the variable is not a number, it must not count as descriptor 0. */
-	kernel.unbound = true;
-	setenv("VFIOMIG_IOMMUFD", "x", 1);
-	dev = find("fd:%d", fd);
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	(void)state;
+	assert_int_equal(vfiomig_device_from_fds(ctx, &given, &dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	vfiomig_device_get_fds(dev, &fds);
 	assert_int_equal(fds.iommufd, -1);
 	assert_true(same_file(fds.device, fd) && fds.device != fd);

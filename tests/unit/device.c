@@ -139,7 +139,7 @@ static void test_no_vfio(void **state)
 	   "; ln -s $PWD/bus/mdev devices/virtual/" MDEV
 	   "/subsystem; ln -s $PWD/devices/virtual/" MDEV " bus/mdev/devices/");
 	dev = new_device(MDEV);
-	assert_int_equal(vfiomig_device_open(dev), -EOPNOTSUPP);
+	assert_int_equal(vfiomig_device_open(dev, 0), -EOPNOTSUPP);
 	assert_says("the kernel has no VFIO loaded; load the driver that made the device");
 	sh("test -z \"$(ls run)\"");
 	vfiomig_device_unref(dev);
@@ -163,7 +163,7 @@ static void test_open_descriptor(void **state)
 	(void)state;
 	/* The device went away after its descriptor was inherited. */
 	kernel.info_fails = ENODEV;
-	assert_int_equal(vfiomig_device_open(dev), -ENODEV);
+	assert_int_equal(vfiomig_device_open(dev, 0), -ENODEV);
 	assert_says("VFIO_DEVICE_GET_INFO: No such device");
 	assert_int_equal(vfiomig_device_get_fd(dev), -EBADF);
 	assert_true(fcntl(fd, F_GETFD) >= 0);
@@ -179,7 +179,7 @@ static void test_open_descriptor(void **state)
 	own = vfiomig_device_get_fd(dev);
 	assert_true(own >= 0 && own != fd);
 	/* Opening an open device changes nothing. */
-	assert_int_equal(vfiomig_device_open(dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_get_fd(dev), own);
 	vfiomig_device_unref(dev);
 	assert_true(fcntl(fd, F_GETFD) >= 0);

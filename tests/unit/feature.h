@@ -12,17 +12,19 @@
 #include "device/device.h"
 
 /*
- * Make a device that is open on @fd. The device has no name and no back end, and closes @fd when it
- * is freed.
+ * Make a device that is open on @fd, in a session of its own. The device has no name, and closes @fd
+ * when it is freed.
  */
 static inline struct vfiomig_device *feature_device(struct vfiomig_ctx *c, int fd)
 {
+	static const struct backend opened = { .name = "a test" };
 	struct vfiomig_device *dev = calloc(1, sizeof(*dev));
 
 	if (!dev || fd < 0)
 		abort();
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(c);
+	dev->backend = &opened;
 	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->fd = fd;
 	return dev;

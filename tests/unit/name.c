@@ -136,7 +136,7 @@ static void test_identity(void **state)
 	assert_int_equal(vfiomig_device_get_group(dev), -1);
 	assert_false(vfiomig_device_get_pci_id(dev, &id));
 	/* No driver is bound to it, so it cannot be opened. */
-	assert_int_equal(vfiomig_device_open(dev), -ENODEV);
+	assert_int_equal(vfiomig_device_open(dev, 0), -ENODEV);
 	vfiomig_device_unref(dev);
 }
 

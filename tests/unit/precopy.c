@@ -8,6 +8,7 @@
 #include <limits.h>
 
 #include "feature.h"
+#include "holder/held.h"
 #include "unit.h"
 
 #define FLAGS (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
@@ -137,7 +138,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 }
 
-static const struct backend opened = { .name = "a test" };
 static const struct backend borrowed = { .name = "a test",
 					 .flags =
 						 BACKEND_SESSION_GOES_ON | BACKEND_OWNER_MAY_SAVE };
@@ -154,7 +154,6 @@ static int setup(void **state)
 	kernel.fail_state = -1;
 	assert_int_equal(vfiomig_new(&ctx), 0);
 	dev = feature_device(ctx, feature_null());
-	dev->backend = &opened;
 	return 0;
 }
 

@@ -113,8 +113,6 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at)
 	return kernel.no_write ? 0 : size;
 }
 
-static const struct backend opened = { .name = "a test" };
-
 static int setup(void **state)
 {
 	(void)state;

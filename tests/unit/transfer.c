@@ -93,8 +93,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	return feature_answer(feature, kernel.flags, kernel.state, set_state);
 }
 
-static const struct backend opened = { .name = "a test" };
-
 static int setup(void **state)
 {
 	(void)state;

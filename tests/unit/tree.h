@@ -32,7 +32,7 @@ static void begin_tree(void)
 	ctx->sysfs = root;
 	ctx->devfs = "dev";
 	ctx->procfs = "proc";
-	ctx->rundir = "run";
+	use_rundir(ctx, "run");
 }
 
 /*

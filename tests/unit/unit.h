@@ -26,6 +26,13 @@
 /* The context of the test. */
 __attribute__((unused)) static struct vfiomig_ctx *ctx;
 
+/* In a test the run-time directory need not have an absolute path. */
+static inline void use_rundir(struct vfiomig_ctx *c, const char *path)
+{
+	free(c->rundir);
+	c->rundir = path ? strdup(path) : NULL;
+}
+
 static inline int make_ctx(void **state)
 {
 	(void)state;
