@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Every transition between all states, on both devices, if both have migration.
-# guest: -m 1M -s 300
+# guest: -m 1M -s 600
 # kernels: stock cdev 6.1 newest
 
 # Each driver tells in the kernel's log of each arc that it takes.

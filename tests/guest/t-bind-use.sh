@@ -3,7 +3,7 @@
 #
 # bind takes no device away from a disk that is mounted or swapped to, nor an interface that is up. Debian's kernel has
 # the drivers for that.
-# guest: -m 1M -s 120
+# guest: -m 1M -s 240
 # kernels: stock
 # env: GUEST_FILES=/usr/sbin/mkfs.minix GUEST_QEMU_ARGS='-device e1000,addr=6 -drive if=none,id=disk,format=raw,snapshot=on,file.driver=null-co,file.size=16M -device virtio-blk-pci,drive=disk,addr=7'
 

@@ -3,7 +3,7 @@
 #
 # bind and unbind. The bridge makes a group of two functions, one of which has a driver that is built into the kernel.
 # What a device is used for is in t-bind-use.sh.
-# guest: -m 1M -s 240
+# guest: -m 1M -s 480
 # kernels: stock cdev 6.1
 # env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
 

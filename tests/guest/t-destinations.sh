@@ -4,7 +4,7 @@
 # Where an image can go, and not go: the device comes home, and an existing file is as it was until the new one is
 # whole. t-status.sh has /dev/full, a full disk, a closed pipe, links and a FIFO that is read. In the long variant a
 # reader stops for a minute.
-# guest: -m 1M -m 1M -s 240
+# guest: -m 1M -m 1M -s 480
 # long: -s 480
 
 # shellcheck source=tests/guest/lib/lib.sh

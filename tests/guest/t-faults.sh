@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The driver's own steps fail, and the kernel's allocations: what the driver makes of it, and what vfiomig does.
-# guest: -m 1M -s 180
+# guest: -m 1M -s 360
 # long: -s 1500
 # kernels: debug
 

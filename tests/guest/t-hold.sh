@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # A device that is held: its state outlives the commands, and what happens to its holder and to those who use it.
-# guest: -m 1M -m 1M -s 240
+# guest: -m 1M -m 1M -s 480
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -3,7 +3,7 @@
 #
 # Streams that nobody would send, made at random: into the driver's RESUMING, into that of the kernel's sample device,
 # and through vfiomig. The long variant takes 20,000 of the driver's; a second argument is the seed that it starts from.
-# guest: -m 1M -s 200
+# guest: -m 1M -s 400
 # long: -s 1500
 # env: GUEST_QEMU_ARGS='-object memory-backend-ram,id=tiny,size=16K,share=on -device ivshmem-plain,memdev=tiny,addr=9 -object memory-backend-ram,id=small,size=256K,share=on -device ivshmem-plain,memdev=small,addr=a'
 # kernels: stock debug

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Images of real devices: the right device, the wrong one, and damage on the way.
-# guest: -m 16M -m 16M -m 32M -s 300
+# guest: -m 16M -m 16M -m 32M -s 600
 # kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh

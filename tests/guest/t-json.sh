@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # --json: the keys that the pages promise, their types, and that they say what the commands do. And list's table.
-# guest: -m 1M -m 1M -s 120
+# guest: -m 1M -m 1M -s 240
 # env: GUEST_FILES=/usr/bin/script
 
 # shellcheck source=tests/guest/lib/lib.sh

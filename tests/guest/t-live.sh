@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Saves of a device whose memory is written to all the time, and what they say of it meanwhile.
-# guest: -m 16M -m 16M -s 180
+# guest: -m 16M -m 16M -s 360
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

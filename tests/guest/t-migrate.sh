@@ -3,7 +3,7 @@
 #
 # The script for an offline migration in vfiomig(1), from one device to another. Its "ssh" runs what it is given here,
 # after it has done to it what the test wants.
-# guest: -m 4M -m 4M -m 1M -s 240
+# guest: -m 4M -m 4M -m 1M -s 480
 # kernels: stock
 # env: GUEST_FILES=man/vfiomig.1
 

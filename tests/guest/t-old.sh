@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # An old kernel: its VFIO has neither PRE_COPY nor MIG_DATA_SIZE, nor a device cdev, and its mtty has no migration.
-# guest: -m 1M -m 1M -s 120
+# guest: -m 1M -m 1M -s 240
 # kernels: 6.1
 
 # shellcheck source=tests/guest/lib/lib.sh

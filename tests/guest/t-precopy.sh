@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # PRE_COPY on both devices: the text of the uAPI, and that no write is lost.
-# guest: -m 1M -m 1M -m 16M -s 300
+# guest: -m 1M -m 1M -m 16M -s 600
 # kernels: stock cdev newest
 
 # shellcheck disable=SC2086 # three words

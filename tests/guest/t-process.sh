@@ -3,7 +3,7 @@
 #
 # Devices that other processes have open: a real QEMU, whose virtual machine does not run, and commands that inherit
 # them. The functions behind root ports can be reset one by one, which tells them apart.
-# guest: -m 1M -m 1M -m 2M -s 240
+# guest: -m 1M -m 1M -m 2M -s 480
 # env: GUEST_FILES='/usr/bin/qemu-system-x86_64 /usr/share/seabios/bios-256k.bin /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.s*' GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device pcie-root-port,id=r1,chassis=1,slot=1,addr=7 -device pcie-root-port,id=r2,chassis=2,slot=2,addr=8 -device ivshmem-plain,memdev=a,bus=r1 -device ivshmem-plain,memdev=b,bus=r2'
 # kernels: stock cdev newest
 

@@ -3,7 +3,7 @@
 #
 # The terminal session in README.md: its commands, run here, print what is there, but for numbers (times, processes).
 # With the argument "print" it prints the session anew instead; "make readme" puts that into the file.
-# guest: -m 16M -m 16M -s 120
+# guest: -m 16M -m 16M -s 240
 # kernels: stock
 # env: GUEST_FILES=README.md
 

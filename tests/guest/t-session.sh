@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Data transfer sessions on both devices, if both have migration.
-# guest: -m 1M -s 300
+# guest: -m 1M -s 600
 # kernels: stock cdev 6.1 newest
 
 failed=0

@@ -3,7 +3,7 @@
 #
 # Exit statuses and messages: each has its cause made here for real. Those of the command line are in host/usage.sh.
 # The bridge makes a group of two devices; 02:02.0 has a driver that is built into the kernel.
-# guest: -m 1M -m 1M -s 120
+# guest: -m 1M -m 1M -s 240
 # env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
 # kernels: stock cdev 6.1
 

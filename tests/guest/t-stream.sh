@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Streams that a device must refuse. After each: status 7, one line, the device reset, and as good as before.
-# guest: -m 1M -m 2M -s 300
+# guest: -m 1M -m 2M -s 600
 # kernels: stock cdev 6.1
 
 # shellcheck source=tests/guest/lib/lib.sh

@@ -4,7 +4,7 @@
 # As t-stress.sh, and with memory decoding that is switched off meanwhile, by the user or by a reset: of a device that
 # PCI cannot reset, and of one that it can (behind a port that resets what is below it). That is what QEMU's processors
 # have to take turns for ("run" says why).
-# guest: -m 1M -s 60
+# guest: -m 1M -s 120
 # long: -s 400
 # env: GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream'
 # kernels: debug

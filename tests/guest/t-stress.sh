@@ -3,7 +3,7 @@
 #
 # All operations on a device at once, by many threads, on processors that truly run at the same time. t-stress-decode.sh
 # has what must be left out here. The long variant takes three minutes; a second argument is its seed.
-# guest: -m 1M -s 60
+# guest: -m 1M -s 120
 # long: -s 200
 # kernels: debug
 # env: GUEST_ACCEL=tcg,thread=multi

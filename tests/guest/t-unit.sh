@@ -3,7 +3,7 @@
 #
 # The unit, under a service manager: the host's systemd, which is the first process of a PID namespace here. What is
 # ordered after the unit finds the device held, it ends as success, and what becomes of a holder is what hold(1) says.
-# guest: -m 1M -m 1M -s 240
+# guest: -m 1M -m 1M -s 480
 # kernels: stock
 # env: GUEST_FILES='/lib/systemd/systemd /lib/systemd/systemd-[ej]* /lib/systemd/system/systemd-journald*.s* /bin/systemctl /bin/journalctl /bin/systemd-escape packaging/vfiomig-hold@.service.in'
 

@@ -3,7 +3,7 @@
 #
 # Without root: what a user can do who may open the device's nodes; and what root does in directories that others may
 # write to.
-# guest: -m 1M -m 1M -s 120
+# guest: -m 1M -m 1M -s 240
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -3,7 +3,7 @@
 #
 # Both ways to a device, its cdev and its group, on a kernel that has both; and what can be seen of a device that
 # somebody else has open.
-# guest: -m 1M -m 1M -s 120
+# guest: -m 1M -m 1M -s 240
 # kernels: cdev newest
 
 # shellcheck source=tests/guest/lib/lib.sh
