@@ -51,6 +51,7 @@ keys() {
 }
 
 # on_screen TEXT: the screen has this text in a line
+# shellcheck disable=SC2317 # wait_for calls it
 on_screen() {
 	tr -d '\r' <"$work/screen" | grep -q -F -e "$1"
 }
