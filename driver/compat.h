@@ -3,11 +3,13 @@
 #define IVSHMEM_VFIO_COMPAT_H
 
 /*
- * What older kernels lack, and newer ones have no more: the rest of the driver
- * is written for the newest. Linux 6.1 is the oldest that it builds for.
+ * The rest of the driver is written for the newest kernel. This file provides
+ * what older kernels lack, down to Linux 6.1, and hides what newer kernels have
+ * dropped.
  *
- * What has a name in the uAPI is asked for by that name. Kbuild looks for the
- * rest in the kernel's headers, and leaves out the files that are of no use.
+ * Features that have a macro in the uAPI are detected by that macro. Kbuild
+ * detects the others in the kernel's headers, and leaves out the source files
+ * that this kernel has no use for.
  */
 
 #include <linux/io.h>
@@ -17,22 +19,22 @@
 #include <linux/vfio_pci_core.h>
 
 /*
- * Until Linux 6.2 there are no pre-copy states. These are their numbers; before
- * that vfio_mig_get_next_state() refuses to go there.
+ * The numbers of the pre-copy states, which exist since Linux 6.2. On older
+ * kernels vfio_mig_get_next_state() never leads to these states.
  */
 #ifndef VFIO_MIGRATION_PRE_COPY
 #define VFIO_DEVICE_STATE_PRE_COPY	((enum vfio_device_mig_state)6)
 #define VFIO_DEVICE_STATE_PRE_COPY_P2P	((enum vfio_device_mig_state)7)
 #endif
 
-/* precopy.c and track.c are there or not; precopy.h and track.h stand in */
+/* Without precopy.c and track.c, their headers have stubs */
 #ifdef IVSHMEM_VFIO_HAVE_PRECOPY
 #define IVSHMEM_VFIO_PRECOPY_FLAG	VFIO_MIGRATION_PRE_COPY
 #else
 #define IVSHMEM_VFIO_PRECOPY_FLAG	0
 #endif
 
-/* Since Linux 6.2, and mandatory since then; size.c */
+/* Since Linux 6.2, where it is mandatory; see size.c */
 #ifdef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
 #define IVSHMEM_VFIO_DATA_SIZE_OPS \
 	.migration_get_data_size = ivshmem_vfio_get_data_size,
@@ -40,7 +42,7 @@
 #define IVSHMEM_VFIO_DATA_SIZE_OPS
 #endif
 
-/* The same for iommufd, which came together with PRE_COPY */
+/* Also since Linux 6.2: iommufd was added together with PRE_COPY */
 #ifdef VFIO_MIGRATION_PRE_COPY
 #define IVSHMEM_VFIO_IOMMUFD_OPS \
 	.bind_iommufd = vfio_iommufd_physical_bind, \
@@ -50,7 +52,7 @@
 #define IVSHMEM_VFIO_IOMMUFD_OPS
 #endif
 
-/* And for the device cdev, since Linux 6.6 */
+/* Since Linux 6.6, for the device cdev */
 #ifdef VFIO_DEVICE_BIND_IOMMUFD
 #define IVSHMEM_VFIO_CDEV_OPS \
 	.detach_ioas = vfio_iommufd_physical_detach_ioas,
@@ -58,7 +60,7 @@
 #define IVSHMEM_VFIO_CDEV_OPS
 #endif
 
-/* Since Linux 6.17, and mandatory since then: vfio_pci_core_match() calls it */
+/* Since Linux 6.17, where it is mandatory: vfio_pci_core_match() calls it */
 #ifdef IVSHMEM_VFIO_HAVE_MATCH_TOKEN_UUID
 #define IVSHMEM_VFIO_MATCH_TOKEN_OPS \
 	.match_token_uuid = vfio_pci_core_match_token_uuid,
@@ -67,7 +69,7 @@
 #endif
 
 /*
- * Since Linux 6.19 VFIO_DEVICE_GET_REGION_INFO is answered by this alone. In
+ * Since Linux 6.19 only this operation answers VFIO_DEVICE_GET_REGION_INFO. In
  * older kernels vfio_pci_core_ioctl() answers it.
  */
 #ifdef IVSHMEM_VFIO_HAVE_REGION_INFO_CAPS
@@ -78,11 +80,11 @@
 #endif
 
 /*
- * Since Linux 7.2 vfio_pci_core_enable() maps all BARs, and leaves an error
- * pointer in barmap where it cannot. Before that a BAR is mapped when it is
- * asked for, from Linux 6.8 on by an exported function. In still older kernels
- * vfio_pci_core has that function to itself, but releases what it finds in
- * barmap, whoever has put it there.
+ * Since Linux 7.2 vfio_pci_core_enable() maps all BARs, and stores an error
+ * pointer in barmap if it cannot map one. In older kernels a BAR is mapped on
+ * demand, since Linux 6.8 by an exported function. In still older kernels that
+ * function is private to vfio_pci_core. But vfio_pci_core_disable() releases
+ * every mapping that it finds in barmap, so this driver may add its own.
  */
 #ifndef IVSHMEM_VFIO_HAVE_GET_IOMAP
 #ifndef IVSHMEM_VFIO_HAVE_SETUP_BARMAP
@@ -117,12 +119,12 @@ vfio_pci_core_get_iomap(struct vfio_pci_core_device *core, unsigned int bar)
 }
 #endif
 
-/* The name of zap_vma_ptes() since Linux 7.1 */
+/* Linux 7.1 has renamed zap_vma_ptes() to this */
 #ifndef IVSHMEM_VFIO_HAVE_ZAP_SPECIAL_VMA_RANGE
 #define zap_special_vma_range	zap_vma_ptes
 #endif
 
-/* Until Linux 6.16 huge pages have a type of their own for this */
+/* Until Linux 6.16 the functions for huge pages take a pfn_t */
 #ifdef IVSHMEM_VFIO_HAVE_PFN_T
 #include <linux/pfn_t.h>
 #define ivshmem_vfio_huge_pfn(pfn)	__pfn_to_pfn_t(pfn, PFN_DEV)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which granules of BAR 2 a data transfer session has still to move.
+ * The bitmap of the granules of BAR 2 that a data transfer session still has to
+ * move.
  *
- * Whoever holds state_mutex clears and searches. In PRE_COPY others set at the
- * same time (see track.c), hence the atomic operations.
+ * Only the holder of state_mutex clears and searches bits. In PRE_COPY others
+ * set bits at the same time (see track.c), so all operations are atomic.
  */
 
 #include <linux/bitmap.h>
@@ -13,8 +14,8 @@
 #include "dirty.h"
 
 /*
- * The bitmap lives as long as the device is open, not as long as a session,
- * so that it is there whenever the device's memory can be written to.
+ * The bitmap exists while the device is open, and not only during a session,
+ * because faults may use it whenever the user can write to the memory.
  */
 int ivshmem_vfio_dirty_alloc(struct ivshmem_vfio_dirty *dirty,
 			     unsigned long size)
@@ -36,7 +37,7 @@ void ivshmem_vfio_dirty_free(struct ivshmem_vfio_dirty *dirty)
 	dirty->bitmap = NULL;
 }
 
-/* Nobody else may use the bitmap meanwhile */
+/* The caller must keep everybody else from using the bitmap meanwhile */
 void ivshmem_vfio_dirty_set_all(struct ivshmem_vfio_dirty *dirty)
 {
 	bitmap_fill(dirty->bitmap, dirty->size);
@@ -44,7 +45,7 @@ void ivshmem_vfio_dirty_set_all(struct ivshmem_vfio_dirty *dirty)
 	dirty->next = 0;
 }
 
-/* Returns true if none at all was set before */
+/* Returns true if no bit of the bitmap was set before */
 bool ivshmem_vfio_dirty_set(struct ivshmem_vfio_dirty *dirty,
 			    unsigned long first, unsigned long count)
 {
@@ -93,10 +94,11 @@ static unsigned long ivshmem_vfio_dirty_run(struct ivshmem_vfio_dirty *dirty,
 }
 
 /*
- * Find the next run of at most @max granules. Returns its length, 0 if none is
- * set. The search goes around, because a granule behind it may be set again.
- * The run is the caller's to clear, piece by piece; found again it will be only
- * after that, as far as it is set again.
+ * Find the next run of at most @max set granules. Returns its length, or 0 if
+ * no granule is set. The search wraps around, because granules that it has
+ * passed may have been set again. The caller has to clear the run, piece by
+ * piece, before the search comes back to it. Then only those granules are found
+ * again that have been set again.
  */
 unsigned long ivshmem_vfio_dirty_find(struct ivshmem_vfio_dirty *dirty,
 				      unsigned long max, unsigned long *first)
@@ -137,9 +139,9 @@ static unsigned long ivshmem_vfio_dirty_walk(struct ivshmem_vfio_dirty *dirty,
 }
 
 /*
- * How many granules ivshmem_vfio_dirty_find() has still to find, and in how
- * many runs, if no more are set. The last @found granules that it has found are
- * not among them, whether they are cleared or not.
+ * How many granules ivshmem_vfio_dirty_find() would still find, and in how many
+ * runs, if no others were set. The last @found granules that it has returned do
+ * not count, whether they have been cleared or not.
  */
 unsigned long ivshmem_vfio_dirty_left(struct ivshmem_vfio_dirty *dirty,
 				      unsigned long max, unsigned long found,

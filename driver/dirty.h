@@ -6,14 +6,14 @@
 #include <linux/types.h>
 
 /*
- * The granules of BAR 2 that the two sides of a session do not share yet: in
- * the saving group those still to be sent, in RESUMING those still to come.
+ * The granules of BAR 2 that a session still has to move: in the saving states
+ * those that are still to be sent, in RESUMING those that have not arrived.
  */
 struct ivshmem_vfio_dirty {
 	unsigned long *bitmap;
-	unsigned long size;	/* in granules, as all below */
-	unsigned long next;	/* where to look for the next run */
-	atomic_long_t count;	/* of those that are set */
+	unsigned long size;	/* in granules, like the members below */
+	unsigned long next;	/* where to search for the next run */
+	atomic_long_t count;	/* how many granules are set */
 };
 
 int ivshmem_vfio_dirty_alloc(struct ivshmem_vfio_dirty *dirty,

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The migration stream of an ivshmem device, as it flows through data_fd.
+ * The migration stream of an ivshmem device, as data_fd transports it:
  *
  *	header
  *	( record MEM, .length bytes of BAR 2 )*
  *	record REGS, struct ivshmem_vfio_regs_data
  *	record END, struct ivshmem_vfio_end_data
  *
- * Everything is little endian and a multiple of eight bytes long. Reserved
- * fields are zero, and a reader refuses a stream in which they are not, so
- * that they can get a meaning later.
+ * All fields are little endian, and all parts are a multiple of eight bytes
+ * long. Reserved fields are zero. A reader refuses a stream in which they are
+ * not zero, so that later versions can give them a meaning.
  *
- * MEM records may come in any order and may repeat a page, which changed while
- * the device was in PRE_COPY (the last one counts), but together they cover
- * BAR 2 completely. No MEM record follows REGS, which are read when the device
- * is stopped, and nothing at all follows END.
+ * MEM records may be in any order. They may repeat a page that changed while
+ * the device was in PRE_COPY; the last one counts. Together they cover BAR 2
+ * completely. REGS are read when the device is stopped, so no MEM record
+ * follows them. Nothing follows END.
  */
 #ifndef IVSHMEM_VFIO_FORMAT_H
 #define IVSHMEM_VFIO_FORMAT_H
@@ -28,12 +28,12 @@
 #define IVSHMEM_VFIO_VERSION	1
 
 /*
- * The granule of MEM records. It is part of the format, not the kernel's
- * PAGE_SIZE, so that a stream may move between kernels that differ in that.
+ * The granule of MEM records. It is defined by the format, and not by
+ * PAGE_SIZE, so that kernels with different page sizes can exchange streams.
  */
 #define IVSHMEM_VFIO_GRANULE	SZ_4K
 
-/* The most that one MEM record carries */
+/* The maximum length of one MEM record */
 #define IVSHMEM_VFIO_MEM_MAX	SZ_1M
 
 struct ivshmem_vfio_header {
@@ -56,7 +56,7 @@ struct ivshmem_vfio_record {
 	__le32 type;		/* enum ivshmem_vfio_record_type */
 	__le32 reserved;
 	__le64 offset;		/* MEM: where in BAR 2, else zero */
-	__le64 length;		/* of the data that follows the record */
+	__le64 length;		/* of the data after this structure */
 };
 
 static_assert(sizeof(struct ivshmem_vfio_record) == 24);
@@ -68,7 +68,7 @@ struct ivshmem_vfio_regs_data {
 
 static_assert(sizeof(struct ivshmem_vfio_regs_data) == 8);
 
-/* Both fields speak of all bytes before this structure */
+/* Both fields are computed over all bytes before this structure */
 struct ivshmem_vfio_end_data {
 	__le64 length;
 	__le64 digest;		/* xxh64, seed 0 */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The ivshmem device itself: its memory, its registers, its interrupts.
+ * Access to the ivshmem device: its memory, its registers, its interrupts.
  *
- * Real hardware fails, this one hardly ever does. Each step that a device might
- * refuse can therefore be failed from outside, where the kernel has fault
- * injection (Documentation/fault-injection), as any allocation can.
+ * Real hardware fails, but this emulated device hardly ever does. So each step
+ * that a device might refuse can be made to fail by the kernel's fault
+ * injection (Documentation/fault-injection), just as any allocation can.
  */
 
 #include <linux/error-injection.h>
@@ -20,7 +20,7 @@
 
 #define IVSHMEM_REGS_BAR	0
 
-/* In IVSHMEM_REGS_BAR. Reading INTR_STATUS clears it. */
+/* Offsets in IVSHMEM_REGS_BAR. Reading INTR_STATUS clears it. */
 #define IVSHMEM_INTR_MASK	0x0
 #define IVSHMEM_INTR_STATUS	0x4
 #define IVSHMEM_REGS_SIZE	0x10
@@ -40,7 +40,7 @@ int ivshmem_vfio_hw_check(struct pci_dev *pdev)
 	return 0;
 }
 
-/* The mappings are the core's: they live until vfio_pci_core_disable() */
+/* The core owns the mappings and releases them in vfio_pci_core_disable() */
 int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 {
 	struct vfio_pci_core_device *core = &ivdev->core;
@@ -63,15 +63,15 @@ u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
 }
 
 /*
- * Each access to the device stands between begin and end. The user owns the
- * command register and the power state and may change either at any time, and
+ * Every access to the device is made between begin and end. The user owns the
+ * command register and the power state and may change them at any time, but
  * "failure by the user to restrict device access while in STOP must not result
- * in error conditions outside the user context": so wake the device up, keep
- * the user and resets out with memory_lock, and enable memory decode for as
- * long as it takes. (ivshmem has no PM capability, hence runtime PM is the
- * only way for it to be asleep.)
+ * in error conditions outside the user context". So wake the device up, keep
+ * the user and resets out with memory_lock, and enable memory decode during the
+ * access. (ivshmem has no PM capability, so only runtime PM can suspend it.)
  *
- * Faults on the BARs take memory_lock too. Never touch user memory in between.
+ * Faults on the BARs also take memory_lock, so user memory must not be accessed
+ * between begin and end.
  */
 static int ivshmem_vfio_hw_begin(struct vfio_pci_core_device *core, u16 *cmd)
 {
@@ -148,7 +148,7 @@ int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 
 	regs->intr_mask = ioread32(io + IVSHMEM_INTR_MASK);
 	regs->intr_status = ioread32(io + IVSHMEM_INTR_STATUS);
-	/* Saving must not change the device: undo the clear-on-read */
+	/* Saving must not change the device, so undo the clear-on-read */
 	if (regs->intr_status)
 		iowrite32(regs->intr_status, io + IVSHMEM_INTR_STATUS);
 	ivshmem_vfio_hw_end(core, cmd);
@@ -171,7 +171,7 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 
 	iowrite32(regs->intr_status, io + IVSHMEM_INTR_STATUS);
 	iowrite32(regs->intr_mask, io + IVSHMEM_INTR_MASK);
-	/* Flushes the writes, and tells whether anybody is listening */
+	/* Flush the writes, and check that the device responds */
 	if (ioread32(io + IVSHMEM_INTR_MASK) != regs->intr_mask)
 		err = -EIO;
 	ivshmem_vfio_hw_end(core, cmd);
@@ -190,7 +190,7 @@ static void ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
 	if (!pdev->msix_cap)
 		return;
 
-	/* vfio_pci_core sets up MSI-X under memory_lock as well */
+	/* vfio_pci_core sets up MSI-X under memory_lock, too */
 	down_write(&core->memory_lock);
 	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
 	if (mask)
@@ -202,20 +202,22 @@ static void ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
 }
 
 /*
- * Stop the interrupts of ivshmem-doorbell with the function mask of MSI-X.
- * Peers may ring all the same: the vectors become pending and fire when
- * the mask is lifted. ivshmem-plain has no interrupts, and neither has INTx.
+ * Stop the interrupts of ivshmem-doorbell with the function mask of MSI-X. When
+ * a peer rings a doorbell meanwhile, the vector becomes pending, and fires when
+ * the mask is cleared. ivshmem-plain has no interrupts, and neither device has
+ * INTx.
  *
- * The user's own writes to the MSI-X capability cannot interfere, because
+ * The user's writes to the MSI-X capability cannot interfere, because
  * vfio_pci_core drops them (interrupts are set up with VFIO_DEVICE_SET_IRQS).
- * The user sees the mask, however, when reading the capability.
+ * But the user sees the mask when reading the capability.
  *
- * The PCI core lifts the mask by itself when it restores MSI-X after a reset,
- * which ends the stopped state anyway, and after a runtime suspend. Therefore
- * a device whose interrupts are masked stays awake. That takes nothing from
- * the user, to whom VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY promises no sleep.
+ * The PCI core clears the mask when it restores MSI-X, which happens after a
+ * reset and after a runtime suspend. A reset ends the stopped state anyway. To
+ * avoid the suspend, keep the device awake while its interrupts are masked. The
+ * user loses nothing, because VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY does not
+ * promise that the device will be suspended.
  *
- * May be called again to repeat the mask, and then cannot fail.
+ * A call that only repeats the mask cannot fail.
  */
 int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev)
 {
@@ -239,7 +241,7 @@ void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev)
 	ivshmem_vfio_hw_irqs_unmasked(ivdev);
 }
 
-/* The mask is gone, by the above or by a reset of the function */
+/* The mask was cleared, by the function above or by a reset of the device */
 void ivshmem_vfio_hw_irqs_unmasked(struct ivshmem_vfio_device *ivdev)
 {
 	if (!ivdev->irqs_masked)

@@ -9,7 +9,7 @@ struct ivshmem_vfio_device;
 
 #define IVSHMEM_VFIO_MEMORY_BAR	2
 
-/* The registers that are device state */
+/* The registers that belong to the device state */
 struct ivshmem_vfio_regs {
 	u32 intr_mask;
 	u32 intr_status;

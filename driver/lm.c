@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The arcs of the migration state machine, in the order a migration meets them. */
+/* The arcs of the migration state machine, in the order of a migration. */
 
 #include <linux/pci.h>
 #include <linux/vfio.h>
@@ -14,8 +14,8 @@
 #include "vfio_dev.h"
 
 /*
- * Take one arc. The caller moves ivdev->state to @next unless this returns an
- * error, in which case the device is still where it was, or in ERROR.
+ * Take one arc. On success the caller sets ivdev->state to @next. If this
+ * returns an error, the device is in its old state, or in ERROR.
  */
 struct file *
 ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
@@ -55,7 +55,7 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	/*
 	 * "The RUNNING_P2P and PRE_COPY_P2P states must prevent the device
 	 * from initiating any new P2P DMA transactions." ivshmem never does
-	 * DMA: there is nothing to stop or to start.
+	 * DMA, so there is nothing to stop or to start.
 	 */
 	if (cur == VFIO_DEVICE_STATE_RUNNING &&
 	    next == VFIO_DEVICE_STATE_RUNNING_P2P)
@@ -75,8 +75,8 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 
 	/*
 	 * "The device must not generate interrupts, DMA, or any other change
-	 * to external state." What is left to stop are the interrupts that
-	 * the peers of ivshmem-doorbell raise.
+	 * to external state." Only the interrupts that the peers of
+	 * ivshmem-doorbell raise have to be stopped.
 	 */
 	if (cur == VFIO_DEVICE_STATE_RUNNING_P2P &&
 	    next == VFIO_DEVICE_STATE_STOP)
@@ -89,12 +89,12 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	}
 
 	/*
-	 * The session goes on, with what is dirty now and with the registers:
-	 * "the data transfers session continues to stream the migration state.
-	 * The user should take steps to restrict access to vfio device regions
-	 * while the device is in STOP_COPY or risk corruption of the device
-	 * migration data stream." Tracking a user who does not would only keep
-	 * the stream from coming to its end.
+	 * The session continues with the granules that are dirty now, and with
+	 * the registers: "the data transfers session continues to stream the
+	 * migration state. The user should take steps to restrict access to
+	 * vfio device regions while the device is in STOP_COPY or risk
+	 * corruption of the device migration data stream." If the user does
+	 * not, tracking the writes would only delay the end of the stream.
 	 */
 	if (cur == VFIO_DEVICE_STATE_PRE_COPY_P2P &&
 	    next == VFIO_DEVICE_STATE_STOP_COPY) {
@@ -125,9 +125,9 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	/*
 	 * "If the user provided data is found to be incomplete, inconsistent,
 	 * or otherwise invalid, the migration driver must fail the SET_STATE
-	 * ioctl". The device then stays in RESUMING, from where the user has
-	 * to reset it. Only registers that did not take what was written, or
-	 * could not be reached, leave it in no valid state.
+	 * ioctl". The device then stays in RESUMING, and the user has to reset
+	 * it. The device enters ERROR only if its registers cannot be accessed
+	 * or do not have the values that were written.
 	 */
 	if (cur == VFIO_DEVICE_STATE_RESUMING &&
 	    next == VFIO_DEVICE_STATE_STOP) {
@@ -142,7 +142,7 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 		return ERR_PTR(err);
 	}
 
-	/* vfio_mig_get_next_state() knows no other arcs */
+	/* vfio_mig_get_next_state() returns no other arcs */
 	WARN_ON(true);
 	return ERR_PTR(-EINVAL);
 }

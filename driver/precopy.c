@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the user is told of a session in PRE_COPY: how much there is to be read,
- * and when.
+ * Telling the user how much data a session in PRE_COPY has, and when there is
+ * some to be read.
  */
 
 #include <linux/poll.h>
@@ -21,8 +21,8 @@ bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev)
 }
 
 /*
- * The first pass: it goes through all of the memory in order, whatever gets
- * dirty behind it, and is the first that the user gets to read.
+ * The rest of the first pass, which goes through all of the memory in order,
+ * whatever becomes dirty again behind it. The user reads it first.
  */
 static u64 ivshmem_vfio_initial(struct ivshmem_vfio_stream *stream)
 {
@@ -36,10 +36,10 @@ static u64 ivshmem_vfio_initial(struct ivshmem_vfio_stream *stream)
 }
 
 /*
- * Both fields are exact, as long as nobody writes. The second version of this
- * ioctl (VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2), where the kernel has it, is
- * the kernel's own affair: what it adds is a flag for new initial data, which
- * this device never has. No flag is set here.
+ * Both fields are exact as long as nobody writes to the memory. The second
+ * version of this ioctl (VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) needs nothing
+ * from the driver: it adds a flag for new initial data, and this device never
+ * has any. So no flag is set here.
  */
 long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 				unsigned long arg)

@@ -22,7 +22,7 @@ static inline bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev)
 	return false;
 }
 
-/* Such a data_fd can only be read */
+/* Without PRE_COPY a data_fd can only be read */
 #define ivshmem_vfio_precopy_ioctl	NULL
 #define ivshmem_vfio_precopy_poll	NULL
 

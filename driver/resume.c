@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resuming: consume the stream that format.h describes. It comes from
- * strangers, and "the user is not required to preserve buffer segmentation".
+ * Resuming: read the stream that format.h describes. The stream is not to be
+ * trusted, and "the user is not required to preserve buffer segmentation".
  *
- * The buffer collects one piece of the stream: head is how much of it is there,
- * tail how much it takes until the piece can be looked at.
+ * The buffer collects one piece of the stream: head is how many bytes of the
+ * piece have arrived, tail how many it has when it is complete.
  */
 
 #include <linux/sched.h>
@@ -108,7 +108,7 @@ static int ivshmem_vfio_resume_record(struct ivshmem_vfio_stream *stream)
 	}
 }
 
-/* There is no room for a second copy of the memory: it goes where it belongs */
+/* A second copy of the memory would be too large, so write to the BAR now */
 static int ivshmem_vfio_resume_mem(struct ivshmem_vfio_stream *stream)
 {
 	size_t len = stream->tail;
@@ -132,7 +132,7 @@ static int ivshmem_vfio_resume_mem(struct ivshmem_vfio_stream *stream)
 	return 0;
 }
 
-/* Held back until the arc RESUMING -> STOP, when all of the stream is known */
+/* The registers are written on the arc RESUMING -> STOP, after all checks */
 static int ivshmem_vfio_resume_regs(struct ivshmem_vfio_stream *stream)
 {
 	const struct ivshmem_vfio_regs_data *data = (void *)stream->buf;
@@ -157,7 +157,7 @@ static int ivshmem_vfio_resume_end(struct ivshmem_vfio_stream *stream)
 	return 0;
 }
 
-/* A piece is complete: check it, use it, and say what comes next */
+/* A piece is complete: check it, use it, and set what has to come next */
 static int ivshmem_vfio_resume_use(struct ivshmem_vfio_stream *stream)
 {
 	if (stream->part != IVSHMEM_VFIO_PART_END)
@@ -178,7 +178,7 @@ static int ivshmem_vfio_resume_use(struct ivshmem_vfio_stream *stream)
 		break;
 	}
 
-	/* Nothing may follow the end */
+	/* Nothing may follow the end record */
 	return -EINVAL;
 }
 
@@ -214,7 +214,7 @@ static ssize_t ivshmem_vfio_resume_piece(struct ivshmem_vfio_stream *stream,
 	return len;
 }
 
-/* Like ivshmem_vfio_save_read(), piece by piece */
+/* Releases the mutex after each piece, like ivshmem_vfio_save_read() */
 static ssize_t ivshmem_vfio_resume_write(struct file *filp,
 					 const char __user *ubuf, size_t len,
 					 loff_t *pos)
@@ -261,7 +261,7 @@ struct file *ivshmem_vfio_resume_begin(struct ivshmem_vfio_device *ivdev)
 	return stream->filp;
 }
 
-/* Has all of a good stream been written? */
+/* Returns 0 if a valid stream has been written completely */
 int ivshmem_vfio_resume_check(struct ivshmem_vfio_stream *stream)
 {
 	if (stream->err)

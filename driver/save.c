@@ -2,12 +2,13 @@
 /*
  * Saving: produce the stream that format.h describes.
  *
- * In PRE_COPY all of the memory goes first, in order, then what was written to
- * since it was read, again and again. STOP_COPY goes on from there: with what
- * is dirty then, which without PRE_COPY is all of the memory, and with the rest.
+ * In PRE_COPY all of the memory is sent first, in order, and then, again and
+ * again, the granules that were written to since they were read. STOP_COPY
+ * continues with the granules that are dirty at that time (all of them, if
+ * there was no PRE_COPY), the registers and the end record.
  *
- * The buffer holds one piece of the stream, of which the user has got what is
- * before head and has still to get what is between head and tail.
+ * The buffer holds one piece of the stream. The user has read the bytes before
+ * head, and still has to read those between head and tail.
  */
 
 #include <linux/sched.h>
@@ -57,7 +58,7 @@ static void ivshmem_vfio_save_header(struct ivshmem_vfio_stream *stream)
 	stream->part = IVSHMEM_VFIO_PART_RECORD;
 }
 
-/* The record of the next run of memory, or on to the registers */
+/* Begin the record of the next run of memory, or that of the registers */
 static int ivshmem_vfio_save_record(struct ivshmem_vfio_stream *stream)
 {
 	unsigned long first, count;
@@ -136,7 +137,7 @@ static void ivshmem_vfio_save_end(struct ivshmem_vfio_stream *stream)
 	stream->part = IVSHMEM_VFIO_PART_DONE;
 }
 
-/* Fill the buffer with the next piece, or with nothing at the end */
+/* Fill the buffer with the next piece. At the end it stays empty. */
 static int ivshmem_vfio_save_fill(struct ivshmem_vfio_stream *stream)
 {
 	stream->head = 0;
@@ -192,8 +193,8 @@ static ssize_t ivshmem_vfio_save_piece(struct ivshmem_vfio_stream *stream,
 }
 
 /*
- * The mutex is taken anew for every piece, so that a long read() does not keep
- * a reset or a change of state from ending the session.
+ * Release the mutex after each piece, so that a reset or a change of the state
+ * can end the session during a long read().
  */
 static ssize_t ivshmem_vfio_save_read(struct file *filp, char __user *ubuf,
 				      size_t len, loff_t *pos)

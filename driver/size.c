@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* How long a session's stream is, from where it is. */
+/* The number of bytes that a session's stream still has. */
 
 #include <linux/vfio.h>
 
@@ -10,7 +10,7 @@
 #include "stream.h"
 #include "vfio_dev.h"
 
-/* A stream that carries each granule once, in order */
+/* The length of a stream that has each granule once, in order */
 static u64 ivshmem_vfio_size_whole(struct ivshmem_vfio_device *ivdev)
 {
 	u64 memory = ivshmem_vfio_hw_memory_size(ivdev);
@@ -22,7 +22,7 @@ static u64 ivshmem_vfio_size_whole(struct ivshmem_vfio_device *ivdev)
 	       sizeof(struct ivshmem_vfio_end_data);
 }
 
-/* What the rest of the stream carries after the memory */
+/* The length of the part after the memory, as far as it is still to be read */
 static u64 ivshmem_vfio_size_after(struct ivshmem_vfio_stream *stream)
 {
 	u64 left = 0;
@@ -47,7 +47,7 @@ static u64 ivshmem_vfio_size_after(struct ivshmem_vfio_stream *stream)
 	return left;
 }
 
-/* What can be had before that, the memory as dirty as it is now */
+/* The length of the part before that, if no more granules become dirty */
 u64 ivshmem_vfio_size_left(struct ivshmem_vfio_stream *stream)
 {
 	u64 left = stream->tail - stream->head;
@@ -65,7 +65,7 @@ u64 ivshmem_vfio_size_left(struct ivshmem_vfio_stream *stream)
 	       (u64)runs * sizeof(struct ivshmem_vfio_record);
 }
 
-/* The rest of the session's stream, or that of one that would begin now */
+/* The rest of the session's stream, or a whole stream if there is no session */
 static u64 ivshmem_vfio_size(struct ivshmem_vfio_device *ivdev)
 {
 	lockdep_assert_held(&ivdev->state_mutex);

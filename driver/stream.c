@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The data transfer session: what saving and resuming have in common. */
+/* The data transfer session: the part that saving and resuming share. */
 
 #include <linux/anon_inodes.h>
 #include <linux/error-injection.h>
@@ -12,14 +12,14 @@
 #include "vfio_dev.h"
 
 /*
- * Begin a session. The reference to stream->filp that this leaves to the
- * caller is for the user's descriptor. The session holds another one, so that
- * the user may close data_fd before the session is over.
+ * Begin a session. The caller gets a reference to stream->filp, which is for
+ * the user's descriptor. The session holds a second reference, so that the user
+ * may close data_fd before the session ends.
  *
- * As the user may also keep it long after, even after the device is unbound,
- * the file holds a reference to the vfio_device: that is where state_mutex is,
- * which read() and write() need to find out that there is nothing to be had
- * any more. fops->owner keeps the module for as long.
+ * The user may also keep data_fd longer than the session, even after the device
+ * was unbound. read() and write() then still take state_mutex to find out that
+ * the session has ended. So the file holds a reference to the vfio_device,
+ * which contains state_mutex. fops->owner keeps the module loaded.
  */
 struct ivshmem_vfio_stream *
 ivshmem_vfio_stream_begin(struct ivshmem_vfio_device *ivdev,
@@ -48,7 +48,7 @@ ivshmem_vfio_stream_begin(struct ivshmem_vfio_device *ivdev,
 	stream->ivdev = ivdev;
 	xxh64_reset(&stream->digest, 0);
 
-	/* A fault of the last session may be setting its bit only now */
+	/* A late fault of the last session may still be setting its bit */
 	down_write(&ivdev->core.memory_lock);
 	ivshmem_vfio_dirty_set_all(&ivdev->dirty);
 	up_write(&ivdev->core.memory_lock);
@@ -67,8 +67,8 @@ err_free:
 ALLOW_ERROR_INJECTION(ivshmem_vfio_stream_begin, ERRNO);
 
 /*
- * End the session, if there is one. read() and write() serve a stream only
- * while the device points to it, and fail with ENODEV from here on.
+ * End the session, if there is one. From here on read() and write() fail with
+ * ENODEV, because the device no longer points to their stream.
  */
 void ivshmem_vfio_stream_end(struct ivshmem_vfio_device *ivdev)
 {

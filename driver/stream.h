@@ -13,11 +13,11 @@
 
 struct ivshmem_vfio_device;
 
-/* What passes between user memory and the device at a time */
+/* How many bytes are copied between user memory and the device at a time */
 #define IVSHMEM_VFIO_BUF_SIZE	SZ_64K
 static_assert(IS_ALIGNED(IVSHMEM_VFIO_BUF_SIZE, IVSHMEM_VFIO_GRANULE));
 
-/* What comes next in the stream */
+/* The next part of the stream */
 enum ivshmem_vfio_part {
 	IVSHMEM_VFIO_PART_HEADER,
 	IVSHMEM_VFIO_PART_RECORD,
@@ -28,9 +28,8 @@ enum ivshmem_vfio_part {
 };
 
 /*
- * A data transfer session, and the data_fd that goes with it. All of it is
- * under the device's state_mutex. save.c and resume.c each say how they use
- * buf, head and tail.
+ * A data transfer session and its data_fd, protected by the device's
+ * state_mutex. save.c and resume.c describe how they use buf, head and tail.
  */
 struct ivshmem_vfio_stream {
 	struct ivshmem_vfio_device *ivdev;
@@ -38,12 +37,12 @@ struct ivshmem_vfio_stream {
 
 	enum ivshmem_vfio_part part;
 	u64 offset;			/* in BAR 2, of the next MEM data */
-	u64 left;			/* of the MEM record */
+	u64 left;			/* bytes of the present MEM record */
 	struct ivshmem_vfio_regs regs;
 	bool have_regs;
-	int err;			/* what RESUMING has come to grief on */
+	int err;			/* the first error in RESUMING, or 0 */
 
-	u64 length;			/* of all that was accounted */
+	u64 length;			/* of the stream so far */
 	struct xxh64_state digest;
 
 	size_t head;

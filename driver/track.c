@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which granules of BAR 2 the user writes to while the device is in PRE_COPY.
+ * Tracking the granules of BAR 2 to which the user writes in PRE_COPY.
  *
- * The rule that it all rests on: while writes are tracked, a page is mapped
- * writable only if its granules are set in the bitmap. So
+ * One rule makes this work: while writes are tracked, a page is mapped writable
+ * only if its granules are set in the bitmap. So
  *
- *  - before a granule is read its bit is cleared and the page is unmapped, both
- *    under memory_lock for writing. A later write faults and sets the bit again,
- *    one that came earlier is in the memory that is read;
- *  - a fault sets the bit and maps the page writable, both under memory_lock for
- *    reading. A page that is only read is mapped read-only if it is clean.
+ *  - before a granule is read, its bit is cleared and its page is unmapped,
+ *    both under memory_lock for writing. A later write faults and sets the bit
+ *    again, and the result of an earlier write is in the memory that is read;
+ *  - a write fault sets the bit and maps the page writable, both under
+ *    memory_lock for reading. A read fault on a clean page maps the page
+ *    read-only.
  *
- * No order between reading the memory and the faults is needed beyond that.
- * When tracking starts, all bits are set: nothing has to be unmapped.
+ * No other order between reading the memory and the faults is needed. When
+ * tracking starts, all bits are set, so nothing has to be unmapped.
  *
- * When tracking is off the faults do what vfio_pci_core's do, huge pages
- * included. What is still mapped read-only then gets writable by a fault.
+ * When tracking is off, faults do the same as those of vfio_pci_core, huge
+ * pages included. A page that is still mapped read-only becomes writable by a
+ * fault.
  *
- * Not tracked is what does not come through the device's file: writes of the
- * peers and of the host, and DMA of other devices to this one's BAR.
+ * Writes that do not go through the device's file are not tracked: writes by
+ * the peers and the host, and DMA by other devices to this device's BAR.
  */
 
 #include <linux/mm.h>
@@ -34,7 +36,7 @@
 #define IVSHMEM_VFIO_REGION_OFFSET \
 	VFIO_PCI_INDEX_TO_OFFSET(IVSHMEM_VFIO_MEMORY_BAR)
 
-/* The session's bitmap is full, and keeps up from here on */
+/* All bits are set now. From here on every write sets its bits. */
 void ivshmem_vfio_track_start(struct ivshmem_vfio_device *ivdev)
 {
 	lockdep_assert_held(&ivdev->state_mutex);
@@ -45,8 +47,8 @@ void ivshmem_vfio_track_start(struct ivshmem_vfio_device *ivdev)
 }
 
 /*
- * A reset calls this with memory_lock held, so it is not taken here. A fault
- * that is not done yet may set a bit still; see ivshmem_vfio_stream_begin().
+ * A reset calls this with memory_lock held, so this does not take it. A fault
+ * that is still running may set a bit later; see ivshmem_vfio_stream_begin().
  */
 void ivshmem_vfio_track_stop(struct ivshmem_vfio_device *ivdev)
 {
@@ -55,7 +57,7 @@ void ivshmem_vfio_track_stop(struct ivshmem_vfio_device *ivdev)
 	WRITE_ONCE(ivdev->tracking, false);
 }
 
-/* The session is about to read this, and wants to hear of writes after that */
+/* The session is about to read this range: notice every write from now on */
 void ivshmem_vfio_track_clean(struct ivshmem_vfio_device *ivdev, u64 offset,
 			      size_t len)
 {
@@ -85,7 +87,7 @@ static void ivshmem_vfio_track_granules(struct ivshmem_vfio_device *ivdev,
 	*count = DIV_ROUND_UP_ULL(end, IVSHMEM_VFIO_GRANULE) - *first;
 }
 
-/* Poll has to be woken only if there was nothing to read before */
+/* Only wake up poll() if there was nothing to read before */
 static void ivshmem_vfio_track_set(struct ivshmem_vfio_device *ivdev,
 				   unsigned long first, unsigned long count)
 {
@@ -97,8 +99,8 @@ static void ivshmem_vfio_track_set(struct ivshmem_vfio_device *ivdev,
 }
 
 /*
- * "Caller should hold memory_lock", as for __vfio_pci_memory_enabled(), which
- * is not exported. May the user reach the BAR?
+ * May the user access the BAR? This is __vfio_pci_memory_enabled(), which is
+ * not exported: "Caller should hold memory_lock".
  */
 static bool ivshmem_vfio_memory_enabled(struct vfio_pci_core_device *core)
 {
@@ -120,7 +122,7 @@ ivshmem_vfio_vma_device(struct vm_area_struct *vma)
 	return container_of(core, struct ivshmem_vfio_device, core);
 }
 
-/* Where in BAR 2 */
+/* The offset in BAR 2 */
 static u64 ivshmem_vfio_vma_offset(struct vm_area_struct *vma,
 				   unsigned long addr)
 {
@@ -135,7 +137,7 @@ static unsigned long ivshmem_vfio_pfn(struct ivshmem_vfio_device *ivdev,
 		offset) >> PAGE_SHIFT;
 }
 
-/* As vfio_pci_core_mmap() makes it, of what the user may do */
+/* The protection that vfio_pci_core_mmap() gives a mapping of the user */
 static pgprot_t ivshmem_vfio_writable_prot(struct vm_area_struct *vma)
 {
 	pgprot_t prot = vm_get_page_prot(vma->vm_flags);
@@ -144,8 +146,8 @@ static pgprot_t ivshmem_vfio_writable_prot(struct vm_area_struct *vma)
 }
 
 /*
- * Map one page. As there is a pfn_mkwrite, vm_page_prot has no write bit, and
- * whether the page gets one is decided here.
+ * Map one page. vm_page_prot has no write bit, because there is a pfn_mkwrite.
+ * This function decides whether the page gets one.
  */
 static vm_fault_t ivshmem_vfio_map_page(struct ivshmem_vfio_device *ivdev,
 					struct vm_fault *vmf, bool write)
@@ -183,10 +185,10 @@ static vm_fault_t ivshmem_vfio_fault(struct vm_fault *vmf)
 }
 
 /*
- * A write to a page that is mapped read-only. To let the caller make the page
- * writable would be too late: by then memory_lock is released, and the page may
- * have been sent and mapped once more, clean and just as it was found here.
- * So replace it. If it comes back first, by a read, there is one more fault.
+ * A write to a page that is mapped read-only. The caller would make the page
+ * writable only after memory_lock is released. By then the page may have been
+ * sent and mapped again, clean and looking the same. So replace the mapping
+ * here. If a read fault maps the page again first, there is one more fault.
  */
 static vm_fault_t ivshmem_vfio_pfn_mkwrite(struct vm_fault *vmf)
 {
@@ -205,7 +207,7 @@ static vm_fault_t ivshmem_vfio_pfn_mkwrite(struct vm_fault *vmf)
 }
 
 #ifdef CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP
-/* Always writable, if the user may write at all; see vm_page_prot above */
+/* The mapping is writable, if the user may write at all */
 static vm_fault_t ivshmem_vfio_map_huge(struct vm_fault *vmf,
 					unsigned int order, unsigned long pfn)
 {
@@ -276,7 +278,7 @@ int ivshmem_vfio_track_mmap(struct vfio_device *vdev,
 
 	vma->vm_ops = &ivshmem_vfio_memory_vm_ops;
 
-	/* One and the same for all files of the device */
+	/* All files of the device have the same mapping */
 	down_write(&ivdev->core.memory_lock);
 	ivdev->mapping = vma->vm_file->f_mapping;
 	up_write(&ivdev->core.memory_lock);
@@ -285,9 +287,9 @@ int ivshmem_vfio_track_mmap(struct vfio_device *vdev,
 }
 
 /*
- * The bits are set after the memory is written, because a session may come in
- * between, and it must not find the bits set and the memory as it was. What a
- * failed write has written it does not say: then it is taken for all.
+ * Set the bits after the memory has been written. In the other order, a session
+ * could read the old memory in between and clear the bits. A write that fails
+ * does not say how much it has written, so all of its bits are set.
  */
 ssize_t ivshmem_vfio_track_write(struct vfio_device *vdev,
 				 const char __user *buf, size_t count,

@@ -3,40 +3,42 @@
  * VFIO PCI variant driver for QEMU's inter-VM shared memory device, with
  * migration. This file is the VFIO device; lm.c has the migration arcs.
  *
- * How the device state is composed:
+ * What the device state is:
  *   The shared memory (BAR 2) and the two writable registers of BAR 0,
- *   IntrMask and IntrStatus. The user reaches all of it through the regions
- *   of vfio-pci as well, so a stream discloses nothing new and loads nothing
- *   that the user could not have written by hand. IVPosition and Doorbell are
- *   not state: the one is given by the host, the other is write-only. PCI
- *   configuration space and the MSI-X setup are migrated by the user, as
- *   for every VFIO PCI device.
+ *   IntrMask and IntrStatus. The user can also access them through the regions
+ *   of vfio-pci, so a stream discloses nothing new and loads nothing that the
+ *   user could not have written directly. IVPosition and Doorbell are not
+ *   state: the host determines IVPosition, and Doorbell is write-only. The
+ *   user migrates PCI configuration space and the MSI-X setup, as for every
+ *   VFIO PCI device.
  *
- * How it is produced and consumed:
- *   format.h describes the stream, save.c writes it, resume.c reads it. Either
- *   way the data passes through one small buffer between user memory and the
- *   BAR; the kernel never holds a copy of the device's memory.
+ * How the state is saved and loaded:
+ *   format.h describes the stream, save.c writes it, and resume.c reads it. The
+ *   data passes through one small buffer between user memory and the BAR. The
+ *   kernel never holds a copy of the device's memory.
  *
- *   In PRE_COPY the memory is sent while it changes, and what changed is sent
- *   once more: track.c notices each write that the user makes, by mapping or by
- *   write(), page by page, and precopy.c tells how much is left. The registers
+ *   In PRE_COPY the memory is sent while it changes, and changed pages are sent
+ *   again. track.c notices each page to which the user writes, through a
+ *   mapping or by write(), and precopy.c says how much is left. The registers
  *   follow when the device is stopped. Outside of PRE_COPY nothing is tracked,
- *   and a mapping of the memory is as good as vfio_pci_core's. A kernel that
- *   has no PRE_COPY is served without these two files; see Kbuild and compat.h.
+ *   and a mapping of the memory is as fast as one by vfio_pci_core. For a
+ *   kernel without PRE_COPY these two files are not built; see Kbuild and
+ *   compat.h.
  *
- * Which safeguards check it:
- *   resume.c checks each field before use. Memory is written only inside
- *   BAR 2, registers are written only on the arc RESUMING -> STOP, and that
- *   arc fails unless the stream was complete, in order, covered all of BAR 2
- *   and had the right digest. The digest is of the stream as it was sent, so
- *   it is no check of the tracking. That rests on one rule, see track.c: what
- *   is not set in the bitmap cannot be written to without a fault.
+ * How a stream is checked:
+ *   resume.c checks each field before it is used. Memory is written only inside
+ *   BAR 2. Registers are written only on the arc RESUMING -> STOP, and this arc
+ *   fails unless the stream was complete and in order, covered all of BAR 2,
+ *   and had the right digest. The digest is computed over the stream as it was
+ *   sent, so it does not check the tracking. Tracking depends on one rule, see
+ *   track.c: the user cannot write to a granule that is not set in the bitmap
+ *   without a fault.
  *
- * What a migration of shared memory cannot promise:
- *   The peers of an ivshmem device write to the same memory and no driver
- *   can stop them, nor notice what they write in PRE_COPY. Nor does it notice
- *   DMA to the memory by other devices of the user. Whoever migrates a device
- *   must quiesce its peers, before PRE_COPY if that is used.
+ * What a migration of shared memory cannot guarantee:
+ *   The peers of an ivshmem device write to the same memory. No driver can stop
+ *   them, or notice their writes in PRE_COPY. The driver does not notice DMA to
+ *   the memory by other devices of the user either. To migrate a device, its
+ *   peers must be quiesced first, and before PRE_COPY if that is used.
  */
 
 #include <linux/pci.h>
@@ -60,7 +62,7 @@ struct ivshmem_vfio_device *ivshmem_vfio_drvdata(struct pci_dev *pdev)
 	return container_of(core, struct ivshmem_vfio_device, core);
 }
 
-/* After a reset: the device runs, and no data transfer session outlives it */
+/* A reset ends the data transfer session and leaves the device in RUNNING */
 static void ivshmem_vfio_set_running_locked(struct ivshmem_vfio_device *ivdev)
 {
 	ivshmem_vfio_stream_end(ivdev);
@@ -68,15 +70,15 @@ static void ivshmem_vfio_set_running_locked(struct ivshmem_vfio_device *ivdev)
 }
 
 /*
- * Every unlock of state_mutex looks for a reset that came meanwhile. That
- * reset may have been followed by an arc that masked interrupts, therefore
- * they are unmasked here once more.
+ * Every unlock of state_mutex handles a reset that came while the mutex was
+ * held. An arc may have masked the interrupts after that reset, so they are
+ * unmasked again here.
  *
- * This may be the unlock of a data_fd that the user has kept after the device
- * was closed, unbound, or unplugged, so it must not touch a device that is not
- * open: there may be none any more, or another driver's. It does not, because
+ * The user may have kept a data_fd after the device was closed, unbound or
+ * unplugged, and its unlock comes here, too. It must not access the device
+ * then, which may be gone or belong to another driver. It does not, because
  * interrupts are masked only while the device is open: close_device unmasks
- * them and, as it takes state_mutex for that, cannot be done before this is.
+ * them, and takes state_mutex for this, so that it cannot overtake this unlock.
  */
 void ivshmem_vfio_state_mutex_unlock(struct ivshmem_vfio_device *ivdev)
 {
@@ -94,9 +96,9 @@ again:
 }
 
 /*
- * The PCI core has reset the function. It may have been asked to by
- * vfio_pci_core, which holds memory_lock, so waiting for state_mutex would
- * invert the lock order: whoever has it now finishes the job in unlock.
+ * The PCI core has reset the function. If vfio_pci_core has asked for this, it
+ * holds memory_lock, and waiting for state_mutex would invert the lock order.
+ * So if state_mutex is taken, its unlock does the work.
  */
 void ivshmem_vfio_reset_done(struct ivshmem_vfio_device *ivdev)
 {
@@ -115,10 +117,10 @@ void ivshmem_vfio_reset_done(struct ivshmem_vfio_device *ivdev)
 
 /*
  * "To recover from ERROR VFIO_DEVICE_RESET must be used to return the
- * device_state back to RUNNING", so there has to be one. On a root bus, where
- * ivshmem usually sits, PCI has no reset to offer; the driver then resets
- * what QEMU's own reset of the device resets, the registers. Neither clears
- * the memory, which belongs to the peers as much as to this device.
+ * device_state back to RUNNING", so the driver must have a reset. An ivshmem
+ * device is usually on a root bus, where PCI cannot reset it. The driver then
+ * resets the registers, as QEMU's own reset of the device does. Neither reset
+ * clears the memory, which belongs to the peers as much as to this device.
  */
 static long ivshmem_vfio_ioctl_reset(struct ivshmem_vfio_device *ivdev,
 				     unsigned long arg)
@@ -127,7 +129,7 @@ static long ivshmem_vfio_ioctl_reset(struct ivshmem_vfio_device *ivdev,
 
 	mutex_lock(&ivdev->state_mutex);
 	if (ivdev->core.reset_works) {
-		/* Ends in reset_done, which leaves the FSM to the unlock */
+		/* This calls reset_done, which leaves the work to the unlock */
 		ret = vfio_pci_core_ioctl(&ivdev->core.vdev, VFIO_DEVICE_RESET,
 					  arg);
 	} else {
@@ -161,9 +163,9 @@ static long ivshmem_vfio_ioctl_get_info(struct ivshmem_vfio_device *ivdev,
 /*
  * "When stopped the device and kernel migration driver must accept and respond
  * to interaction to support external subsystems in the STOP state, for example
- * PCI MSI-X". Setting up MSI-X makes the MSI core clear the function mask.
- * Until it is set again here, a peer that rings may be heard by the user, who
- * asked for interrupts just now.
+ * PCI MSI-X". When MSI-X is set up, the MSI core clears the function mask.
+ * Until the mask is set again here, the user, who has just asked for
+ * interrupts, may receive one from a peer.
  */
 static long ivshmem_vfio_ioctl_set_irqs(struct ivshmem_vfio_device *ivdev,
 					unsigned long arg)
@@ -181,9 +183,10 @@ static long ivshmem_vfio_ioctl_set_irqs(struct ivshmem_vfio_device *ivdev,
 }
 
 /*
- * An ioeventfd writes to a BAR without any other call of the user, so that
- * track.c would miss it. In memory it has no use: there is no bell to ring.
- * (A user who changes the argument while it is read harms only the own stream.)
+ * An ioeventfd writes to a BAR without any other call by the user, so track.c
+ * would miss the write. Refuse an ioeventfd for the memory, where it is of no
+ * use because there is no doorbell. (If the user changes the argument while it
+ * is being read, only the user's own stream suffers.)
  */
 static long ivshmem_vfio_ioctl_ioeventfd(struct ivshmem_vfio_device *ivdev,
 					 unsigned long arg)
@@ -228,7 +231,7 @@ ivshmem_vfio_set_device_state(struct vfio_device *vdev,
 	struct file *res = NULL;
 	int err;
 
-	/* "ERROR cannot be specified as a device state", not even there */
+	/* "ERROR cannot be specified as a device state", not even in ERROR */
 	if (new_state == VFIO_DEVICE_STATE_ERROR)
 		return ERR_PTR(-EINVAL);
 
@@ -321,7 +324,7 @@ static int ivshmem_vfio_open_device(struct vfio_device *vdev)
 	if (err)
 		goto err_disable;
 
-	/* The previous user's registers, where enabling could not reset them */
+	/* Clear the last user's registers if enabling could not reset them */
 	if (!ivdev->core.reset_works) {
 		err = ivshmem_vfio_hw_reset(ivdev);
 		if (err)
@@ -353,7 +356,7 @@ static void ivshmem_vfio_close_device(struct vfio_device *vdev)
 
 	mutex_lock(&ivdev->state_mutex);
 	ivshmem_vfio_stream_end(ivdev);
-	/* For the next driver, and see ivshmem_vfio_state_mutex_unlock() */
+	/* The next driver needs this; see also the unlock of state_mutex */
 	ivshmem_vfio_hw_unmask_irqs(ivdev);
 	ivshmem_vfio_state_mutex_unlock(ivdev);
 

@@ -14,26 +14,27 @@ struct ivshmem_vfio_stream;
 struct ivshmem_vfio_device {
 	struct vfio_pci_core_device core;
 
-	/* BAR 0 and BAR 2, while the device is open */
+	/* The mappings of BAR 0 and BAR 2 while the device is open */
 	void __iomem *regs;
 	void __iomem *memory;
 
 	/*
-	 * Protects the migration state and the data transfer session. Taken
-	 * before mmap_lock (data_fd copies to and from user memory under it)
-	 * and before core.memory_lock, hence never from a fault handler or
-	 * from reset_done. Release it with ivshmem_vfio_state_mutex_unlock().
+	 * Protects the migration state and the data transfer session. It is
+	 * taken before mmap_lock (data_fd copies to and from user memory under
+	 * it) and before core.memory_lock, so a fault handler must not take it,
+	 * and reset_done may only try to. Release it with
+	 * ivshmem_vfio_state_mutex_unlock().
 	 */
 	struct mutex state_mutex;
 	enum vfio_device_mig_state state;
 	struct ivshmem_vfio_stream *stream;	/* of the session, or NULL */
 	struct ivshmem_vfio_dirty dirty;
-	bool tracking;		/* writes to BAR 2; set under memory_lock too */
-	bool irqs_masked;	/* and a reference keeps the device awake */
+	bool tracking;		/* of writes to BAR 2; see track.c */
+	bool irqs_masked;	/* if so, a PM reference is held */
 
-	/* Of the files that BAR 2 is mapped from, or NULL; see memory_lock */
+	/* Of the device's files, NULL before mmap(); under memory_lock */
 	struct address_space *mapping;
-	wait_queue_head_t wait;	/* for data_fd to have something to say */
+	wait_queue_head_t wait;	/* of poll() on data_fd */
 
 	/* Protects deferred_reset, a reset that found state_mutex taken */
 	spinlock_t reset_lock;
