@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For "make coverage", before everything else: who ends by _exit(2), as a
- * holder does, or by a signal, as who was interrupted, writes its counters too.
+ * "make coverage" includes this before everything else. A process that ends by
+ * _exit(2), like a holder, or by a signal, like an interrupted command, would
+ * otherwise not write its counters.
  */
 #include <signal.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# guest.sh KIND RUNS, in the guest: save an ivshmem device, and do the same without vfiomig, in turns. Prints what
-# "measure" does, with an "a" before save's lines and a "b" before the others.
+# guest.sh KIND RUNS, in the guest: save an ivshmem device with vfiomig and without it, in turn. Prints the lines of
+# "measure", with an "a" before those of vfiomig and a "b" before the others.
 
 set -eu
 
@@ -10,7 +10,7 @@ for address in $IVSHMEM; do
 	dev=$address
 done
 state "$1" 256 | bar "$dev" write
-# The first time, everything is slower.
+# The first run is always slower, so do not measure it.
 bareloop "$dev" >/tmp/image
 rm /tmp/image
 for _ in $(seq "$2"); do

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * measure FILE CMD...: run CMD and add a line to FILE: the time that it took,
- * the processor time of it and of what it started (both in microseconds), and
- * the most memory that one of them had resident (in KiB).
+ * measure FILE CMD...: run CMD and add a line to FILE: the time that CMD took,
+ * the processor time of CMD and its children (both in microseconds), and the
+ * peak resident memory of the largest of these processes (in KiB).
  */
 #include <err.h>
 #include <stdio.h>

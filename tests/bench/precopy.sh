@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# precopy.sh RUNS, in the guest: see livesave.c.
+# precopy.sh RUNS, in the guest: see tests/guest/livesave.c
 
 exec livesave "$IVSHMEM" 1 "$1"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * state KIND MIB: that much state on standard output, always the same one.
+ * state KIND MIB: print this many MiB of state, always the same bytes.
  *
  *	random	incompressible
- *	mixed	half zero, a quarter random, a quarter repetitive, in turns of
- *		1 MiB, so that no chunk of an image is of one kind
+ *	mixed	half zero, a quarter random, a quarter repetitive, alternating
+ *		every 1 MiB, so that no chunk of an image is of one kind
  *	zero
  */
 #include <err.h>
@@ -26,12 +26,12 @@ static void fill_random(void)
 		x ^= x << 13;
 		x ^= x >> 7;
 		x ^= x << 17;
-		/* Its low bits are weak. */
+		/* The low bits of x are not random enough. */
 		piece[i] = x * 0x2545f4914f6cdd1d;
 	}
 }
 
-/* Records that differ in a number, as a device's tables do. */
+/* Records that differ in a number, like the tables of a device. */
 static void fill_repetitive(void)
 {
 	static unsigned int number;

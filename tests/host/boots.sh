@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What tests/guest/run and tests/check make of a machine that dies: a QEMU that a signal kills is not the guest's failure.
-# QEMU is played by a script, because the real one dies when it likes to.
+# How tests/guest/run and tests/check treat a machine that dies: if a signal kills QEMU, that is not the guest's failure. A
+# script stands in for QEMU, because the real one cannot be made to die at a given moment.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -11,7 +11,7 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# Each boot does what a line of the file "plan" says.
+# Each boot runs one line of the file "plan".
 mkdir "$work/bin"
 cat >"$work/bin/qemu-system-x86_64" <<END
 #!/bin/sh
@@ -96,7 +96,7 @@ plan "$begin; exec sleep 60" "$through"
 ends 124 "nor one that does not end" run -s 1
 boots 1
 
-# What a machine that died has printed does not count.
+# The output of a machine that died does not count.
 plan "$begin; kill -SEGV \$\$" "$through"
 ends 0 "tests/check goes on" tests/check guest/t-boot
 prints 'guest/t-boot: QEMU died of SIGSEGV; boot 2'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# complete.bash BREAKS LINE...: what the completion in bash answers for each line when it is called as readline calls it
-# that takes words apart at the characters BREAKS.
+# complete.bash BREAKS LINE...: print what bash's completion offers for each line, called as by a readline that splits
+# words at the characters BREAKS.
 
 source completions/vfiomig.bash
 breaks=$1
@@ -11,7 +11,7 @@ shift
 for line; do
 	echo "--- $line"
 	COMP_LINE=$line COMP_POINT=${#line} COMP_WORDS=()
-	# A row of such characters is a word.
+	# A sequence of these characters is a word.
 	while IFS= read -r word; do
 		COMP_WORDS+=("$word")
 	done < <(grep -oE "[$breaks]+|[^[:blank:]$breaks]+" <<<"$line")

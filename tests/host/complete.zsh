@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# complete.zsh SHELL LINE...: what an interactive SHELL, zsh or bash, lists for each line when the tabulator key is
-# pressed; or, for a line that ends in "<enter>", what comes of completing it and running it.
+# complete.zsh SHELL LINE...: print what an interactive SHELL, zsh or bash, lists for each line when the tab key is pressed.
+# If a line ends in "<enter>", print the output of completing and running it.
 
 zmodload zsh/zpty
 shell=$1
 shift
 
-# Each line ends with a marker on the terminal, which the shell prints when it has done all that came before.
+# A key binding makes the shell print a marker on the terminal, when it has handled all keys before that one.
 case $shell in
 zsh)
 	zpty pty zsh -f -i
@@ -43,7 +43,7 @@ for line; do
 	fi
 	zpty -r pty output '*<<END>>*'
 	print -r -- "--- $line"
-	# What moves the cursor separates words.
+	# Sequences that move the cursor separate words.
 	print -r -- ${output%<<END>>*} | tr -d '\r\a' | sed 's/\x1b[[][0-9;?]*[a-zA-Z]/ /g; s/\x1b[=>]//g'
 done
 zpty -d pty

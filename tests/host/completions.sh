@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The completions, in the shells that they are for. What they ask vfiomig for, a stand-in answers; the options are
-# compared with the real one's.
+# The completions, in bash, zsh and fish. A script stands in for the vfiomig that they call, but the options are compared
+# with those of the real program.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -40,7 +40,7 @@ export XDG_RUNTIME_DIR="$work/run" TERM=dumb
 held=$work/run/vfiomig/0000:00:10.0.sock
 perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die' "$held"
 
-# ask SHELL LINE...: what it offers; each line's is found by answer()
+# ask SHELL LINE...: let the shell complete each line; answer() finds the results
 ask() {
 	shell=$1
 	shift
@@ -59,7 +59,7 @@ ask() {
 	esac >"$work/$shell" 2>&1
 }
 
-# answer SHELL LINE: the words that were offered, one on a line, without their descriptions
+# answer SHELL LINE: print the words that were offered, one on a line, without their descriptions
 answer() {
 	awk -v line="--- $2" '/^--- / { here = $0 == line; next } here' "$work/$1" |
 		case $1 in
@@ -70,7 +70,7 @@ answer() {
 		esac
 }
 
-# offers SHELL LINE WORD...
+# offers SHELL LINE WORD...: check that the shell has offered these words
 offers() {
 	shell=$1 line=$2
 	shift 2
@@ -80,7 +80,7 @@ offers() {
 	done
 }
 
-# lacks SHELL LINE WORD...
+# lacks SHELL LINE WORD...: check that the shell has not offered them
 lacks() {
 	shell=$1 line=$2
 	shift 2
@@ -90,7 +90,7 @@ lacks() {
 	done
 }
 
-# ---- Commands and options are the real ones ---------------------------------
+# ---- Commands and options are those of the program --------------------------
 
 $real --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort >"$work/commands"
 set --
@@ -108,7 +108,7 @@ for shell in words bash zsh fish; do
 	done <"$work/commands"
 done
 
-# ---- What they offer for their values, and for operands ---------------------
+# ---- Values of options, and arguments ---------------------------------------
 
 : >"$work/log"
 files=$work/files
@@ -151,7 +151,7 @@ for shell in words bash zsh fish; do
 done
 check "no device was opened" sh -c "grep -v -E '^(list|info -q unix:.*)\$' '$work/log' | { ! grep .; }"
 
-# The rest as each shell shows it: what readline has kept, paths, and what stands behind an option's =.
+# How each shell shows the rest: words that readline has split, paths, and values after an option's =.
 for shell in words bash; do
 	offers "$shell" 'vfiomig save --via=' auto cdev group
 	offers "$shell" 'vfiomig save --progress=' auto always never
@@ -188,23 +188,23 @@ for line in "vfiomig pack $files/" "vfiomig save -o $files/" "vfiomig exec x -- 
 	offers fish "$line" "$files/a.zst" "$files/other"
 done
 
-# Where there are no images, any file may be one.
+# In a directory without images, all files are offered.
 rm "$files/a.zst" "$files/b.vfiomig"
 ask words "vfiomig inspect $files/"
 offers words "vfiomig inspect $files/" "$files/other"
 ask zsh "vfiomig inspect $files/"
 offers zsh "vfiomig inspect $files/" other
 
-# Where readline is told not to take words apart.
+# The same in a readline that does not split words.
 bash --norc tests/host/complete.bash '|' 'vfiomig save 0000:00:' 'vfiomig save --via=c' >"$work/words"
 offers words 'vfiomig save 0000:00:' 0000:00:10.0 0000:00:11.0
 offers words 'vfiomig save --via=c' --via=cdev
 
-# ---- What is not bound yet is not in the list ------------------------------
+# ---- bind offers devices and drivers that list does not show ---------------
 
 for shell in words bash zsh fish; do
 	ask "$shell" 'vfiomig bind --driver ' 'vfiomig bind ' 'vfiomig unbind 8' 'vfiomig bind -d x '
-	# The host's own, as many as it has
+	# The host's own drivers and devices, if it has any
 	for driver in /sys/bus/pci/drivers/*; do
 		if [ -e "$driver" ]; then
 			offers "$shell" 'vfiomig bind --driver ' "${driver##*/}"
@@ -219,7 +219,7 @@ for shell in words bash zsh fish; do
 	offers "$shell" 'vfiomig unbind 8' 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 done
 
-# ---- The whole way: a key is pressed, and the command runs ------------------
+# ---- From the key to the command --------------------------------------------
 
 set -- 'vfiomig sav<enter>' 'vfiomig info 0000:3<enter>' 'vfiomig info pid:<enter>' 'vfiomig save --via=c<enter>' \
 	'vfiomig save 0000:3b:00.1 --leave=stop_<enter>' "vfiomig inspect $files/o<enter>" 'vfiomig exec 8<enter>'

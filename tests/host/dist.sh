@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The tarball of a release: the same bytes each time, all that is committed, and it builds where there is no git.
+# The tarball of a release: it is the same each time, has all committed files, and can be built without git.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -10,7 +10,7 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# What a calling make was given is not meant for these.
+# The variables of a calling make must not affect these.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 
 version=$(sed -n 's/^VERSION = //p' Makefile)
@@ -34,7 +34,7 @@ make -s -C "$work/$release" dist >"$work/log" 2>&1
 check "without git there is no tarball" grep -x 'make dist packs what git has committed, and this is no git checkout' "$work/log"
 check "none at all" test -z "$(find "$work/$release" -name '*.tar*')"
 
-# The package's version has the release's in it.
+# The version of the package contains that of the release.
 check "the version of the Debian packages" test "$(sed -n '1s/^vfiomig (\(.*\)-[0-9]*) .*/\1/p' packaging/debian/changelog)" = "$version"
 
 finish

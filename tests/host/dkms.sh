@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The driver as DKMS builds it, from what "make install-dkms" installs, for the guest's kernels. All of it happens in a
-# directory of its own: the host's DKMS, its kernels and its modules stay as they are.
+# DKMS builds the driver for the guest's kernels, from the files that "make install-dkms" installs. All of it happens in a
+# temporary directory: the host's DKMS, kernels and modules are not changed.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -11,10 +11,10 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# What a calling make was given is not meant for these.
+# The variables of a calling make must not affect these.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 
-# for modinfo, which any user may run
+# for modinfo, which every user may run
 PATH=$PATH:/usr/sbin:/sbin
 
 module=ivshmem-vfio-pci
@@ -22,7 +22,7 @@ version=$(build/vfiomig --version | sed 's/.* //')
 tree=$work/dkms
 mkdir "$tree"
 
-# The name is for dkms, which signs what it builds, with a key that it may have to make, if it finds this program.
+# If dkms finds the program sign_file, it signs the modules, and makes a key for that on the host.
 run_dkms() {
 	command=$1
 	shift
@@ -53,21 +53,21 @@ for variant in stock 6.1; do
 	log=$tree/$module/$version/$release/x86_64/log/make.log
 	check "$variant: without a warning" sh -c "test -e '$log' && ! grep warning: '$log'"
 	ko=$(echo "$tree/$module/$version/$release/x86_64/module/"ivshmem_vfio_pci.ko*)
-	# What a variant driver is chosen by.
+	# "vfiomig bind" and libvirt choose a variant driver by this alias.
 	check "$variant: the alias" test "$(modinfo -F alias "$ko")" = 'vfio_pci:v00001AF4d00001110sv*sd*bc*sc*i*'
 	check "$variant: the version" test "$(modinfo -F version "$ko")" = "$version"
 	check "$variant: the kernel" test "$(modinfo -F vermagic "$ko" | cut -d' ' -f1)" = "$release"
 	check "$variant: dkms status" sh -c "dkms status --dkmstree '$tree' | grep -q '$release, x86_64: built'"
 done
 
-# excluded WHAT RELEASE KDIR: 77 is for dkms autoinstall, which goes on without it
+# excluded WHAT RELEASE KDIR: check that dkms skips this kernel; 77 tells dkms autoinstall to continue
 excluded() {
 	rc=0
 	build "$2" "$3" >"$work/log" 2>&1 || rc=$?
 	check "not for $1" test $rc -eq 77
 	check "as dkms.conf says" grep -q BUILD_EXCLUSIVE "$work/log"
 }
-# said N TEXT: N lines of what dkms has printed last are this
+# said N TEXT: check that N lines of dkms's last output are this text
 said() {
 	check "it says: $2 ($1)" test "$(grep -c -x -F "$2" "$work/log")" -eq "$1"
 }
@@ -79,7 +79,7 @@ mkdir "$work/kdir"
 echo 'CONFIG_VFIO_PCI_CORE=m' >"$work/kdir/.config"
 excluded "a kernel without XXHASH" 6.12.0-other "$work/kdir"
 check "which is not too old" sh -c "! grep 'needs Linux' '$work/log'"
-# But for these: there is nothing to build with, which is another failure.
+# These kernels are not excluded. dkms fails because it does not find their headers.
 newest=$(sed -n 's/^newest := //p' driver/Kbuild)
 next=${newest%.*}.$((${newest#*.} + 1))
 for release in 6.1.0-40-amd64 6.2.0 6.10.3 6.12.0 7.0.1 "$newest.99+deb13-amd64" "$next.0-rc1" "$next.1+deb13-amd64" 10.2.0; do

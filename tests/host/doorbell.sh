@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The interrupts of ivshmem-doorbell: a guest with two such devices, one of them where PCI has a reset for it, and the
-# server that they need. What is tested is in tests/guest/doorbell.sh.
+# The interrupts of ivshmem-doorbell: boot a guest with two such devices, of which PCI can reset one, and run the server
+# that they need. The tests are in tests/guest/doorbell.sh.
 
 cd "$(dirname "$0")/../.." || exit
 work=$(mktemp -d "${TMPDIR:-/tmp}/vfiomig-doorbell.XXXXXX")

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Which kernels the driver is for: what Kbuild says of older ones and of newer ones. A kernel of another version is the
-# stock kernel whose make is told so.
+# Which kernels the driver supports: what Kbuild says about older and about newer ones. To get a kernel of another version,
+# the stock kernel's make is given that version.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -11,7 +11,7 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# What a calling make was given is not meant for these.
+# The variables of a calling make must not affect these.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL
 
 kernel=$(tests/guest/kernel stock)
@@ -19,7 +19,7 @@ newest=$(sed -n 's/^newest := //p' driver/Kbuild)
 next=${newest%.*}.$((${newest#*.} + 1))
 cp driver/*.[ch] driver/Kbuild "$work"
 
-# make_for SERIES TARGET: what it prints is in $work/log
+# make_for SERIES TARGET: run make for this version, with its output in $work/log
 make_for() {
 	make -s -C "$kernel/build" "M=$work" "VERSION=${1%.*}" "PATCHLEVEL=${1#*.}" "$2" >"$work/log" 2>&1
 }
@@ -33,7 +33,7 @@ for series in 4.19 5.10 6.0; do
 	check "what there is can be removed" make_for $series clean
 done
 
-# modpost reads Kbuild as well.
+# modpost reads Kbuild, too, and must not repeat the warning.
 check "Linux $next: it is built" make_for "$next" modules
 check "and there is a module" test -e "$work/ivshmem_vfio_pci.ko"
 check "with a warning, and only one" test "$(sed 's/^.*Kbuild:[0-9]*: //' "$work/log")" = \

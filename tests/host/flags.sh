@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What the compiler is called with: the user's flags come last, the hardening flags fit them, and warnings are errors
-# only where that was asked for.
+# The compiler's flags: those of the user come last, the hardening flags fit them, and warnings are errors only if the user
+# asks for this.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -11,10 +11,10 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# What a calling make was given is not meant for these.
+# The variables of a calling make must not affect these.
 unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL CC CPPFLAGS CFLAGS LDFLAGS
 
-# commands WHAT ARG...: what make would run for an object of the program, for the program, the library, a unit test
+# commands WHAT ARG...: print what make would run for an object of the program, the program, the library or a unit test
 commands() {
 	case $1 in
 	object) made=cli/main.o ;;
@@ -27,7 +27,7 @@ commands() {
 	make -n "B=$work/none" "$@" "$made" | sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' | grep -F -e "-o $made "
 }
 
-# has FLAG WHAT ARG..., lacks FLAG WHAT ARG...
+# has FLAG WHAT ARG..., lacks FLAG WHAT ARG...: check that these commands have a flag, or do not have it
 has() {
 	flag=$1
 	shift
@@ -64,12 +64,12 @@ for compiler in gcc clang; do
 	lacks -pie library CC=$compiler
 	has '-Wl,-z,relro -Wl,-z,now ' library CC=$compiler
 	lacks '-Wl,-z,now' program CC=$compiler HARDENING=
-	# Where it does not work, or was set already
+	# Not where it does not work, or was set already
 	lacks -D_FORTIFY_SOURCE object CC=$compiler CFLAGS=-O0
 	lacks -D_FORTIFY_SOURCE=2 object CC=$compiler CPPFLAGS=-D_FORTIFY_SOURCE=3
 	has -D_FORTIFY_SOURCE=3 object CC=$compiler CPPFLAGS=-D_FORTIFY_SOURCE=3
 done
-# The sanitizers have checks of their own, which those of the C library would keep from seeing anything.
+# The sanitizers have checks of their own, and the checks of the C library would hide errors from them.
 has '-D_FORTIFY_SOURCE=3 .*-U_FORTIFY_SOURCE -fsanitize=' test CPPFLAGS=-D_FORTIFY_SOURCE=3
 lacks -fPIE test
 
@@ -79,7 +79,7 @@ commands object CFLAGS='-O2 --coverage' >"$work/command"
 git status --porcelain >"$work/after"
 check "no file is left by it" diff "$work/before" "$work/after"
 
-# What has come of it
+# The result
 build=${VFIOMIG_BUILD:-build}
 check "the program is position independent" sh -c "readelf -h '$build/vfiomig' | grep -q 'Type: *DYN'"
 for file in vfiomig libvfiomig.so.0; do

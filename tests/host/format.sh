@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# vfiomig-image(5) is enough to read an image, and what it shows by example is so.
+# vfiomig-image(5) describes an image completely, and its examples are right.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 vfiomig=${VFIOMIG_BUILD:-build}/vfiomig
 
-# State of every kind: constant blocks, constant chunks, text, noise, all of them in one chunk
+# All kinds of state: constant blocks, constant chunks, text, noise, and all of them in one chunk
 {
 	head -c 300000 /dev/zero
 	head -c 262144 /dev/zero | tr '\0' '\377'
@@ -42,7 +42,7 @@ for state in 0 1 2 255 256 65535 65536 65537 65792 all; do
 	done
 done
 
-# A reader that does not find damage proves nothing.
+# The page's reader must find damage, or its success would prove nothing.
 $vfiomig pack -z --chunk-size=64K -o "$work/image" "$work/all"
 size=$(stat -c %s "$work/image")
 for at in 0 10 15 30 $((size / 3)) $((size / 2)) $((size - 130)) $((size - 60)) $((size - 2)); do
@@ -52,7 +52,7 @@ done
 head -c -1 "$work/image" >"$work/damaged"
 check "and a byte missing" sh -c "! tests/host/read-image.pl '$work/damaged' >/dev/null"
 
-# The page's example is an image of "hello", and what it says of that one is in it.
+# The page's example is an image of "hello", and its description of this image is right.
 sed -n '/^\.Bd -literal$/,/^\.Ed$/p' man/vfiomig-image.5 | sed -n 's/^[0-9a-f]\{3\} \(.*\) |.*/\1/p' |
 	perl -ne 'print pack("H*", s/\s//gr)' >"$work/example"
 check "the page's example is an image" "$vfiomig" inspect --verify "$work/example"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# tests/fresh: what it promises, and what it and tests/deps say when there is no fresh root to be had.
+# tests/fresh: what it promises, and what it and tests/deps say when they cannot make a root.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -15,7 +15,7 @@ says "fresh: unknown suite 'woody'; this can be bookworm or trixie"
 status 1 "an unknown purpose" tests/deps woody
 says "deps: unknown purpose 'woody'; there are: program "
 
-# On another system: the same script, with that system's file
+# On another system: run the same script with that system's os-release
 printf 'ID=fedora\nVERSION_ID=44\n' >"$work/os-release"
 sed "s|/etc/os-release|$work/os-release|; s|dpkg-query|false|" tests/deps >"$work/deps"
 ends 1 "on another system" sh "$work/deps"
@@ -29,7 +29,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	finish
 fi
 
-# A user has to be able to read it.
+# Another user has to be able to read this copy.
 cp -r tests "$work/"
 chmod -R a+rX "$work"
 status 125 "not root" setpriv --reuid=65534 --clear-groups "$work/tests/fresh" bookworm true
@@ -38,7 +38,7 @@ says 'fresh: only root can make a root file system; run it with sudo'
 status 125 "outside of a checkout" "$work/tests/fresh" bookworm true
 says "fresh: $work is not a git checkout"
 
-# without PATH: a program that is not there
+# without PROGRAM: run tests/fresh on a system that does not have this program
 # shellcheck disable=SC2317 # status calls it
 without() {
 	# shellcheck disable=SC2016 # the inner shell's
@@ -48,7 +48,7 @@ PATH=$PATH:/usr/sbin
 status 125 "no debootstrap" without debootstrap
 says 'fresh: there is no debootstrap; install the package debootstrap (tests/deps fresh does)'
 
-# offline: an empty cache, in a network name space that has no network
+# offline: run tests/fresh with an empty cache, in a network name space without a network
 # shellcheck disable=SC2317 # status calls it
 offline() {
 	VFIOMIG_CACHE=$work/cache unshare --net tests/fresh bookworm true
@@ -57,13 +57,13 @@ status 125 "no network" offline
 says 'debian: cannot fetch the lists of bookworm from '
 says ' (is the network there?): '
 
-# With the lists that are there already it comes to debootstrap.
+# If the lists are there, debootstrap fails.
 cache=$(VFIOMIG_CACHE=$work/cache tests/debian cache)
 mkdir -p "$cache/apt/bookworm"
 touch "$cache/apt/bookworm/updated"
 ends 125 "no network for debootstrap" offline
 says 'fresh: debootstrap cannot make a root of bookworm from '
-# Without the network, but with a root
+# If debootstrap's root is there as well, apt fails in it.
 mkdir -p "$cache/fresh"
 ln -s "$(tests/debian cache)/fresh/bookworm.tar" "$cache/fresh/"
 status 125 "no network for apt" offline
@@ -80,7 +80,7 @@ prints "/root/vfiomig:two  words:a'b:3:4:5:6:7:8:9:10:"
 check "what it has left running is killed" sh -c "! pgrep -f -x 'sleep 4711'"
 check "the root is gone" test -z "$(ls "$work/roots")"
 
-# began: the command has begun
+# began: succeed if the command has begun
 # shellcheck disable=SC2317 # wait_for calls it
 began() {
 	pgrep -f -x 'sleep 4712' >"$OUT"

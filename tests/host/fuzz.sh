@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The fuzz targets on their seeds, on what "make fuzz" has found so far, and for a short time on their own.
+# Run the fuzz targets on their seeds, on the inputs that "make fuzz" has found so far, and for a short time on new inputs.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -18,11 +18,11 @@ for target in image restore header holder; do
 	mkdir -p "$work/new-$target" build/fuzz/corpus-$target
 	check "$target: replay" build/fuzz/$target -runs=0 -artifact_prefix="$work/" \
 		"$work/seeds/$target" build/fuzz/corpus-$target
-	# Always the same numbers: what fails here fails again.
+	# With a fixed seed, an input that fails here fails again.
 	check "$target: six seconds more" build/fuzz/$target -seed=1 -max_total_time=6 -max_len=8192 -timeout=30 \
 		-dict=tests/fuzz/image.dict -artifact_prefix=build/fuzz/$target- "$work/new-$target" "$work/seeds/$target"
 done
-# How far that is in a few seconds depends on the machine: only that it is not nowhere.
+# How many inputs are found in a few seconds depends on the machine. It must be some.
 check "it got past the checksums" test "$(find "$work/new-image" -type f | wc -l)" -gt 5
 check "into the device, too" test "$(find "$work/new-restore" -type f | wc -l)" -gt 5
 

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The driver and the headers of Debian's newer kernels, which want a newer Debian: tests/headers, in a root of it. Only
-# root can make that.
+# Build the driver with the headers of Debian's newer kernels. They need a newer Debian, so tests/headers runs in a root
+# file system of it, which only root can make.
 
 cd "$(dirname "$0")/../.." || exit
 if [ "$(id -u)" -ne 0 ]; then

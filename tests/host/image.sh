@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Images as the world's tools see them, and as a user meets damaged ones.
+# Images in other programs (zstd, pzstd, xxhsum), and damaged images.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -12,7 +12,7 @@ trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 PATH=$PWD/${VFIOMIG_BUILD:-build}:$PATH
 cd "$work" || exit
 
-# make_state SIZE: noise, zeros and text
+# make_state SIZE: print noise, zeros and text
 make_state() {
 	{
 		head -c $(($1 / 3)) /dev/urandom
@@ -43,16 +43,16 @@ for size in 0 1 $((chunk - 1)) $chunk $((chunk + 1)) $((5 * chunk + 12345)); do
 	done
 done
 
-# What is constant costs four bytes for 128 KiB, and a frame around each chunk.
+# Constant state takes four bytes for each 128 KiB, and a frame around each chunk.
 head -c 64M /dev/zero | vfiomig pack -o image
 check "zeros take no room" test "$(stat -c %s image)" -lt $((64 * 8 * 4 + 16 * 64 + 600))
 
-# Damage, as a user meets it: one line, status 5.
+# Damage is one line on standard error, and status 5.
 make_state 10000000 >state
 vfiomig pack -z state -o image
 size=$(stat -c %s image)
 
-# refused WHAT SAYS: the file "bad"
+# refused WHAT TEXT: check that the file "bad" is refused with this text
 refused() {
 	for command in unpack inspect "inspect --verify"; do
 		# shellcheck disable=SC2086 # words
@@ -87,7 +87,7 @@ refused "another header" "its header is not what was written"
 sed 's/"frames":3/"frames":4/' image >bad
 refused "another trailer" "its trailer is not what was written"
 
-# A bit of the state itself: found where the chunks are looked at.
+# A flipped bit in the state is found by commands that decode the chunks.
 vfiomig pack state -o bad
 printf x | dd of=bad bs=1 seek=1000000 conv=notrunc 2>/dev/null
 status 5 "a flipped byte" vfiomig inspect --verify bad
@@ -95,9 +95,9 @@ says "chunk 0:"
 status 5 "a flipped byte: unpack" vfiomig unpack bad -o nothing
 check "no file was made" test ! -e nothing
 
-# Metadata that would drive the terminal.
+# Metadata with control characters for the terminal.
 evil=$(printf '{"format":1,"compression":"none","chunk_size":65536,"tool":"\\u001b[2J\\u009b2J\\n","device":{"name":"\\u0007","driver":"a\\u202eb"}}')
-# frame TEXT MAGIC
+# frame TEXT MAGIC: print a size frame and a header or trailer with this text
 frame() {
 	text="$1
 xxh64:$(printf %s "$1" | xxhsum -q -H1 | cut -d' ' -f1)
@@ -143,11 +143,11 @@ sleep 1
 check "SIGUSR1 prints a line while nothing moves" grep -q ' bytes .* copied' usr1
 wait
 
-# A sink that fails does not wait for a source that says nothing.
+# A failing output ends the command, even while it waits for its input.
 check "a full disk is told at once" sh -c "{ cat state; exec sleep 20; } | timeout 10 vfiomig pack -o /dev/full 2>err;
 	grep -q 'No space left' err"
 
-# What is open already is written to where it stands.
+# A descriptor that is already open is written to at its present offset.
 for name in /dev/fd/3 /proc/self/fd/3; do
 	head -c 20000000 /dev/urandom >old
 	vfiomig pack state -o $name 3>>old
@@ -161,7 +161,7 @@ done
 } >out
 check "-o /dev/stdout" sh -c "head -n 1 out | grep -q head && tail -n 1 out | grep -q tail"
 
-# Messages do not get into an image. A save is refused before its device is looked for, which is not there.
+# Messages do not get into an image. The save is refused before it looks for its device, which does not exist.
 together='the image and the messages would go to the same file; send standard error elsewhere, or use -q'
 for command in "save 0000:ff:1f.7" "save 0000:ff:1f.7 -qv" "save 0000:ff:1f.7 -q --progress=always" \
 	"pack state --progress=always"; do
@@ -189,20 +189,20 @@ vfiomig pack stalled >usr1 2>&1 &
 wait
 check "SIGUSR1 says nothing in an image" sh -c "vfiomig unpack usr1 | cmp - state"
 
-# What fails when the image has its name already: its directory cannot be synced.
+# The directory cannot be synced, but the image already has its name.
 status 1 "a directory that cannot be synced" env ASAN_OPTIONS=detect_leaks=0 strace -o calls -e trace=fsync \
 	-e inject=fsync:error=EIO:when=2 vfiomig pack state -o late
 says 'late: Input/output error; the image is whole and has its name, but may not survive a power failure'
 check "it is whole" vfiomig inspect --verify late
 
-# The mode is the same whatever the umask is.
+# The mode does not depend on the umask.
 for mask in 0 022 0777; do
 	check "umask $mask" sh -c "umask $mask; vfiomig pack state -o masked"
 	check "the image is its owner's, to read and write" test "$(stat -c %a masked)" = 600
 	rm -f masked
 done
 
-# Links of one's own stay, wherever they lead.
+# The user's own links stay links, wherever they lead.
 mkdir home
 ln -s home dirlink
 ln -s dirlink/../link2 link
@@ -223,11 +223,11 @@ says 'loop: Too many levels of symbolic links'
 ln -s /proc/self/fd/3 through
 check "a link to a descriptor" sh -c "{ vfiomig pack state -o through 3>&1 >&2 | cat; } >new && vfiomig inspect --verify new"
 
-# race N: a stranger's link appears after the N-th call that is about the name
+# race N: create a stranger's link after the N-th system call with the file's name
 race() {
 	rm -f sticky/x
 	: >calls
-	# A leak detector and a tracer exclude each other.
+	# The leak detector does not work under strace.
 	ASAN_OPTIONS=detect_leaks=0 strace -o calls -P sticky/x -P x -e inject=all:delay_enter=300000 \
 		vfiomig pack small -o sticky/x 2>/dev/null &
 	while kill -0 $! 2>/dev/null && [ "$(wc -l <calls)" -lt "$1" ]; do
@@ -237,7 +237,7 @@ race() {
 	wait $! || true
 }
 
-# What others leave in a directory where everybody may, as /tmp
+# Links and FIFOs of other users, in a directory like /tmp
 stranger='setpriv --reuid=65534 --regid=65534 --clear-groups'
 if [ "$(id -u)" -eq 0 ]; then
 	chmod 711 .
@@ -275,7 +275,7 @@ if [ "$(id -u)" -eq 0 ]; then
 
 	mkdir -m 333 blind
 	chown 65534 blind
-	# The checkout may be in a directory that is nobody else's, as root's own is.
+	# The other user may not be allowed to enter the directory of the checkout.
 	program=$(command -v vfiomig)
 	mkdir -m 755 program
 	cp "$program" "${program%/*}/libvfiomig.so.0" program/
@@ -286,14 +286,14 @@ else
 	echo "# not root: no strangers"
 fi
 
-# A signal while the destination is being opened leaves nothing.
+# A signal before the first byte leaves no file.
 mkdir empty
 exec 8<>stalled
 timeout -s INT 1 vfiomig pack -o empty/x <&8
 exec 8<&-
 check "SIGINT before the first byte leaves nothing" test -z "$(ls -A empty)"
 
-# So does an alarm that the parent has set.
+# The same for an alarm that the parent has set.
 exec 8<>stalled
 timeout 20 perl -e 'alarm 1; exec @ARGV' vfiomig pack -o empty/x <&8 2>err
 check "SIGALRM ends it" test $? -eq 142
@@ -301,7 +301,7 @@ exec 8<&-
 check "SIGALRM is told" grep -q 'interrupted by a signal' err
 check "SIGALRM leaves nothing" test -z "$(ls -A empty)"
 
-# A slow reader does no harm, and a slow writer neither.
+# A slow reader and a slow writer do no harm.
 check "a slow reader" sh -c "vfiomig unpack image | { sleep 1; cmp - state; }"
 check "a slow writer" sh -c "{ head -c 5000000 state; sleep 1; tail -c +5000001 state; } | vfiomig pack | vfiomig unpack | cmp - state"
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# make install puts everything where the programs that look for it look, and make uninstall takes all of it away.
+# "make install" puts every file where other programs look for it, and "make uninstall" removes all files.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -10,7 +10,7 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# What make was told above it is not told here.
+# The variables of a calling make must not affect these.
 unset MAKEFLAGS MAKELEVEL MFLAGS
 check "make install" make -s install DESTDIR="$work" prefix=/usr
 share=$work/usr/share
@@ -21,15 +21,15 @@ for page in vfiomig vfiomig-unpack vfiomig-release; do
 	check "$page(1) is found, and it is a page" sh -c "cd '$share/man' && mandoc 'man1/$page.1' | grep -q vfiomig"
 done
 
-# Where each shell finds it by itself
+# Each shell finds its completion by itself.
 check "bash-completion's name for it" bash -n "$share/bash-completion/completions/vfiomig"
 check "zsh finds it" zsh -f -c "fpath=($share/zsh/site-functions \$fpath); autoload -Uz compinit; compinit -u -D
 	[[ \$_comps[vfiomig] == _vfiomig ]]"
 check "fish finds it" sh -c "PATH='$work/usr/bin:$PATH' XDG_DATA_DIRS='$share' fish -c 'complete -C \"vfiomig inspec\"' |
 	grep -q '^inspect'"
 
-# The unit, and what of the system it relies on. Whether there is its page is asked here and not of man(1), which need not
-# be there. No PCI function: systemd-analyze takes what follows a colon for another name of the unit.
+# The unit, and the targets of the system that it relies on. man(1) may be missing, so check here whether the unit's page
+# exists. Do not use a PCI function: systemd-analyze takes the part after a colon for another name of the unit.
 check "the unit runs the program where it will be" grep -q '^ExecStart=/usr/bin/vfiomig hold --foreground -- %I$' \
 	"$work/usr/lib/systemd/system/vfiomig-hold@.service"
 check "its page is there" test -f "$share/man/$(sed -n 's/^Documentation=man:\(.*\)(\(.\))$/man\2\/\1.\2/p' \
@@ -45,7 +45,7 @@ for instance in '' vfio0 "$(systemd-escape 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001)
 done
 rm -r "${work:?}/etc"
 
-# The library, for programs in C and in C++
+# Programs in C and in C++ can use the library.
 cat >"$work/program.c" <<'END'
 #include <stdio.h>
 #include <vfiomig.h>
@@ -66,7 +66,7 @@ int main(void)
 }
 END
 cp "$work/program.c" "$work/program.cc"
-# build COMPILER ARG...: against what was installed, and run it
+# build COMPILER ARG...: build a program with the installed library, and run it
 # shellcheck disable=SC2317 # check calls it
 build() {
 	# shellcheck disable=SC2046 # words
@@ -82,7 +82,7 @@ check "the version that pkg-config knows" test "vfiomig $(PKG_CONFIG_PATH=$work/
 check "the program as it is installed runs" env LD_LIBRARY_PATH="$work/usr/lib" "$work/usr/bin/vfiomig" --help
 check "it has no path to a library where there is no need" sh -c "! readelf -d $work/usr/bin/vfiomig | grep -E 'RPATH|RUNPATH'"
 
-# What the library exports is what the header declares.
+# The library exports the functions that the header declares.
 {
 	tr '\n' ' ' <lib/vfiomig.h | sed 's:/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/::g' | grep -o 'vfiomig_[a-z_]* *(' | tr -d ' ('
 } | sort -u >"$work/declared"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * ivshmem-server SOCKET SIZE VECTORS COMMAND [ARG...]: run a command, QEMU or
- * what starts it, and while it runs be on SOCKET the server that the command's
- * ivshmem-doorbell devices need: they share SIZE bytes of memory, and each has
- * VECTORS interrupts that the others can raise. QEMU's docs/specs/ivshmem-spec
- * has the protocol. Exits with the command's status.
+ * a program that starts it. While it runs, serve its ivshmem-doorbell devices
+ * on SOCKET: they share SIZE bytes of memory, and each has VECTORS interrupts
+ * that the others can raise. QEMU's docs/specs/ivshmem-spec describes the
+ * protocol. Exits with the command's status.
  */
 #include <endian.h>
 #include <err.h>
@@ -33,7 +33,7 @@ static struct peer {
 } peers[MAX_PEERS];
 static unsigned int nr_vectors;
 
-/* One message, with a descriptor or, for -1, without. */
+/* Send one message, with a descriptor, or without one if @fd is -1. */
 static void send_message(int sock, int64_t number, int fd)
 {
 	int64_t wire = htole64(number);
@@ -55,7 +55,7 @@ static void send_message(int sock, int64_t number, int fd)
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
 	}
-	/* A peer that has gone is noticed where they are waited for. */
+	/* The main loop notices that the peer has gone. */
 	if (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		warn("sendmsg");
 }
@@ -146,14 +146,14 @@ static void serve(int sock, int memory, int pidfd)
 	};
 
 	for (;;) {
-		/* poll() passes over those that are -1. */
+		/* poll() ignores descriptors that are -1. */
 		for (int i = 0; i < MAX_PEERS; i++)
 			fds[2 + i] = (struct pollfd){ .fd = peers[i].sock, .events = POLLIN };
 		if (poll(fds, 2 + MAX_PEERS, -1) < 0)
 			err(1, "poll");
 		if (fds[0].revents)
 			return;
-		/* Peers say nothing, they only go away. */
+		/* Peers send nothing, they only disconnect. */
 		for (int i = 0; i < MAX_PEERS; i++)
 			if (fds[2 + i].revents)
 				disconnect_peer(&peers[i]);

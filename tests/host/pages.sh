@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The manual pages: what mandoc says of them, that they agree with --help, and that what they show by example works.
+# The manual pages: mandoc accepts them, they agree with --help, and their examples work.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -11,19 +11,19 @@ work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 vfiomig=build/vfiomig
 
-# The pages as they are installed: one that is another one's names it from there.
+# A page that stands for another one refers to it by its installed path.
 for page in man/*.[1-9]; do
 	mkdir -p "$work/man${page##*.}"
 	cp "$page" "$work/man${page##*.}/"
 done
 
-# source_of NAME.SECTION: of the page, or of the one that it stands for
+# source_of NAME.SECTION: print the file of the page, or of the one that it stands for
 source_of() {
 	other=$(sed -n 's/^\.so man[1-9]\///p' "man/$1")
 	echo "man/${other:-$1}"
 }
 
-# body PAGE HEADING: the lines of a section
+# body PAGE HEADING: print the lines of a section
 body() {
 	sed -n "/^\.Sh $2\$/,/^\.Sh /p" "$1" | sed '1d; /^\.Sh /d'
 }
@@ -32,7 +32,7 @@ for path in man/*.[1-9]; do
 	page=${path#man/}
 	source=$(source_of "$page")
 	check "$page: there is such a page as it names" test -r "$source"
-	# Which pages the host has says nothing of ours.
+	# The pages that this host has do not matter.
 	mandoc -T lint "$source" 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db' >"$work/lint"
 	check "$page: mandoc -T lint" sh -c "! grep . '$work/lint'"
 	(cd "$work" && mandoc "man${page##*.}/$page") >"$work/text" 2>"$work/errors"
@@ -50,7 +50,7 @@ for path in man/*.[1-9]; do
 	done
 done
 
-# What a page refers to, of ours.
+# The pages of vfiomig to which pages refer exist.
 cat man/*.[1-9] | sed -n 's/^\.Xr \([a-z-]*vfiomig[a-z-]*\) \([1-9]\).*/\1.\2/p' | sort -u >"$work/references"
 while read -r page; do
 	check "$page is referred to" test -r "man/$page"
@@ -64,13 +64,13 @@ body man/vfiomig.1 DESCRIPTION | sed -n '/^The commands are:/,/^\.El/s/^\.It Ic 
 check "vfiomig.1 describes the commands of --help" sh -c \
 	"sort '$work/commands' >'$work/a'; sort '$work/described' | diff '$work/a' -"
 
-# options_of_help COMMAND: the long ones
+# options_of_help COMMAND: print the long options of --help
 options_of_help() {
 	$vfiomig "$1" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z-]*\).*/\2/p' | sort -u
 }
 
-# options_of_page COMMAND: those that have an entry in a list; below it may stand which command it belongs to, if the
-# page has two
+# options_of_page COMMAND: print the long options that have an entry in a list. If the page is about two commands, the next
+# line may say to which of them the option belongs.
 options_of_page() {
 	awk -v command="$1" '
 		function keep() {
@@ -95,7 +95,7 @@ while read -r command; do
 	$vfiomig "$command" --help >"$work/screen"
 	check "$command --help fits a screen" test "$(wc -l <"$work/screen")" -le 40
 	check "$command --help fits its width" test "$(wc -L <"$work/screen")" -le 80
-	# What the synopsis has is explained.
+	# All options of the synopsis are explained.
 	sed -n "/^\.Nm vfiomig $command\$/,/^\.\(Nm\|Sh\)/p" "$(source_of "$page")" |
 		grep '^\.Op Fl -' | sed 's/^\.Op Fl -\([a-z-]*\).*/\1/' | sort >"$work/synopsis"
 	check "$command: the synopsis has nothing else" sh -c \
@@ -105,16 +105,16 @@ $vfiomig --help >"$work/screen"
 check "--help fits a screen" test "$(wc -l <"$work/screen")" -le 40
 check "--help fits its width" test "$(wc -L <"$work/screen")" -le 80
 
-# ---- What they show by example ---------------------------------------------
+# ---- Examples ---------------------------------------------------------------
 
-# listing PAGE FIRST: the literal text that begins with such a line
+# listing PAGE FIRST: print the literal text that begins with this line
 listing() {
 	sed -n "/^$2\$/,/^\.Ed/ { /^\.Ed/d; s/\\\\e/\\\\/g; p; }" "$1"
 }
 
 listing man/vfiomig.1 '#!\/bin\/sh' >"$work/migrate.sh"
 check "the script is there" grep -q '^vfiomig release' "$work/migrate.sh"
-# SC2029: that the words are replaced on this side is meant so.
+# SC2029: the shell is to expand these words on this host.
 check "shellcheck" shellcheck -s sh -e SC2029 "$work/migrate.sh"
 check "it says how it is used" sh -c "sh '$work/migrate.sh' 2>&1 | grep -q '^usage: migrate.sh SRC_DEV HOST DST_DEV\$'"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# read-image.pl IMAGE: check an image and write its state to standard output. Written from vfiomig-image(5) alone, to
-# see that the page is enough; it shares nothing with the program.
+# read-image.pl IMAGE: check an image and write its state to standard output. This was written from vfiomig-image(5) alone,
+# and shares no code with vfiomig, to prove that the page is complete.
 
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ sub digest {
 	return $hex;
 }
 
-# Exactly so many bytes, or nothing at the end of the file
+# Read exactly this many bytes, or nothing at the end of the file
 sub take {
 	my ($length) = @_;
 	my $data = '';
@@ -62,7 +62,7 @@ sub meta {
 	return $object;
 }
 
-# What is in the blocks; undef if one is compressed
+# The state in the blocks; undef if one is compressed
 sub unstore {
 	my ($blocks) = @_;
 	my $state = '';
@@ -81,7 +81,7 @@ sub unstore {
 	return $state;
 }
 
-# By the world's decoder, which must see one frame in it and nothing else
+# Decode with zstd, which must find exactly one frame
 sub unzstd {
 	my ($frame) = @_;
 	my $file = File::Temp->new;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The sources, as the tools that read sources see them.
+# The tools that check sources find nothing.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -10,7 +10,7 @@ OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
-# files PATTERN...: of the tree, committed or about to be
+# files PATTERN...: print these files of the tree, committed or not
 files() {
 	git ls-files -co --exclude-standard -- "$@"
 }
@@ -21,7 +21,7 @@ scripts=$(files 'tests' 'packaging' '.ci/run' | xargs grep -l -E '^#!/bin/sh|^#!
 
 # shellcheck disable=SC2086 # lists, here and below
 check "clang-format" clang-format --dry-run -Werror $programs
-# It does not know that a cleanup attribute frees; the unit tests look for leaks. Nor does it know __has_include.
+# cppcheck does not know that a cleanup attribute frees memory (the unit tests look for leaks), or __has_include.
 # shellcheck disable=SC2317 # check calls it
 cpp_check() {
 	cppcheck -q --std=c11 '-D__has_include(x)=0' --enable=warning,performance,portability --inline-suppr \
@@ -29,7 +29,7 @@ cpp_check() {
 }
 # shellcheck disable=SC2046
 check "cppcheck" cpp_check $(files 'lib/*.[ch]' 'cli/*.[ch]')
-# A test may die if it gets no memory.
+# A test may crash if it gets no memory.
 # shellcheck disable=SC2046
 check "cppcheck of the tests" cpp_check --suppress=nullPointerOutOfMemory --suppress=ctunullpointerOutOfMemory \
 	--suppress=nullPointerArithmeticOutOfMemory $(files 'tests/*.[ch]')
@@ -37,11 +37,11 @@ check "cppcheck of the tests" cpp_check --suppress=nullPointerOutOfMemory --supp
 check "shellcheck" shellcheck $scripts
 
 kernel=$(tests/guest/kernel stock)
-# --no-tree: from outside of the kernel's.
+# --no-tree: the files are not in a kernel tree.
 # shellcheck disable=SC2086
 check "checkpatch --strict" perl "$kernel/scripts/checkpatch.pl" --no-tree --strict --quiet -f $driver
-# The newest kernel, the one that most tests run on, and the oldest one. The newest takes only a sparse that knows
-# __typeof_unqual__, and says so, and does without it.
+# The newest kernel, the kernel on which most tests run, and the oldest one. The newest kernel runs sparse only if it knows
+# __typeof_unqual__, and prints a message otherwise.
 for variant in "$(tests/guest/kernel --newest)" stock 6.1; do
 	kernel=$(tests/guest/kernel "$variant")
 	mkdir "$work/$variant"
@@ -64,7 +64,7 @@ for file in $(files 'lib' 'cli' 'driver' 'tests' 'man' 'completions' 'packaging'
 done >"$work/without"
 check "SPDX lines" sh -c "! grep . $work/without"
 
-# The header's functions are all exported, and nothing else is.
+# The library exports all functions of the header, and nothing else.
 sed -n 's/^[a-z].*[ *]\(vfiomig_[a-z_]*\)(.*/\1/p; s/^\(vfiomig_[a-z_]*\)(.*/\1/p' lib/vfiomig.h | sort >"$work/header"
 nm -D --defined-only build/libvfiomig.so | sed -n 's/.* T \(.*\)@@.*/\1/p' | sort >"$work/exported"
 check "the symbol map is the header's" cmp "$work/header" "$work/exported"

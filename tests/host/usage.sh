@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The command line, without a device: usage errors are one line and status 2, help goes to standard output.
+# The command line without a device: a usage error is one line and status 2, and help goes to standard output.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -14,7 +14,7 @@ vfiomig=${VFIOMIG_BUILD:-build}/vfiomig
 status 0 "--version" "$vfiomig" --version
 check "--version prints name and version" sh -c "$vfiomig --version | grep -q '^vfiomig [0-9.]*$'"
 
-# usage ARG...: refused
+# usage ARG...: check that this is a usage error
 usage() {
 	status 2 "$(printf 'vfiomig %.60s' "$*" | tr -c '[:print:]' '?')" "$vfiomig" "$@" </dev/null
 }
@@ -97,7 +97,7 @@ usage pack a b
 usage unpack a b
 usage inspect a b
 
-# One line, whatever is quoted in it, and nothing in it that a terminal would obey.
+# A message is one line, whatever it quotes, and has no control characters for the terminal.
 escape=$(printf '\033[2J')
 newline=$(printf 'a\nb')
 for word in "$escape" "$newline" "--$newline" "$(printf '\302\233')"; do
@@ -109,7 +109,7 @@ done
 usage info "$(head -c 5000 /dev/zero | tr '\0' x)"
 check "a long name makes no long line" test "$(wc -c <"$ERR")" -lt 1000
 
-# Descriptors that are closed: nothing else may come to be there.
+# If a standard descriptor is closed, no other file may get its number.
 status 1 "list without standard output" sh -c "exec $vfiomig --help >&-"
 status 2 "without any" sh -c "exec $vfiomig info x <&- >&- 2>&-"
 head -c 100000 /dev/urandom >"$work/state"
@@ -121,15 +121,15 @@ status 2 "save to a terminal" script -qec "$vfiomig save --raw 0000:00:00.0" /de
 check "it says so" sh -c "script -qec '$vfiomig save --raw 0000:00:00.0' /dev/null | grep -q 'an image is not for a terminal'"
 check "restore from a terminal" sh -c "script -qec '$vfiomig restore --raw 0000:00:00.0' /dev/null | grep -q 'does not come from a terminal'"
 
-# Numbers are what scripts expect, also where people write a comma.
+# Scripts expect a decimal point, even in a locale with a decimal comma.
 localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8"
 check "no decimal comma" sh -c "LOCPATH=$work LC_ALL=de_DE.UTF-8 $vfiomig inspect $work/image | grep -q '[0-9][.][0-9] KiB'"
 
-# What was to be printed and could not be is an error.
+# Output that cannot be written is an error.
 status 1 "--help to a full disk" sh -c "exec $vfiomig --help >/dev/full"
 says 'standard output: No space left on device'
 
-# In the journal each line has a level; whether standard error is the journal, JOURNAL_STREAM says.
+# In the journal each line begins with its level. JOURNAL_STREAM says whether standard error is the journal.
 : >"$work/log"
 stream=$(stat -c %d:%i "$work/log")
 JOURNAL_STREAM=$stream "$vfiomig" info nonsense 2>"$work/log"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# valgrind on the holder: its loop, with the peers that the fuzzer begins with and some of those that it has found.
+# Run the holder's loop under valgrind, with the peers that are the fuzzer's seeds and some that the fuzzer finds.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
