@@ -152,6 +152,9 @@ $(B)/tests/unit/vfio_mig_get_next_state.inc:
 	@mkdir -p $(@D)
 	sed -n '/^int vfio_mig_get_next_state/,/^}/p' "$$(tests/guest/kernel stock)/vfio_main.c" >$@
 
+# LD_PRELOAD has a library.
+$(B)/tests/guest/nomemory: HARDENING = -fPIC -shared
+
 $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..' -lxxhash
@@ -178,7 +181,7 @@ $(B)/fuzz/cli/%.o: cli/%.c
 	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -c -o $@ $<
 
 $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
-$(B)/fuzz/header: $(B)/fuzz/cli/json.o
+$(B)/fuzz/header: $(B)/fuzz/cli/json.o $(B)/fuzz/cli/message.o $(B)/fuzz/cli/status.o
 $(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
 # It has the holder's inside in itself.
 $(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder/holder.o

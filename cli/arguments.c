@@ -12,39 +12,45 @@
 #include "message.h"
 
 /*
- * getopt prints its messages itself, arguments and all. They are collected and
- * made one line that no terminal obeys: what stderr is can be changed in glibc.
+ * getopt prints its own messages, with the arguments as they are. Collect them, which is possible
+ * because glibc lets stderr be another stream, and print one line that cannot control a terminal.
  */
-error_t parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
-			void *input)
+int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags, void *input)
 {
 	FILE *terminal = stderr;
 	char *text = NULL;
+	size_t size = 0;
 	error_t err;
-	size_t size;
 
 	stderr = open_memstream(&text, &size);
-	if (!stderr)
+	if (!stderr) {
 		stderr = terminal;
+		goto no_memory;
+	}
 	err = argp_parse(argp, argc, argv, flags, NULL, input);
-	if (stderr == terminal)
-		return err;
 	fclose(stderr);
 	stderr = terminal;
-	if (size) {
+	if (err && (!text || !size))
+		goto no_memory;
+	if (text && size) {
 		text[size - 1] = '\0'; /* the line break */
 		make_printable(text);
 		fprintf(stderr, "%.500s\n", text);
 	}
 	free(text);
-	return err;
+	return err ? STATUS_USAGE : STATUS_OK;
+
+no_memory:
+	free(text);
+	fprintf(stderr, "vfiomig: out of memory\n");
+	return STATUS_FAILED;
 }
 
 error_t usage_error(struct argp_state *state, const char *fmt, ...)
 {
 	va_list ap;
 
-	/* The program's name ends in a colon already for commands. */
+	/* For a command, argv[0] is "vfiomig: COMMAND", see cli_parse(). */
 	fprintf(stderr, "%s: ", strchr(state->argv[0], ':') ? state->argv[0] : "vfiomig");
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
@@ -74,4 +80,12 @@ int parse_state(struct argp_state *state, const char *arg)
 			"'%s' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY and PRE_COPY_P2P",
 			arg);
 	return value;
+}
+
+int parse_choice(const char *arg, const char *const choices[], int n)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(arg, choices[i]) == 0)
+			return i;
+	return -1;
 }

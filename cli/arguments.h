@@ -5,9 +5,9 @@
 
 #include <argp.h>
 
-/* argp_parse(), but an error is one line on standard error. */
-error_t parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
-			void *input);
+/* argp_parse(), but an error is one line on standard error. Returns 0 or the exit status. */
+int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
+		    void *input);
 /* For parsers: like argp_error(), but one line. Returns EINVAL. */
 __attribute__((format(printf, 2, 3))) error_t usage_error(struct argp_state *state, const char *fmt,
 							  ...);
@@ -15,5 +15,7 @@ __attribute__((format(printf, 2, 3))) error_t usage_error(struct argp_state *sta
 /* For parsers: the value of @arg, or a negative number after usage_error(). */
 int parse_number(struct argp_state *state, const char *what, const char *arg, int min, int max);
 int parse_state(struct argp_state *state, const char *arg);
+/* Which of the @n words in @choices @arg is, or a negative number, without a message. */
+int parse_choice(const char *arg, const char *const choices[], int n);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* From a device's name to an open device, and from a failure to a status. */
+/* From the name of a device to an open device, and back. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -101,31 +101,4 @@ void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 	notice(cli,
 	       "warning: process %d (%s) is running; a VMM should be paused before its device is touched",
 	       pid, comm);
-}
-
-int fail_transfer(const struct cli *cli, enum status status, const char *why,
-		  const struct vfiomig_result *result)
-{
-	const char *before = vfiomig_state_name(result->before);
-	const struct vfiomig_recovery *now = &result->now;
-	const char *state = now->state < 0 ? "an unknown state" : vfiomig_state_name(now->state);
-
-	if (!result->touched)
-		return fail(cli,
-			    result->before == VFIOMIG_STATE_ERROR ? STATUS_DEVICE_LOST : status,
-			    "%s", why);
-	if (now->home && !now->reset)
-		return fail(cli, status, "%s; the device is back in %s%s", why, state,
-			    result->loaded ? ", with the image's state" : "");
-	/* A bad image is the cause, and the reset only its consequence. */
-	if (status != STATUS_IMAGE && status != STATUS_OTHER_DEVICE)
-		status = STATUS_DEVICE_LOST;
-	if (now->reset)
-		return fail(
-			cli, status,
-			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
-			why, state, now->home ? "" : ", not in ", now->home ? "" : before);
-	return fail(cli, STATUS_DEVICE_LOST,
-		    "%s; the device could not be reset and is left in %s, not in %s", why, state,
-		    before);
 }

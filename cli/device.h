@@ -16,9 +16,5 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flag
 bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then);
 /* Warn if the process that owns the device is running, and may change the device at any time. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
-/* Report a transfer that failed, and where the device is now. @status is that of the failure itself.
- * Returns the exit status, which also says whether the device was lost. */
-int fail_transfer(const struct cli *cli, enum status status, const char *why,
-		  const struct vfiomig_result *result);
 
 #endif

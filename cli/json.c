@@ -1,37 +1,243 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* JSON in ASCII. */
-#include <json-c/json.h>
+/* JSON output. */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "json.h"
+#include "message.h"
+#include "utf8.h"
 
-/* In a JSON text, non-ASCII characters stand only in strings. */
-void print_json(struct json_object *object, FILE *to)
+/* An allocation has failed, so that something is missing in an object. */
+static bool out_of_memory;
+
+static struct json_object *checked(struct json_object *value)
 {
-	const char *p = json_object_to_json_string_ext(
-		object,
-		JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (!value)
+		out_of_memory = true;
+	return value;
+}
 
-	while (*p) {
-		unsigned char c = *p++;
-		uint32_t code;
-		int more;
+struct json_object *new_object(void)
+{
+	return checked(json_object_new_object());
+}
 
-		if (c < 0x7f) {
-			putc(c, to);
-			continue;
-		}
-		/* This is UTF-8: see json_string(), and json-c checks an
-		 * image's. */
-		more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc0 ? 1 : 0;
-		code = more ? c & (0x3f >> more) : c;
-		for (; more && *p; more--)
-			code = code << 6 | (*p++ & 0x3f);
+struct json_object *new_array(void)
+{
+	return checked(json_object_new_array());
+}
+
+void add_value(struct json_object *object, const char *key, struct json_object *value)
+{
+	if (object && json_object_object_add(object, key, value) == 0)
+		return;
+	out_of_memory = true;
+	json_object_put(value);
+}
+
+void append_value(struct json_object *array, struct json_object *value)
+{
+	if (array && json_object_array_add(array, value) == 0)
+		return;
+	out_of_memory = true;
+	json_object_put(value);
+}
+
+void add_bool(struct json_object *object, const char *key, bool value)
+{
+	add_value(object, key, checked(json_object_new_boolean(value)));
+}
+
+void add_int(struct json_object *object, const char *key, int value)
+{
+	add_value(object, key, checked(json_object_new_int(value)));
+}
+
+void add_uint(struct json_object *object, const char *key, uint64_t value)
+{
+	add_value(object, key, checked(json_object_new_uint64(value)));
+}
+
+void add_seconds(struct json_object *object, const char *key, uint64_t ns)
+{
+	char text[32];
+
+	/* All the digits that the number has, and no more. */
+	snprintf(text, sizeof(text), "%.9f", ns / 1e9);
+	add_value(object, key, checked(json_object_new_double_s(strtod(text, NULL), text)));
+}
+
+/* @text with U+FFFD for each byte that is not UTF-8, as json-c needs it; a new string, or NULL. */
+static char *make_utf8(const char *text)
+{
+	char *copy = malloc(3 * strlen(text) + 1), *end = copy;
+	size_t n;
+
+	for (; copy && *text; text += n ? n : 1) {
+		n = utf8_length(text);
+		end = n ? mempcpy(end, text, n) : stpcpy(end, "\357\277\275");
+	}
+	if (copy)
+		*end = '\0';
+	return copy;
+}
+
+static struct json_object *new_string(const char *value)
+{
+	char *text = make_utf8(value);
+	struct json_object *object = checked(text ? json_object_new_string(text) : NULL);
+
+	free(text);
+	return object;
+}
+
+void add_string(struct json_object *object, const char *key, const char *value)
+{
+	add_value(object, key, value ? new_string(value) : NULL);
+}
+
+void append_string(struct json_object *array, const char *value)
+{
+	append_value(array, new_string(value));
+}
+
+void add_state(struct json_object *object, const char *key, int state)
+{
+	add_string(object, key, state < 0 ? NULL : vfiomig_state_name(state));
+}
+
+struct json_object *parse_json(const char *text)
+{
+	return text ? checked(json_tokener_parse(text)) : NULL;
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+/* The code point that *@text begins with, which is then behind it. Strings are UTF-8: new_string()
+ * has made them so, and those of an image were checked. */
+static uint32_t next_character(const char **text)
+{
+	const unsigned char *p = (const unsigned char *)*text;
+	int more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : *p >= 0xc0 ? 1 : 0;
+	uint32_t code = more ? *p & (0x3f >> more) : *p;
+
+	for (p++; more && *p; more--)
+		code = code << 6 | (*p++ & 0x3f);
+	*text = (const char *)p;
+	return code;
+}
+
+static void write_string(const char *text, size_t length, FILE *to)
+{
+	const char *end = text + length;
+
+	putc('"', to);
+	while (text < end) {
+		uint32_t code = next_character(&text);
+
 		if (code >= 0x10000)
 			fprintf(to, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
 				0xdc00 + (code & 0x3ff));
-		else
+		else if (code < ' ' || code > '~')
 			fprintf(to, "\\u%04x", code);
+		else
+			fprintf(to, code == '"' || code == '\\' ? "\\%c" : "%c", code);
 	}
-	putc('\n', to);
+	putc('"', to);
+}
+
+static void write_double(struct json_object *number, FILE *to)
+{
+	/* json-c keeps the text that the number was made from. */
+	const char *text = json_object_get_userdata(number);
+
+	/* JSON has no NaN and no infinity. */
+	fputs(text ? text : "null", to);
+}
+
+static void write_int(struct json_object *number, FILE *to)
+{
+	if (json_object_get_int64(number) < 0)
+		fprintf(to, "%lld", (long long)json_object_get_int64(number));
+	else
+		fprintf(to, "%llu", (unsigned long long)json_object_get_uint64(number));
+}
+
+static void start_line(int level, FILE *to)
+{
+	fprintf(to, "\n%*s", 2 * level, "");
+}
+
+static void write_value(struct json_object *value, int level, FILE *to);
+
+static void write_object(struct json_object *object, int level, FILE *to)
+{
+	const char *comma = "";
+
+	putc('{', to);
+	json_object_object_foreach(object, key, value)
+	{
+		fputs(comma, to);
+		start_line(level + 1, to);
+		write_string(key, strlen(key), to);
+		fputs(": ", to);
+		write_value(value, level + 1, to);
+		comma = ",";
+	}
+	if (*comma)
+		start_line(level, to);
+	putc('}', to);
+}
+
+static void write_array(struct json_object *array, int level, FILE *to)
+{
+	size_t length = json_object_array_length(array);
+
+	putc('[', to);
+	for (size_t i = 0; i < length; i++) {
+		if (i)
+			putc(',', to);
+		start_line(level + 1, to);
+		write_value(json_object_array_get_idx(array, i), level + 1, to);
+	}
+	if (length)
+		start_line(level, to);
+	putc(']', to);
+}
+
+/* json-c can write this too, but leaves parts of the text out when it has no memory. */
+static void write_value(struct json_object *value, int level, FILE *to)
+{
+	switch (json_object_get_type(value)) {
+	case json_type_object:
+		return write_object(value, level, to);
+	case json_type_array:
+		return write_array(value, level, to);
+	case json_type_string:
+		return write_string(json_object_get_string(value),
+				    json_object_get_string_len(value), to);
+	case json_type_double:
+		return write_double(value, to);
+	case json_type_int:
+		return write_int(value, to);
+	case json_type_boolean:
+		fputs(json_object_get_boolean(value) ? "true" : "false", to);
+		return;
+	case json_type_null:
+		fputs("null", to);
+		return;
+	}
+}
+
+int print_json(const struct cli *cli, struct json_object *object, FILE *to)
+{
+	if (object && !out_of_memory) {
+		write_value(object, 0, to);
+		putc('\n', to);
+	}
+	json_object_put(object);
+	if (!out_of_memory)
+		return STATUS_OK;
+	return fail(cli, STATUS_FAILED, "cannot print the JSON object: out of memory");
 }

@@ -1,11 +1,40 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* JSON output: pretty-printed ASCII, which cannot control a terminal. */
+/*
+ * JSON output: pretty-printed ASCII, which cannot control a terminal.
+ *
+ * An allocation that fails is remembered until the end: print_json() then prints a message instead
+ * of an object with something missing. So nothing here has to be checked by the caller.
+ */
 #ifndef JSON_H
 #define JSON_H
 
+#include <json-c/json.h>
 #include <stdio.h>
 
-struct json_object;
-void print_json(struct json_object *object, FILE *to);
+#include "cli.h"
+
+struct json_object *new_object(void);
+struct json_object *new_array(void);
+
+/* Add a member to an object. The object owns @value from then on; NULL becomes null. */
+void add_value(struct json_object *object, const char *key, struct json_object *value);
+void add_bool(struct json_object *object, const char *key, bool value);
+void add_int(struct json_object *object, const char *key, int value);
+void add_uint(struct json_object *object, const char *key, uint64_t value);
+void add_seconds(struct json_object *object, const char *key, uint64_t ns);
+/* Bytes that are not UTF-8 are replaced; NULL becomes null. */
+void add_string(struct json_object *object, const char *key, const char *value);
+/* The name of a migration state; a negative state becomes null. */
+void add_state(struct json_object *object, const char *key, int state);
+
+/* Add an element to an array. The array owns @value from then on. */
+void append_value(struct json_object *array, struct json_object *value);
+void append_string(struct json_object *array, const char *value);
+
+/* An object from the text of an image's header or trailer; NULL becomes null. */
+struct json_object *parse_json(const char *text);
+
+/* Print @object and free it. Returns 0, or the exit status after a message. */
+int print_json(const struct cli *cli, struct json_object *object, FILE *to);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig: find the command and run it. */
+/* Find the command and run it. */
 #include <argp.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static const struct command *find_command(const char *name)
 	return NULL;
 }
 
-/* The commands, for --help, below the options. */
+/* Print the commands below the options in "vfiomig --help". */
 static char *help_filter(int key, const char *text, void *input)
 {
 	char *help = NULL;
@@ -73,14 +73,14 @@ static char *help_filter(int key, const char *text, void *input)
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
 	fprintf(f,
-		"\n\"vfiomig COMMAND --help\" tells more of each.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy or not permitted; 5 image damaged, truncated or not an image; 6 image is of another device; 7 the device entered ERROR or had to be reset; 128+N ended by signal N.");
+		"\n\"vfiomig COMMAND --help\" describes each of them.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy, not viable or not permitted; 5 image damaged, truncated or not an image; 6 image is of another device; 7 the device entered ERROR or had to be reset, or its holder ended; 128+N ended by signal N.");
 	fclose(f);
 	return help;
 }
 
 struct choice {
 	const struct command *command;
-	int index; /* of its name in argv */
+	int index; /* where argv has its name */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -89,7 +89,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		/* getopt says in one line what is wrong; argp adds none. */
+		/* getopt reports an error in one line. Do not let argp add another one. */
 		state->err_stream = NULL;
 		return 0;
 	case ARGP_KEY_ARG:
@@ -98,7 +98,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			return usage_error(
 				state, "there is no command '%s'; \"vfiomig --help\" lists them",
 				arg);
-		/* All that follows is the command's. */
+		/* The command parses the rest. */
 		choice->index = state->next - 1;
 		state->next = state->argc;
 		return 0;
@@ -116,23 +116,24 @@ static const struct argp argp = {
 	.help_filter = help_filter,
 };
 
-/* What was printed counts only when it has arrived. */
+/* A result counts only when all of it was written: a failure here is one of the command. */
 static void close_stdout(int status, void *data)
 {
 	(void)data;
-	/* Nothing was printed, so nothing can be lost. */
+	/* Nothing was printed, so that a closed standard output does no harm. */
 	if (__fbufsize(stdout) == 0)
 		return;
 	if (fclose(stdout) == 0)
 		return;
-	/* Not the stream, which may be collecting argp's messages. */
+	/* Not to stderr, which collects messages while parse_arguments() runs. */
 	dprintf(STDERR_FILENO, "vfiomig: standard output: %m\n");
 	_exit(status ? status : STATUS_FAILED);
 }
 
 /*
- * A device or an image must not become standard output or error by being the
- * first to be opened. What is closed stays unusable: open the wrong way round.
+ * If a standard descriptor is closed, the next file that is opened gets its number: a device or an
+ * image could become standard output. Occupy such a descriptor. Open /dev/null in the wrong
+ * direction, so that reading from or writing to the descriptor still fails.
  */
 static void occupy_standard_descriptors(void)
 {
@@ -149,15 +150,15 @@ int main(int argc, char **argv)
 	int status;
 
 	setlocale(LC_ALL, "");
-	/* Scripts, and JSON, do not know a decimal comma. */
+	/* Numbers have a decimal point everywhere: scripts and JSON need that. */
 	setlocale(LC_NUMERIC, "C");
 	occupy_standard_descriptors();
 	on_exit(close_stdout, NULL);
-	/* A reader that went away and a file that is too large are errors of
-	 * write(2) like any other. */
+	/* Let write(2) fail if the reader is gone or the file is too large. */
 	signals_ignore();
-	if (parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice))
-		return STATUS_USAGE;
+	status = parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice);
+	if (status)
+		return status;
 	cli.command = choice.command->name;
 	status = vfiomig_new(&cli.ctx);
 	if (!status)
@@ -166,7 +167,7 @@ int main(int argc, char **argv)
 		return fail(&cli, STATUS_FAILED, "cannot begin: %s", strerror(-status));
 	status = choice.command->main(&cli, argc - choice.index, argv + choice.index);
 	vfiomig_unref(cli.ctx);
-	/* One that came when all was done has ended nothing. */
+	/* A signal that came after all was done did not end anything. */
 	if (status)
 		signals_raise();
 	return status;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* How every command parses its options, and those that all of them have. */
+/* The options that several commands have. */
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
@@ -30,7 +30,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case '?':
 	case OPT_USAGE:
-		/* argp would call the command by argv[0], see cli_parse(). */
+		/* argp would name the command by argv[0], see cli_parse(). */
 		state->name = cli->usage_name;
 		argp_state_help(state, stdout,
 				key == '?' ? ARGP_HELP_STD_HELP
@@ -52,11 +52,11 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option common_options[] = {
-	{ "verbose", 'v', NULL, 0, "Tell of each arc, with timings, on stderr", -1 },
-	{ "quiet", 'q', NULL, 0, "Say nothing but errors", -1 },
-	{ "help", '?', NULL, 0, "Give this help list", -1 },
-	{ "version", 'V', NULL, 0, "Print program version", -1 },
-	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", -1 },
+	{ "verbose", 'v', NULL, 0, "Report each arc, with its time, on stderr", -1 },
+	{ "quiet", 'q', NULL, 0, "Print nothing but errors", -1 },
+	{ "help", '?', NULL, 0, "Print this help", -1 },
+	{ "version", 'V', NULL, 0, "Print the version", -1 },
+	{ "usage", OPT_USAGE, NULL, 0, "Print a short usage message", -1 },
 	{ 0 }
 };
 
@@ -65,8 +65,7 @@ static const struct argp common = {
 	.parser = parse_common,
 };
 
-/* What the wrapping parser hands down to the command's own and to the common
- * one. */
+/* The inputs of the command's own parser and of the common one. */
 struct inputs {
 	struct cli *cli;
 	void *own;
@@ -79,7 +78,7 @@ static error_t parse_wrapper(int key, char *arg, struct argp_state *state)
 	(void)arg;
 	if (key != ARGP_KEY_INIT)
 		return ARGP_ERR_UNKNOWN;
-	/* getopt says in one line what is wrong; argp adds none. */
+	/* getopt reports an error in one line. Do not let argp add another one. */
 	state->err_stream = NULL;
 	state->child_inputs[0] = in->own;
 	state->child_inputs[1] = in->cli;
@@ -99,89 +98,56 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, v
 	};
 	struct inputs in = { .cli = cli, .own = input };
 
-	/* What getopt's messages begin with is not what the usage says. */
+	/* getopt's messages begin with argv[0], and the usage message needs another name. */
 	snprintf(cli->message_name, sizeof(cli->message_name), "vfiomig: %s", cli->command);
 	snprintf(cli->usage_name, sizeof(cli->usage_name), "vfiomig %s", cli->command);
 	argv[0] = cli->message_name;
 	return parse_arguments(&wrapper, argc, argv,
-			       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in)
-		       ? STATUS_USAGE
-		       : STATUS_OK;
+			       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in);
 }
 
+error_t share_input(struct argp_state *state, int n, void *input)
+{
+	for (int i = 0; i < n; i++)
+		state->child_inputs[i] = input;
+	return 0;
+}
+
+/* Keys that no option of a command has. */
 enum {
 	OPT_VIA = 520,
-	OPT_WAIT
+	OPT_WAIT,
+	OPT_JSON
 };
 
-static error_t parse_wait(int key, char *arg, struct argp_state *state)
+static error_t parse_json_flag(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
 
-	if (key != OPT_WAIT)
+	(void)arg;
+	if (key != OPT_JSON)
 		return ARGP_ERR_UNKNOWN;
-	cli->wait = arg ? parse_number(state, "--wait", arg, 0, INT_MAX) : -1;
-	return arg && cli->wait < 0 ? EINVAL : 0;
+	cli->json = true;
+	return 0;
 }
 
-static const struct argp_option wait_options[] = {
-	{ "wait", OPT_WAIT, "SECONDS", OPTION_ARG_OPTIONAL,
-	  "If another command is at work on the device, wait until it has ended (default: do not)",
-	  0 },
-	{ 0 }
+static const struct argp_option json_options[] = {
+	{ "json", OPT_JSON, NULL, 0, "Print one JSON object instead of text", 0 }, { 0 }
 };
 
-const struct argp argp_wait = {
-	.options = wait_options,
-	.parser = parse_wait,
+const struct argp argp_json = {
+	.options = json_options,
+	.parser = parse_json_flag,
 };
 
-static error_t parse_via(int key, char *arg, struct argp_state *state)
+static error_t parse_device(int key, char *arg, struct argp_state *state)
 {
-	static const char *const names[] = {
-		[VFIOMIG_VIA_AUTO] = "auto",
-		[VFIOMIG_VIA_CDEV] = "cdev",
-		[VFIOMIG_VIA_GROUP] = "group",
-	};
 	struct cli *cli = state->input;
 
-	if (key == ARGP_KEY_INIT)
-		state->child_inputs[0] = cli;
-	if (key != OPT_VIA)
-		return ARGP_ERR_UNKNOWN;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(arg, names[i]) == 0) {
-			cli->via = i;
-			return 0;
-		}
-	}
-	return usage_error(state, "--via is auto, cdev or group, not '%s'", arg);
-}
-
-static const struct argp_option via_options[] = {
-	{ "via", OPT_VIA, "HOW", 0,
-	  "Open the device through its cdev, its group, or auto (default): the cdev where there is one",
-	  0 },
-	{ 0 }
-};
-
-static const struct argp_child device_children[] = {
-	{ .argp = &argp_wait },
-	{ 0 },
-};
-
-const struct argp argp_device = {
-	.children = device_children,
-	.options = via_options,
-	.parser = parse_via,
-};
-
-error_t parse_device(struct argp_state *state, int key, char *arg, struct cli *cli)
-{
 	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = cli;
-		return 0;
+	case OPT_WAIT:
+		cli->wait = arg ? parse_number(state, "--wait", arg, 0, INT_MAX) : -1;
+		return arg && cli->wait < 0 ? EINVAL : 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			return usage_error(state, "'%s' is one argument too many", arg);
@@ -193,3 +159,57 @@ error_t parse_device(struct argp_state *state, int key, char *arg, struct cli *c
 		return ARGP_ERR_UNKNOWN;
 	}
 }
+
+static const struct argp_option device_options[] = {
+	{ "wait", OPT_WAIT, "SECONDS", OPTION_ARG_OPTIONAL,
+	  "If another command is working on the device, wait until it ends, at most SECONDS (default: do not wait)",
+	  0 },
+	{ 0 }
+};
+
+const struct argp argp_device = {
+	.options = device_options,
+	.parser = parse_device,
+};
+
+static error_t parse_open(int key, char *arg, struct argp_state *state)
+{
+	static const char *const names[] = {
+		[VFIOMIG_VIA_AUTO] = "auto",
+		[VFIOMIG_VIA_CDEV] = "cdev",
+		[VFIOMIG_VIA_GROUP] = "group",
+	};
+	struct cli *cli = state->input;
+	int via;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, cli);
+	case OPT_VIA:
+		via = parse_choice(arg, names, sizeof(names) / sizeof(names[0]));
+		if (via < 0)
+			return usage_error(state, "--via is auto, cdev or group, not '%s'", arg);
+		cli->via = via;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option open_options[] = {
+	{ "via", OPT_VIA, "HOW", 0,
+	  "Open the device through its cdev, its group, or auto (default): the cdev if there is one",
+	  0 },
+	{ 0 }
+};
+
+static const struct argp_child open_children[] = {
+	{ .argp = &argp_device },
+	{ 0 },
+};
+
+const struct argp argp_open = {
+	.children = open_children,
+	.options = open_options,
+	.parser = parse_open,
+};

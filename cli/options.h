@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options that all commands have, and those of the commands that work on a device. */
+/* The options that several commands have, in groups, each of which is a child of the commands'
+ * parsers. */
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
@@ -8,14 +9,17 @@
 #include "cli.h"
 
 /* Parse a command's own arguments with @argp and @input, and the options of all commands into
- * @cli. Returns 0, or STATUS_USAGE after a message. */
+ * @cli. Returns 0, or the exit status after a message. */
 int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, void *input);
 
-/* --wait, for the commands that work on a device, and with --via, for those
- * that open it; their input is the struct cli. */
-extern const struct argp argp_wait, argp_device;
-/* For parsers of commands with one positional argument, the device, and one of
- * the above as their first child. */
-error_t parse_device(struct argp_state *state, int key, char *arg, struct cli *cli);
+/* For ARGP_KEY_INIT in parsers: give @input to the first @n children. Returns 0. */
+error_t share_input(struct argp_state *state, int n, void *input);
+
+/* The input of these is the struct cli. */
+extern const struct argp argp_json; /* --json */
+/* The argument DEV, and --wait. A parser that has it as a child, and more arguments of its own, leaves
+ * the first one to it: argp counts the arguments of each parser separately. */
+extern const struct argp argp_device;
+extern const struct argp argp_open; /* argp_device, and --via */
 
 #endif

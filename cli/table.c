@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Columns that line up. */
-#include <err.h>
+/* A table of text. */
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,37 +13,50 @@
 #include "message.h"
 #include "table.h"
 
-#define LEAST 12 /* places of the last column, or it is left out */
+#define LEAST 12 /* the last column is left out if it has room for fewer places */
 
 void table_init(struct table *t, size_t columns)
 {
 	*t = (struct table){ .columns = columns };
 }
 
+static bool make_room(struct table *t)
+{
+	size_t size = t->size * 2 + t->columns;
+	char **cell;
+
+	if (t->cells + t->columns <= t->size)
+		return true;
+	cell = reallocarray(t->cell, size, sizeof(*cell));
+	if (!cell)
+		return false;
+	t->cell = cell;
+	t->size = size;
+	return true;
+}
+
 void table_row(struct table *t, ...)
 {
 	va_list ap;
 
-	if (t->cells + t->columns > t->size) {
-		t->size = t->size * 2 + t->columns;
-		t->cell = realloc(t->cell, t->size * sizeof(*t->cell));
-	}
-	if (!t->cell)
-		errx(STATUS_FAILED, "out of memory");
+	t->out_of_memory |= !make_room(t);
 	va_start(ap, t);
-	for (size_t i = 0; i < t->columns; i++) {
+	for (size_t i = 0; i < t->columns && !t->out_of_memory; i++) {
 		const char *text = va_arg(ap, const char *);
+		char *cell = strdup(text ? text : "-");
 
-		t->cell[t->cells] = strdup(text ? text : "-");
-		if (!t->cell[t->cells])
-			errx(STATUS_FAILED, "out of memory");
-		/* A process can be called anything. */
-		make_printable(t->cell[t->cells++]);
+		if (cell) {
+			/* A process can have any name. */
+			make_printable(cell);
+			t->cell[t->cells++] = cell;
+		} else {
+			t->out_of_memory = true;
+		}
 	}
 	va_end(ap);
 }
 
-/* The columns of the terminal, or none that matter: a pipe gets all. */
+/* The places in a line of the terminal. Without a terminal, there is no limit. */
 static size_t line_width(FILE *to)
 {
 	const char *columns = getenv("COLUMNS");
@@ -66,7 +78,7 @@ static bool wants_colour(FILE *to)
 	return isatty(fileno(to)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
-/* The places and the bytes of what fits of @text into @max places. */
+/* How many places the part of @text takes that fits into @max places, and how many bytes. */
 static size_t measure(const char *text, size_t max, size_t *bytes)
 {
 	mbstate_t state = { 0 };
@@ -107,8 +119,8 @@ static size_t column_width(const struct table *t, size_t column)
 }
 
 /*
- * How many columns the lines have room for, from the left: a column that would
- * be cut is left out, but for the last, of which a part is worth something.
+ * How many columns fit into a line, from the left. A column that does not fit is left out, except
+ * the last one, which can be cut.
  */
 static size_t columns_that_fit(const struct table *t, const size_t *width, size_t line)
 {
@@ -135,7 +147,7 @@ static void print_row(const struct table *t, size_t row, FILE *to, const size_t 
 		const char *text = t->cell[row + i];
 		size_t bytes, done;
 
-		/* Only before what follows: no blanks at the end of a line. */
+		/* Pad the cell before this one only now: a line has no blanks at its end. */
 		fprintf(to, "%*s", (int)blanks, "");
 		left -= blanks;
 		done = measure(text, left, &bytes);

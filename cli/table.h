@@ -3,6 +3,7 @@
 #ifndef TABLE_H
 #define TABLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -11,6 +12,7 @@
 struct table {
 	size_t columns, cells, size;
 	char **cell;
+	bool out_of_memory; /* a row is missing */
 };
 
 void table_init(struct table *t, size_t columns);

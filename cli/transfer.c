@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the commands that move state have in common. */
+/* The options of the commands that move state or read images. */
 #include <argp.h>
 #include <errno.h>
 #include <stdint.h>
@@ -13,15 +13,62 @@
 #include "options.h"
 #include "transfer.h"
 
+/* Keys that no option of a command has. */
 enum {
 	OPT_PROGRESS = 300,
 	OPT_CHUNK_SIZE,
 	OPT_LEAVE,
 	OPT_RAW,
-	OPT_JSON
 };
 
-/* The value of "512K", or 0 if it is no size. */
+/* ---- All of them: --progress and -T ---------------------------------------------------------- */
+
+static error_t parse_progress(struct argp_state *state, struct transfer *t, const char *arg)
+{
+	static const char *const modes[] = {
+		[PROGRESS_AUTO] = "auto",
+		[PROGRESS_ALWAYS] = "always",
+		[PROGRESS_NEVER] = "never",
+	};
+	int mode = parse_choice(arg, modes, sizeof(modes) / sizeof(modes[0]));
+
+	if (mode < 0)
+		return usage_error(state, "--progress is auto, always or never, not '%s'", arg);
+	t->progress = mode;
+	return 0;
+}
+
+static error_t parse_transfer(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	switch (key) {
+	case 'T':
+		t->opt.threads = parse_number(state, "-T", arg, 0, VFIOMIG_THREADS_MAX);
+		return t->opt.threads < 0 ? EINVAL : 0;
+	case OPT_PROGRESS:
+		return parse_progress(state, t, arg);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option transfer_options[] = {
+	{ "threads", 'T', "N", 0,
+	  "Number of threads that work on chunks (default: 0, one for each processor)", 0 },
+	{ "progress", OPT_PROGRESS, "WHEN", 0,
+	  "Show a progress line on stderr: auto (if stderr is a terminal), always or never", 0 },
+	{ 0 }
+};
+
+const struct argp argp_transfer = {
+	.options = transfer_options,
+	.parser = parse_transfer,
+};
+
+/* ---- Making an image: -z and --chunk-size ---------------------------------------------------- */
+
+/* The value of "512K", or 0 if @text is not a size. */
 static unsigned long long size_of(const char *text)
 {
 	static const char units[] = "KMG";
@@ -52,48 +99,15 @@ static error_t parse_chunk_size(struct argp_state *state, struct transfer *t, co
 	return 0;
 }
 
-static error_t parse_progress(struct argp_state *state, struct transfer *t, const char *arg)
-{
-	static const char *const modes[] = {
-		[PROGRESS_AUTO] = "auto",
-		[PROGRESS_ALWAYS] = "always",
-		[PROGRESS_NEVER] = "never",
-	};
-
-	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
-		if (strcmp(arg, modes[i]) == 0) {
-			t->progress = i;
-			return 0;
-		}
-	}
-	return usage_error(state, "--progress is auto, always or never, not '%s'", arg);
-}
-
-static error_t parse_transfer(int key, char *arg, struct argp_state *state)
-{
-	struct transfer *t = state->input;
-
-	switch (key) {
-	case 'T':
-		t->opt.threads = parse_number(state, "-T", arg, 0, VFIOMIG_THREADS_MAX);
-		return t->opt.threads < 0 ? EINVAL : 0;
-	case OPT_PROGRESS:
-		return parse_progress(state, t, arg);
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
 static error_t parse_frames(int key, char *arg, struct argp_state *state)
 {
 	struct transfer *t = state->input;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = t;
-		return 0;
+		return share_input(state, 1, t);
 	case 'z':
-		t->opt.level = arg ? parse_number(state, "-z", arg, 1, 19) : 3;
+		t->opt.level = arg ? parse_number(state, "-z", arg, 1, VFIOMIG_LEVEL_MAX) : 3;
 		return t->opt.level < 0 ? EINVAL : 0;
 	case OPT_CHUNK_SIZE:
 		return parse_chunk_size(state, t, arg);
@@ -102,66 +116,12 @@ static error_t parse_frames(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* Of the commands that move the state of a device. */
-static error_t parse_session(int key, char *arg, struct argp_state *state)
-{
-	struct transfer *t = state->input;
-
-	switch (key) {
-	case OPT_LEAVE:
-		t->opt.leave = parse_state(state, arg);
-		return t->opt.leave < 0 ? EINVAL : 0;
-	case OPT_RAW:
-		t->opt.raw = true;
-		return 0;
-	case OPT_JSON:
-		t->json = true;
-		return 0;
-	default:
-		return parse_device(state, key, arg, t->cli);
-	}
-}
-
-static const struct argp_option session_options[] = {
-	{ "leave", OPT_LEAVE, "STATE", 0,
-	  "The state to leave the device in (default: after a save the one it was in, after a restore RUNNING)",
-	  0 },
-	{ "raw", OPT_RAW, NULL, 0, "The kernel's bytes, without a container", 0 },
-	{ "json", OPT_JSON, NULL, 0, "A summary at the end, as one JSON object", 0 },
-	{ 0 }
-};
-
-static const struct argp_child session_children[] = {
-	{ .argp = &argp_device },
-	{ 0 },
-};
-
-const struct argp argp_session = {
-	.options = session_options,
-	.parser = parse_session,
-	.args_doc = "DEV",
-	.children = session_children,
-};
-
-static const struct argp_option transfer_options[] = {
-	{ "threads", 'T', "N", 0,
-	  "Threads that work on chunks (default: 0, one for each processor)", 0 },
-	{ "progress", OPT_PROGRESS, "WHEN", 0,
-	  "A line on stderr: auto (when it is a terminal), always, never", 0 },
-	{ 0 }
-};
-
 static const struct argp_option frames_options[] = {
 	{ "compress", 'z', "LEVEL", OPTION_ARG_OPTIONAL, "Compress, level 1 to 19 (default: 3)",
 	  0 },
-	{ "chunk-size", OPT_CHUNK_SIZE, "SIZE", 0, "State in each frame, 64K to 32M (default: 4M)",
-	  0 },
+	{ "chunk-size", OPT_CHUNK_SIZE, "SIZE", 0,
+	  "Bytes of state in each frame, 64K to 32M (default: 4M)", 0 },
 	{ 0 }
-};
-
-const struct argp argp_transfer = {
-	.options = transfer_options,
-	.parser = parse_transfer,
 };
 
 static const struct argp_child frames_children[] = {
@@ -175,13 +135,96 @@ const struct argp argp_frames = {
 	.children = frames_children,
 };
 
+/* ---- Files: -o and [FILE] -------------------------------------------------------------------- */
+
+static error_t parse_output(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	if (key != 'o')
+		return ARGP_ERR_UNKNOWN;
+	t->output = arg;
+	return 0;
+}
+
+static const struct argp_option output_options[] = {
+	{ "output", 'o', "FILE", 0,
+	  "Write to FILE, which appears when it is whole (default: standard output)", 0 },
+	{ 0 }
+};
+
+const struct argp argp_output = {
+	.options = output_options,
+	.parser = parse_output,
+};
+
+static error_t parse_file(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	if (key != ARGP_KEY_ARG)
+		return ARGP_ERR_UNKNOWN;
+	if (state->arg_num)
+		return usage_error(state, "'%s' is one argument too many", arg);
+	t->input = arg;
+	return 0;
+}
+
+const struct argp argp_file = {
+	.parser = parse_file,
+	.args_doc = "[FILE]",
+};
+
+/* ---- Moving the state of a device: --leave and --raw ----------------------------------------- */
+
+static error_t parse_session(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 2, t->cli);
+	case OPT_LEAVE:
+		t->opt.leave = parse_state(state, arg);
+		return t->opt.leave < 0 ? EINVAL : 0;
+	case OPT_RAW:
+		t->opt.raw = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option session_options[] = {
+	{ "leave", OPT_LEAVE, "STATE", 0,
+	  "Leave the device in STATE (default: after a save, the state that it was in; after a restore, RUNNING)",
+	  0 },
+	{ "raw", OPT_RAW, NULL, 0, "Use the kernel's bytes as they are, without a container", 0 },
+	{ 0 }
+};
+
+static const struct argp_child session_children[] = {
+	{ .argp = &argp_open },
+	{ .argp = &argp_json },
+	{ 0 },
+};
+
+const struct argp argp_session = {
+	.options = session_options,
+	.parser = parse_session,
+	.args_doc = "DEV",
+	.children = session_children,
+};
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
 int keep_apart(struct transfer *t, struct output *out, bool talks)
 {
 	bool standard = !t->output || strcmp(t->output, "-") == 0;
 
 	t->summary = standard || output_shares(out, STDOUT_FILENO) ? stderr : stdout;
 	t->mute = output_shares(out, STDERR_FILENO);
-	if (t->progress == PROGRESS_ALWAYS || (t->json && t->summary == stderr))
+	if (t->progress == PROGRESS_ALWAYS || (t->cli->json && t->summary == stderr))
 		talks = true;
 	if (!t->mute || !talks)
 		return STATUS_OK;

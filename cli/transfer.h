@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The options of the commands that move state. */
+/* The options of the commands that move state or read images. */
 #ifndef TRANSFER_H
 #define TRANSFER_H
 
@@ -13,8 +13,7 @@ struct transfer {
 	struct cli *cli;
 	struct vfiomig_options opt;
 	const char *input, *output; /* NULL for standard input and output */
-	bool json;		    /* print a summary at the end */
-	FILE *summary;		    /* where the summary goes, see keep_apart() */
+	FILE *summary;		    /* where the JSON object goes, see keep_apart() */
 	bool mute;		    /* standard error is part of the image: print nothing there */
 	enum progress_mode {
 		PROGRESS_AUTO,
@@ -22,16 +21,20 @@ struct transfer {
 		PROGRESS_NEVER
 	} progress;
 };
+
 /* Versions of clang-format differ about macros that are initializers. */
 /* clang-format off */
 #define TRANSFER_INIT(c) { .cli = (c), .opt = VFIOMIG_OPTIONS_INIT }
 /* clang-format on */
 
-/* With a struct transfer as input: the options of all, with those for making
- * frames, and those of save and restore, with the device. */
-extern const struct argp argp_transfer, argp_frames, argp_session;
+/* Groups of options, as in options.h. The input of these is the struct transfer. */
+extern const struct argp argp_transfer; /* --progress and -T */
+extern const struct argp argp_frames;	/* argp_transfer, -z and --chunk-size: to make an image */
+extern const struct argp argp_output;	/* -o */
+extern const struct argp argp_file;	/* the argument [FILE], which is the input */
+extern const struct argp argp_session;	/* argp_open, argp_json, --leave and --raw */
 
-/* Keep messages out of the image: choose where the summary goes, and refuse what cannot be kept
+/* Keep messages out of the image: choose where the JSON object goes, and refuse what cannot be kept
  * apart. @talks: success is reported on standard error. Returns 0, or the exit status after a
  * message and output_discard(). */
 int keep_apart(struct transfer *t, struct output *out, bool talks);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig bind, vfiomig unbind: give a function to a VFIO driver, and back. */
+/* vfiomig bind and unbind: give a PCI function to a VFIO driver, and give it back. */
 #include <argp.h>
 #include <stdio.h>
 
@@ -11,7 +11,7 @@
 
 struct options {
 	struct cli *cli;
-	const char *driver; /* NULL for the best */
+	const char *driver; /* NULL: the driver that fits best */
 	unsigned int flags;
 };
 
@@ -26,6 +26,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opt = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, opt->cli);
 	case 'g':
 		opt->flags |= VFIOMIG_BIND_GROUP;
 		return 0;
@@ -39,26 +41,28 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->driver = arg;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		/* It need not be one of those that "vfiomig list" has. */
+		if (opt->cli->device)
+			return ARGP_ERR_UNKNOWN;
+		/* "vfiomig list" shows only the functions that are bound already. */
 		return usage_error(state, "which device? \"lspci -D\" shows the PCI functions");
 	default:
-		return parse_device(state, key, arg, opt->cli);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 /* Versions of clang-format differ about macros that are initializers. */
 /* clang-format off */
 #define OPTION_GROUP \
-	{ "group", 'g', NULL, 0, "All endpoint functions of the IOMMU group", 0 }
+	{ "group", 'g', NULL, 0, "Change all endpoint functions of the IOMMU group", 0 }
 #define OPTION_DRY_RUN \
-	{ "dry-run", 'n', NULL, 0, "Say what would be done, and do nothing", 0 }
+	{ "dry-run", 'n', NULL, 0, "Print what would be done, and do nothing", 0 }
 /* clang-format on */
 
 static const struct argp_option bind_options[] = {
 	{ "driver", 'd', "NAME", 0,
-	  "This PCI driver, instead of the variant driver that fits best, or vfio-pci", 0 },
+	  "Bind to this PCI driver, not to the variant driver that fits best, or vfio-pci", 0 },
 	{ "force", OPT_FORCE, NULL, 0,
-	  "Also a device whose disk, network interface, console or virtual functions are in use",
+	  "Bind even a device whose disk, network interface, console or virtual functions are in use",
 	  0 },
 	OPTION_GROUP,
 	OPTION_DRY_RUN,
@@ -72,7 +76,7 @@ static const struct argp_option unbind_options[] = {
 };
 
 static const struct argp_child children[] = {
-	{ .argp = &argp_wait },
+	{ .argp = &argp_device },
 	{ 0 },
 };
 
@@ -81,7 +85,7 @@ static const struct argp bind_argp = {
 	.options = bind_options,
 	.parser = parse,
 	.args_doc = "DEV",
-	.doc = "Bind a PCI function to the VFIO driver that fits it best.\vIf a step fails, everything goes back to what it was. \"vfiomig unbind\" gives the function back to the driver that it had.",
+	.doc = "Bind a PCI function to the VFIO driver that fits it best.\vIf a step fails, all changes are undone. \"vfiomig unbind\" gives the function back to the driver that it had.",
 };
 
 static const struct argp unbind_argp = {
@@ -89,7 +93,7 @@ static const struct argp unbind_argp = {
 	.options = unbind_options,
 	.parser = parse,
 	.args_doc = "DEV",
-	.doc = "Give a PCI function back to the driver that it had before \"vfiomig bind\".\vOne that was bound to VFIO by other means goes to the driver that the kernel chooses.",
+	.doc = "Give a PCI function back to the driver that it had before \"vfiomig bind\".\vA function that was bound to VFIO by other means gets the driver that the kernel chooses.",
 };
 
 static const char *driver_name(const char *driver)
@@ -115,7 +119,7 @@ static void print_binding(void *data, const struct vfiomig_binding *b)
 		       b->lost);
 }
 
-/* What a user would otherwise learn from the next command. */
+/* Report now what would make the next command fail. */
 static void tell_of_obstacle(const struct cli *cli, const struct vfiomig_device *dev)
 {
 	char name[256], driver[256];

@@ -19,7 +19,7 @@ struct options {
 	char **command;
 };
 
-/* What the command inherits. */
+/* A descriptor that the command inherits. */
 struct descriptor {
 	const char *placeholder, *variable;
 	int fd;
@@ -29,10 +29,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
+	(void)arg;
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, opt->cli);
 	case ARGP_KEY_ARG:
-		if (state->arg_num == 0)
-			break;
+		if (!opt->cli->device)
+			return ARGP_ERR_UNKNOWN;
 		opt->command = state->argv + state->next - 1;
 		state->next = state->argc;
 		return 0;
@@ -41,12 +44,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			return usage_error(state,
 					   "which command? as in \"vfiomig exec DEV -- CMD\"");
 		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
 	}
-	return parse_device(state, key, arg, opt->cli);
 }
 
 static const struct argp_child children[] = {
-	{ .argp = &argp_device },
+	{ .argp = &argp_open },
 	{ 0 },
 };
 
@@ -57,7 +61,7 @@ static const struct argp argp = {
 	.doc = "Open a device and run a command that inherits its descriptors.\vTheir numbers are in the environment (VFIOMIG_DEVICE_FD; VFIOMIG_IOMMUFD, or VFIOMIG_GROUP_FD and VFIOMIG_CONTAINER_FD) and replace {device}, {iommufd}, {group} and {container} in the command's arguments. A cdev is not bound to the iommufd yet, unless it comes from a holder.",
 };
 
-/* @arg with each @from in it replaced; a new string, or NULL. */
+/* @arg with @number for each @from; a new string, or NULL. */
 static char *replace(const char *arg, const char *from, int number)
 {
 	const char *at;
@@ -75,7 +79,7 @@ static char *replace(const char *arg, const char *from, int number)
 	return fclose(f) ? NULL : text;
 }
 
-/* In all arguments. They stay allocated: what follows is exec. */
+/* In all arguments. The new ones are not freed, because exec follows. */
 static int substitute(const struct cli *cli, char **arg, const struct descriptor *d)
 {
 	for (; *arg; arg++) {
@@ -98,7 +102,7 @@ static int hand_down(const struct cli *cli, char **command, struct descriptor *d
 
 	unsetenv(d->variable);
 	if (d->fd >= 0) {
-		/* A duplicate, which is not close-on-exec. */
+		/* The duplicate is not close-on-exec. */
 		d->fd = fcntl(d->fd, F_DUPFD, 3);
 		if (d->fd < 0)
 			return fail(cli, STATUS_FAILED, "%m");
@@ -125,7 +129,7 @@ static int run(const struct options *opt, struct vfiomig_device *dev)
 		status = hand_down(opt->cli, opt->command, &descriptors[i]);
 	if (status)
 		return status;
-	/* The duplicates keep the device open; the turn is over. */
+	/* End this command's turn on the device. The duplicates keep the device open. */
 	vfiomig_device_close(dev);
 	signals_restore();
 	execvp(opt->command[0], opt->command);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig hold and release: keep a device open, and end that. */
+/* vfiomig hold and release: keep a device open, and close it. */
 #include <argp.h>
 
 #include "device.h"
@@ -18,12 +18,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
+	(void)arg;
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, opt->cli);
 	case 'f':
 		opt->foreground = true;
 		return 0;
 	default:
-		return parse_device(state, key, arg, opt->cli);
+		return ARGP_ERR_UNKNOWN;
 	}
 }
 
@@ -32,7 +35,7 @@ static const struct argp_option options[] = {
 };
 
 static const struct argp_child children[] = {
-	{ .argp = &argp_device },
+	{ .argp = &argp_open },
 	{ 0 },
 };
 
@@ -41,10 +44,10 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "DEV",
-	.doc = "Open a device and keep it open in the background, so that its state outlives the commands that work on it.\vEvery other command finds the device there. \"vfiomig release\" closes it.",
+	.doc = "Open a device and keep it open in the background, so that its state outlives the commands that work on it.\vAll other commands then use the open device. \"vfiomig release\" closes it.",
 };
 
-/* What the service manager is told about. */
+/* What the notifications to the service manager are about. */
 struct service {
 	const struct cli *cli;
 	const struct vfiomig_device *dev;
@@ -95,7 +98,7 @@ static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 	status = opt->foreground ? hold_here(cli, dev, holder)
 				 : hold_in_background(cli, dev, holder);
 	vfiomig_holder_free(holder);
-	/* What ends it is how it ends. */
+	/* A holder in the foreground ends by the signal that it got, like any other program. */
 	if (opt->foreground)
 		signals_raise();
 	return status;
@@ -128,25 +131,26 @@ const struct command cmd_hold = {
 
 static error_t parse_release(int key, char *arg, struct argp_state *state)
 {
-	return parse_device(state, key, arg, state->input);
+	(void)arg;
+	return key == ARGP_KEY_INIT ? share_input(state, 1, state->input) : ARGP_ERR_UNKNOWN;
 }
 
 static const struct argp_child release_children[] = {
-	{ .argp = &argp_wait },
+	{ .argp = &argp_device },
 	{ 0 },
 };
 
-static const struct argp argp_release = {
+static const struct argp release_argp = {
 	.children = release_children,
 	.parser = parse_release,
 	.args_doc = "DEV",
-	.doc = "Have a device's holder close it. On most devices that ends their state.",
+	.doc = "Have the holder of a device close it. On most devices that ends the state.",
 };
 
 static int release(struct cli *cli, int argc, char **argv)
 {
 	struct vfiomig_device *dev;
-	int err, status = cli_parse(cli, &argp_release, argc, argv, cli);
+	int err, status = cli_parse(cli, &release_argp, argc, argv, cli);
 
 	if (status)
 		return status;

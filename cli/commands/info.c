@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig info: what a device is and can do. */
+/* vfiomig info: what a device is and what it can do. */
 #include <argp.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "describe.h"
 #include "device.h"
-#include "json.h"
 #include "message.h"
 #include "names.h"
 #include "options.h"
@@ -48,7 +46,7 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 	for (int bit = 0; bit < 64; bit++) {
 		if (!(flags & (1ULL << bit)))
 			continue;
-		if (bit < 3)
+		if (bit < NR_FLAGS)
 			printf(" %s", flag_names[bit]);
 		else
 			printf(" unknown(0x%llx)", 1ULL << bit);
@@ -65,10 +63,8 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 		printf("state size: unknown (no MIG_DATA_SIZE)\n");
 }
 
-/*
- * A newer kernel has features that nobody here knows the name of. Their numbers
- * follow each other; Linux 7.3 has 14.
- */
+/* How many features to probe. Newer kernels have features that have no name here. Their numbers are
+ * consecutive; Linux 7.3 has 14. */
 #define FEATURES_PROBED 64
 
 struct feature_name {
@@ -105,7 +101,7 @@ static void print_features(const struct vfiomig_device *dev)
 	printf("%s\n", any ? "" : " none");
 }
 
-/* Two of the features by the name of what they are good for. */
+/* DMA logging is two features of the uAPI. */
 static bool has_dma_logging(const struct vfiomig_device *dev)
 {
 	for (unsigned int f = 0; vfiomig_feature_name(f); f++)
@@ -114,7 +110,7 @@ static bool has_dma_logging(const struct vfiomig_device *dev)
 	return false;
 }
 
-/* What can be known of a device that somebody else has open. */
+/* What can be known about a device that somebody else has open. */
 static void print_from_outside(const struct vfiomig_device *dev)
 {
 	struct user user;
@@ -131,27 +127,26 @@ static void print_from_outside(const struct vfiomig_device *dev)
 
 static void add_migration(struct json_object *object, struct vfiomig_device *dev)
 {
-	struct json_object *states = json_object_new_array();
+	struct json_object *states = new_array();
 	uint64_t flags, bytes;
 
 	if (vfiomig_device_get_migration(dev, &flags))
 		flags = 0;
-	json_flags(object, flags);
+	add_flags(object, flags);
 	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
 		if (flags && s != VFIOMIG_STATE_ERROR && vfiomig_fsm_supports(flags, s))
-			json_object_array_add(states,
-					      json_object_new_string(vfiomig_state_name(s)));
-	json_object_object_add(object, "states", states);
-	json_state(object, "state", flags ? vfiomig_device_get_state(dev) : -1);
-	json_object_object_add(object, "expected_bytes",
-			       flags && vfiomig_device_get_data_size(dev, &bytes) == 0
-				       ? json_object_new_uint64(bytes)
-				       : NULL);
+			append_string(states, vfiomig_state_name(s));
+	add_value(object, "states", states);
+	add_state(object, "state", flags ? vfiomig_device_get_state(dev) : -1);
+	if (flags && vfiomig_device_get_data_size(dev, &bytes) == 0)
+		add_uint(object, "expected_bytes", bytes);
+	else
+		add_value(object, "expected_bytes", NULL);
 }
 
 static void add_features(struct json_object *object, const struct vfiomig_device *dev)
 {
-	struct json_object *features = json_object_new_object();
+	struct json_object *features = new_object();
 
 	for (unsigned int f = 0; f < FEATURES_PROBED; f++) {
 		unsigned int ops = vfiomig_device_probe(dev, f);
@@ -159,20 +154,19 @@ static void add_features(struct json_object *object, const struct vfiomig_device
 
 		if (!ops)
 			continue;
-		list = json_object_new_array();
+		list = new_array();
 		if (ops & VFIOMIG_FEATURE_GET)
-			json_object_array_add(list, json_object_new_string("get"));
+			append_string(list, "get");
 		if (ops & VFIOMIG_FEATURE_SET)
-			json_object_array_add(list, json_object_new_string("set"));
-		json_object_object_add(features, feature_name(f).text, list);
+			append_string(list, "set");
+		add_value(features, feature_name(f).text, list);
 	}
-	json_object_object_add(object, "features", features);
-	json_object_object_add(object, "dma_logging",
-			       json_object_new_boolean(has_dma_logging(dev)));
+	add_value(object, "features", features);
+	add_bool(object, "dma_logging", has_dma_logging(dev));
 }
 
-/* @open: it is, so that it can be asked. */
-static void print_object(struct vfiomig_device *dev, bool open)
+/* @open: the device is open, so that it can be asked. Returns the exit status. */
+static int print_object(const struct cli *cli, struct vfiomig_device *dev, bool open)
 {
 	struct json_object *object = describe_device(dev);
 	struct user user;
@@ -182,46 +176,26 @@ static void print_object(struct vfiomig_device *dev, bool open)
 		add_features(object, dev);
 	} else {
 		find_user(dev, &user);
-		json_state(object, "state", user.state);
+		add_state(object, "state", user.state);
 	}
-	print_json(object, stdout);
-	json_object_put(object);
+	return print_json(cli, object, stdout);
 }
 
 /* ---- The command --------------------------------------------------------- */
 
-struct options {
-	struct cli *cli;
-	bool json;
-};
-
-enum {
-	OPT_JSON = 256
-};
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct options *opt = state->input;
-
-	switch (key) {
-	case OPT_JSON:
-		opt->json = true;
-		return 0;
-	default:
-		return parse_device(state, key, arg, opt->cli);
-	}
+	(void)arg;
+	return key == ARGP_KEY_INIT ? share_input(state, 2, state->input) : ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_option options[] = { { "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
-					      { 0 } };
-
 static const struct argp_child children[] = {
-	{ .argp = &argp_device },
+	{ .argp = &argp_open },
+	{ .argp = &argp_json },
 	{ 0 },
 };
 
 static const struct argp argp = {
-	.options = options,
 	.parser = parse,
 	.args_doc = "DEV",
 	.children = children,
@@ -239,12 +213,32 @@ static void print_text(struct vfiomig_device *dev)
 	print_features(dev);
 }
 
+/* Returns the exit status. */
+static int print_open(const struct cli *cli, struct vfiomig_device *dev)
+{
+	int err, status = STATUS_OK;
+	uint64_t flags;
+
+	if (cli->json)
+		status = print_object(cli, dev, true);
+	else
+		print_text(dev);
+	err = vfiomig_device_get_migration(dev, &flags);
+	return err ? fail_at(cli, OPEN_DEVICE, err) : status;
+}
+
+static void print_busy(const struct cli *cli, struct vfiomig_device *dev)
+{
+	if (cli->json)
+		print_object(cli, dev, false);
+	else
+		print_from_outside(dev);
+}
+
 static int info(struct cli *cli, int argc, char **argv)
 {
-	struct options opt = { .cli = cli };
 	struct vfiomig_device *dev;
-	int err, status = cli_parse(cli, &argp, argc, argv, &opt);
-	uint64_t flags;
+	int status = cli_parse(cli, &argp, argc, argv, cli);
 
 	if (status)
 		return status;
@@ -252,17 +246,10 @@ static int info(struct cli *cli, int argc, char **argv)
 	if (status)
 		return status;
 	status = open_found(cli, dev, 0);
-	if (opt.json && (!status || status == STATUS_BUSY))
-		print_object(dev, !status);
+	if (!status)
+		status = print_open(cli, dev);
 	else if (status == STATUS_BUSY)
-		print_from_outside(dev);
-	else if (!status)
-		print_text(dev);
-	if (!status) {
-		err = vfiomig_device_get_migration(dev, &flags);
-		if (err)
-			status = fail_at(cli, OPEN_DEVICE, err);
-	}
+		print_busy(cli, dev);
 	vfiomig_device_unref(dev);
 	return status;
 }

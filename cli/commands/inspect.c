@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig inspect: what an image is. */
+/* vfiomig inspect: print what an image is. */
 #include <argp.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "arguments.h"
-#include "device.h"
 #include "input.h"
 #include "json.h"
 #include "message.h"
@@ -17,60 +14,51 @@
 
 struct options {
 	struct transfer t;
-	bool verify, json;
+	bool verify;
 };
 
 enum {
-	OPT_VERIFY = 256,
-	OPT_JSON
+	OPT_VERIFY = 256
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
+	(void)arg;
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = &opt->t;
-		return 0;
+		state->child_inputs[2] = opt->t.cli;
+		return share_input(state, 2, &opt->t);
 	case OPT_VERIFY:
 		opt->verify = true;
-		return 0;
-	case OPT_JSON:
-		opt->json = true;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num)
-			return usage_error(state, "'%s' is one argument too many", arg);
-		opt->t.input = arg;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-static const struct argp_option options[] = { { "verify", OPT_VERIFY, NULL, 0,
-						"Decode and check all of it", 0 },
-					      { "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
-					      { 0 } };
+static const struct argp_option options[] = {
+	{ "verify", OPT_VERIFY, NULL, 0, "Decode and check all of the image", 0 },
+	{ 0 },
+};
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_transfer },
+	{ .argp = &argp_file },
+	{ .argp = &argp_json },
 	{ 0 },
 };
 
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.args_doc = "[FILE]",
-	.doc = "Tell what an image is, from FILE or standard input.\vWithout --verify, the chunks are not looked at.",
+	.doc = "Tell what an image is, from FILE or standard input.\vWithout --verify, the chunks are not checked.",
 	.children = children,
 };
 
-/*
- * Images come from strangers, and a terminal obeys what it is sent: whatever is
- * not plain ASCII is escaped.
- */
+/* Images come from strangers. Escape everything that is not plain ASCII, so that it cannot control a
+ * terminal. */
 static void print_escaped(const char *text)
 {
 	for (; *text; text++) {
@@ -181,23 +169,35 @@ static void print_text(struct json_object *header, struct json_object *trailer, 
 	       verified ? "yes, all of it is as it was written" : "no (--verify checks all of it)");
 }
 
-static void print(const struct options *opt, struct vfiomig_image *image)
+static int print_object(const struct options *opt, struct json_object *header,
+			struct json_object *trailer, uint64_t size)
 {
-	struct json_object *header, *trailer, *all;
-	uint64_t size = vfiomig_image_get_size(image);
+	struct json_object *object = new_object();
 
-	header = json_tokener_parse(vfiomig_image_get_header(image));
-	trailer = json_tokener_parse(vfiomig_image_get_trailer(image));
-	if (!opt->json)
+	add_value(object, "header", json_object_get(header));
+	add_value(object, "trailer", json_object_get(trailer));
+	add_uint(object, "image_bytes", size);
+	add_bool(object, "verified", opt->verify);
+	return print_json(opt->t.cli, object, stdout);
+}
+
+/* Returns the exit status. */
+static int print(const struct options *opt, struct vfiomig_image *image)
+{
+	struct json_object *header = parse_json(vfiomig_image_get_header(image));
+	struct json_object *trailer = parse_json(vfiomig_image_get_trailer(image));
+	uint64_t size = vfiomig_image_get_size(image);
+	int status = STATUS_OK;
+
+	if (!header || !trailer)
+		status = fail(opt->t.cli, STATUS_FAILED, "out of memory");
+	else if (opt->t.cli->json)
+		status = print_object(opt, header, trailer, size);
+	else
 		print_text(header, trailer, size, opt->verify);
-	all = json_object_new_object();
-	json_object_object_add(all, "header", header);
-	json_object_object_add(all, "trailer", trailer);
-	json_object_object_add(all, "image_bytes", json_object_new_uint64(size));
-	json_object_object_add(all, "verified", json_object_new_boolean(opt->verify));
-	if (opt->json)
-		print_json(all, stdout);
-	json_object_put(all);
+	json_object_put(header);
+	json_object_put(trailer);
+	return status;
 }
 
 static int look(struct options *opt, struct vfiomig_image *image)
@@ -232,7 +232,7 @@ static int inspect(struct cli *cli, int argc, char **argv)
 	if (err)
 		status = fail_at(cli, MOVE_STATE, err);
 	else
-		print(&opt, image);
+		status = print(&opt, image);
 	vfiomig_image_free(image);
 	close(fd);
 	return status;

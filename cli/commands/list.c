@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig list: the devices that have a VFIO driver. Opens none of them. */
+/* vfiomig list: the devices that have a VFIO driver. Without --probe, it opens none of them. */
 #include <argp.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "arguments.h"
 #include "describe.h"
 #include "device.h"
-#include "json.h"
 #include "message.h"
 #include "names.h"
 #include "options.h"
@@ -16,18 +14,17 @@
 #include "user.h"
 
 enum {
-	OPT_PROBE = 256,
-	OPT_JSON
+	OPT_PROBE = 256
 };
 
 struct options {
 	struct cli *cli;
-	bool probe, json;
+	bool probe;
 	struct table table;
 	struct json_object *devices;
 };
 
-/* What is known of a device, beyond what sysfs says. */
+/* What is known about a device beyond what sysfs says. */
 struct finding {
 	struct user user;
 	bool in_use, probed;
@@ -55,12 +52,12 @@ static void add_object(const struct options *opt, const struct vfiomig_device *d
 {
 	struct json_object *object = describe_device(dev);
 
-	json_state(object, "state", found->state);
+	add_state(object, "state", found->state);
 	if (found->probed)
-		json_flags(object, found->flags);
+		add_flags(object, found->flags);
 	if (found->refusal[0])
-		json_string(object, "error", found->refusal);
-	json_object_array_add(opt->devices, object);
+		add_string(object, "error", found->refusal);
+	append_value(opt->devices, object);
 }
 
 static const char *describe_flags(const struct finding *found, char text[32])
@@ -68,7 +65,7 @@ static const char *describe_flags(const struct finding *found, char text[32])
 	if (!found->probed)
 		return NULL;
 	text[0] = '\0';
-	for (int bit = 0; bit < 3; bit++)
+	for (int bit = 0; bit < NR_FLAGS; bit++)
 		if (found->flags & (1ULL << bit))
 			strcat(strcat(text, *text ? "," : ""), flag_names[bit]);
 	return *text ? text : "none";
@@ -113,10 +110,10 @@ static int add_device(struct vfiomig_device *dev, void *data)
 
 	found.in_use = find_user(dev, &found.user);
 	found.state = found.user.state;
-	/* What somebody has open is asked only where that is harmless. */
+	/* Probe an open device only through its holder: to borrow it from a process is not harmless. */
 	if (opt->probe && (!found.in_use || found.user.is_holder))
 		probe(opt->cli, dev, &found);
-	if (opt->json)
+	if (opt->cli->json)
 		add_object(opt, dev, &found);
 	else
 		add_row(opt, dev, &found);
@@ -128,11 +125,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opt = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, opt->cli);
 	case OPT_PROBE:
 		opt->probe = true;
-		return 0;
-	case OPT_JSON:
-		opt->json = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		return usage_error(state, "'%s': list takes no argument", arg);
@@ -143,16 +139,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "probe", OPT_PROBE, NULL, 0,
-	  "Open each device that nobody has open, which resets it, and show its migration flags and state",
+	  "Open each device that nobody has open, which resets the device, and show its migration flags and state",
 	  0 },
-	{ "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
 	{ 0 }
 };
 
+static const struct argp_child children[] = {
+	{ .argp = &argp_json },
+	{ 0 },
+};
+
 static const struct argp argp = {
+	.children = children,
 	.options = options,
 	.parser = parse,
-	.doc = "List the devices that have a VFIO driver, without opening them.\vOPEN BY is the device's holder, or the process that has its group or character device open, as far as this user may see; STATE is its migration state then, where the kernel shows that (VFIO_DEBUGFS).",
+	.doc = "List the devices that have a VFIO driver, without opening them.\vOPEN BY is the holder of the device, or the process that has its group or character device open, as far as this user may see. STATE is the migration state of such a device, if the kernel shows that (VFIO_DEBUGFS).",
 };
 
 static void begin_table(struct options *opt)
@@ -165,22 +166,24 @@ static void begin_table(struct options *opt)
 			  "NAME");
 }
 
-static void print_devices(struct options *opt)
+static int print_table(const struct options *opt)
 {
-	struct json_object *all;
+	if (opt->table.out_of_memory)
+		return fail(opt->cli, STATUS_FAILED, "out of memory");
+	if (opt->table.cells == opt->table.columns)
+		notice(opt->cli, "no device has a VFIO driver");
+	else
+		table_print(&opt->table, stdout);
+	return STATUS_OK;
+}
 
-	if (!opt->json) {
-		if (opt->table.cells == opt->table.columns)
-			notice(opt->cli, "no device has a VFIO driver");
-		else
-			table_print(&opt->table, stdout);
-		table_free(&opt->table);
-		return;
-	}
-	all = json_object_new_object();
-	json_object_object_add(all, "devices", opt->devices);
-	print_json(all, stdout);
-	json_object_put(all);
+static int print_object(struct options *opt)
+{
+	struct json_object *object = new_object();
+
+	add_value(object, "devices", opt->devices);
+	opt->devices = NULL;
+	return print_json(opt->cli, object, stdout);
 }
 
 static int list(struct cli *cli, int argc, char **argv)
@@ -190,15 +193,20 @@ static int list(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
-	if (opt.json)
-		opt.devices = json_object_new_array();
+	if (cli->json)
+		opt.devices = new_array();
 	else
 		begin_table(&opt);
 	err = vfiomig_device_foreach(cli->ctx, add_device, &opt);
 	if (err)
-		return fail_at(cli, FIND_DEVICE, err);
-	print_devices(&opt);
-	return STATUS_OK;
+		status = fail_at(cli, FIND_DEVICE, err);
+	else if (cli->json)
+		status = print_object(&opt);
+	else
+		status = print_table(&opt);
+	json_object_put(opt.devices);
+	table_free(&opt.table);
+	return status;
 }
 
 const struct command cmd_list = {

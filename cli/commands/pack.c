@@ -3,8 +3,6 @@
 #include <argp.h>
 #include <unistd.h>
 
-#include "arguments.h"
-#include "device.h"
 #include "input.h"
 #include "message.h"
 #include "options.h"
@@ -15,67 +13,61 @@
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	struct transfer *t = state->input;
-
-	switch (key) {
-	case ARGP_KEY_INIT:
-		state->child_inputs[0] = t;
-		return 0;
-	case 'o':
-		t->output = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		if (state->arg_num)
-			return usage_error(state, "'%s' is one argument too many", arg);
-		t->input = arg;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	(void)arg;
+	return key == ARGP_KEY_INIT ? share_input(state, 3, state->input) : ARGP_ERR_UNKNOWN;
 }
-
-static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, which appears when it is whole (default: standard output)", 0 },
-	{ 0 }
-};
 
 static const struct argp_child pack_children[] = {
 	{ .argp = &argp_frames },
+	{ .argp = &argp_output },
+	{ .argp = &argp_file },
 	{ 0 },
 };
 
 static const struct argp pack_argp = {
-	.options = options,
 	.parser = parse,
-	.args_doc = "[FILE]",
 	.doc = "Make an image of raw state, as \"save --raw\" writes it, from FILE or standard input.",
 	.children = pack_children,
 };
 
 static const struct argp_child unpack_children[] = {
 	{ .argp = &argp_transfer },
+	{ .argp = &argp_output },
+	{ .argp = &argp_file },
 	{ 0 },
 };
 
 static const struct argp unpack_argp = {
-	.options = options,
 	.parser = parse,
-	.args_doc = "[FILE]",
-	.doc = "Write the raw state of an image, from FILE or standard input, after checking it.",
+	.doc = "Check an image, from FILE or standard input, and write its raw state.",
 	.children = unpack_children,
 };
 
 typedef int (*convert_fn)(struct vfiomig_ctx *ctx, int in, int out,
 			  const struct vfiomig_options *options, struct vfiomig_result *result);
 
+static int convert_to(struct transfer *t, convert_fn fn, int fd, struct output *out)
+{
+	struct vfiomig_result result;
+	int err;
+
+	progress_start(t);
+	err = fn(t->cli->ctx, fd, out->fd, &t->opt, &result);
+	progress_end();
+	if (err) {
+		output_discard(out);
+		return fail_at(t->cli, MOVE_STATE, err);
+	}
+	err = output_commit(out);
+	return err ? fail_output(t->cli, out, t->output, err) : STATUS_OK;
+}
+
 static int convert(struct cli *cli, const struct argp *argp, convert_fn fn, int argc, char **argv)
 {
 	struct transfer t = TRANSFER_INIT(cli);
-	struct vfiomig_result result;
 	struct output out;
 	int status = cli_parse(cli, argp, argc, argv, &t);
-	int fd, err;
+	int fd;
 
 	if (status)
 		return status;
@@ -86,19 +78,8 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn, int 
 	status = output_open(cli, &out, t.output);
 	if (!status)
 		status = keep_apart(&t, &out, false);
-	if (!status) {
-		progress_start(&t);
-		err = fn(cli->ctx, fd, out.fd, &t.opt, &result);
-		progress_end();
-		if (!err) {
-			err = output_commit(&out);
-			if (err)
-				status = fail_output(cli, &out, t.output, err);
-		} else {
-			output_discard(&out);
-			status = fail_at(cli, MOVE_STATE, err);
-		}
-	}
+	if (!status)
+		status = convert_to(&t, fn, fd, &out);
 	close(fd);
 	return status;
 }

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig restore: image -> device. */
 #include <argp.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "describe.h"
 #include "device.h"
 #include "holder.h"
 #include "input.h"
-#include "json.h"
 #include "message.h"
 #include "options.h"
 #include "progress.h"
 #include "signals.h"
+#include "summary.h"
 #include "transfer.h"
 
 enum {
@@ -34,9 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = t;
-		state->child_inputs[1] = t;
-		return 0;
+		return share_input(state, 2, t);
 	case 'i':
 		t->input = arg;
 		return 0;
@@ -60,7 +56,7 @@ static const struct argp_option options[] = {
 	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
 	  "Do not check all of an image file before the device is touched", 0 },
 	{ "no-hold", OPT_NO_HOLD, NULL, 0,
-	  "Close the device at the end, which on most devices ends its state: to try an image", 0 },
+	  "Close the device at the end, to try an image. On most devices that ends the state.", 0 },
 	{ 0 }
 };
 
@@ -73,105 +69,98 @@ static const struct argp_child children[] = {
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Load a device's state from an image.\vUnless somebody has the device open already, a process stays in the background that keeps it open, because otherwise what was restored would be lost: \"vfiomig release\" ends it.",
+	.doc = "Load a device's state from an image.\vUnless another process has the device open, restore leaves a background process that keeps the device open, because otherwise the restored state would be lost. \"vfiomig release\" ends that process.",
 	.children = children,
 };
 
-/* @holder: its PID, or 0 */
-static void print_summary(const struct transfer *t, const char *error,
-			  const struct vfiomig_result *r, int holder)
-{
-	struct json_object *object = describe_transfer(t->cli, error, r);
+/* How a restore ended. */
+struct ending {
+	struct vfiomig_result result;
+	int status;
+	const char *error; /* why the status is not 0; the message was printed already */
+	int holder;	   /* the PID of the process that holds the device, or 0 */
+};
 
-	json_string(object, "input", t->input);
-	json_object_object_add(object, "holder", holder ? json_object_new_int(holder) : NULL);
-	print_json(object, stdout);
-	json_object_put(object);
-}
-
-static int restore_from(struct transfer *t, struct vfiomig_device *dev, int fd,
-			struct vfiomig_result *result)
+static void restore_from(struct transfer *t, struct vfiomig_device *dev, int fd, struct ending *end)
 {
-	int err, status;
+	int err;
 
 	progress_start(t);
-	err = vfiomig_restore(dev, fd, &t->opt, result);
+	err = vfiomig_restore(dev, fd, &t->opt, &end->result);
 	progress_end();
 	if (!err)
-		return STATUS_OK;
-	status = fail_transfer(t->cli, status_of(MOVE_STATE, err), vfiomig_get_error(t->cli->ctx),
-			       result);
-	if (t->json)
-		print_summary(t, vfiomig_get_error(t->cli->ctx), result, 0);
-	return status;
+		return;
+	end->error = vfiomig_get_error(t->cli->ctx);
+	end->status = fail_transfer(t->cli, status_of(MOVE_STATE, err), end->error, &end->result);
 }
 
-/* @holder: its PID, or 0; @then: the end of the sentence */
-static void tell(const struct transfer *t, const struct vfiomig_result *result, int holder,
-		 const char *then)
+/* Report the end of the restore. @then: the rest of the sentence. Returns the exit status. */
+static int report(const struct transfer *t, const struct ending *end, const char *then)
 {
+	const struct vfiomig_result *r = &end->result;
+	int printed = STATUS_OK;
 	char size[32];
 
-	if (t->json) {
-		print_summary(t, NULL, result, holder);
-		return;
-	}
-	notice(t->cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
-	       (unsigned long long)result->bytes, format_bytes(result->bytes, size),
-	       result->ns / 1e9, vfiomig_state_name(result->now.state), then);
+	if (t->cli->json)
+		printed = print_restore(t, end->error, r, end->holder);
+	else if (!end->status)
+		notice(t->cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
+		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
+		       vfiomig_state_name(r->now.state), then);
+	return end->status ? end->status : printed;
 }
 
-/* That there can be a holder is known before the device is touched. */
+static void leave_holder(const struct cli *cli, struct vfiomig_device *dev,
+			 struct vfiomig_holder *holder, struct ending *end)
+{
+	int pid;
+
+	if (holder_leave(cli, dev, holder, &pid) == 0) {
+		end->holder = pid;
+		return;
+	}
+	/* The session ends with this process. */
+	end->error = vfiomig_get_error(cli->ctx);
+	end->status =
+		fail(cli, STATUS_DEVICE_LOST,
+		     "%s; the state was restored, but nobody holds the device, which is closed now",
+		     end->error);
+}
+
 static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
 	struct vfiomig_holder *holder;
-	struct vfiomig_result result;
-	int err = vfiomig_holder_new(dev, &holder);
-	int pid, status;
+	struct ending end = { 0 };
 	char then[64];
+	/* Make the holder first: if that fails, the device is not touched. */
+	int err = vfiomig_holder_new(dev, &holder);
 
 	if (err)
 		return fail_at(t->cli, FIND_DEVICE, err);
-	status = restore_from(t, dev, fd, &result);
-	/* Its session ends with this process. */
-	if (!status && holder_leave(t->cli, dev, holder, &pid)) {
-		const char *why = vfiomig_get_error(t->cli->ctx);
-
-		status = fail(
-			t->cli, STATUS_DEVICE_LOST,
-			"%s; the state was restored, but nobody holds the device, which is closed now",
-			why);
-		if (t->json)
-			print_summary(t, why, &result, 0);
-	}
-	if (!status) {
-		snprintf(then, sizeof(then), "; process %d holds it", pid);
-		tell(t, &result, pid, then);
-	}
+	restore_from(t, dev, fd, &end);
+	if (!end.status)
+		leave_holder(t->cli, dev, holder, &end);
+	snprintf(then, sizeof(then), "; process %d holds it", end.holder);
+	err = report(t, &end, then);
 	vfiomig_holder_free(holder);
-	return status;
+	return err;
 }
 
-static int restore_into(struct restore *r, struct vfiomig_device *dev, int fd)
+static int restore_and_close(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
-	struct transfer *t = &r->transfer;
 	bool borrowed = vfiomig_device_is_borrowed(dev);
-	struct vfiomig_result result;
-	int status;
+	struct ending end = { 0 };
 
-	warn_of_owner(t->cli, dev);
-	if (!r->no_hold && !borrowed)
-		return restore_and_hold(t, dev, fd);
-	status = restore_from(t, dev, fd, &result);
-	if (!give_back(t->cli, dev, &status, "")) {
-		result.now.state = -1;
-		if (t->json)
-			print_summary(t, vfiomig_get_error(t->cli->ctx), &result, 0);
+	restore_from(t, dev, fd, &end);
+	/* Report a failure now: closing the device replaces the library's sentence. */
+	if (end.status)
+		return report(t, &end, "");
+	if (!give_back(t->cli, dev, &end.status, "")) {
+		end.result.now.state = -1;
+		end.error = vfiomig_get_error(t->cli->ctx);
 	}
-	if (!status)
-		tell(t, &result, 0,
-		     borrowed ? "" : " and closed now, which on most devices ends its state");
-	return status;
+	return report(t, &end,
+		      borrowed ? "" : " and closed now, which on most devices ends its state");
 }
 
 static int restore(struct cli *cli, int argc, char **argv)
@@ -184,13 +173,18 @@ static int restore(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
+	r.transfer.summary = stdout;
 	fd = open_input(cli, r.transfer.input, &status);
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);
 	status = open_migratable(cli, &dev, &flags);
 	if (!status) {
-		status = restore_into(&r, dev, fd);
+		warn_of_owner(cli, dev);
+		if (r.no_hold || vfiomig_device_is_borrowed(dev))
+			status = restore_and_close(&r.transfer, dev, fd);
+		else
+			status = restore_and_hold(&r.transfer, dev, fd);
 		vfiomig_device_unref(dev);
 	}
 	close(fd);

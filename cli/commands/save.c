@@ -2,20 +2,18 @@
 /* vfiomig save: device -> image. */
 #include <argp.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "arguments.h"
-#include "describe.h"
 #include "device.h"
-#include "json.h"
 #include "message.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
 #include "signals.h"
+#include "summary.h"
 #include "transfer.h"
 
 enum {
@@ -29,12 +27,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[0] = t;
-		state->child_inputs[1] = t;
-		return 0;
-	case 'o':
-		t->output = arg;
-		return 0;
+		return share_input(state, 3, t);
 	case OPT_PRECOPY:
 		t->opt.no_precopy = arg && strcmp(arg, "never") == 0;
 		if (t->opt.no_precopy || !arg || strcmp(arg, "auto") == 0)
@@ -55,19 +48,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-	{ "output", 'o', "FILE", 0,
-	  "Write to FILE, which appears when it is whole (default: standard output)", 0 },
 	{ "precopy", OPT_PRECOPY, "WHEN", OPTION_ARG_OPTIONAL,
-	  "Read a running device before it is stopped: auto (default: when it can do that) or never",
+	  "Read a running device before it is stopped: auto (default: if the device supports that) or never",
 	  0 },
 	{ "downtime", OPT_DOWNTIME, "MS", 0,
-	  "Stop the device when what is left can be moved in this time (default: 300)", 0 },
+	  "Stop the device when the rest can be read in this time, in milliseconds (default: 300)",
+	  0 },
 	{ 0 }
 };
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_frames },
 	{ .argp = &argp_session },
+	{ .argp = &argp_output },
 	{ 0 },
 };
 
@@ -78,23 +71,7 @@ static const struct argp argp = {
 	.children = children,
 };
 
-static void print_summary(const struct transfer *t, const char *error,
-			  const struct vfiomig_result *r)
-{
-	struct json_object *object = describe_transfer(t->cli, error, r);
-	bool to_file = t->output && strcmp(t->output, "-") != 0;
-
-	json_string(object, "output", to_file ? t->output : NULL);
-	json_object_object_add(object, "precopy", json_object_new_boolean(r->precopy));
-	json_object_object_add(object, "precopy_bytes", json_object_new_uint64(r->precopy_bytes));
-	json_object_object_add(object, "rounds", json_object_new_int(r->rounds));
-	json_object_object_add(object, "converged", json_object_new_boolean(!r->gave_up));
-	json_seconds(object, "downtime_seconds", r->downtime_ns);
-	print_json(object, t->summary);
-	json_object_put(object);
-}
-
-static void tell(const struct cli *cli, const struct vfiomig_result *r)
+static void print_text(const struct cli *cli, const struct vfiomig_result *r)
 {
 	char size[32], before[32], after[32];
 
@@ -115,31 +92,42 @@ static void tell(const struct cli *cli, const struct vfiomig_result *r)
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
 }
 
-static int fail_save(struct transfer *t, enum status status, const char *why,
-		     const struct vfiomig_result *result)
+/* Report the end of the save. @error: why the status is not 0, which was printed as a message.
+ * Returns the exit status. */
+static int report(const struct transfer *t, int status, const char *error,
+		  const struct vfiomig_result *result)
 {
-	status = fail_transfer(t->cli, status, why, result);
-	if (t->json)
-		print_summary(t, why, result);
-	return status;
+	int printed = STATUS_OK;
+
+	if (t->cli->json)
+		printed = print_save(t, error, result);
+	else if (!status)
+		print_text(t->cli, result);
+	return status ? status : printed;
 }
 
-/* All of the state was saved, but not all of that can be kept. */
-static int fail_commit(struct transfer *t, struct vfiomig_device *dev, const struct output *out,
-		       int err, struct vfiomig_result *result)
+static int fail_save(const struct transfer *t, enum status status, const char *error,
+		     const struct vfiomig_result *result)
+{
+	return report(t, fail_transfer(t->cli, status, error, result), error, result);
+}
+
+/* The device gave all of its state, but the output did not keep it. */
+static int fail_commit(const struct transfer *t, struct vfiomig_device *dev,
+		       const struct output *out, int err, struct vfiomig_result *result)
 {
 	char why[OUTPUT_WHY];
 
-	/* It was to be left elsewhere only with its state saved. */
+	/* --leave is for a device whose state was saved. */
 	if (result->now.home && result->now.state != result->before)
 		result->now = vfiomig_device_recover(dev, result->before);
 	output_why(out, t->output, err, why);
 	return fail_save(t, status_of(STORE_IMAGE, err), why, result);
 }
 
-/* A device that did not come home gave a whole image all the same, and it may
- * be all that is left of the state. */
-static int fail_after_image(struct transfer *t, int err, const struct vfiomig_result *result)
+/* The image is whole, but the device did not come home. The image may be all that is left of its
+ * state. */
+static int fail_after_image(const struct transfer *t, int err, const struct vfiomig_result *result)
 {
 	char why[OUTPUT_WHY];
 
@@ -149,8 +137,9 @@ static int fail_after_image(struct transfer *t, int err, const struct vfiomig_re
 
 static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output *out)
 {
+	const char *error = NULL;
 	struct vfiomig_result result;
-	int status = STATUS_OK, err, unkept;
+	int status = STATUS_OK, err, lost;
 
 	progress_start(t);
 	err = vfiomig_save(dev, out->fd, &t->opt, &result);
@@ -160,21 +149,16 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output
 		return fail_save(t, status_of(MOVE_STATE, err), vfiomig_get_error(t->cli->ctx),
 				 &result);
 	}
-	unkept = output_commit(out);
-	if (unkept)
-		return fail_commit(t, dev, out, unkept, &result);
+	lost = output_commit(out);
+	if (lost)
+		return fail_commit(t, dev, out, lost, &result);
 	if (err)
 		return fail_after_image(t, err, &result);
 	if (!give_back(t->cli, dev, &status, "; the image is whole")) {
 		result.now.state = -1;
-		if (t->json)
-			print_summary(t, vfiomig_get_error(t->cli->ctx), &result);
-	} else if (t->json) {
-		print_summary(t, NULL, &result);
-	} else {
-		tell(t->cli, &result);
+		error = vfiomig_get_error(t->cli->ctx);
 	}
-	return status;
+	return report(t, status, error, &result);
 }
 
 static int save(struct cli *cli, int argc, char **argv)
@@ -188,7 +172,7 @@ static int save(struct cli *cli, int argc, char **argv)
 	if (status)
 		return status;
 	signals_catch(cli->ctx);
-	/* A destination that cannot be had costs the device nothing. */
+	/* Open the output first: if that fails, the device is not touched. */
 	status = output_open(cli, &out, t.output);
 	if (!status)
 		status = keep_apart(&t, &out, !cli->quiet || cli->verbose);

@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* vfiomig state: read the migration state, or drive it. */
+/* vfiomig state: print the migration state of a device, or drive it to another one. */
 #include <argp.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <stdio.h>
 
 #include "arguments.h"
-#include "describe.h"
 #include "device.h"
-#include "json.h"
 #include "message.h"
 #include "options.h"
 #include "signals.h"
+#include "summary.h"
 
 struct options {
 	struct cli *cli;
-	int state; /* to drive to, or -1 */
-	bool reset, json;
-};
-
-enum {
-	OPT_JSON = 256
+	int state; /* to drive the device to, or -1 */
+	bool reset;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -28,31 +22,31 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct options *opt = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 2, opt->cli);
 	case 'R':
 		opt->reset = true;
 		return 0;
-	case OPT_JSON:
-		opt->json = true;
-		return 0;
 	case ARGP_KEY_ARG:
-		if (state->arg_num != 1)
-			break;
+		if (!opt->cli->device || opt->state >= 0)
+			return ARGP_ERR_UNKNOWN;
 		opt->state = parse_state(state, arg);
 		return opt->state < 0 ? EINVAL : 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
 	}
-	return parse_device(state, key, arg, opt->cli);
 }
 
 static const struct argp_option options[] = {
 	{ "reset", 'R', NULL, 0,
 	  "Reset the device first (VFIO_DEVICE_RESET): the way out of ERROR and RESUMING. The device's state is lost.",
 	  0 },
-	{ "json", OPT_JSON, NULL, 0, "One JSON object", 0 },
 	{ 0 }
 };
 
 static const struct argp_child children[] = {
-	{ .argp = &argp_device },
+	{ .argp = &argp_open },
+	{ .argp = &argp_json },
 	{ 0 },
 };
 
@@ -61,118 +55,102 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "DEV [STATE]",
-	.doc = "Print the migration state of a device, or drive it to STATE and print the path taken, with the time that the SET_STATE calls took.\vOpening a device that nobody else has open resets it on most drivers; its state ends with the command then.",
+	.doc = "Print the migration state of a device, or drive it to STATE and print the path taken, with the time that the SET_STATE calls took.\vOpening a device that nobody else has open resets it on most drivers. Its state then ends with the command.",
 };
 
-/* The way that a device went: text as it goes, JSON at the end. */
-struct way {
-	bool json;
-	bool verbose; /* each arc is told of already: text at the end */
-	int at;
-	uint64_t ns;
-	int passed[VFIOMIG_NR_STATES], arcs_passed;
-	struct json_object *arcs;
+/* A walk that is printed as it goes on. */
+struct printed_walk {
+	struct walk walk;
+	bool as_it_goes; /* not with --json, nor with -v, which reports each arc in its own way */
 };
 
 static int on_step(void *data, int state, uint64_t ns)
 {
-	struct way *way = data;
+	struct printed_walk *p = data;
+	struct walk *w = &p->walk;
 
-	if (way->json) {
-		struct json_object *arc = json_object_new_object();
-
-		json_object_object_add(arc, "from",
-				       json_object_new_string(vfiomig_state_name(way->at)));
-		json_object_object_add(arc, "to",
-				       json_object_new_string(vfiomig_state_name(state)));
-		json_object_object_add(arc, "ns", json_object_new_uint64(ns));
-		json_object_array_add(way->arcs, arc);
-	} else if (!way->verbose) {
+	w->to[w->arcs] = state;
+	w->ns[w->arcs++] = ns;
+	if (p->as_it_goes) {
 		printf(" -> %s", vfiomig_state_name(state));
-		/* An arc can take long: show what is behind us. */
+		/* An arc can take long: show which ones are done. */
 		fflush(stdout);
 	}
-	way->passed[way->arcs_passed++] = state;
-	way->at = state;
-	way->ns += ns;
 	return signals_came() ? -EINTR : 0;
 }
 
-static void print_result(const struct cli *cli, const struct way *way, int err,
-			 const struct vfiomig_recovery *now)
+static void print_end_of_line(const struct printed_walk *p)
 {
-	struct json_object *all = json_object_new_object();
+	uint64_t ns = 0;
 
-	json_string(all, "device", cli->device);
-	json_object_object_add(all, "arcs", json_object_get(way->arcs));
+	if (!p->as_it_goes) {
+		printf("%s", vfiomig_state_name(p->walk.from));
+		for (int i = 0; i < p->walk.arcs; i++)
+			printf(" -> %s", vfiomig_state_name(p->walk.to[i]));
+	}
+	for (int i = 0; i < p->walk.arcs; i++)
+		ns += p->walk.ns[i];
+	printf(" (%.3f ms)\n", ns / 1e6);
+	/* The message about a failure follows on standard error. */
+	fflush(stdout);
+}
+
+/* Returns the exit status. */
+static int report(const struct cli *cli, int err, const struct walk *walk,
+		  const struct vfiomig_result *result)
+{
+	const char *error = err ? vfiomig_get_error(cli->ctx) : NULL;
+	int status = STATUS_OK, printed = STATUS_OK;
+
 	if (err)
-		json_string(all, "error", vfiomig_get_error(cli->ctx));
-	json_object_object_add(all, "reset", json_object_new_boolean(now->reset));
-	json_state(all, "state", now->state);
-	print_json(all, stdout);
-	json_object_put(all);
+		status = fail_transfer(cli, status_of(MOVE_STATE, err), error, result);
+	if (cli->json)
+		printed = print_walk(cli, error, walk, &result->now);
+	return status ? status : printed;
 }
 
-static void print_way(int from, const struct way *way)
-{
-	printf("%s", vfiomig_state_name(from));
-	for (int i = 0; i < way->arcs_passed; i++)
-		printf(" -> %s", vfiomig_state_name(way->passed[i]));
-}
-
-static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags,
-		 const struct options *opt)
+static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags, int state)
 {
 	int from = vfiomig_device_get_state(dev);
-	struct vfiomig_result result = { .before = from };
-	struct way way = {
-		.json = opt->json,
-		.verbose = cli->verbose,
-		.at = from,
-	};
+	struct printed_walk p = { .walk.from = from, .as_it_goes = !cli->json && !cli->verbose };
+	struct vfiomig_result result = { .before = from, .now.state = from };
 	int err;
 
 	if (from < 0)
-		return fail_at(cli, MOVE_STATE, from);
-	result.touched = vfiomig_fsm_path(flags, from, opt->state, NULL) >= 0;
-	way.arcs = json_object_new_array();
-	if (result.touched && !opt->json && !way.verbose)
+		return report(cli, from, NULL, &result);
+	result.touched = vfiomig_fsm_path(flags, from, state, NULL) >= 0;
+	if (result.touched && p.as_it_goes)
 		printf("%s", vfiomig_state_name(from));
-	err = vfiomig_device_drive(dev, opt->state, NULL, on_step, &way);
-	if (result.touched && !opt->json && way.verbose)
-		print_way(from, &way);
-	if (result.touched && !opt->json)
-		printf(" (%.3f ms)\n", way.ns / 1e6);
-	/* Before the message about it. */
-	fflush(stdout);
-	result.now = vfiomig_device_recover(dev, err ? from : opt->state);
-	if (opt->json)
-		print_result(cli, &way, err, &result.now);
-	json_object_put(way.arcs);
-	if (!err)
-		return STATUS_OK;
-	return fail_transfer(cli, status_of(MOVE_STATE, err), vfiomig_get_error(cli->ctx), &result);
+	err = vfiomig_device_drive(dev, state, NULL, on_step, &p);
+	if (result.touched && !cli->json)
+		print_end_of_line(&p);
+	result.now = vfiomig_device_recover(dev, err ? from : state);
+	return report(cli, err, &p.walk, &result);
 }
 
-static int print_state(struct cli *cli, struct vfiomig_device *dev, bool json)
+static int print_state(const struct cli *cli, struct vfiomig_device *dev)
 {
-	struct way way = { .arcs = NULL };
-	struct vfiomig_recovery now = { .state = vfiomig_device_get_state(dev) };
+	int state = vfiomig_device_get_state(dev);
+	struct vfiomig_result result = { .before = state, .now.state = state };
 
-	if (now.state < 0)
-		return fail_at(cli, MOVE_STATE, now.state);
-	if (json)
-		print_result(cli, &way, 0, &now);
-	else
-		printf("%s\n", vfiomig_state_name(now.state));
-	return STATUS_OK;
+	if (state >= 0 && !cli->json)
+		printf("%s\n", vfiomig_state_name(state));
+	return report(cli, state < 0 ? state : 0, NULL, &result);
+}
+
+static int reset(const struct cli *cli, struct vfiomig_device *dev)
+{
+	struct vfiomig_result result = { .before = -1, .now.state = -1 };
+	int err = vfiomig_device_reset(dev);
+
+	return err ? report(cli, err, NULL, &result) : STATUS_OK;
 }
 
 static int state(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .cli = cli, .state = -1 };
 	struct vfiomig_device *dev;
-	int err = 0, status = cli_parse(cli, &argp, argc, argv, &opt);
+	int status = cli_parse(cli, &argp, argc, argv, &opt);
 	uint64_t flags;
 
 	if (status)
@@ -184,13 +162,9 @@ static int state(struct cli *cli, int argc, char **argv)
 	if (opt.reset || opt.state >= 0)
 		warn_of_owner(cli, dev);
 	if (opt.reset)
-		err = vfiomig_device_reset(dev);
-	if (err)
-		status = fail_at(cli, MOVE_STATE, err);
-	else if (opt.state >= 0)
-		status = drive(cli, dev, flags, &opt);
-	else
-		status = print_state(cli, dev, opt.json);
+		status = reset(cli, dev);
+	if (!status)
+		status = opt.state < 0 ? print_state(cli, dev) : drive(cli, dev, flags, opt.state);
 	give_back(cli, dev, &status, "");
 	vfiomig_device_unref(dev);
 	return status;

@@ -64,12 +64,13 @@ static bool json_c_misreads(const char *text)
  * printed is the header, for those who read JSON. */
 static void expect_printable(struct json_object *header)
 {
+	const struct cli cli = { .ctx = ctx };
 	struct json_object *again;
 	char *text = NULL;
 	size_t size;
 	FILE *f = open_memstream(&text, &size);
 
-	print_json(header, f);
+	print_json(&cli, json_object_get(header), f);
 	fclose(f);
 	for (size_t i = 0; i < size; i++)
 		expect(text[i] == '\n' || (text[i] >= ' ' && text[i] < 0x7f),

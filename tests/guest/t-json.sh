@@ -50,12 +50,41 @@ check "has a number" grep -q -E '^features: .* FEATURE_[2-5][0-9]\((get|set)\)$'
 inject ioctl 100 DONE vfiomig info "$device" --json >out
 has '[.features | to_entries[] | select(.key | startswith("FEATURE_"))] | length == 1 and (.[0].value | length) == 1'
 
+# Each allocation fails in turn: there is a message then, and no object that lacks something.
+n=1 wrong=
+while
+	rm -f reached
+	NOMEMORY=$n NOMEMORY_REACHED=reached LD_PRELOAD=$(command -v nomemory) vfiomig info "$device" --json >out 2>err
+	rc=$?
+	[ -e reached ]
+do
+	if [ $rc -ne 1 ] || [ -s out ] ||
+		! grep -q -x "vfiomig: info $device: cannot print the JSON object: out of memory" err; then
+		wrong="$wrong $n"
+	fi
+	n=$((n + 1))
+done
+check "an allocation that fails is told, $n of them" test "$n" -gt 50
+check "all of them (not:$wrong)" test -z "$wrong"
+
 vfiomig state "$device" --json >out
 keys device arcs reset state
 vfiomig state "$device" STOP --json >out
 has '[.arcs[] | .from + ">" + .to] == ["RUNNING>RUNNING_P2P", "RUNNING_P2P>STOP"] and (.arcs[0].ns | type) == "number"'
 vfiomig state "$device" ERROR --json >out 2>/dev/null
 has '.error | contains("ERROR is never a target")'
+# One of the calls is the one that reads the state.
+n=1 found=
+while
+	inject ioctl $n EIO vfiomig state "$device" --json >out 2>err
+	[ $? -ne 99 ]
+do
+	if jq -e '.error and .state == null and .arcs == null' out >/dev/null; then
+		found=$n
+	fi
+	n=$((n + 1))
+done
+check "a state that cannot be read has an object too" test -n "$found"
 
 save='device complete bytes seconds bytes_per_second path before state reset output precopy precopy_bytes rounds converged downtime_seconds'
 status 0 "save" vfiomig save "$device" -o image --json
@@ -86,6 +115,8 @@ has '.holder > 0'
 vfiomig list --json >out
 has '.devices[1].open_by | .holder and .command == "vfiomig-hold"'
 has '.devices[1].state == "RUNNING"'
+vfiomig restore "$other" --json -i - <image >out
+has '.complete and .input == null'
 head -c 30000 image | vfiomig restore "$other" --json >out 2>/dev/null
 # shellcheck disable=SC2086 # a list
 keys $restore error
