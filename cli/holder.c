@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A holder in the background: what a command leaves behind. */
+/* The process that holds a device open. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -20,7 +20,7 @@ static void log_event(void *data, const char *line)
 	log_line(LOG_NOTICE, "%s", line);
 }
 
-/* No terminal, no directory that could not be unmounted, nobody's descriptors. */
+/* Become independent of the terminal, of the current directory and of the caller's descriptors. */
 static void detach(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -33,14 +33,12 @@ static void detach(void)
 		dup2(null, fd);
 	if (null > STDERR_FILENO)
 		close(null);
-	/* The terminal's. What ends it is caught, also if its parent was told
-	 * to ignore it. */
+	/* Catch SIGTERM even if the parent ignored it. The other signals come from the terminal. */
 	signals_hold();
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
-	/* Only SIGTERM is meant for it: an alarm is as stray as a hangup. It
-	 * writes nothing that its own one would have to interrupt. */
+	/* Ignore alarms from outside, too. A holder needs no alarm of its own: it does not write. */
 	signal(SIGALRM, SIG_IGN);
 	prctl(PR_SET_NAME, "vfiomig-hold");
 	log_to_syslog();
@@ -71,14 +69,14 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev, struct vfiom
 	struct cli child = *cli;
 	int status;
 
-	/* Else the child would print it once more. */
+	/* Otherwise the child would print buffered text a second time. */
 	fflush(NULL);
 	*pid = vfiomig_holder_fork(holder);
 	if (*pid < 0)
 		return *pid;
 	if (*pid == 0) {
 		detach();
-		/* That was about standard error. */
+		/* -q is about standard error, and the holder writes to the log. */
 		child.quiet = false;
 		status = holder_serve(&child, dev, holder);
 		vfiomig_holder_free(holder);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the user is told: one line, on stderr or in the system's log. */
+/* Messages: one line each, on standard error or in the system's log. */
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 void make_printable(char *text)
 {
 	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		/* Beyond ASCII, U+0080 to U+009F in UTF-8 are as bad. */
+		/* U+0080 to U+009F are control characters too; this is their UTF-8. */
 		if (*p < ' ' || *p == 0x7f)
 			*p = '?';
 		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
@@ -30,9 +30,9 @@ void log_to_syslog(void)
 }
 
 /*
- * JOURNAL_STREAM names the file through which the journal takes lines, see
- * systemd.exec(5). If standard error still is that file, the journal reads a
- * level at the beginning of each line.
+ * JOURNAL_STREAM is the device and the inode of the stream that systemd connected to the journal,
+ * see systemd.exec(5). If standard error is still that stream, the journal expects a level at the
+ * beginning of each line.
  */
 static bool stderr_is_journal(void)
 {

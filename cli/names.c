@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What PCI devices are called: pci.ids, through libpci. */
+/* The names of PCI devices in pci.ids, through libpci. */
 #include <pci/pci.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,20 +13,20 @@ static void close_names(void)
 	pci_cleanup(names);
 }
 
-/* Where there is no list, there are no names. */
+/* Without pci.ids there are no names. That is not worth a warning. */
 __attribute__((format(printf, 1, 2))) static void say_nothing(char *fmt, ...)
 {
 	(void)fmt;
 }
 
-/* Only the names: the bus is not looked at. */
+/* Open only the list of names, not the bus. */
 static struct pci_access *open_names(void)
 {
 	if (!names) {
 		names = pci_alloc();
-		/* For numbers that are not in the list: nothing. */
+		/* Return no text for numbers that are not in the list. */
 		names->numeric_ids = 0;
-		/* pci_init() would set these, but also look for a bus. */
+		/* pci_init() would set these, but it also looks for a bus. */
 		names->warning = say_nothing;
 		names->debug = say_nothing;
 		atexit(close_names);

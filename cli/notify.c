@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Tell the service manager how far a service is, as sd_notify(3) does: one
- * datagram to the socket that the environment names.
- */
+/* Notify the service manager, as sd_notify(3) does: send a datagram to the socket that the
+ * environment names. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +14,7 @@
 #include "message.h"
 #include "notify.h"
 
-/* A manager that reads nothing keeps nobody from the device for longer. */
+/* How long to wait for a service manager that does not read. All clients of the holder wait too. */
 #define PATIENCE 10 /* seconds */
 
 /* The length of the address, or a negative errno. */
@@ -30,7 +28,7 @@ static int make_address(struct sockaddr_un *address, const char *to)
 		return -ENAMETOOLONG;
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	memcpy(address->sun_path, to, length);
-	/* An abstract name has no end but that of the address. */
+	/* An abstract name begins with a null byte, and has none at its end. */
 	if (*to == '@')
 		address->sun_path[0] = '\0';
 	else
@@ -63,7 +61,7 @@ void notify_manager(const struct cli *cli, const char *fmt, ...)
 	va_list ap;
 	int err;
 
-	/* Nobody waits. */
+	/* No service manager waits for this process. */
 	if (!to || !*to)
 		return;
 	va_start(ap, fmt);

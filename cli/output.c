@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Where an image goes. A file has its name only when it is whole. */
+/* Where an image goes: standard output, or a file that gets its name only when it is whole. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -33,7 +33,7 @@ int fail_output(const struct cli *cli, const struct output *out, const char *pat
 	return fail(cli, status_of(STORE_IMAGE, err), "%s", why);
 }
 
-/* Under a name that nothing has, and that nobody can have guessed. */
+/* Create a file under a random name, which nobody can have prepared. */
 static int create(int dir, char name[TEMPORARY_NAME])
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -55,8 +55,8 @@ static int create(int dir, char name[TEMPORARY_NAME])
 	return -EEXIST;
 }
 
-/* Beside the file, under a name that is short whatever the file's is. Mode
- * 0600, whatever the umask: a device's state can hold secrets. */
+/* The temporary file is beside the final one, and its name is short however long the final name is.
+ * Its mode is 0600 whatever the umask is, because the state of a device can hold secrets. */
 static int open_temporary(struct output *out)
 {
 	int fd = create(out->dir, out->temporary);
@@ -66,7 +66,7 @@ static int open_temporary(struct output *out)
 		return fd;
 	}
 	out->fd = fd;
-	/* Some file systems have one mode for all files. */
+	/* Some file systems have one mode for all of their files. */
 	if (fchmod(fd, 0600) && errno != EPERM && errno != EOPNOTSUPP)
 		return -errno;
 	return 0;
@@ -79,8 +79,8 @@ static bool is_open_as(int fd, const struct stat *st)
 	return fstat(fd, &open) == 0 && st->st_dev == open.st_dev && st->st_ino == open.st_ino;
 }
 
-/* The N of /dev/fd/N and the like, or -1: what is open already is written to
- * where it stands. */
+/* The N of /dev/fd/N and of similar paths, or -1. Such a descriptor is written to at its current
+ * position. */
 static int descriptor_of(const char *path)
 {
 	static const char *const prefixes[] = { "/dev/fd/", "/proc/self/fd/" };
@@ -109,7 +109,7 @@ static int open_descriptor(struct output *out, int fd)
 	return out->fd < 0 ? -errno : 0;
 }
 
-/* A file that is to appear when it is whole. */
+/* Take the directory and the name from @place, for a file that appears when it is whole. */
 static int open_file(struct output *out, struct place *place)
 {
 	out->dir = place->dir;
@@ -119,13 +119,12 @@ static int open_file(struct output *out, struct place *place)
 	return open_temporary(out);
 }
 
-/* What is no file can only be written to as it is: nobody wants /dev/null
- * replaced. */
+/* Write to a pipe or a device itself: nobody wants /dev/null replaced by a file. */
 static int open_in_place(struct output *out, const struct place *place)
 {
 	int fd;
 
-	/* What it held before would follow the image. */
+	/* The old content of a disk would follow the image. */
 	if (S_ISBLK(place->st.st_mode))
 		return -ENOTSUP;
 	fd = place_open(place);
@@ -142,7 +141,7 @@ static int open_path(struct output *out, const char *path)
 
 	if (err)
 		return err;
-	/* What is open already, under whatever name, is not to be replaced. */
+	/* Do not replace the file that standard output is, whatever name it has here. */
 	if (place.fd >= 0 && is_open_as(STDOUT_FILENO, &place.st))
 		err = open_descriptor(out, STDOUT_FILENO);
 	else if (place.fd < 0 || S_ISREG(place.st.st_mode))
@@ -177,7 +176,7 @@ bool output_shares(const struct output *out, int fd)
 
 	if (fstat(out->fd, &st))
 		return true;
-	/* Nothing that /dev/null is given gets into anything. */
+	/* A character device such as /dev/null keeps nothing. */
 	return !S_ISCHR(st.st_mode) && is_open_as(fd, &st);
 }
 
@@ -186,7 +185,7 @@ static int sync_directory(int dir)
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int err = 0;
 
-	/* One that may be written to but not read cannot be synced. */
+	/* A directory that may be written but not read cannot be synced. */
 	if (fd < 0)
 		return errno == EACCES ? 0 : -errno;
 	if (fsync(fd) && errno != EINVAL)

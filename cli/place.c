@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Where a path leads. It is walked with descriptors, so that what was looked at
- * is what is used: a link that somebody else puts there meanwhile is not
+ * Where a path leads. Walk it one name at a time, with a descriptor for each directory, so that the
+ * file that was checked is the file that is used: a link that another user creates meanwhile is not
  * followed.
  */
 #include <errno.h>
@@ -18,22 +18,22 @@
 
 #include "place.h"
 
-/* As many as the kernel follows. */
+/* The kernel's limit. */
 #define LINKS_MAX 40
 
 struct walk {
-	int dir;	  /* that it has come to */
-	char *text;	  /* the path, with the last link's text in it */
-	char *rest;	  /* what is still to be walked of that */
-	int links;	  /* that were followed */
-	bool at_a_link;	  /* the path's last name was one */
-	struct place end; /* what is known of it */
+	int dir;	  /* the directory that the walk has reached */
+	char *text;	  /* the path, with the text of the last link in it */
+	char *rest;	  /* the part of text that is still to be walked */
+	int links;	  /* how many links were followed */
+	bool at_a_link;	  /* the last name of the path was a link */
+	struct place end; /* the result, complete if it has a name */
 };
 
 /*
- * In a directory where everybody may make files, as /tmp, a link or a FIFO of
- * somebody else is a trap. The kernel has the rule (fs.protected_symlinks), but
- * only for links that it follows itself, and may have it switched off.
+ * In a directory where everybody may create files, such as /tmp, a link or a FIFO of another user is
+ * a trap. The kernel has the same rule (fs.protected_symlinks), but applies it only to links that it
+ * follows itself, and the rule may be switched off.
  */
 static bool is_trap(int dir, const struct stat *st)
 {
@@ -46,8 +46,8 @@ static bool is_trap(int dir, const struct stat *st)
 	return (d.st_mode & S_ISVTX) && (d.st_mode & S_IWOTH) && st->st_uid != d.st_uid;
 }
 
-/* What has the name, be it a link. O_DIRECTORY is tried for what is mounted
- * only when somebody goes there. */
+/* Open the file of this name with O_PATH, the link itself if it is one. O_DIRECTORY comes first,
+ * because it triggers an automount. */
 static int open_component(int dir, const char *name, struct stat *st)
 {
 	const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
@@ -64,7 +64,7 @@ static int open_component(int dir, const char *name, struct stat *st)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Go on along @text, and then along what is left of the path, if anything is. */
+/* Continue with @text, and then with @after, the rest of the path, unless that is NULL. */
 static int set_path(struct walk *w, const char *text, const char *after)
 {
 	char *path;
@@ -109,9 +109,9 @@ static int follow_link(struct walk *w, int link, const struct stat *st, const ch
 }
 
 /*
- * The links of /proc/PID are no paths: what they lead to may have no name, and
- * only the kernel can follow them. A file is replaced where its name is, so of
- * that the link stays.
+ * The links in /proc/PID/fd are not paths: the file may have no name any more, and only the kernel
+ * can follow them. Return a descriptor of that file. But if it is a regular file, which is replaced
+ * where its name is, return @link, to follow its text.
  */
 static int follow_in_proc(int dir, const char *name, int link, struct stat *st)
 {
@@ -139,7 +139,7 @@ static int follow_in_proc(int dir, const char *name, int link, struct stat *st)
 	return fd;
 }
 
-/* What has the name, a link only if its text is to be followed. */
+/* Open the file of this name; a link only if its text is to be followed. */
 static int look(int dir, const char *name, struct stat *st)
 {
 	int fd = open_component(dir, name, st), end;
@@ -165,7 +165,7 @@ static int arrive(struct walk *w, const char *name, int fd)
 	return 0;
 }
 
-/* Into a directory, through a link, or to the end. */
+/* Walk one name: into a directory, through a link, or to the end. */
 static int step(struct walk *w)
 {
 	char *name = w->rest + strspn(w->rest, "/");
@@ -175,8 +175,7 @@ static int step(struct walk *w)
 
 	name[length] = '\0';
 	fd = look(w->dir, name, &w->end.st);
-	/* What a link points to has to be there: that stays so, to be replaced
-	 * and not to be made. */
+	/* The path may end in a name that does not exist yet, but a link must lead to a file. */
 	if (fd == -ENOENT && !after && !w->at_a_link)
 		return arrive(w, name, -1);
 	if (fd < 0)
@@ -212,7 +211,7 @@ int place_find(struct place *place, const char *path)
 	return err;
 }
 
-/* Without /proc, by name once more: it has to be the same thing still. */
+/* Without /proc, open the file by its name again, and check that it is the same file. */
 static int open_again(const struct place *place)
 {
 	struct stat st;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the user sees while a transfer goes on, or asks for with SIGUSR1. */
+/* The progress of a transfer: a line that is redrawn, and one for each SIGUSR1. */
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -9,8 +9,8 @@
 
 static struct {
 	double start, drawn;
-	bool line;  /* draw one now and then */
-	bool dirty; /* there is one */
+	bool line;  /* redraw a line now and then */
+	bool dirty; /* there is such a line */
 } progress;
 
 static double now(void)
@@ -44,7 +44,7 @@ static void draw(uint64_t bytes, uint64_t expected, double seconds)
 	double speed = seconds > 0 ? bytes / seconds : 0;
 
 	fprintf(stderr, "\r%s", format_bytes(bytes, done));
-	/* What was expected was an estimate. */
+	/* The expected size is only an estimate. */
 	if (expected && bytes <= expected)
 		fprintf(stderr, " of %s, %d%%", format_bytes(expected, all),
 			(int)(bytes * 100.0 / expected));
@@ -87,7 +87,7 @@ void progress_start(struct transfer *t)
 	progress.line = t->progress == PROGRESS_ALWAYS ||
 			(t->progress == PROGRESS_AUTO && !t->cli->quiet && isatty(STDERR_FILENO));
 	progress.start = progress.drawn = now();
-	/* Not even on SIGUSR1. */
+	/* A muted transfer does not answer SIGUSR1 either. */
 	t->opt.progress = t->mute ? NULL : on_progress;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Who has a device open, and in which state it is there. */
+/* The process that has a device open. */
 #include <string.h>
 
 #include "user.h"
@@ -12,7 +12,7 @@ bool find_user(const struct vfiomig_device *dev, struct user *user)
 		strcpy(user->comm, "vfiomig-hold");
 	else if (vfiomig_device_get_opener(dev, &user->pid, user->comm))
 		return false;
-	/* Of a device that nobody has open it would mean nothing. */
+	/* The state of a device that nobody has open would mean nothing. */
 	user->state = vfiomig_device_peek_state(dev);
 	return true;
 }
