@@ -3,7 +3,7 @@
 #
 # Completion for vfiomig(1) in bash. It works with the bash-completion package and without it.
 #
-# Nothing here opens a device that nobody has open: that would reset it.
+# Nothing here opens a device that nobody has open, because that would reset the device.
 
 _vfiomig_states='RUNNING RUNNING_P2P STOP STOP_COPY RESUMING PRE_COPY PRE_COPY_P2P'
 
@@ -32,8 +32,8 @@ _vfiomig_options()
 
 _vfiomig_commands='list info state save restore inspect pack unpack hold release exec bind unbind'
 
-# The devices: all, those that are held, or as the processes have them that have them open. A column of "vfiomig list"
-# is found by its heading.
+# Print the devices: "all", those that are "held", or as "pid:PID/DEV" those that a "process" has open. The columns of
+# "vfiomig list" are found by their headings.
 _vfiomig_devices()
 {
 	timeout 2 vfiomig list 2>/dev/null | LC_ALL=C awk -v which="$1" '
@@ -63,7 +63,7 @@ _vfiomig_sockets()
 	done
 }
 
-# All PCI functions, for they need no VFIO driver to get one; or the drivers
+# Print all PCI functions, because a function needs no VFIO driver to be bound to one; or all PCI drivers.
 _vfiomig_pci()
 {
 	local path
@@ -73,7 +73,7 @@ _vfiomig_pci()
 	done
 }
 
-# The holder of the device, as the user named it: it can be asked without anything being opened
+# Print the holder of a device that is named as the user named it. A holder can be asked without opening anything.
 _vfiomig_holder()
 {
 	local name=$1 socket
@@ -90,7 +90,7 @@ _vfiomig_holder()
 	done
 }
 
-# The states that the device has; without a holder, all there are
+# Print the states that the device supports, if it has a holder that can be asked; otherwise all states.
 _vfiomig_states_of()
 {
 	local holder states
@@ -104,7 +104,7 @@ _vfiomig_states_of()
 
 # ---- What goes into COMPREPLY -----------------------------------------------
 
-# The words that begin with what is there, in any case if @2 is given
+# Offer those of the words @1 that begin with the word so far; with @2, upper and lower case are the same.
 _vfiomig_reply()
 {
 	local word
@@ -121,7 +121,7 @@ _vfiomig_no_space()
 	compopt -o nospace 2>/dev/null
 }
 
-# Images, if there are any with a name that says so, or else any file
+# Offer files; with "images", only those whose name says that they are images, if there are any.
 _vfiomig_reply_files()
 {
 	local file images=()
@@ -158,7 +158,7 @@ _vfiomig_reply_devices()
 	esac
 }
 
-# The value of an option
+# Offer the values of an option.
 _vfiomig_reply_value()
 {
 	case $1 in
@@ -189,7 +189,7 @@ _vfiomig_reply_operand()
 	esac
 }
 
-# The command line that exec runs, from word @1 on
+# Complete the command line that exec runs, from word @1 on.
 _vfiomig_reply_command_line()
 {
 	if declare -F _command_offset >/dev/null; then
@@ -203,7 +203,7 @@ _vfiomig_reply_command_line()
 
 # ---- What has been typed ----------------------------------------------------
 
-# Put together what readline has taken apart at = and :, up to the cursor; @first: where each word began there
+# Join the words up to the cursor that readline has split at = and : . @first: the number of each word's first part
 _vfiomig_read_words()
 {
 	local i line=$COMP_LINE
@@ -219,7 +219,7 @@ _vfiomig_read_words()
 	done
 }
 
-# Find the command, its operands, and the option that waits for its value
+# Find the command, its operands, and the option whose value comes next.
 _vfiomig_read_line()
 {
 	local i word
@@ -240,7 +240,7 @@ _vfiomig_read_line()
 			command=$word
 		else
 			operands+=("$word")
-			# What follows is another program's.
+			# The words after that belong to another program.
 			if [[ $command == exec && ${#operands[@]} -eq 2 ]]; then
 				command_line=$i
 				return
@@ -266,7 +266,7 @@ _vfiomig()
 	elif [[ $cur == --*=* && ! $no_options ]]; then
 		cur=${cur#*=}
 		if [[ $cur == [\"\']* ]]; then
-			# Readline's word begins after a quote that is open.
+			# Readline's word begins after an open quote.
 			cur=$2
 			_vfiomig_reply_value "${whole%%=*}"
 			return
@@ -285,7 +285,7 @@ _vfiomig()
 	else
 		_vfiomig_reply_operand
 	fi
-	# Readline has kept what is before its last word.
+	# Readline keeps the part before its last word.
 	COMPREPLY=("${COMPREPLY[@]#"${cur%"$2"}"}")
 }
 

@@ -2,11 +2,11 @@
 #
 # Completion for vfiomig(1) in fish.
 #
-# Nothing here opens a device that nobody has open: that would reset it.
+# Nothing here opens a device that nobody has open, because that would reset the device.
 
 # ---- What has been typed ----------------------------------------------------
 
-# The command and its operands, without options and their values
+# Print the command and its operands, without options and their values.
 function __vfiomig_words
     set -l tokens (commandline -opc)
     set -l skip
@@ -32,11 +32,11 @@ end
 function __vfiomig_is
     set -l words (__vfiomig_words)
     set -q words[1]; and contains -- $words[1] $argv
-    # What follows the device is another program's.
+    # The words after the device belong to another program.
     and not test $words[1] = exec -a (count $words) -gt 2
 end
 
-# __vfiomig_wants N COMMAND...: and it is operand N that is to be completed
+# __vfiomig_wants N COMMAND...: the same, and operand N is to be completed
 function __vfiomig_wants
     set -l words (__vfiomig_words)
     test (count $words) -eq $argv[1]; and contains -- $words[1] $argv[2..]
@@ -44,8 +44,8 @@ end
 
 # ---- Devices and states -----------------------------------------------------
 
-# The devices with a description; with "held", those that have a holder. A column of "vfiomig list" is found by its
-# heading.
+# Print the devices with a description; with "held", those that have a holder. The columns of "vfiomig list" are found by
+# their headings.
 function __vfiomig_devices
     timeout 2 vfiomig list 2>/dev/null | LC_ALL=C awk -v held="$argv[1]" '
         function column(name, start, rest, width, value) {
@@ -74,7 +74,7 @@ function __vfiomig_devices
     end
 end
 
-# All PCI functions, for they need no VFIO driver to get one; or the drivers
+# Print all PCI functions, because a function needs no VFIO driver to be bound to one; or all PCI drivers.
 function __vfiomig_pci
     for path in /sys/bus/pci/$argv[1]/*
         path basename $path
@@ -87,7 +87,7 @@ function __vfiomig_sockets
     end
 end
 
-# The states that the device has, if its holder can be asked; else all there are
+# Print the states that the device supports, if it has a holder that can be asked; otherwise all states.
 function __vfiomig_states
     set -l name (__vfiomig_words)[2]
     set -l holder
@@ -110,18 +110,18 @@ function __vfiomig_states
     printf '%s\n' $states
 end
 
-# Those whose name says so first
+# Images can have any name. Offer the usual ones first.
 function __vfiomig_images
     __fish_complete_suffix .zst
     __fish_complete_suffix .vfiomig
 end
 
-# The command line that exec runs
+# Complete the command line that exec runs.
 function __vfiomig_command_line
     set -l tokens (commandline -opc)
     set -l words (__vfiomig_words)
     set -l rest $words[3..]
-    # With its options: all that follows its name
+    # With its options, which __vfiomig_words leaves out
     if set -q rest[1]
         set rest $tokens[(contains -i -- $rest[1] $tokens)..]
     end
@@ -165,16 +165,16 @@ set -l all list info state save restore inspect pack unpack hold release exec bi
 set -l open info state save restore hold exec
 set -l transfer save restore inspect pack unpack
 
-complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s '?' -l help -d 'Give this help list'
-complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -l usage -d 'Give a short usage message'
-complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s V -l version -d 'Print program version'
-complete -c vfiomig -n "__vfiomig_is $all" -s q -l quiet -d 'Say nothing but errors'
-complete -c vfiomig -n "__vfiomig_is $all" -s v -l verbose -d 'Tell of each arc, with timings'
+complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s '?' -l help -d 'Print this help'
+complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -l usage -d 'Print a short usage message'
+complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s V -l version -d 'Print the version'
+complete -c vfiomig -n "__vfiomig_is $all" -s q -l quiet -d 'Print nothing but errors'
+complete -c vfiomig -n "__vfiomig_is $all" -s v -l verbose -d 'Report each arc, with its time'
 
 complete -c vfiomig -n "__vfiomig_is $open" -l via -x -a 'auto cdev group' -d 'How to open the device'
-complete -c vfiomig -n "__vfiomig_is $open release bind unbind" -l wait -d 'Wait for a command at work on the device'
+complete -c vfiomig -n "__vfiomig_is $open release bind unbind" -l wait -d 'Wait for a command that is working on the device'
 
-complete -c vfiomig -n "__vfiomig_is $transfer" -l progress -x -a 'auto always never' -d 'Show a line on stderr'
+complete -c vfiomig -n "__vfiomig_is $transfer" -l progress -x -a 'auto always never' -d 'Show a progress line on stderr'
 complete -c vfiomig -n "__vfiomig_is $transfer" -s T -l threads -x -d 'Threads that work on chunks'
 complete -c vfiomig -n '__vfiomig_is save pack' -l chunk-size -x -a '64K 256K 1M 4M 16M 32M' -d 'State in each frame'
 complete -c vfiomig -n '__vfiomig_is save pack' -s z -l compress -a '(seq 19)' -d 'Compress, with a level'
@@ -189,13 +189,13 @@ complete -c vfiomig -n '__vfiomig_is restore' -l force -d 'Restore an image that
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect' -l json -d 'One JSON object'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
-complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of it'
+complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 complete -c vfiomig -n '__vfiomig_is hold' -s f -l foreground -d 'Do not go into the background'
 
-complete -c vfiomig -n '__vfiomig_is bind' -s d -l driver -x -a '(__vfiomig_pci drivers)' -d 'Not the driver that fits best'
-complete -c vfiomig -n '__vfiomig_is bind' -l force -d 'Also a device that is in use'
-complete -c vfiomig -n '__vfiomig_is bind unbind' -s g -l group -d 'All functions of the IOMMU group'
-complete -c vfiomig -n '__vfiomig_is bind unbind' -s n -l dry-run -d 'Say what would be done, and do nothing'
+complete -c vfiomig -n '__vfiomig_is bind' -s d -l driver -x -a '(__vfiomig_pci drivers)' -d 'Bind to this driver, not to the one that fits best'
+complete -c vfiomig -n '__vfiomig_is bind' -l force -d 'Bind even a device that is in use'
+complete -c vfiomig -n '__vfiomig_is bind unbind' -s g -l group -d 'Change all functions of the IOMMU group'
+complete -c vfiomig -n '__vfiomig_is bind unbind' -s n -l dry-run -d 'Print what would be done, and do nothing'
