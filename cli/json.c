@@ -107,11 +107,6 @@ void add_state(struct json_object *object, const char *key, int state)
 	add_string(object, key, state < 0 ? NULL : vfiomig_state_name(state));
 }
 
-struct json_object *parse_json(const char *text)
-{
-	return text ? checked(json_tokener_parse(text)) : NULL;
-}
-
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /* The code point that *@text begins with, which is then behind it. Strings are UTF-8: new_string()
@@ -128,21 +123,25 @@ static uint32_t next_character(const char **text)
 	return code;
 }
 
+static void write_character(uint32_t code, FILE *to)
+{
+	if (code >= 0x10000)
+		fprintf(to, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
+	else if (code < ' ' || code > '~')
+		fprintf(to, "\\u%04x", code);
+	else
+		putc(code, to);
+}
+
 static void write_string(const char *text, size_t length, FILE *to)
 {
 	const char *end = text + length;
 
 	putc('"', to);
 	while (text < end) {
-		uint32_t code = next_character(&text);
-
-		if (code >= 0x10000)
-			fprintf(to, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10),
-				0xdc00 + (code & 0x3ff));
-		else if (code < ' ' || code > '~')
-			fprintf(to, "\\u%04x", code);
-		else
-			fprintf(to, code == '"' || code == '\\' ? "\\%c" : "%c", code);
+		if (*text == '"' || *text == '\\')
+			putc('\\', to);
+		write_character(next_character(&text), to);
 	}
 	putc('"', to);
 }
@@ -227,6 +226,51 @@ static void write_value(struct json_object *value, int level, FILE *to)
 	case json_type_null:
 		fputs("null", to);
 		return;
+	}
+}
+
+/* Copy the string that begins at @text. Returns what follows it. */
+static const char *copy_string(const char *text, FILE *to)
+{
+	putc(*text++, to);
+	while (*text && *text != '"') {
+		if (*text == '\\')
+			putc(*text++, to);
+		write_character(next_character(&text), to);
+	}
+	putc('"', to);
+	return *text ? text + 1 : text;
+}
+
+void copy_json(const char *text, int level, FILE *to)
+{
+	static const char blanks[] = " \t\r\n";
+
+	while (*(text += strspn(text, blanks))) {
+		switch (*text) {
+		case '"':
+			text = copy_string(text, to);
+			continue;
+		case '{':
+		case '[':
+			putc(*text++, to);
+			text += strspn(text, blanks);
+			if (*text != '}' && *text != ']')
+				start_line(++level, to);
+			else
+				putc(*text++, to);
+			continue;
+		case '}':
+		case ']':
+			start_line(--level, to);
+			break;
+		}
+		putc(*text, to);
+		if (*text == ',')
+			start_line(level, to);
+		else if (*text == ':')
+			putc(' ', to);
+		text++;
 	}
 }
 

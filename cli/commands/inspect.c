@@ -169,35 +169,46 @@ static void print_text(struct json_object *header, struct json_object *trailer, 
 	       verified ? "yes, all of it is as it was written" : "no (--verify checks all of it)");
 }
 
-static int print_object(const struct options *opt, struct json_object *header,
-			struct json_object *trailer, uint64_t size)
+static void print_object(const char *header, const char *trailer, uint64_t size, bool verified)
 {
-	struct json_object *object = new_object();
+	printf("{\n  \"header\": ");
+	copy_json(header, 1, stdout);
+	printf(",\n  \"trailer\": ");
+	copy_json(trailer, 1, stdout);
+	printf(",\n  \"image_bytes\": %llu,\n  \"verified\": %s\n}\n", (unsigned long long)size,
+	       verified ? "true" : "false");
+}
 
-	add_value(object, "header", json_object_get(header));
-	add_value(object, "trailer", json_object_get(trailer));
-	add_uint(object, "image_bytes", size);
-	add_bool(object, "verified", opt->verify);
-	return print_json(opt->t.cli, object, stdout);
+/* Returns the exit status. */
+static int parse_and_print(const struct cli *cli, const char *header_text, const char *trailer_text,
+			   uint64_t size, bool verified)
+{
+	struct json_object *header = json_tokener_parse(header_text);
+	struct json_object *trailer = json_tokener_parse(trailer_text);
+	int status = STATUS_OK;
+
+	if (header && trailer)
+		print_text(header, trailer, size, verified);
+	else
+		status = fail(cli, STATUS_FAILED, "out of memory");
+	json_object_put(header);
+	json_object_put(trailer);
+	return status;
 }
 
 /* Returns the exit status. */
 static int print(const struct options *opt, struct vfiomig_image *image)
 {
-	struct json_object *header = parse_json(vfiomig_image_get_header(image));
-	struct json_object *trailer = parse_json(vfiomig_image_get_trailer(image));
+	const char *header = vfiomig_image_get_header(image);
+	const char *trailer = vfiomig_image_get_trailer(image);
 	uint64_t size = vfiomig_image_get_size(image);
-	int status = STATUS_OK;
 
 	if (!header || !trailer)
-		status = fail(opt->t.cli, STATUS_FAILED, "out of memory");
-	else if (opt->t.cli->json)
-		status = print_object(opt, header, trailer, size);
-	else
-		print_text(header, trailer, size, opt->verify);
-	json_object_put(header);
-	json_object_put(trailer);
-	return status;
+		return fail(opt->t.cli, STATUS_FAILED, "out of memory");
+	if (!opt->t.cli->json)
+		return parse_and_print(opt->t.cli, header, trailer, size, opt->verify);
+	print_object(header, trailer, size, opt->verify);
+	return STATUS_OK;
 }
 
 static int look(struct options *opt, struct vfiomig_image *image)
