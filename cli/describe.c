@@ -4,7 +4,6 @@
 
 #include "describe.h"
 #include "names.h"
-#include "user.h"
 
 static void add_hex(struct json_object *object, const char *key, int digits, unsigned int value)
 {
@@ -29,21 +28,17 @@ static void add_pci(struct json_object *object, const struct vfiomig_pci_id *id)
 	add_string(object, "class_name", pci_class_name(id, name, sizeof(name)));
 }
 
-static void add_user(struct json_object *object, const struct vfiomig_device *dev)
+static struct json_object *describe_user(const struct user *user)
 {
-	struct json_object *open_by = NULL;
-	struct user user;
+	struct json_object *object = new_object();
 
-	if (find_user(dev, &user)) {
-		open_by = new_object();
-		add_int(open_by, "pid", user.pid);
-		add_string(open_by, "command", user.comm);
-		add_bool(open_by, "holder", user.is_holder);
-	}
-	add_value(object, "open_by", open_by);
+	add_int(object, "pid", user->pid);
+	add_string(object, "command", user->comm);
+	add_bool(object, "holder", user->is_holder);
+	return object;
 }
 
-struct json_object *describe_device(const struct vfiomig_device *dev)
+struct json_object *describe_device(const struct vfiomig_device *dev, const struct user *user)
 {
 	struct json_object *object = new_object();
 	int group = vfiomig_device_get_group(dev);
@@ -62,7 +57,7 @@ struct json_object *describe_device(const struct vfiomig_device *dev)
 	else
 		add_int(object, "group", group);
 	add_string(object, "cdev", vfiomig_device_get_cdev(dev));
-	add_user(object, dev);
+	add_value(object, "open_by", user ? describe_user(user) : NULL);
 	return object;
 }
 

@@ -168,14 +168,14 @@ static void add_features(struct json_object *object, const struct vfiomig_device
 /* @open: the device is open, so that it can be asked. Returns the exit status. */
 static int print_object(const struct cli *cli, struct vfiomig_device *dev, bool open)
 {
-	struct json_object *object = describe_device(dev);
 	struct user user;
+	bool in_use = find_user(dev, &user);
+	struct json_object *object = describe_device(dev, in_use ? &user : NULL);
 
 	if (open) {
 		add_migration(object, dev);
 		add_features(object, dev);
 	} else {
-		find_user(dev, &user);
 		add_state(object, "state", user.state);
 	}
 	return print_json(cli, object, stdout);

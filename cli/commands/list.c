@@ -30,8 +30,7 @@ struct finding {
 	bool in_use, probed;
 	uint64_t flags;
 	int state;
-	char refusal[1024]; /* why it cannot be opened; what follows fails too
-			     */
+	char refusal[1024]; /* why the device could not be opened, or "" */
 };
 
 static void probe(const struct cli *cli, struct vfiomig_device *dev, struct finding *found)
@@ -50,7 +49,7 @@ static void probe(const struct cli *cli, struct vfiomig_device *dev, struct find
 static void add_object(const struct options *opt, const struct vfiomig_device *dev,
 		       const struct finding *found)
 {
-	struct json_object *object = describe_device(dev);
+	struct json_object *object = describe_device(dev, found->in_use ? &found->user : NULL);
 
 	add_state(object, "state", found->state);
 	if (found->probed)
