@@ -72,6 +72,12 @@ says ': E: '
 
 # ---- What it promises ----
 
+# apt's lists in the cache contain its path, so the root has the cache at the same one.
+rm -r "$cache/apt"
+VFIOMIG_CACHE=$work/cache status 0 "a cache at another place" tests/fresh bookworm \
+	'tests/debian apt bookworm apt-cache show linux-image-6.12-amd64'
+prints 'Package: linux-image-6.12-amd64'
+
 mkdir "$work/roots"
 # shellcheck disable=SC2016 # the inner shell's
 TMPDIR=$work/roots ends 3 "the command's status" tests/fresh bookworm sh -c 'sleep 4711 & printf "%s:" "$PWD" "$@"; exit 3' \
