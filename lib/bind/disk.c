@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "carried.h"
 #include "device/sysfs.h"
-#include "usage.h"
+#include "disk.h"
 
 struct disk {
 	const char *name; /* "sda1" */
@@ -98,7 +99,7 @@ static int check_mounts(struct vfiomig_device *dev, const struct disk *disk)
 	snprintf(path, sizeof(path), "%s/self/mountinfo", dev->ctx->procfs);
 	f = fopen(path, "re");
 	if (!f)
-		return usage_fail_exhausted(dev, path);
+		return carried_fail_exhausted(dev, path);
 	while (!err && getline(&line, &size, f) > 0) {
 		if (!parse_mount(line, &number, &where, &source))
 			continue;
@@ -124,7 +125,7 @@ static int check_swaps(struct vfiomig_device *dev, const struct disk *disk)
 	snprintf(path, sizeof(path), "%s/swaps", dev->ctx->procfs);
 	f = fopen(path, "re");
 	if (!f)
-		return usage_fail_exhausted(dev, path);
+		return carried_fail_exhausted(dev, path);
 	while (!err && getline(&line, &size, f) > 0) {
 		line[strcspn(line, " \t\n")] = '\0';
 		unescape(line);
@@ -168,16 +169,16 @@ static int check_exclusive(struct vfiomig_device *dev, const char *name, const c
 	if (fd >= 0)
 		return 0;
 	if (errno != EBUSY)
-		return usage_fail_exhausted(dev, disk.node);
+		return carried_fail_exhausted(dev, disk.node);
 	return ctx_fail(dev->ctx, -EBUSY,
 			"%s carries the disk %s, which is in use; end that, or use --force",
 			dev->name, disk.name);
 }
 
-int disk_usage_check(struct vfiomig_device *dev)
+int disk_check_unused(struct vfiomig_device *dev)
 {
 	/* A partition's mount also keeps the whole disk busy: names first. */
-	int err = usage_foreach(dev, "block", check_named);
+	int err = carried_foreach(dev, "block", check_named);
 
-	return err ? err : usage_foreach(dev, "block", check_exclusive);
+	return err ? err : carried_foreach(dev, "block", check_exclusive);
 }

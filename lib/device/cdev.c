@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A device reached through its own character device and iommufd: since Linux
- * 6.6, where the kernel was built with VFIO_DEVICE_CDEV.
+ * A device is reached through its own character device and an iommufd. Kernels have that since
+ * Linux 6.6, if they were built with VFIO_DEVICE_CDEV.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -36,10 +36,10 @@ static int bind_iommufd(struct vfiomig_device *dev)
 
 	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0)
 		return 0;
-	/* Looking for who has it open changes errno. */
+	/* device_get_opener() changes errno. */
 	err = -errno;
-	/* EINVAL: it is bound already, by another descriptor. EBUSY: its group
-	 * is open, or somebody else does DMA in it. */
+	/* EINVAL: the cdev is bound already, through another descriptor. EBUSY: the group is open,
+	 * or a driver does DMA for a device in it. */
 	if (err == -EINVAL || (err == -EBUSY && device_get_opener(dev, &pid, comm) == 0))
 		return node_fail_busy(dev);
 	if (err == -EBUSY || err == -EPERM)
@@ -47,7 +47,7 @@ static int bind_iommufd(struct vfiomig_device *dev)
 	return ctx_fail(dev->ctx, err, "VFIO_DEVICE_BIND_IOMMUFD: %s", strerror(-err));
 }
 
-/* An address space of its own, empty: the device cannot do DMA anywhere. */
+/* Give the device an empty address space of its own, in which it cannot do DMA anywhere. */
 static int attach_ioas(struct vfiomig_device *dev)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };

@@ -6,7 +6,7 @@
 
 #include "config.h"
 
-/* Where the space is in the device's descriptor. */
+/* Find the configuration space among the regions of the device descriptor. */
 static int find_region(int fd, uint32_t info_flags, struct vfio_region_info *info)
 {
 	if (!(info_flags & VFIO_DEVICE_FLAGS_PCI))

@@ -24,7 +24,8 @@ static struct vfiomig_device *device_alloc(struct vfiomig_ctx *ctx)
 	return dev;
 }
 
-/* @dev has its origin and its identity, or @err; @name if it is not in sysfs. */
+/* Complete a device of which the origin and the identity are known, or free it if finding them
+ * failed with @err. @name is the name of a device that is not in sysfs. */
 static int finish(struct vfiomig_device *dev, const char *name, int err,
 		  struct vfiomig_device **devp)
 {
@@ -249,7 +250,7 @@ static const struct backend *choose_backend(const struct vfiomig_device *dev)
 
 	if (dev->origin.backend)
 		return dev->origin.backend;
-	/* The last one fits every device. */
+	/* The last back end of the table fits every device. */
 	while (!backends[i]->fits || !backends[i]->fits(dev))
 		i++;
 	return backends[i];
@@ -285,7 +286,7 @@ static int open_locked(struct vfiomig_device *dev)
 	return err;
 }
 
-/* The failure that is told stays the first one, even if the holder has ended as well. */
+/* The message is about the first failure, even if the holder turns out to have ended as well. */
 static void close_after_failure(struct vfiomig_device *dev)
 {
 	char why[sizeof(dev->ctx->error)];
@@ -322,7 +323,7 @@ int device_close(struct vfiomig_device *dev)
 {
 	int err = 0;
 
-	/* The device comes before the descriptors that it depends on. */
+	/* Close the device before the descriptors that it depends on. */
 	close_fdp(&dev->fd);
 	close_fdp(&dev->iommufd);
 	close_fdp(&dev->group_fd);

@@ -84,7 +84,7 @@ struct vfiomig_device {
 	unsigned int path_length;
 };
 
-/* See vfiomig.h for these. */
+/* vfiomig.h describes these: each has the same name there, after "vfiomig_". */
 int device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **dev);
 int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
 		    struct vfiomig_device **dev);
@@ -95,7 +95,7 @@ int device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
 int device_open(struct vfiomig_device *dev, unsigned int flags);
 int device_close(struct vfiomig_device *dev);
 
-/* The device of @s, which is taken over. */
+/* Make a device of @s, whose content is moved. */
 int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **dev);
 
 /* Returns -EBADF, with a sentence: the device has to be open for what was asked. */
@@ -108,7 +108,7 @@ void device_unlock(struct vfiomig_device *dev);
 /* In the child of a fork: the lock stays the parent's. */
 void device_forget_lock(struct vfiomig_device *dev);
 
-/* Read again what may have changed since the device was looked up. Returns 0 or a negative errno. */
+/* Read the driver and the cdev again, which may have changed. Returns 0 or a negative errno. */
 int device_refresh(struct vfiomig_device *dev);
 
 /* Whether the back end of the open device has this flag of enum backend_flag. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A descriptor has no name, but a PCI function shows its ids and the sizes of
- * its BARs, and VFIO which functions a hot reset of it takes along.
+ * A descriptor has no name. But a PCI function shows its ids and the sizes of its BARs, and VFIO
+ * tells which functions a hot reset of it would reset as well.
  */
 #include <inttypes.h>
 #include <limits.h>
@@ -25,7 +25,7 @@ static void read_bars(int fd, struct facts *facts)
 	}
 }
 
-/* The first call tells how many there are. */
+/* The first call tells how many functions there are, and the second one which. */
 static void read_reset(int fd, struct facts *facts)
 {
 	struct vfio_pci_hot_reset_info *info, head = { .argsz = sizeof(head) };

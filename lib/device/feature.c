@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * VFIO_DEVICE_FEATURE: what an open device can do. Kernels differ, so features
- * are probed; versions are never compared.
+ * VFIO_DEVICE_FEATURE tells what an open device can do. Kernels differ, so the library probes for
+ * features and never compares versions.
  */
 #include <string.h>
 
@@ -10,7 +10,7 @@
 
 int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, size_t size)
 {
-	uint64_t buf[8]; /* for the alignment of what is in it */
+	uint64_t buf[8]; /* aligned for every structure of the uAPI */
 	struct vfio_device_feature *feature = (void *)buf;
 	int ret;
 
@@ -22,7 +22,7 @@ int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, 
 	if (size)
 		memcpy(feature->data, data, size);
 	ret = ioctl(dev->fd, VFIO_DEVICE_FEATURE, feature) ? -errno : 0;
-	/* Also after a failure: SET_STATE fills in data_fd = -1 then. */
+	/* Copy the data back after a failure too, because SET_STATE sets data_fd to -1 then. */
 	if (size)
 		memcpy(data, feature->data, size);
 	return ret;
@@ -70,7 +70,7 @@ EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsig
 	return found;
 }
 
-/* Which driver it has, and which one would have it. */
+/* Say which driver the device has, and which driver would support its migration. */
 static int fail_no_migration(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *fits = variant_driver_for(dev);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The one place that calls VFIO_DEVICE_FEATURE. */
+/* VFIO_DEVICE_FEATURE is called here and nowhere else. */
 #ifndef VFIOMIG_FEATURE_H
 #define VFIOMIG_FEATURE_H
 

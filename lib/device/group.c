@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A device reached through its IOMMU group and a type1 container, the way that
- * every kernel with VFIO has.
+ * A device is reached through its IOMMU group and a type1 container. Every kernel with VFIO has
+ * that way.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -56,7 +56,8 @@ static int attach(struct vfiomig_device *dev)
 	int container = dev->container, group = dev->group_fd;
 
 	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container)) {
-		/* Newer kernels find out only here who owns the group's DMA. */
+		/* Since Linux 5.19 only this call tells that another driver owns the DMA of the
+		 * group. */
 		if (errno == EPERM || errno == EBUSY)
 			return node_fail_not_viable(dev);
 		return ctx_fail(dev->ctx, -errno, "VFIO_GROUP_SET_CONTAINER: %m");

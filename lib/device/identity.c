@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Which device a descriptor is. The kernel says so of a cdev by its number, and
- * newer ones in fdinfo. Else there is evidence: the groups that the process has
- * open, and what the device reports of itself (see facts.h).
+ * Which device a descriptor is. A cdev tells it by its device number, and newer kernels tell it in
+ * fdinfo. Otherwise there is only evidence: the groups that the process has open, and what the
+ * device reports of itself (see facts.h).
  */
 #include <limits.h>
 #include <stdio.h>
@@ -45,7 +45,7 @@ int identity_add(struct vfiomig_ctx *ctx, struct identity *identity, const char 
 	return 0;
 }
 
-/* Where sysfs has the character device of this number. */
+/* Find the directory that sysfs has for the character device of this number. */
 static bool char_device(const struct vfiomig_ctx *ctx, dev_t rdev, char real[PATH_MAX])
 {
 	char path[PATH_MAX];
@@ -73,7 +73,7 @@ static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev, struct identity *ident
 	return identity_add(ctx, identity, real);
 }
 
-/* "vfio-device-syspath: /sys/devices/...", in newer kernels: else -ENOENT. */
+/* Newer kernels have a line "vfio-device-syspath: /sys/devices/..."; without one, return -ENOENT. */
 static int from_fdinfo(struct vfiomig_ctx *ctx, int fd, struct identity *identity)
 {
 	char path[PATH_MAX], line[PATH_MAX], real[PATH_MAX];
@@ -99,7 +99,7 @@ static int from_fdinfo(struct vfiomig_ctx *ctx, int fd, struct identity *identit
 	return err;
 }
 
-/* If this descriptor of the process is a group, note it. */
+/* Note the number of the group, if this descriptor of the process is one. */
 static int note_group(void *data, int number, const char *target)
 {
 	struct search *search = data;
@@ -121,7 +121,7 @@ static bool has_group(const struct search *search, int group)
 	for (int i = 0; i < search->nr_groups; i++)
 		if (search->groups[i] == group)
 			return true;
-	/* A process may have closed them all. */
+	/* A process may have closed all of its groups. */
 	return !search->nr_groups;
 }
 

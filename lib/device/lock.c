@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Locks: flock(2) on a file in the run-time directory, which the kernel drops
- * when its owner dies, however that happens. The file says who the owner is.
+ * A lock is flock(2) on a file in the run-time directory. The kernel drops it when its owner dies,
+ * however that happens. The file has the PID of the owner.
  */
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,7 +36,7 @@ int turn_wait(const struct turn *turn)
 	return turn->ctx->interrupted ? ctx_fail_interrupted(turn->ctx) : 0;
 }
 
-/* Whether @path still is the file: who drops a lock removes it. */
+/* Whether @path still names the open file. Whoever drops a lock removes its file. */
 static bool is_same(int fd, const char *path)
 {
 	struct stat mine, there;
@@ -45,7 +45,7 @@ static bool is_same(int fd, const char *path)
 	       mine.st_dev == there.st_dev;
 }
 
-/* @fd is the locked file, or -1: one that is closed is not to be dropped. */
+/* @fd receives the locked file, or -1, so that nobody drops a lock that was not taken. */
 static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
 {
 	int err;
@@ -102,8 +102,8 @@ int lock_take(struct lock *lock, const char *name, const struct turn *turn)
 		lock->fd = -1;
 		return ctx_fail_memory(ctx);
 	}
-	/* Only for the message to others: that it cannot be written is no
-	 * reason to give up. */
+	/* The PID is only for the message that other commands print, so failing to write it does no
+	 * harm. */
 	if (ftruncate(lock->fd, 0) == 0)
 		dprintf(lock->fd, "%d\n", getpid());
 	return 0;

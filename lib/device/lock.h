@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One command at a time works on a device, however it was named. */
+/* Only one command at a time works on a device, whatever names the commands used. */
 #ifndef VFIOMIG_LOCK_H
 #define VFIOMIG_LOCK_H
 
@@ -11,20 +11,20 @@ struct lock {
 	char *path;
 };
 
-/* How long to wait for somebody else to end. */
+/* How long to wait for another command to end. */
 struct turn {
 	struct vfiomig_ctx *ctx;
 	uint64_t until; /* CLOCK_MONOTONIC in ns */
 };
 
-/* @seconds: 0 for not at all, negative for as long as it takes. */
+/* @seconds: 0 for no waiting, negative for as long as it takes. */
 struct turn turn_begin(struct vfiomig_ctx *ctx, int seconds);
-/* Wait a little: 0 to try again, -EBUSY when the time is up, -EINTR. */
+/* Wait a little. Returns 0 if the caller is to try again, -EBUSY when the time is up, or -EINTR. */
 int turn_wait(const struct turn *turn);
 
 /*
- * Lock the device called @name for this process. -EBUSY with a sentence that
- * says who has it; other errors when there is no run-time directory.
+ * Lock the device called @name for this process. Returns 0, -EBUSY with a sentence that says which
+ * process has the lock, or another negative errno when there is no usable run-time directory.
  */
 int lock_take(struct lock *lock, const char *name, const struct turn *turn);
 void lock_drop(struct lock *lock);

@@ -7,7 +7,7 @@
 
 #include "module.h"
 
-/* libkmod would print to stderr by itself. */
+/* Without a function of ours, libkmod prints to standard error. */
 static void say_nothing(void *data, int priority, const char *file, int line, const char *fn,
 			const char *format, va_list args)
 {
@@ -24,8 +24,8 @@ struct kmod_ctx *modules_open(const struct vfiomig_ctx *ctx)
 	return kmod;
 }
 
-/* How many there are of this name, or a negative errno; each is given to @fn
- * until it fails. */
+/* Call @fn for each module of this name, until it fails. Returns the number of modules, or a
+ * negative errno. */
 static int lookup(const struct vfiomig_ctx *ctx, const char *name,
 		  int (*fn)(struct kmod_module *mod))
 {
@@ -54,8 +54,8 @@ static int insert(struct kmod_module *mod)
 {
 	int err = kmod_module_probe_insert_module(mod, 0, NULL, NULL, NULL, NULL);
 
-	/* For a symbol that is unknown, and for a file that is gone: but there
-	 * is a module of this name. */
+	/* libkmod returns -ENOENT for an unknown symbol, and for a file that is gone. But there is
+	 * a module of this name. */
 	if (err == -ENOENT)
 		return -ENOLINK;
 	return err > 0 ? -EACCES : err;
@@ -82,7 +82,7 @@ char *module_pci_driver(const struct vfiomig_ctx *ctx, const char *name)
 	char *driver = NULL;
 	DIR *d;
 
-	/* The kernel writes the names of modules with '_' only. */
+	/* In sysfs the names of modules have '_' instead of '-'. */
 	snprintf(module, sizeof(module), "%s", name);
 	for (char *p = module; *p; p++)
 		if (*p == '-')

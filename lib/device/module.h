@@ -7,20 +7,19 @@
 
 #include "internal.h"
 
-/* Release it with kmod_unref(); NULL when there is no memory. */
+/* Returns NULL when there is no memory. Release the context with kmod_unref(). */
 struct kmod_ctx *modules_open(const struct vfiomig_ctx *ctx);
 
 /*
- * As modprobe does it, with what the module depends on. @name may also be an
- * alias. Returns 0, also where it is loaded or built in, or a negative errno:
- * -ENOENT when there is none, -ENOLINK when it lacks something that it needs.
- * The sentence is the caller's to make.
+ * Load a module and the modules that it depends on, as modprobe does. @name may also be an alias.
+ * Returns 0, also for a module that is loaded or built in, or a negative errno without a sentence:
+ * -ENOENT when there is no such module, -ENOLINK when something is missing that the module needs.
  */
 int module_load(const struct vfiomig_ctx *ctx, const char *name);
-/* Whether there is one of this name to load. */
+/* Whether there is a module of this name to load. */
 bool module_exists(const struct vfiomig_ctx *ctx, const char *name);
 
-/* The PCI driver that a loaded module has, or NULL; free() it. */
+/* Returns the name of the PCI driver that a loaded module has, or NULL. free() it. */
 char *module_pci_driver(const struct vfiomig_ctx *ctx, const char *name);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* From what a user calls a device to its directory in sysfs. */
+/* From the name of a device to its directory in sysfs. */
 #include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ static bool has_shape(const char *text, const char *pattern)
 	return !*text;
 }
 
-/* What has a shape is short. */
+/* Copy @text in lower case. A text that has one of the shapes below is short enough. */
 static void lower(char *to, size_t size, const char *prefix, const char *text)
 {
 	snprintf(to, size, "%s%s", prefix, text);
@@ -27,8 +27,8 @@ static void lower(char *to, size_t size, const char *prefix, const char *text)
 }
 
 /*
- * The directory of the device that @path is or is in: /sys/class/vfio-dev/vfio0
- * and a file in 0000:3b:00.1/ mean the function as well.
+ * Find the device whose directory @path names, or is in: /sys/class/vfio-dev/vfio0 and any file in
+ * 0000:3b:00.1/ name the function 0000:3b:00.1.
  */
 static int climb_to_device(struct vfiomig_ctx *ctx, const char *path, const char *name,
 			   char **syspath)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* VFIO's nodes in /dev, and what it means when they cannot be opened. */
+/* VFIO's nodes in /dev, and the reasons for which they cannot be opened. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +22,7 @@ int node_fail_busy(struct vfiomig_device *dev)
 	return ctx_fail(dev->ctx, -EBUSY, "busy: another process has the device or its group open");
 }
 
-/* Failing to open one of VFIO's nodes means a few things that can be told. */
+/* Say why one of VFIO's nodes could not be opened. */
 static int fail_open(struct vfiomig_device *dev, const char *path, int err)
 {
 	switch (err) {
@@ -53,7 +53,8 @@ int node_open(struct vfiomig_device *dev, const char *path)
 	return fd < 0 ? fail_open(dev, path, errno) : fd;
 }
 
-/* 0 if that member is one, or a negative errno. */
+/* Returns 0 if this member of the group is an obstacle, -ENOENT if it is none, or another negative
+ * errno. */
 static int check_obstacle(const char *member, char driver[256])
 {
 	_cleanup_free_ char *bound = sysfs_link_name(member, "driver");
@@ -61,7 +62,7 @@ static int check_obstacle(const char *member, char driver[256])
 
 	if (!vfio && is_exhausted(errno))
 		return -errno;
-	/* Two drivers leave a group usable: they do no DMA. */
+	/* These two drivers do no DMA, so VFIO accepts them. */
 	if (vfio || !bound || strcmp(bound, "pci-stub") == 0 || strcmp(bound, "pcieport") == 0)
 		return -ENOENT;
 	snprintf(driver, 256, "%s", bound);
@@ -109,12 +110,12 @@ int node_fail_not_viable(struct vfiomig_device *dev)
 #define WAIT_NS	    (10 * 1000000000ULL)
 #define INTERVAL_MS 10
 
-/* The first of the device's nodes that the kernel has and /dev has not. */
+/* Find the first node of the device that the kernel has registered and that is not in /dev yet. */
 static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
 {
 	const struct vfiomig_ctx *ctx = dev->ctx;
 
-	/* With a "dev" of its own it has a cdev. */
+	/* The kernel has a cdev for the device if there is this file. */
 	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs, dev->sys.cdev);
 	if (access(path, F_OK) == 0) {
 		snprintf(path, PATH_MAX, "%s/vfio/devices/%s", ctx->devfs, dev->sys.cdev);
@@ -134,7 +135,7 @@ int node_wait(struct vfiomig_device *dev)
 	uint64_t end = now_ns() + WAIT_NS;
 	char path[PATH_MAX];
 
-	/* Drivers register their devices before their probe returns. */
+	/* A VFIO driver registers its device before its probe function returns. */
 	if (!dev->sys.cdev)
 		return ctx_fail(
 			dev->ctx, -ENODEV,

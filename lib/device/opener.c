@@ -8,14 +8,14 @@
 #include "device.h"
 #include "process.h"
 
-/* What we may not look into we do not see; but what could be seen is not passed
- * over for want of descriptors. */
+/* A directory that this process may not read is passed over. A directory that could be read, but
+ * not opened for want of descriptors, is a failure. */
 static int missed(void)
 {
 	return is_exhausted(errno) ? -errno : -ENOENT;
 }
 
-/* 0 if one of these descriptors is of @path, or a negative errno. */
+/* Returns 0 if one of the descriptors in @fd_dir is of @path, or a negative errno. */
 static int look_for(const char *fd_dir, const char *path)
 {
 	char target[PATH_MAX];
@@ -50,7 +50,7 @@ static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid, 
 	while (err == -ENOENT && (entry = readdir(d))) {
 		int n = atoi(entry->d_name);
 
-		/* Not ourselves: we may be in the middle of opening it. */
+		/* Skip this process, which may be about to open the device. */
 		if (n <= 0 || n == getpid())
 			continue;
 		snprintf(fd_dir, sizeof(fd_dir), "%s/%d/fd", ctx->procfs, n);

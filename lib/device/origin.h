@@ -6,8 +6,8 @@
 #include "device.h"
 
 /*
- * Read @name into @origin, and into @identity what it can mean in sysfs: several devices or none, if
- * that is all that a descriptor tells. Returns 0 or a negative errno. Free both in both cases.
+ * Read @name into @origin, and into @identity the devices of sysfs that it can mean: several or
+ * none, if a descriptor tells no more. Returns 0 or a negative errno. Free both in both cases.
  */
 int origin_find(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
 		struct identity *identity);

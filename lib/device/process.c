@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What /proc shows of other processes, and pidfd_getfd(2) of them. */
+/* Other processes, as /proc shows them, and their descriptors through pidfd_getfd(2). */
 #include <dirent.h>
 #include <limits.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 #include "process.h"
 #include "sysfs.h"
 
-/* A VMM that runs has a processor that wakes up more often than this. */
+/* The virtual processors of a running VMM wake up more often than this. */
 #define WATCH_MS 200
 
 void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16])
@@ -23,7 +23,7 @@ void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16])
 		strcpy(comm, "?");
 }
 
-/* Why the kernel does not let us at another process: see ptrace(2). */
+/* Say why the kernel gives no access to another process. The rules are in ptrace(2). */
 static int fail_access(struct vfiomig_ctx *ctx, int pid)
 {
 	unsigned long scope = 0;
@@ -129,8 +129,8 @@ static unsigned long switches_of(const char *task, const char *tid)
 }
 
 /*
- * How often the threads beside the first one have given up a processor. The
- * first one of a VMM serves its monitor, also while the machine is paused.
+ * Returns how often the threads of the process, without the first one, have given up a processor.
+ * The first thread of a VMM serves its monitor, also while the machine is paused.
  */
 static unsigned long switches(const struct vfiomig_ctx *ctx, int pid)
 {
@@ -149,7 +149,8 @@ static unsigned long switches(const struct vfiomig_ctx *ctx, int pid)
 	return sum;
 }
 
-/* One that computes all the time switches seldom, but its time is used up. */
+/* Returns the processor time of the process. A thread that computes all the time switches seldom,
+ * but uses much of it. */
 static unsigned long ticks(const struct vfiomig_ctx *ctx, int pid)
 {
 	unsigned long user = 0, kernel = 0;
@@ -159,7 +160,7 @@ static unsigned long ticks(const struct vfiomig_ctx *ctx, int pid)
 	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
 	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
 		return 0;
-	/* The command's name in parentheses may itself have some. */
+	/* The command's name is in parentheses, and may itself contain some. */
 	end = strrchr(text, ')');
 	if (end)
 		sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The caller's run-time directory: locks, and the sockets of holders. */
+/* The run-time directory: locks, sockets of holders, and records of former drivers. */
 #ifndef VFIOMIG_RUNDIR_H
 #define VFIOMIG_RUNDIR_H
 
@@ -9,12 +9,12 @@
 int rundir_set(struct vfiomig_ctx *ctx, const char *path);
 
 /*
- * A descriptor of the directory, made if it is not there: the caller's own and
- * nobody else's. Or a negative errno.
+ * Make the directory if it is not there, and open it. Returns a descriptor, or a negative errno:
+ * -EPERM if another user can write to the directory.
  */
 int rundir_open(struct vfiomig_ctx *ctx);
 
-/* The path of @name@suffix in it: 0, or a negative errno. */
+/* @path receives the path of the file @name@suffix in it. Returns 0 or a negative errno. */
 int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix, char *path,
 		size_t size);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Small readings and writings of sysfs. */
+/* Reading and writing single files of sysfs. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -71,7 +71,8 @@ int sysfs_write(const char *dir, const char *name, const char *text)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	/* Each write is a request of its own: it cannot be continued. */
+	/* The kernel takes each write as a request of its own, so a short write cannot be
+	 * continued. */
 	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
 }
 
@@ -103,8 +104,8 @@ bool sysfs_is_device(const char *dir)
 	_cleanup_free_ char *subsystem = sysfs_link_name(dir, "subsystem");
 	char bus[PATH_MAX];
 
-	/* Classes (net, vfio-dev) have a subsystem link too: only a bus lists
-	 * its devices under bus/NAME, and a driver can be bound only there. */
+	/* The devices of a class (net, vfio-dev) have such a link too. But only a bus has a
+	 * directory of drivers. */
 	if (!subsystem ||
 	    snprintf(bus, sizeof(bus), "%s/subsystem/drivers", dir) >= (int)sizeof(bus))
 		return false;

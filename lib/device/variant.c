@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Which VFIO driver fits a PCI function. Drivers that only bind by
- * driver_override have their ids in aliases with the prefix "vfio_pci:" (see
- * PCI_DRIVER_OVERRIDE_DEVICE_VFIO), where modprobe does not look by itself. The
- * kernel's rule is that the alias with the fewest wildcards is the best; all of
- * vfio_pci's own, which fits every function, are wildcards.
+ * Which VFIO driver fits a PCI function. A driver that binds only by driver_override has its ids in
+ * aliases with the prefix "vfio_pci:" (see PCI_DRIVER_OVERRIDE_DEVICE_VFIO), which modprobe does
+ * not look up by itself. The kernel documents the rule that the alias with the fewest wildcards is
+ * the best one. The alias of vfio_pci itself, which fits every function, consists of wildcards.
  */
 #include <fnmatch.h>
 #include <limits.h>
@@ -14,7 +13,7 @@
 #include "sysfs.h"
 #include "variant.h"
 
-/* The function's "pci:v...d..." as a "vfio_pci:" alias. */
+/* Make the "vfio_pci:" alias of the function from its modalias "pci:v...d...". */
 static int vfio_alias(const struct vfiomig_device *dev, char *alias, size_t size)
 {
 	size_t prefix = strlen("vfio_");
@@ -32,8 +31,8 @@ static int count_wildcards(const char *pattern)
 	return n;
 }
 
-/* Of the module's aliases that match, the fewest wildcards. A module that
- * cannot be read comes last: it can hardly be loaded either. */
+/* Returns the smallest number of wildcards in an alias of the module that matches. A module that
+ * cannot be read comes last, because it can hardly be loaded either. */
 static int fewest_wildcards(const struct kmod_module *mod, const char *alias)
 {
 	struct kmod_list *info = NULL, *item;
@@ -57,7 +56,7 @@ static int fewest_wildcards(const struct kmod_module *mod, const char *alias)
 	return fewest;
 }
 
-/* The name of the best module in @list; of equals, libkmod's first. */
+/* Returns the name of the best module in @list, and of equally good ones libkmod's first. */
 static char *best_module(const struct kmod_list *list, const char *alias)
 {
 	const struct kmod_list *item;
@@ -87,8 +86,8 @@ static char *module_for(const struct vfiomig_ctx *ctx, const char *alias)
 
 	if (!kmod)
 		return NULL;
-	/* What the administrator has blacklisted is loaded by its name only,
-	 * and not because it fits. */
+	/* A module that the administrator has blacklisted is loaded only by its name, and not
+	 * because it fits. */
 	if (kmod_module_new_from_lookup(kmod, alias, &list) >= 0 &&
 	    kmod_module_apply_filter(kmod, KMOD_FILTER_BLACKLIST, list, &allowed) >= 0)
 		best = best_module(allowed, alias);
@@ -108,7 +107,7 @@ char *variant_driver_for(const struct vfiomig_device *dev)
 	module = module_for(dev->ctx, alias);
 	if (!module || strcmp(module, "vfio_pci") == 0)
 		return NULL;
-	/* Drivers have their module's name, but need not. */
+	/* A driver usually has the name of its module, but not always. */
 	driver = module_pci_driver(dev->ctx, module);
 	return driver ? driver : strdup(module);
 }

@@ -5,8 +5,8 @@
 
 #include "device/device.h"
 
-/* The VFIO driver that is made for this PCI function, or NULL if
- * that is none (vfio-pci fits all of them); free() it. */
+/* Returns the name of the VFIO driver that is made for this PCI function, or NULL if there is none
+ * but vfio-pci, which fits every function. free() it. */
 char *variant_driver_for(const struct vfiomig_device *dev);
 
 #endif
