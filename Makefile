@@ -20,8 +20,11 @@ endif
 CFLAGS ?= -O2 -g
 CLANG_FORMAT = clang-format
 PKG_CONFIG ?= pkg-config
-LIB_PKGS = libkmod libzstd libxxhash json-c
+LIB_PKGS = libkmod libzstd libxxhash
 CLI_PKGS = json-c libpci
+# libunistring has no file for pkg-config.
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -lunistring
+CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PKGS)) -lunistring
 
 B = build
 comma = ,
@@ -70,7 +73,7 @@ $(B)/cli/%.o: cli/%.c
 $(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
 	$(CC) $(ALL_CFLAGS) -fPIC $(filter-out -pie,$(ALL_LDFLAGS)) -shared -pthread -Wl,-soname,$(SONAME) \
 		-Wl,--version-script=lib/libvfiomig.sym -Wl,--no-undefined \
-		-o $@ $(LIB_OBJS) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS))
+		-o $@ $(LIB_OBJS) $(LIB_LIBS)
 
 $(B)/libvfiomig.so: $(B)/$(SONAME)
 	ln -sf $(SONAME) $@
@@ -78,7 +81,7 @@ $(B)/libvfiomig.so: $(B)/$(SONAME)
 # Runs from the build directory as it is, and once installed.
 $(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
-		-Wl,-rpath,'$$ORIGIN' $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
+		-Wl,-rpath,'$$ORIGIN' $(CLI_LIBS)
 
 # Made anew each time, because the directories may be other ones.
 $(B)/libvfiomig.pc: lib/libvfiomig.pc.in FORCE
@@ -128,7 +131,7 @@ $(B)/libsanitized.a: $(SANITIZED_OBJS)
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< \
-		$(B)/libsanitized.a $(shell $(PKG_CONFIG) --libs $(LIB_PKGS) cmocka)
+		$(B)/libsanitized.a $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
 # What a test has a version of its own of. With 64-bit offsets the C library's open() is open64(), and so on.
 $(B)/tests/unit/bind: WRAP = sysfs_write stat64 open64
@@ -182,19 +185,20 @@ $(B)/fuzz/cli/%.o: cli/%.c
 
 $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
 $(B)/fuzz/header: $(B)/fuzz/cli/json.o $(B)/fuzz/cli/message.o $(B)/fuzz/cli/status.o
+$(B)/fuzz/header: FUZZ_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
 # It has the holder's inside in itself.
 $(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder/holder.o
 
 $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
 	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP:%=-Wl$(comma)--wrap=%) -o $@ \
-		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(LIB_LIBS) $(FUZZ_LIBS) -pthread
 
 # What valgrind runs: the holder, with what the fuzzer begins with and has found.
 $(B)/valgrind/holder: tests/fuzz/holder.c tests/fuzz/replay.c $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=ioctl -o $@ $(filter %.c,$^) \
-		$(filter-out $(B)/lib/holder/holder.o,$(LIB_OBJS)) $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+		$(filter-out $(B)/lib/holder/holder.o,$(LIB_OBJS)) $(LIB_LIBS) -pthread
 
 BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 
@@ -285,7 +289,7 @@ RPATH = $(if $(filter /usr/lib%,$(libdir)),,-Wl,-rpath,$(libdir))
 
 install: all
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $(B)/vfiomig.installed $(CLI_OBJS) -L$(B) \
-		-lvfiomig $(RPATH) $(shell $(PKG_CONFIG) --libs $(CLI_PKGS))
+		-lvfiomig $(RPATH) $(CLI_LIBS)
 	install -D -m 755 $(B)/vfiomig.installed $(DESTDIR)$(bindir)/vfiomig
 	install -D -m 644 $(B)/$(SONAME) $(DESTDIR)$(libdir)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(libdir)/libvfiomig.so

@@ -102,3 +102,11 @@ void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 	       "warning: process %d (%s) is running; a VMM should be paused before its device is touched",
 	       pid, comm);
 }
+
+void bring_home(struct vfiomig_device *dev, struct vfiomig_result *result)
+{
+	if (vfiomig_device_walk_home(dev, result->before))
+		vfiomig_device_reset_home(dev, result->before, &result->reset);
+	result->state = vfiomig_device_get_state(dev);
+	result->home = result->state == result->before;
+}

@@ -16,5 +16,8 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flag
 bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then);
 /* Warn if the process that owns the device is running, and may change the device at any time. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
+/* After a failure: bring the device back to the state that it was found in, and note in @result how
+ * that went. This replaces the library's sentence about the failure. */
+void bring_home(struct vfiomig_device *dev, struct vfiomig_result *result);
 
 #endif

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistr.h>
 
 #include "json.h"
 #include "message.h"
-#include "utf8.h"
 
 /* An allocation has failed, so that something is missing in an object. */
 static bool out_of_memory;
@@ -72,11 +72,11 @@ void add_seconds(struct json_object *object, const char *key, uint64_t ns)
 static char *make_utf8(const char *text)
 {
 	char *copy = malloc(3 * strlen(text) + 1), *end = copy;
-	size_t n;
+	int n;
 
-	for (; copy && *text; text += n ? n : 1) {
-		n = utf8_length(text);
-		end = n ? mempcpy(end, text, n) : stpcpy(end, "\357\277\275");
+	for (; copy && *text; text += n > 0 ? n : 1) {
+		n = u8_strmblen((const uint8_t *)text);
+		end = n > 0 ? mempcpy(end, text, n) : stpcpy(end, "\357\277\275");
 	}
 	if (copy)
 		*end = '\0';

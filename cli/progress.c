@@ -63,7 +63,7 @@ static void draw(uint64_t bytes, uint64_t expected, double seconds)
 	progress.dirty = true;
 }
 
-static void on_progress(void *data, uint64_t bytes, uint64_t expected)
+static int on_progress(void *data, uint64_t bytes, uint64_t expected)
 {
 	double t = now();
 
@@ -80,6 +80,7 @@ static void on_progress(void *data, uint64_t bytes, uint64_t expected)
 		draw(bytes, expected, t - progress.start);
 		progress.drawn = t;
 	}
+	return 0;
 }
 
 void progress_start(struct transfer *t)

@@ -11,24 +11,24 @@ int fail_transfer(const struct cli *cli, enum status status, const char *why,
 		  const struct vfiomig_result *result)
 {
 	const char *before = vfiomig_state_name(result->before);
-	const struct vfiomig_recovery *now = &result->now;
-	const char *state = now->state < 0 ? "an unknown state" : vfiomig_state_name(now->state);
+	const char *state =
+		result->state < 0 ? "an unknown state" : vfiomig_state_name(result->state);
 
 	if (!result->touched)
 		return fail(cli,
 			    result->before == VFIOMIG_STATE_ERROR ? STATUS_DEVICE_LOST : status,
 			    "%s", why);
-	if (now->home && !now->reset)
+	if (result->home && !result->reset)
 		return fail(cli, status, "%s; the device is back in %s%s", why, state,
 			    result->loaded ? ", with the image's state" : "");
 	/* A bad image is the cause, and the reset only its consequence. */
 	if (status != STATUS_IMAGE && status != STATUS_OTHER_DEVICE)
 		status = STATUS_DEVICE_LOST;
-	if (now->reset)
+	if (result->reset)
 		return fail(
 			cli, status,
 			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
-			why, state, now->home ? "" : ", not in ", now->home ? "" : before);
+			why, state, result->home ? "" : ", not in ", result->home ? "" : before);
 	return fail(cli, STATUS_DEVICE_LOST,
 		    "%s; the device could not be reset and is left in %s, not in %s", why, state,
 		    before);
@@ -37,22 +37,22 @@ int fail_transfer(const struct cli *cli, enum status status, const char *why,
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
 static struct json_object *describe_result(const struct cli *cli, const char *error,
-					   const struct vfiomig_recovery *now)
+					   const struct vfiomig_result *result)
 {
 	struct json_object *object = new_object();
 
 	add_string(object, "device", cli->device);
 	if (error)
 		add_string(object, "error", error);
-	add_state(object, "state", now->state);
-	add_bool(object, "reset", now->reset);
+	add_state(object, "state", result->state);
+	add_bool(object, "reset", result->reset);
 	return object;
 }
 
 static struct json_object *describe_transfer(const struct transfer *t, const char *error,
 					     const struct vfiomig_result *r)
 {
-	struct json_object *object = describe_result(t->cli, error, &r->now);
+	struct json_object *object = describe_result(t->cli, error, r);
 	struct json_object *path = new_array();
 
 	for (unsigned int i = 0; i < r->path_length; i++)
@@ -116,9 +116,9 @@ static struct json_object *describe_arcs(const struct walk *walk)
 }
 
 int print_walk(const struct cli *cli, const char *error, const struct walk *walk,
-	       const struct vfiomig_recovery *now)
+	       const struct vfiomig_result *result)
 {
-	struct json_object *object = describe_result(cli, error, now);
+	struct json_object *object = describe_result(cli, error, result);
 
 	add_value(object, "arcs", walk ? describe_arcs(walk) : NULL);
 	return print_json(cli, object, stdout);

@@ -27,6 +27,6 @@ struct walk {
 };
 /* @walk: NULL if the state was only read */
 int print_walk(const struct cli *cli, const char *error, const struct walk *walk,
-	       const struct vfiomig_recovery *now);
+	       const struct vfiomig_result *result);
 
 #endif

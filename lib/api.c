@@ -6,10 +6,16 @@
  */
 #include "bind/bind.h"
 #include "device/device.h"
+#include "device/feature.h"
 #include "device/node.h"
 #include "device/rundir.h"
 #include "holder/held.h"
 #include "holder/holder.h"
+#include "image/inspect.h"
+#include "image/options.h"
+#include "image/pack.h"
+#include "migration/restore.h"
+#include "migration/save.h"
 #include "migration/state.h"
 
 /* ---- Context ------------------------------------------------------------- */
@@ -159,8 +165,162 @@ EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char na
 
 /* ---- Features of an open device ------------------------------------------ */
 
+EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, feature_migration(dev, flags));
+}
+
+EXPORT int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, feature_data_size(dev, bytes));
+}
+
 /* ---- Driving the state --------------------------------------------------- */
+
+EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, state_get(dev));
+}
+
+EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, state_set(dev, state, data_fd));
+}
+
+EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
+				int (*step)(void *data, int state, uint64_t ns), void *data)
+{
+	api_begin(dev->ctx);
+	return api_end_zero(dev->ctx, state_drive(dev, state, data_fd, step, data));
+}
+
+EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, state_reset(dev));
+}
+
+EXPORT int vfiomig_device_walk_home(struct vfiomig_device *dev, int home)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, state_walk_home(dev, home));
+}
+
+EXPORT int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset)
+{
+	bool done;
+	int err;
+
+	api_begin(dev->ctx);
+	err = state_reset_home(dev, home, &done);
+	if (reset)
+		*reset = done;
+	return api_end(dev->ctx, err);
+}
 
 /* ---- Transfers ----------------------------------------------------------- */
 
+/* A transfer, with copies of its options and its result that are as large as they are here. */
+struct call {
+	struct vfiomig_ctx *ctx;
+	struct vfiomig_options opt;
+	struct vfiomig_result result, *given;
+};
+
+static int call_begin(struct call *call, struct vfiomig_ctx *ctx,
+		      const struct vfiomig_options *options, struct vfiomig_result *result)
+{
+	int err;
+
+	*call = (struct call){ .ctx = ctx, .result = { .before = -1, .state = -1 } };
+	api_begin(ctx);
+	err = result_check(ctx, result);
+	if (err)
+		return err;
+	call->given = result;
+	err = options_read(ctx, options, &call->opt);
+	if (!err)
+		ctx->progress = (struct progress){ .fn = call->opt.progress,
+						   .data = call->opt.progress_data };
+	return err;
+}
+
+static int call_end(struct call *call, int err)
+{
+	call->ctx->progress = (struct progress){ 0 };
+	result_write(call->given, &call->result);
+	return api_end_zero(call->ctx, err);
+}
+
+EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
+			struct vfiomig_result *result)
+{
+	struct call call;
+	int err = call_begin(&call, dev->ctx, options, result);
+
+	if (!err)
+		err = save_device(dev, fd, &call.opt, &call.result);
+	return call_end(&call, err);
+}
+
+EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
+			   const struct vfiomig_options *options, struct vfiomig_result *result)
+{
+	struct call call;
+	int err = call_begin(&call, dev->ctx, options, result);
+
+	if (!err)
+		err = restore_device(dev, fd, &call.opt, &call.result);
+	return call_end(&call, err);
+}
+
+EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
+			const struct vfiomig_options *options, struct vfiomig_result *result)
+{
+	struct call call;
+	int err = call_begin(&call, ctx, options, result);
+
+	if (!err)
+		err = pack_state(ctx, in, out, &call.opt, &call.result);
+	return call_end(&call, err);
+}
+
+EXPORT int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out,
+			  const struct vfiomig_options *options, struct vfiomig_result *result)
+{
+	struct call call;
+	int err = call_begin(&call, ctx, options, result);
+
+	if (!err)
+		err = unpack_image(ctx, in, out, &call.opt, &call.result);
+	return call_end(&call, err);
+}
+
 /* ---- Looking into images ------------------------------------------------- */
+
+EXPORT int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd, struct vfiomig_image **image)
+{
+	api_begin(ctx);
+	return api_end(ctx, inspect_open(ctx, fd, image));
+}
+
+EXPORT int vfiomig_image_skim(struct vfiomig_image *image)
+{
+	api_begin(image->ctx);
+	return api_end(image->ctx, inspect_skim(image));
+}
+
+EXPORT int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_options *options,
+				struct vfiomig_result *result)
+{
+	struct call call;
+	int err = call_begin(&call, image->ctx, options, result);
+
+	if (!err)
+		err = inspect_verify(image, &call.opt, &call.result);
+	return call_end(&call, err);
+}

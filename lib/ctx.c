@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The context: what failed last, the log, the interrupt flag. */
+/* The context: the sentence about the last failure, the log, and the interruption of transfers. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -7,7 +8,7 @@
 
 #include "internal.h"
 
-/* Of each process its own: the eventfd of before wakes the other one. */
+/* Each process needs an eventfd of its own: a write to a shared one wakes the other process. */
 int ctx_new_wake(struct vfiomig_ctx *ctx)
 {
 	int wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -73,10 +74,20 @@ EXPORT void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, cons
 	ctx->log_data = data;
 }
 
-void ctx_tick(const struct vfiomig_ctx *ctx)
+int ctx_progress(struct vfiomig_ctx *ctx)
 {
-	if (ctx->tick)
-		ctx->tick(ctx->tick_data);
+	struct progress *p = &ctx->progress;
+
+	if (!p->fn || p->ended)
+		return p->ended;
+	p->ended = p->fn(p->data, p->bytes ? *p->bytes : p->moved, p->expected);
+	if (p->ended < 0)
+		return ctx_fail(ctx, p->ended, "the progress function ended it: %s",
+				strerror(-p->ended));
+	if (p->ended)
+		return ctx_fail(ctx, p->ended, "the progress function ended it by returning %d",
+				p->ended);
+	return 0;
 }
 
 void ctx_wake(struct vfiomig_ctx *ctx)
@@ -84,7 +95,7 @@ void ctx_wake(struct vfiomig_ctx *ctx)
 	uint64_t one = 1;
 	ssize_t n = write(ctx->wake, &one, sizeof(one));
 
-	/* A counter that is full is readable as well. */
+	/* The write fails if the counter is full, and then the eventfd is readable already. */
 	(void)n;
 }
 
@@ -97,23 +108,37 @@ EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
 	errno = saved;
 }
 
-void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
+/* Make the eventfd unreadable, unless the context is interrupted. A signal handler may interrupt it
+ * between any two of these steps: therefore the flag is looked at last. */
+static void forget_wake(struct vfiomig_ctx *ctx)
 {
 	uint64_t count;
-	ssize_t n;
+	ssize_t n = read(ctx->wake, &count, sizeof(count));
 
-	ctx->keep_first = keep;
-	ctx->have_first = false;
-	if (keep)
-		return;
-	/* Nobody waits any more; but an interrupt stays one. */
-	n = read(ctx->wake, &count, sizeof(count));
+	/* The read fails if nothing was written, which is as good. */
 	(void)n;
 	if (ctx->interrupted)
 		ctx_wake(ctx);
 }
 
-/* Also the control characters beyond ASCII: U+0080 to U+009F in UTF-8. */
+EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
+{
+	bool interrupted = atomic_exchange(&ctx->interrupted, 0);
+
+	forget_wake(ctx);
+	return interrupted;
+}
+
+void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
+{
+	ctx->keep_first = keep;
+	ctx->have_first = false;
+	/* The threads have ended: none of them has to be woken any more. */
+	if (!keep)
+		forget_wake(ctx);
+}
+
+/* Control characters, including those beyond ASCII: U+0080 to U+009F in UTF-8. */
 static bool is_control(unsigned char before, unsigned char c, unsigned char next)
 {
 	return c < ' ' || c == 0x7f || (c == 0xc2 && next < 0xa0) || (before == 0xc2 && c < 0xa0);
@@ -124,7 +149,7 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	char text[sizeof(ctx->error)];
 	va_list ap;
 
-	/* Through a copy: an argument may be the error before this one. */
+	/* Into a copy first: an argument may be the sentence that this one replaces. */
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
@@ -136,7 +161,7 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	}
 	ctx->have_first = true;
 	ctx->error_code = err;
-	/* Names come from users, sysfs and images: none may drive a terminal. */
+	/* Names come from users, sysfs and images, and must not reach a terminal as commands. */
 	for (size_t i = 0; i < sizeof(text) - 1; i++) {
 		ctx->error[i] =
 			is_control(i ? text[i - 1] : 0, text[i], text[i + 1]) ? '?' : text[i];
@@ -162,10 +187,18 @@ void api_begin(struct vfiomig_ctx *ctx)
 
 int api_end(struct vfiomig_ctx *ctx, int ret)
 {
-	if (ret >= 0)
+	api_end_zero(ctx, ret < 0 ? ret : 0);
+	return ret;
+}
+
+int api_end_zero(struct vfiomig_ctx *ctx, int ret)
+{
+	if (!ret)
 		forget_error(ctx);
-	else if (!ctx->error[0])
+	else if (!ctx->error[0] && ret < 0)
 		ctx_fail(ctx, ret, "%s", strerror(-ret));
+	else if (!ctx->error[0])
+		ctx_fail(ctx, ret, "a function of the caller returned %d", ret);
 	return ret;
 }
 

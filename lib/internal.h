@@ -15,6 +15,19 @@
 /* Images and states are larger than 2 GiB, on 32-bit machines too. */
 _Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
 
+/* What the caller of a transfer is told while it goes on; see ctx_progress(). */
+struct progress {
+	/* NULL when the caller wants to be told nothing. */
+	int (*fn)(void *data, uint64_t bytes, uint64_t expected);
+	void *data;
+	/* The number of bytes moved so far: @bytes points to it while a pipeline runs, and @moved
+	 * has it before and after. */
+	const _Atomic uint64_t *bytes;
+	uint64_t moved;
+	uint64_t expected;
+	_Atomic int ended; /* what @fn returned to end the transfer, or 0 */
+};
+
 struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are; tests put other trees there. */
@@ -24,13 +37,11 @@ struct vfiomig_ctx {
 	char *rundir; /* see vfiomig_set_rundir(); NULL for the default */
 	void (*log)(void *data, const char *line);
 	void *log_data;
-	/* Called on the caller's thread while a transfer goes on. */
-	void (*tick)(void *data);
-	void *tick_data;
+	struct progress progress;
 	_Atomic int interrupted; /* set by signal handlers, read by threads */
-	int wake;		 /* an eventfd: readable when threads have to look up */
+	int wake;		 /* an eventfd, readable when threads must stop waiting */
 
-	pthread_mutex_t lock; /* of what follows, while a pipeline runs */
+	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
 	bool keep_first, have_first;
 	int error_code;
 	char error[512];
@@ -55,18 +66,27 @@ static inline int ctx_fail_interrupted(struct vfiomig_ctx *ctx)
 }
 
 /*
- * What each function of vfiomig.h that can fail begins and ends with, see api.c. api_end() returns
- * @ret: after a success (0 or more) no sentence is left of what failed on the way and was coped
- * with, and after a failure there always is one.
+ * Each function of vfiomig.h that can fail begins with api_begin() and returns what api_end()
+ * returns, which is @ret; see api.c. After a success no sentence is left of the failures that were
+ * coped with on the way. After a failure there always is a sentence.
+ *
+ * For api_end(), a result of 0 or more is a success. api_end_zero() is for functions that return
+ * what a function of their caller returned: for these, 0 alone is a success.
  */
 void api_begin(struct vfiomig_ctx *ctx);
 int api_end(struct vfiomig_ctx *ctx, int ret);
+int api_end_zero(struct vfiomig_ctx *ctx, int ret);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
-/* Of the failures of a pipeline's threads, keep the first. */
+/* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the
+ * others follow from it. */
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
-void ctx_tick(const struct vfiomig_ctx *ctx);
-/* Have a thread that waits in fd_read() look up and give up. */
+/*
+ * Call the progress function of the transfer that runs; only on the caller's thread. Returns 0 to
+ * go on. Otherwise returns what that function returned to end the transfer, after ctx_fail().
+ */
+int ctx_progress(struct vfiomig_ctx *ctx);
+/* Wake a thread that waits in fd_read(), so that it gives up. */
 void ctx_wake(struct vfiomig_ctx *ctx);
 
 /* In the child of a fork: @wake is what ctx_new_wake() made before it, because the child

@@ -68,13 +68,23 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char 
 int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path);
 
 /**
- * vfiomig_interrupt - end the transfers of this context, for good
+ * vfiomig_interrupt - end what runs on this context
  *
- * Async-signal-safe: meant for the handler of a signal, installed without
- * SA_RESTART. A transfer that runs then, and any later one, fails with -EINTR
- * after it has brought the device home. Arcs, once asked for, are waited for.
+ * Async-signal-safe: meant for a signal's handler, which is to be installed without SA_RESTART; other
+ * threads may call it, too. The transfer that runs, and whatever else waits for a device, fails with
+ * -EINTR, after the device was brought home. So does what is started later, until vfiomig_resume().
+ * An arc or a reset that has begun is waited for.
  */
 void vfiomig_interrupt(struct vfiomig_ctx *ctx);
+
+/**
+ * vfiomig_resume - let what is started from now on run again
+ *
+ * Returns whether vfiomig_interrupt() was called since the context was made or last resumed. Thus a
+ * signal that came after the end of the last transfer is not lost without a word, and one that comes
+ * after this function ends the next transfer.
+ */
+bool vfiomig_resume(struct vfiomig_ctx *ctx);
 
 /* ---- The finite state machine, as pure functions ----------------------- */
 
@@ -308,7 +318,7 @@ bool vfiomig_device_owner_runs(const struct vfiomig_device *dev);
  * the run-time directory, to others that use this library, of the same user or
  * root: vfiomig_device_open() finds it there. One of them at a time has the
  * device; if it dies in the middle of something, the holder brings the device
- * back to the state that it was in, as vfiomig_device_recover() does.
+ * back to the state that it was in, by a reset if no arcs lead there.
  */
 struct vfiomig_holder;
 
@@ -463,61 +473,79 @@ int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes);
 
 /* ---- Driving the state ------------------------------------------------- */
 
-/* The state (enum vfiomig_state) that the kernel reports, or an errno. */
+/**
+ * vfiomig_device_get_state - the state that the kernel reports now
+ *
+ * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, GET. It changes nothing, which makes it the way to find out
+ * where a device is after a failure. Returns an enum vfiomig_state or a negative errno.
+ */
 int vfiomig_device_get_state(struct vfiomig_device *dev);
 
 /**
- * vfiomig_device_set_state - one SET_STATE ioctl
- * @state: where to go, over as many arcs as it takes
- * @data_fd: receives the data transfer session's descriptor, which the caller
- *	closes, or -1 when the transition started none
+ * vfiomig_device_set_state - go to a state by one SET_STATE ioctl
+ * @state: an enum vfiomig_state, as many arcs away as it may be
+ * @data_fd: receives the descriptor of the data transfer session, which the caller closes, or -1 if
+ *	the transition started none
  *
- * After a failure the device may be anywhere on the path, ERROR included:
- * read the state back. Returns 0 or the ioctl's errno.
+ * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, SET. A transition that vfiomig_fsm_path() refuses is not
+ * asked for: kernels without a fix of 2026 hang for ever in the one from STOP_COPY to PRE_COPY.
+ *
+ * After another failure the device may be in any state of the path, or in ERROR: see
+ * vfiomig_device_get_state(). Returns 0, -EOPNOTSUPP for a transition that the protocol refuses or
+ * the device does not support (the device was not touched), or the errno of the ioctl.
  */
 int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd);
 
 /**
- * vfiomig_device_drive - walk to a state, one SET_STATE for each arc
- * @state: where to go
- * @data_fd: as vfiomig_device_set_state(); NULL closes such a descriptor
- * @step: called after each arc with the state reached and the time that its
- *	ioctl took in nanoseconds; what it returns, if it is not 0, ends the
- *	walk there and is returned; may be NULL
+ * vfiomig_device_drive - go to a state by one SET_STATE ioctl for each arc
+ * @state: an enum vfiomig_state
+ * @data_fd: as for vfiomig_device_set_state(); NULL to have the descriptor closed
+ * @step: called after each arc with the state reached and the time that the ioctl took, in
+ *	nanoseconds. If it does not return 0, the device stays there. May be NULL.
  *
- * Arc by arc, so that a failure names the arc and its time can be told. What
- * the device passes through is what one SET_STATE would make it pass through.
- * Returns 0, -EOPNOTSUPP for a transition that the protocol refuses or the
- * device has not got (nothing was done then), what @step returned, or the
- * errno of the arc that failed. Signals do not interrupt an arc.
+ * The device passes through the same states as with one SET_STATE, but a failure can name its arc,
+ * and each arc can be timed. Signals do not interrupt an arc.
+ *
+ * Returns 0, what @step returned, -EOPNOTSUPP as vfiomig_device_set_state() does, or the errno of
+ * the arc that failed.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 			 int (*step)(void *data, int state, uint64_t ns), void *data);
 
 /**
- * vfiomig_device_reset - VFIO_DEVICE_RESET: RUNNING, whatever it was
+ * vfiomig_device_reset - VFIO_DEVICE_RESET
  *
- * The device's state is lost. Returns 0 or the ioctl's errno.
+ * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Returns 0 or
+ * the errno of the ioctl.
  */
 int vfiomig_device_reset(struct vfiomig_device *dev);
 
-/* How a device came home after a failure. */
-struct vfiomig_recovery {
-	int state;  /* what it is in now, or a negative errno if unknown */
-	bool home;  /* that is the state asked for */
-	bool reset; /* a reset was needed to get there */
-};
+/*
+ * The way back after a failure. Begin with vfiomig_device_get_state(), which changes nothing, then
+ * walk, and reset the device only if there is no other way.
+ */
 
 /**
- * vfiomig_device_recover - the way back after a failure
- * @home: the state to go back to
+ * vfiomig_device_walk_home - go back to a state by arcs, after a failure
+ * @home: an enum vfiomig_state
  *
- * Reads the state back and walks home if the protocol has a way. There is none
- * out of ERROR, nor out of RESUMING (leaving it by an arc would load what was
- * written so far): then, or if the walk fails too, the device is reset and goes
- * home from RUNNING. vfiomig_get_error() stays as it was.
+ * Goes by way of STOP where the protocol has no straight way. An arc that fails with EINTR, EAGAIN or
+ * EBUSY is tried a second time. Afterwards the state is read back, for an ioctl that succeeded proves
+ * nothing.
+ *
+ * Returns 0 when the device is in @home; -EUCLEAN, without touching it, if it is in ERROR, or in
+ * RESUMING, which an arc would leave by loading half of a state; or the errno of what failed.
  */
-struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev, int home);
+int vfiomig_device_walk_home(struct vfiomig_device *dev, int home);
+
+/**
+ * vfiomig_device_reset_home - reset the device, and walk from RUNNING to a state
+ * @home: an enum vfiomig_state
+ * @reset: receives whether the reset succeeded, and what the device held is lost; may be NULL
+ *
+ * Returns 0 when the device is in @home, or the errno of what failed.
+ */
+int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset);
 
 /* ---- Transfers --------------------------------------------------------- */
 
@@ -527,83 +555,113 @@ struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev, int h
 #define VFIOMIG_CHUNK_SIZE_MAX (32u << 20)
 #define VFIOMIG_PATH_MAX       32 /* states; a transfer passes fewer */
 
-/* How to transfer. Start from VFIOMIG_OPTIONS_INIT. */
+/*
+ * The two structures below grow at their end, and their first member says how large they are. A
+ * program and a library of different versions work together: what an older program does not know has
+ * its default; what an older library does not know must be 0 in the options, and becomes 0 in the
+ * result. (Members that are added leave no padding at the end.)
+ */
+
+/* How to transfer. Initialise it with VFIOMIG_OPTIONS_INIT, which has the defaults. */
 struct vfiomig_options {
-	/* The state to leave the device in; -1: after a save, or of a process's
-	 * device, the one that it was found in, after a restore RUNNING. */
+	size_t size; /* of this structure, in bytes */
+	/* The state to leave the device in. -1: after a save, and always for a device that was named
+	 * by a process, the state that it was found in; after a restore RUNNING. */
 	int leave;
-	bool raw;		  /* the kernel's bytes, without a container */
-	int level;		  /* of compression, 1 to 19; 0 to store */
+	int level;		  /* of compression, 1 to VFIOMIG_LEVEL_MAX; 0 to store */
 	int threads;		  /* that work on chunks; 0 for one on each processor */
+	unsigned int downtime_ms; /* to aim at with pre-copy, in milliseconds; 0 for 300 */
 	size_t chunk_size;	  /* bytes of state in a frame; 0 for 4 MiB */
-	bool no_precopy;	  /* save a running device only after it was stopped */
-	unsigned int downtime_ms; /* to aim at with pre-copy; 0 for 300 */
-	bool force;		  /* restore an image of another device */
-	bool no_verify;		  /* of an image in a file, before the restore */
+	bool raw;		  /* the kernel's bytes, without a container */
+	bool no_precopy;	  /* a save: do not read a running device before it is stopped */
+	bool force;		  /* a restore: take an image of another device */
+	bool no_verify;		  /* a restore: do not verify an image in a file beforehand */
 	/*
-	 * Called on the caller's thread, several times a second: the bytes of
-	 * state that were moved so far, and how many are expected, 0 if that
-	 * is not known. May be NULL.
+	 * Called on the caller's thread, several times a second, with the bytes of state that were
+	 * moved so far, and how many are expected, 0 if that is not known. If it does not return 0,
+	 * the transfer ends: the device is brought home, and the transfer returns that value. It must
+	 * not call functions with this context. May be NULL.
 	 */
-	void (*progress)(void *data, uint64_t bytes, uint64_t expected);
+	int (*progress)(void *data, uint64_t bytes, uint64_t expected);
 	void *progress_data;
 };
 #ifndef __cplusplus
 /* clang-format off */
-#define VFIOMIG_OPTIONS_INIT { .leave = -1 }
+#define VFIOMIG_OPTIONS_INIT { .size = sizeof(struct vfiomig_options), .leave = -1 }
 /* clang-format on */
 #else
-#define VFIOMIG_OPTIONS_INIT               \
-	([] {                              \
-		vfiomig_options options{}; \
-		options.leave = -1;        \
-		return options;            \
+#define VFIOMIG_OPTIONS_INIT                    \
+	([] {                                   \
+		vfiomig_options options{};      \
+		options.size = sizeof(options); \
+		options.leave = -1;             \
+		return options;                 \
 	}())
 #endif
 
-/* What a transfer did; filled in also on failure. */
+/*
+ * What a transfer did, also if it failed. Initialise it with VFIOMIG_RESULT_INIT. Only if the
+ * structure has no valid size, nothing is written to it.
+ */
 struct vfiomig_result {
+	size_t size;	   /* of this structure, in bytes */
 	uint64_t bytes;	   /* of the device's state that were moved */
-	uint64_t expected; /* how many were to be expected, or 0 */
-	uint64_t ns;	   /* that the move took, without the arcs */
-	bool complete;	   /* that was all of the state */
-	bool touched;	   /* the device has left the state it was found in */
-	bool loaded;	   /* a restore: it has the image's state */
-	/* A save: how it went with PRE_COPY, and how long the device was not
-	 * RUNNING (or what it was before), until it was back there. */
-	bool precopy;		/* it was used */
-	bool gave_up;		/* the device changed faster than it was read */
-	unsigned int rounds;	/* over what had changed, after the first pass */
-	uint64_t precopy_bytes; /* that were read before the stop */
+	uint64_t expected; /* how many were expected, or 0 */
+	uint64_t ns;	   /* nanoseconds that the move took, without the arcs */
+	/* A save with pre-copy: the bytes that were read before the stop. */
+	uint64_t precopy_bytes;
+	/* A save: the nanoseconds that the device was away from the state that it was found in. */
 	uint64_t downtime_ns;
-	int before; /* that state; negative if not even that is known */
-	/* The states that the device went through, the one that it was found
-	 * in first. RUNNING may be where a reset has taken it. */
-	int path[VFIOMIG_PATH_MAX];
+	bool complete; /* that was all of the state */
+	bool touched;  /* the device has left the state that it was found in */
+	bool loaded;   /* a restore: the device has the image's state */
+	bool precopy;  /* a save: the device was read before it was stopped */
+	bool gave_up;  /* pre-copy: the device changed faster than it was read */
+	bool home;     /* the device is in @before, or in the state that it was to be left in */
+	bool reset;    /* a reset was needed to get there, so what the device held is lost */
+	unsigned int rounds; /* of pre-copy over what had changed, after the first pass */
+	int before; /* the state that the device was found in; negative if that is not known */
+	int state;  /* the state that it is in now; negative if that is not known */
+	/* The states that the device went through, @before first. RUNNING may be where a reset took
+	 * it. */
 	unsigned int path_length;
-	/* Where the device is now and, after a failure, how it came there;
-	 * "home" is @before, or the state that it was to be left in. */
-	struct vfiomig_recovery now;
+	int path[VFIOMIG_PATH_MAX];
 };
+#ifndef __cplusplus
+/* clang-format off */
+#define VFIOMIG_RESULT_INIT { .size = sizeof(struct vfiomig_result) }
+/* clang-format on */
+#else
+#define VFIOMIG_RESULT_INIT                   \
+	([] {                                 \
+		vfiomig_result result{};      \
+		result.size = sizeof(result); \
+		return result;                \
+	}())
+#endif
 
 /*
- * Errors of the transfers:
+ * The transfers below return 0, what the progress function returned to end them, or:
  *  -EINTR	vfiomig_interrupt() was called
- *  -EINVAL	an option is out of bounds, or the device cannot be left in the
- *		state asked for; the device was not touched
- *  -EUCLEAN	the device is in a state to start with that it cannot be moved
- *		from by arcs (ERROR, RESUMING); it was not touched
+ *  -EINVAL	a structure has no valid size, an option is out of bounds, or the device cannot be left
+ *		in the state asked for; the device was not touched
+ *  -E2BIG	the options are of a newer version, and have something that this library does not
+ *		know; the device was not touched
+ *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING), or
+ *		its owner may be saving it; the device was not touched
  *  -ENODATA	there is no image: nothing to read
- *  -EBADMSG	the image is damaged, truncated, or none at all
+ *  -EBADMSG	the image is damaged, truncated, or no image at all
  *  -EXDEV	the image is of another device; the device was not touched
- * or the errno of what failed. On any failure of save and restore the device
- * is brought home, as vfiomig_device_recover() does.
+ * or the negative errno of what failed. After any failure of a save or a restore the device is
+ * brought home: by arcs or, if none lead there, by a reset.
+ *
+ * For all of them @options may be NULL for the defaults, and @result NULL if nobody wants it. The
+ * descriptors stay the caller's.
  */
 
 /**
- * vfiomig_save - stream the device's state out through STOP_COPY
+ * vfiomig_save - stream a device's state out through STOP_COPY
  * @fd: where the image goes
- * @options: NULL for the defaults
  */
 int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		 struct vfiomig_result *result);
@@ -611,18 +669,16 @@ int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_option
 /**
  * vfiomig_restore - load an image through RESUMING
  * @fd: where the image comes from
- * @options: NULL for the defaults
  *
- * The header, or the first byte of a raw image, is read before the device is
- * touched; an image in a regular file is verified as a whole before that. No
- * byte of a chunk reaches the device before the chunk's checksum was right,
- * and RESUMING is left only after the trailer was. A failure once the device
- * is RESUMING resets it, for nothing else ends that state, and takes it home.
+ * The header, or the first byte of a raw image, is read before the device is touched, and an image
+ * in a regular file is verified as a whole before that. No byte of a chunk reaches the device before
+ * the chunk's checksum was found right, and RESUMING is left only after the trailer was. After a
+ * failure in RESUMING the device is reset, because nothing else ends that state.
  */
 int vfiomig_restore(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		    struct vfiomig_result *result);
 
-/* Make an image from the raw state that @in has, and the other way. */
+/* Make an image of the raw state that @in has, or raw state of an image; without a device. */
 int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
 		 struct vfiomig_result *result);
 int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
@@ -634,7 +690,7 @@ struct vfiomig_image;
 
 /**
  * vfiomig_image_open - read an image's header
- * @fd: where the image comes from; stays the caller's
+ * @fd: where the image comes from; stays the caller's, who keeps it open
  * @image: receives the image; release it with vfiomig_image_free()
  *
  * Returns 0 or one of the errors of the transfers.
@@ -642,19 +698,23 @@ struct vfiomig_image;
 int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd, struct vfiomig_image **image);
 void vfiomig_image_free(struct vfiomig_image *image);
 
-/* Then one of these, once: go over the chunks to the trailer, without reading
- * them if @fd can seek; or decode and check all. */
+/*
+ * After vfiomig_image_open(), one of these, once. vfiomig_image_skim() goes over the chunks to the
+ * trailer, without reading them if @fd can seek. vfiomig_image_verify() decodes and checks everything.
+ * They return 0 or one of the errors of the transfers.
+ */
 int vfiomig_image_skim(struct vfiomig_image *image);
 int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_options *options,
 			 struct vfiomig_result *result);
 
 /*
- * The metadata as JSON, see vfiomig-image(5); the trailer is NULL before it was
- * read. Owned by @image, valid until the next call.
+ * The metadata as JSON objects, as they are in the image: see vfiomig-image(5). The image may be from
+ * a stranger, and so may the characters in its strings. The trailer is NULL before it was read. Owned
+ * by @image.
  */
 const char *vfiomig_image_get_header(struct vfiomig_image *image);
 const char *vfiomig_image_get_trailer(struct vfiomig_image *image);
-/* Its size in bytes, as far as it was read or skipped. */
+/* The size of the image in bytes, as far as it was read or skipped. */
 uint64_t vfiomig_image_get_size(const struct vfiomig_image *image);
 
 #ifdef __cplusplus

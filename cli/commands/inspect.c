@@ -213,7 +213,7 @@ static int print(const struct options *opt, struct vfiomig_image *image)
 
 static int look(struct options *opt, struct vfiomig_image *image)
 {
-	struct vfiomig_result result;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	int err;
 
 	if (!opt->verify)

@@ -48,7 +48,7 @@ typedef int (*convert_fn)(struct vfiomig_ctx *ctx, int in, int out,
 
 static int convert_to(struct transfer *t, convert_fn fn, int fd, struct output *out)
 {
-	struct vfiomig_result result;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	int err;
 
 	progress_start(t);

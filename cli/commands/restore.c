@@ -106,7 +106,7 @@ static int report(const struct transfer *t, const struct ending *end, const char
 	else if (!end->status)
 		notice(t->cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
 		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
-		       vfiomig_state_name(r->now.state), then);
+		       vfiomig_state_name(r->state), then);
 	return end->status ? end->status : printed;
 }
 
@@ -130,7 +130,7 @@ static void leave_holder(const struct cli *cli, struct vfiomig_device *dev,
 static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
 	struct vfiomig_holder *holder;
-	struct ending end = { 0 };
+	struct ending end = { .result = VFIOMIG_RESULT_INIT };
 	char then[64];
 	/* Make the holder first: if that fails, the device is not touched. */
 	int err = vfiomig_holder_new(dev, &holder);
@@ -149,14 +149,14 @@ static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int 
 static int restore_and_close(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
 	bool borrowed = vfiomig_device_is_borrowed(dev);
-	struct ending end = { 0 };
+	struct ending end = { .result = VFIOMIG_RESULT_INIT };
 
 	restore_from(t, dev, fd, &end);
 	/* Report a failure now: closing the device replaces the library's sentence. */
 	if (end.status)
 		return report(t, &end, "");
 	if (!give_back(t->cli, dev, &end.status, "")) {
-		end.result.now.state = -1;
+		end.result.state = -1;
 		end.error = vfiomig_get_error(t->cli->ctx);
 	}
 	return report(t, &end,

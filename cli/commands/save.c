@@ -84,12 +84,12 @@ static void print_text(const struct cli *cli, const struct vfiomig_result *r)
 		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
 		       format_bytes(r->precopy_bytes, before), r->rounds + 1, r->rounds ? "es" : "",
 		       format_bytes(r->bytes - r->precopy_bytes, after), r->downtime_ns / 1e6,
-		       vfiomig_state_name(r->now.state));
+		       vfiomig_state_name(r->state));
 	else
 		notice(cli,
 		       "saved %llu bytes (%s) in %.3f s, stopped for %.1f ms; the device is in %s",
 		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
-		       r->downtime_ns / 1e6, vfiomig_state_name(r->now.state));
+		       r->downtime_ns / 1e6, vfiomig_state_name(r->state));
 }
 
 /* Report the end of the save. @error: why the status is not 0, which was printed as a message.
@@ -119,8 +119,8 @@ static int fail_commit(const struct transfer *t, struct vfiomig_device *dev,
 	char why[OUTPUT_WHY];
 
 	/* --leave is for a device whose state was saved. */
-	if (result->now.home && result->now.state != result->before)
-		result->now = vfiomig_device_recover(dev, result->before);
+	if (result->home && result->state != result->before)
+		bring_home(dev, result);
 	output_why(out, t->output, err, why);
 	return fail_save(t, status_of(STORE_IMAGE, err), why, result);
 }
@@ -138,7 +138,7 @@ static int fail_after_image(const struct transfer *t, int err, const struct vfio
 static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output *out)
 {
 	const char *error = NULL;
-	struct vfiomig_result result;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	int status = STATUS_OK, err, lost;
 
 	progress_start(t);
@@ -155,7 +155,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output
 	if (err)
 		return fail_after_image(t, err, &result);
 	if (!give_back(t->cli, dev, &status, "; the image is whole")) {
-		result.now.state = -1;
+		result.state = -1;
 		error = vfiomig_get_error(t->cli->ctx);
 	}
 	return report(t, status, error, &result);

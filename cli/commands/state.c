@@ -95,55 +95,68 @@ static void print_end_of_line(const struct printed_walk *p)
 	fflush(stdout);
 }
 
-/* Returns the exit status. */
-static int report(const struct cli *cli, int err, const struct walk *walk,
+/* @error: why the device is not where it should be, or NULL; @err: its errno. Returns the exit
+ * status. */
+static int report(const struct cli *cli, int err, const char *error, const struct walk *walk,
 		  const struct vfiomig_result *result)
 {
-	const char *error = err ? vfiomig_get_error(cli->ctx) : NULL;
 	int status = STATUS_OK, printed = STATUS_OK;
 
 	if (err)
 		status = fail_transfer(cli, status_of(MOVE_STATE, err), error, result);
 	if (cli->json)
-		printed = print_walk(cli, error, walk, &result->now);
+		printed = print_walk(cli, err ? error : NULL, walk, result);
 	return status ? status : printed;
+}
+
+static int fail_untouched(const struct cli *cli, int err)
+{
+	const struct vfiomig_result result = { .before = -1, .state = -1 };
+
+	return report(cli, err, vfiomig_get_error(cli->ctx), NULL, &result);
 }
 
 static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags, int state)
 {
 	int from = vfiomig_device_get_state(dev);
 	struct printed_walk p = { .walk.from = from, .as_it_goes = !cli->json && !cli->verbose };
-	struct vfiomig_result result = { .before = from, .now.state = from };
+	struct vfiomig_result result = { .before = from };
+	char error[1024];
 	int err;
 
 	if (from < 0)
-		return report(cli, from, NULL, &result);
+		return fail_untouched(cli, from);
 	result.touched = vfiomig_fsm_path(flags, from, state, NULL) >= 0;
 	if (result.touched && p.as_it_goes)
 		printf("%s", vfiomig_state_name(from));
 	err = vfiomig_device_drive(dev, state, NULL, on_step, &p);
 	if (result.touched && !cli->json)
 		print_end_of_line(&p);
-	result.now = vfiomig_device_recover(dev, err ? from : state);
-	return report(cli, err, &p.walk, &result);
+	snprintf(error, sizeof(error), "%s", vfiomig_get_error(cli->ctx));
+	if (err)
+		bring_home(dev, &result);
+	else
+		result.state = vfiomig_device_get_state(dev);
+	return report(cli, err, error, &p.walk, &result);
 }
 
 static int print_state(const struct cli *cli, struct vfiomig_device *dev)
 {
 	int state = vfiomig_device_get_state(dev);
-	struct vfiomig_result result = { .before = state, .now.state = state };
+	const struct vfiomig_result result = { .before = state, .state = state };
 
-	if (state >= 0 && !cli->json)
+	if (state < 0)
+		return fail_untouched(cli, state);
+	if (!cli->json)
 		printf("%s\n", vfiomig_state_name(state));
-	return report(cli, state < 0 ? state : 0, NULL, &result);
+	return report(cli, 0, NULL, NULL, &result);
 }
 
 static int reset(const struct cli *cli, struct vfiomig_device *dev)
 {
-	struct vfiomig_result result = { .before = -1, .now.state = -1 };
 	int err = vfiomig_device_reset(dev);
 
-	return err ? report(cli, err, NULL, &result) : STATUS_OK;
+	return err ? fail_untouched(cli, err) : STATUS_OK;
 }
 
 static int state(struct cli *cli, int argc, char **argv)

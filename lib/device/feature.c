@@ -50,7 +50,7 @@ EXPORT const char *vfiomig_feature_name(unsigned int feature)
 	return feature < ARRAY_SIZE(feature_names) ? feature_names[feature] : NULL;
 }
 
-EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsigned int feature)
+unsigned int feature_probe(const struct vfiomig_device *dev, unsigned int feature)
 {
 	static const struct {
 		uint32_t flag;
@@ -70,6 +70,11 @@ EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsig
 	return found;
 }
 
+EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsigned int feature)
+{
+	return feature_probe(dev, feature);
+}
+
 /* Say which driver the device has, and which driver would support its migration. */
 static int fail_no_migration(struct vfiomig_device *dev)
 {
@@ -87,7 +92,7 @@ static int fail_no_migration(struct vfiomig_device *dev)
 				: "a newer version of it may have");
 }
 
-EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags)
+int feature_migration(struct vfiomig_device *dev, uint64_t *flags)
 {
 	struct vfio_device_feature_migration mig = { 0 };
 	int err;
@@ -109,7 +114,7 @@ EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *fl
 	return 0;
 }
 
-EXPORT int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes)
+int feature_data_size(struct vfiomig_device *dev, uint64_t *bytes)
 {
 	struct vfio_device_feature_mig_data_size size = { 0 };
 	int err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,

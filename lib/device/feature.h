@@ -13,4 +13,9 @@
  */
 int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, size_t size);
 
+/* See vfiomig_device_probe(), vfiomig_device_get_migration() and vfiomig_device_get_data_size(). */
+unsigned int feature_probe(const struct vfiomig_device *dev, unsigned int feature);
+int feature_migration(struct vfiomig_device *dev, uint64_t *flags);
+int feature_data_size(struct vfiomig_device *dev, uint64_t *bytes);
+
 #endif

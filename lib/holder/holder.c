@@ -20,6 +20,7 @@
 #include "device/rundir.h"
 #include "held.h"
 #include "holder.h"
+#include "migration/state.h"
 #include "wire.h"
 
 #define PEERS_MAX 64
@@ -186,15 +187,13 @@ static void drop(struct vfiomig_holder *h, struct peer *peer)
 /* The claimer died in the middle of something. */
 static void bring_home(struct vfiomig_holder *h)
 {
-	struct vfiomig_recovery now = { .home = true };
+	bool reset = false, home = h->home >= 0 && !state_bring_home(h->dev, h->home, &reset);
 
-	if (h->home >= 0)
-		now = vfiomig_device_recover(h->dev, h->home);
 	ctx_log(h->dev->ctx, "process %d ended without giving %s back; the device %s%s%s",
 		h->claimer->pid, h->dev->name,
-		now.reset ? "had to be reset (its state is lost) and " : "",
+		reset ? "had to be reset (its state is lost) and " : "",
 		h->home < 0 ? "has no state to be brought back to"
-		: now.home  ? "is in "
+		: home	    ? "is in "
 			    : "is not in ",
 		h->home < 0 ? "" : vfiomig_state_name(h->home));
 }
@@ -287,7 +286,7 @@ static void give(struct vfiomig_holder *h, struct peer *peer, struct wire_reply 
 	};
 
 	h->claimer = peer;
-	h->home = vfiomig_device_get_state(h->dev);
+	h->home = state_get(h->dev);
 	/* Without an answer it does not know that the device is its own. */
 	if (wire_send_reply(peer->fd, reply, fds))
 		drop(h, peer);
@@ -355,7 +354,7 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 	}
 	/* Who has claimed it may keep the driver busy for long. */
 	if (!h->claimer && !reply.error)
-		reply.state = vfiomig_device_get_state(h->dev);
+		reply.state = state_get(h->dev);
 	if (!reply.error && request.op == WIRE_RELEASE) {
 		end(h, &reply, peer);
 	} else {

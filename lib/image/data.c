@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Reads and writes of a data_fd, and of whatever is at its other end. All of
- * them may be short or interrupted, and a pipe may be in non-blocking mode.
+ * Reads and writes of a data_fd and of whatever is at the other end of a transfer. Each may be
+ * short or interrupted, and a pipe may be in non-blocking mode.
  */
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "data.h"
 
@@ -14,17 +17,19 @@
 #define PIPE_SIZE (1 << 20)
 
 /*
- * Until @fd is ready, or something else has happened. Devices and files are
- * ready always. The caller's thread, which is the one that writes, has
- * something to show meanwhile.
+ * Wait until @fd is ready. Devices and regular files always are. Returns 0, -EINTR after
+ * vfiomig_interrupt(), or -ECANCELED when another thread of the pipeline has failed.
+ *
+ * The caller's thread is the one that writes. While it waits, it calls the progress function, and
+ * returns what that returned to end the transfer.
  */
-static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
+static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 {
 	struct pollfd p[] = {
 		{ .fd = fd, .events = events },
 		{ .fd = ctx->wake, .events = POLLIN },
 	};
-	bool tick = events == POLLOUT && ctx->tick;
+	bool tick = events == POLLOUT && ctx->progress.fn;
 	int n;
 
 	do {
@@ -33,8 +38,8 @@ static int wait_ready(const struct vfiomig_ctx *ctx, int fd, short events)
 			return -errno;
 		if (ctx->interrupted)
 			return -EINTR;
-		if (n <= 0 && tick)
-			ctx_tick(ctx);
+		if (n <= 0 && tick && ctx_progress(ctx))
+			return ctx->progress.ended;
 	} while (n <= 0);
 	return p[1].revents ? -ECANCELED : 0;
 }
@@ -45,6 +50,17 @@ void fd_widen(int fd)
 		fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
 }
 
+int fd_reopen_pipe(int fd)
+{
+	char path[32];
+	struct stat st;
+
+	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx)
 {
 	struct pollfd p = { .fd = ctx->wake, .events = POLLIN };
@@ -52,18 +68,18 @@ bool fd_is_cancelled(const struct vfiomig_ctx *ctx)
 	return poll(&p, 1, 0) > 0;
 }
 
-/* What a read or a write that failed means: 0 to try again, or its errno. */
+/* Returns 0 if a read or a write that failed with errno is to be tried again, else the errno. */
 static int again(const struct vfiomig_ctx *ctx)
 {
 	if (errno != EINTR && errno != EAGAIN)
 		return -errno;
-	/* It was ready and is not: a driver without poll. Do not spin. */
+	/* poll(2) takes a driver without a poll function for ready: do not spin. */
 	if (errno == EAGAIN)
 		poll(NULL, 0, 10);
 	return ctx->interrupted ? -EINTR : 0;
 }
 
-ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
+ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 {
 	ssize_t n;
 	int err;
@@ -80,7 +96,7 @@ ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 	return err;
 }
 
-ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
+ssize_t fd_read_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 {
 	size_t done = 0;
 
@@ -96,7 +112,7 @@ ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t si
 	return done;
 }
 
-/* What is left of @iov when @n bytes of it are gone; none of it is empty. */
+/* Take the first @n bytes away from @iov, none of whose elements is empty. */
 static void advance(struct iovec **iov, int *count, size_t n)
 {
 	while (*count && n >= (*iov)->iov_len) {
@@ -110,8 +126,24 @@ static void advance(struct iovec **iov, int *count, size_t n)
 	}
 }
 
-int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
+static bool is_socket(int fd)
 {
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
+/* A socket that is ready for some bytes must not block until it has room for all of them. */
+static ssize_t write_some(int fd, bool to_socket, struct iovec *iov, int count)
+{
+	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count < IOV_MAX ? count : IOV_MAX };
+
+	return to_socket ? sendmsg(fd, &msg, MSG_DONTWAIT) : writev(fd, iov, msg.msg_iovlen);
+}
+
+int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
+{
+	bool to_socket = is_socket(fd);
 	int err;
 
 	while (count) {
@@ -120,31 +152,33 @@ int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int coun
 		err = wait_ready(ctx, fd, POLLOUT);
 		if (err)
 			return err;
-		n = writev(fd, iov, count < IOV_MAX ? count : IOV_MAX);
-		/* If it was cut short, that may have been SIGUSR1. */
-		ctx_tick(ctx);
-		if (n < 0) {
-			err = again(ctx);
-			if (err)
-				return err;
-			continue;
-		}
+		n = write_some(fd, to_socket, iov, count);
+		err = n < 0 ? again(ctx) : 0;
+		if (!err)
+			err = ctx_progress(ctx);
+		if (err)
+			return err;
 		/* Neither a device nor a file may take nothing for ever. */
 		if (n == 0)
 			return -EIO;
-		advance(&iov, &count, n);
+		if (n > 0)
+			advance(&iov, &count, n);
 	}
 	return 0;
 }
 
-int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size)
+int fd_write(struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size)
 {
 	struct iovec iov = { (void *)buf, size };
 
 	return size ? fd_writev(ctx, fd, &iov, 1) : 0;
 }
 
-const char *fd_error(int err)
+int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what)
 {
-	return err == -EINTR ? "interrupted by a signal" : strerror(-err);
+	if (err == ctx->progress.ended)
+		return err;
+	if (err == -EINTR)
+		return ctx_fail(ctx, err, "interrupted by a signal");
+	return ctx_fail(ctx, err, "%s: %s", what, strerror(-err));
 }

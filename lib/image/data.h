@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Whole reads and writes on descriptors, interruptible by the context's flag. */
+/* Reads and writes on descriptors, which vfiomig_interrupt() ends. */
 #ifndef VFIOMIG_DATA_H
 #define VFIOMIG_DATA_H
 
@@ -7,22 +7,37 @@
 
 #include "internal.h"
 
-/* One read that got something, 0 at the end, or a negative errno. */
-ssize_t fd_read(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
-/* As many as there are: fewer than @size only at the end. */
-ssize_t fd_read_full(const struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
-/* These write all of it: 0 or a negative errno. @iov is used up. */
-int fd_writev(const struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count);
-int fd_write(const struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size);
+/* Returns the number of bytes of one read that got any, 0 at the end, or a negative errno. */
+ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
+/* Returns @size, fewer bytes only at the end, or a negative errno. */
+ssize_t fd_read_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
+/*
+ * These write everything, for the caller's thread. They return 0, a negative errno, or what the
+ * progress function returned to end the transfer. @iov is used up.
+ */
+int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count);
+int fd_write(struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size);
 
 /* Whether a read would end with -EINTR or -ECANCELED. */
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx);
 
-/* If it is a pipe, have it take more at a time: fewer switches between the two
- * ends. What it is beyond that, and whether that is allowed, is no matter. */
+/* Have a pipe take more bytes at a time, for fewer switches between its two ends. It is no matter
+ * if @fd is no pipe, or the kernel does not allow it. */
 void fd_widen(int fd);
 
-/* What strerror() says, but for what a signal does. */
-const char *fd_error(int err);
+/*
+ * Open the writing end of a pipe once more, in non-blocking mode. A write to a blocking pipe may
+ * sleep in the middle, where neither an interruption nor the progress function could end it, and
+ * the mode of @fd itself is not ours to change: others may have it too.
+ *
+ * Returns a new descriptor, or -1 if @fd is no pipe or cannot be opened: then use @fd.
+ */
+int fd_reopen_pipe(int fd);
+
+/*
+ * Note that doing @what failed with @err, which one of the above returned; returns @err. What the
+ * progress function has ended has its sentence already.
+ */
+int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what);
 
 #endif

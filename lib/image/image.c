@@ -23,23 +23,19 @@ static int image_init(struct image *image, struct vfiomig_ctx *ctx, int fd)
 
 void image_free(struct image *image)
 {
-	json_object_put(image->header);
-	json_object_put(image->trailer);
+	free(image->header);
+	free(image->trailer);
 	XXH64_freeState(image->frames_digest);
 	*image = (struct image){ .fd = -1 };
 }
 
-static int write_meta(struct image *image, uint32_t magic, struct json_object *object)
+static int write_meta(struct image *image, uint32_t magic, char *text)
 {
 	uint8_t head[SIZE_FRAME + 8];
-	_cleanup_free_ char *text = NULL;
+	size_t size = strlen(text);
 	struct iovec iov[2];
-	size_t size;
 	int err;
 
-	text = meta_write(object, &size);
-	if (!text)
-		return ctx_fail(image->ctx, -ENOMEM, "out of memory");
 	frame_put_size(head, 8 + size);
 	put_le32(head + SIZE_FRAME, magic);
 	put_le32(head + SIZE_FRAME + 4, size);
@@ -47,15 +43,31 @@ static int write_meta(struct image *image, uint32_t magic, struct json_object *o
 	iov[1] = (struct iovec){ text, size };
 	image->size += sizeof(head) + size;
 	err = fd_writev(image->ctx, image->fd, iov, 2);
-	if (err)
-		ctx_fail(image->ctx, err, "writing the image: %s", fd_error(err));
-	return err;
+	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
-/* What both directions read from the header. */
+static int fail_header(const struct image *image)
+{
+	return ctx_fail(image->ctx, -EBADMSG, "the image is damaged: its header makes no sense");
+}
+
+static int check_config(const struct image *image)
+{
+	/* One byte more than the largest, so that what is longer is not valid. */
+	char config[2 * CONFIG_SIZE_MAX + 2];
+
+	if (meta_string(image->header, "config", config, sizeof(config)) >= 0 &&
+	    !config_is_valid(config))
+		return fail_header(image);
+	return 0;
+}
+
+/* Take from the header what both directions need. */
 static int use_header(struct image *image)
 {
-	const char *compression = meta_string(image->header, "compression");
+	char compression[64];
+	bool has_compression =
+		meta_string(image->header, "compression", compression, sizeof(compression)) >= 0;
 	uint64_t format = meta_number(image->header, "format", 0);
 	uint64_t chunk_size = meta_number(image->header, "chunk_size", 0);
 
@@ -64,23 +76,19 @@ static int use_header(struct image *image)
 				"the image has format %" PRIu64
 				", which is newer than this vfiomig knows (%d)",
 				format, META_FORMAT);
-	if (!format || !compression || chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
+	if (!format || !has_compression || chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
 	    chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
-		return ctx_fail(image->ctx, -EBADMSG,
-				"the image is damaged: its header makes no sense");
+		return fail_header(image);
 	image->chunk_size = chunk_size;
 	image->compressed = strcmp(compression, "zstd") == 0;
 	if (!image->compressed && strcmp(compression, "none") != 0)
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image is compressed by %s, which this vfiomig does not know",
 				compression);
-	if (!config_is_valid(meta_string(image->header, "config")))
-		return ctx_fail(image->ctx, -EBADMSG,
-				"the image is damaged: its header makes no sense");
-	return 0;
+	return check_config(image);
 }
 
-int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, struct json_object *header)
+int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header)
 {
 	int err = image_init(image, ctx, fd);
 
@@ -98,7 +106,8 @@ int image_write(void *data, struct chunk *c)
 
 	for (int i = 0; i < c->iov_count; i++)
 		image->size += c->iov[i].iov_len;
-	/* A compressed frame is one piece; the others prove themselves. */
+	/* The digest is of compressed frames, which are one piece each. The checks of a stored
+	 * frame leave nothing to a digest. */
 	if (image->compressed)
 		for (int i = 0; i < c->iov_count; i++) {
 			size_t skip = i ? 0 : SIZE_FRAME;
@@ -109,9 +118,7 @@ int image_write(void *data, struct chunk *c)
 		}
 	image->frames++;
 	err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
-	if (err)
-		ctx_fail(image->ctx, err, "writing the image: %s", fd_error(err));
-	return err;
+	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
 static void frames_digest_text(const struct image *image, char text[32])
@@ -121,20 +128,14 @@ static void frames_digest_text(const struct image *image, char text[32])
 
 int image_end(struct image *image, const struct raw *raw)
 {
-	struct json_object *trailer = json_object_new_object();
 	char digest[48], frames_digest[32];
+	int err;
 
 	raw_digest(raw, digest);
-	json_object_object_add(trailer, "bytes", json_object_new_uint64(raw->bytes));
-	json_object_object_add(trailer, "frames", json_object_new_uint64(image->frames));
-	json_object_object_add(trailer, "digest", json_object_new_string(digest));
-	if (image->compressed) {
-		frames_digest_text(image, frames_digest);
-		json_object_object_add(trailer, "frames_digest",
-				       json_object_new_string(frames_digest));
-	}
-	image->trailer = trailer;
-	return write_meta(image, MAGIC_TRAILER, trailer);
+	frames_digest_text(image, frames_digest);
+	err = meta_trailer(image->ctx, raw->bytes, image->frames, digest,
+			   image->compressed ? frames_digest : NULL, &image->trailer);
+	return err ? err : write_meta(image, MAGIC_TRAILER, image->trailer);
 }
 
 /* ---- Reading ------------------------------------------------------------- */
@@ -158,7 +159,7 @@ static int read_bytes(struct image *image, void *buf, size_t size)
 	ssize_t n = fd_read_full(image->ctx, image->fd, buf, size);
 
 	if (n < 0)
-		return ctx_fail(image->ctx, n, "reading the image: %s", fd_error(n));
+		return fd_fail(image->ctx, n, "reading the image");
 	image->size += n;
 	return (size_t)n < size ? fail_truncated(image) : 0;
 }
@@ -179,20 +180,29 @@ static int read_size(struct image *image, size_t max, size_t *size)
 	return 0;
 }
 
-static struct json_object *read_meta(const uint8_t *frame, size_t size)
+/* The text of the frame of the header or the trailer, which @what names. */
+static int read_meta(const struct image *image, const uint8_t *frame, size_t size, const char *what,
+		     char **json)
 {
-	if (get_le32(frame + 4) != size - 8 || size - 8 > META_SIZE_MAX)
-		return NULL;
-	return meta_read((const char *)frame + 8, size - 8);
+	int err = -EBADMSG;
+
+	if (get_le32(frame + 4) == size - 8 && size - 8 <= META_SIZE_MAX)
+		err = meta_read((const char *)frame + 8, size - 8, json);
+	if (err == -ENOMEM)
+		return ctx_fail(image->ctx, err, "out of memory");
+	if (err)
+		return ctx_fail(image->ctx, err,
+				"the image is damaged: its %s is not what was written", what);
+	return 0;
 }
 
-/* The first bytes tell what somebody else's file is. */
+/* The first bytes tell what kind of file this is, if it is no image. */
 static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 {
 	ssize_t n = fd_read_full(image->ctx, image->fd, head, SIZE_FRAME);
 
 	if (n < 0)
-		return ctx_fail(image->ctx, n, "reading the image: %s", fd_error(n));
+		return fd_fail(image->ctx, n, "reading the image");
 	if (n == 0)
 		return ctx_fail(image->ctx, -ENODATA, "the image is empty");
 	image->size = n;
@@ -230,10 +240,8 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
 		return err;
 	if (get_le32((uint8_t *)frame) != MAGIC_HEADER)
 		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
-	image->header = read_meta((uint8_t *)frame, size);
-	if (!image->header)
-		return fail_damaged(image, "its header is not what was written");
-	return use_header(image);
+	err = read_meta(image, (uint8_t *)frame, size, "header", &image->header);
+	return err ? err : use_header(image);
 }
 
 /* Nothing may follow the trailer. */
@@ -243,19 +251,18 @@ static int check_end(struct image *image)
 	ssize_t n = fd_read(image->ctx, image->fd, &byte, 1);
 
 	if (n < 0)
-		return ctx_fail(image->ctx, n, "reading the image: %s", fd_error(n));
+		return fd_fail(image->ctx, n, "reading the image");
 	return n ? fail_damaged(image, "something follows its trailer") : 0;
 }
 
 static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 {
-	const char *digest;
-	char text[32];
+	char digest[32], text[32];
 	uint64_t frames;
+	int err = read_meta(image, frame, size, "trailer", &image->trailer);
 
-	image->trailer = read_meta(frame, size);
-	if (!image->trailer)
-		return fail_damaged(image, "its trailer is not what was written");
+	if (err)
+		return err;
 	frames = meta_number(image->trailer, "frames", UINT64_MAX);
 	if (frames != image->frames)
 		return ctx_fail(image->ctx, -EBADMSG,
@@ -263,9 +270,9 @@ static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 				" were written",
 				image->frames, frames);
 	if (image->compressed && !image->skimmed) {
-		digest = meta_string(image->trailer, "frames_digest");
 		frames_digest_text(image, text);
-		if (!digest || strcmp(digest, text) != 0)
+		if (meta_string(image->trailer, "frames_digest", digest, sizeof(digest)) < 0 ||
+		    strcmp(digest, text) != 0)
 			return fail_damaged(
 				image,
 				"its chunks are not those that were written, or not in their order");
@@ -348,9 +355,8 @@ int image_skim(struct image *image)
 
 int image_check(const struct image *image, const struct raw *raw)
 {
-	const char *digest = meta_string(image->trailer, "digest");
 	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
-	char text[48];
+	char digest[48], text[48];
 
 	if (bytes == UINT64_MAX)
 		return fail_damaged(image, "its trailer makes no sense");
@@ -360,7 +366,8 @@ int image_check(const struct image *image, const struct raw *raw)
 				" bytes of state, and %" PRIu64 " were written",
 				raw->bytes, bytes);
 	raw_digest(raw, text);
-	if (!digest || strcmp(digest, text) != 0)
+	if (meta_string(image->trailer, "digest", digest, sizeof(digest)) < 0 ||
+	    strcmp(digest, text) != 0)
 		return fail_damaged(
 			image, "its chunks are not those that were written, or not in their order");
 	return 0;

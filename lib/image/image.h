@@ -13,7 +13,7 @@
 struct image {
 	struct vfiomig_ctx *ctx;
 	int fd;
-	struct json_object *header, *trailer;
+	char *header, *trailer; /* JSON texts, NULL before they are there */
 	size_t chunk_size;
 	bool compressed;
 	bool skimmed; /* the chunks have not been looked at */
@@ -26,8 +26,8 @@ struct image {
 
 void image_free(struct image *image);
 
-/* Takes @header over, also on failure, and writes it. */
-int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, struct json_object *header);
+/* Write the @header, which the image owns from then on, also after a failure. */
+int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header);
 int image_write(void *image, struct chunk *chunk);
 /* Writes the trailer. */
 int image_end(struct image *image, const struct raw *raw);

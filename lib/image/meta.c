@@ -8,142 +8,173 @@
 #include <xxhash.h>
 
 #include "device/config.h"
+#include "device/feature.h"
 #include "device/sysfs.h"
 #include "meta.h"
-#include "utf8.h"
 
-/* After the text's line break: "xxh64:", sixteen digits, a line break. */
+/* What follows the text's line break: "xxh64:", sixteen digits, a line break. */
 #define CHECKSUM_FORMAT "xxh64:%016" PRIx64 "\n"
 #define CHECKSUM_LENGTH 23
 
-char *meta_write(struct json_object *object, size_t *size)
-{
-	const char *text = json_object_to_json_string_ext(
-		object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
-	char *all = NULL;
-	int n = text ? asprintf(&all, "%s\n" CHECKSUM_FORMAT, text, XXH64(text, strlen(text), 0))
-		     : -1;
+/* ---- Reading ------------------------------------------------------------- */
 
-	if (n < 0)
-		return NULL;
-	*size = n;
-	return all;
-}
-
-struct json_object *meta_read(const char *text, size_t size)
+int meta_read(const char *text, size_t size, char **json)
 {
-	struct json_object *object;
-	struct json_tokener *tokener;
 	char expected[CHECKSUM_LENGTH + 1];
 	size_t length;
 
-	/* At least "{}" and its line break. */
+	/* The shortest text is "{}" and its line break. */
 	if (size < CHECKSUM_LENGTH + 3)
-		return NULL;
+		return -EBADMSG;
 	length = size - CHECKSUM_LENGTH - 1;
 	snprintf(expected, sizeof(expected), CHECKSUM_FORMAT, XXH64(text, length, 0));
 	if (text[length] != '\n' || memcmp(text + length + 1, expected, CHECKSUM_LENGTH) != 0 ||
-	    !utf8_is_valid(text, length))
-		return NULL;
+	    !json_is_object(text, length))
+		return -EBADMSG;
+	*json = strndup(text, length);
+	return *json ? 0 : -ENOMEM;
+}
 
-	tokener = json_tokener_new();
-	if (!tokener)
-		return NULL;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	object = json_tokener_parse_ex(tokener, text, length);
-	/* A number at the very end would want more to be sure: no object. */
-	if (json_tokener_get_error(tokener) != json_tokener_success ||
-	    json_tokener_get_parse_end(tokener) != length ||
-	    !json_object_is_type(object, json_type_object)) {
-		json_object_put(object);
-		object = NULL;
+ssize_t meta_string(const char *object, const char *key, char *to, size_t size)
+{
+	return json_get_string(json_find(object, key), to, size);
+}
+
+uint64_t meta_number(const char *object, const char *key, uint64_t missing)
+{
+	uint64_t number;
+
+	return json_get_number(json_find(object, key), &number) ? number : missing;
+}
+
+/* ---- What identifies a device -------------------------------------------- */
+
+static const char *pci_number(const struct vfiomig_pci_id *id, const char *key, char text[16])
+{
+	const struct {
+		const char *key;
+		int digits;
+		unsigned int value;
+	} numbers[] = {
+		{ "vendor", 4, id->vendor },
+		{ "device", 4, id->device },
+		{ "subsystem_vendor", 4, id->subsystem_vendor },
+		{ "subsystem_device", 4, id->subsystem_device },
+		{ "class", 6, id->class_code },
+		{ "revision", 2, id->revision },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		if (strcmp(numbers[i].key, key) != 0)
+			continue;
+		snprintf(text, 16, "%0*x", numbers[i].digits, numbers[i].value);
+		return text;
 	}
-	json_tokener_free(tokener);
-	return object;
+	return NULL;
 }
 
-const char *meta_string(struct json_object *object, const char *key)
+/* The value of @key in the header's object "device", or NULL. */
+static const char *identity(const struct vfiomig_device *dev, const char *key, char text[16])
 {
-	struct json_object *value;
-
-	if (!json_object_object_get_ex(object, key, &value) ||
-	    !json_object_is_type(value, json_type_string))
-		return NULL;
-	return json_object_get_string(value);
+	if (strcmp(key, "name") == 0)
+		return dev->name;
+	if (strcmp(key, "bus") == 0)
+		return dev->sys.bus;
+	if (strcmp(key, "mdev_type") == 0)
+		return dev->sys.mdev_type;
+	if (strcmp(key, "driver") == 0)
+		return dev->sys.driver;
+	return dev->sys.is_pci ? pci_number(&dev->sys.pci, key, text) : NULL;
 }
 
-uint64_t meta_number(struct json_object *object, const char *key, uint64_t missing)
+int meta_check_device(const struct vfiomig_device *dev, const char *header)
 {
-	struct json_object *value;
+	static const char *const keys[] = { "bus", "vendor", "device", "mdev_type", "driver" };
+	const char *theirs = json_find(header, "device");
+	char value[256], text[16];
 
-	if (!json_object_object_get_ex(object, key, &value) ||
-	    !json_object_is_type(value, json_type_int) || json_object_get_int64(value) < 0)
-		return missing;
-	return json_object_get_uint64(value);
+	if (!theirs)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *ours = identity(dev, keys[i], text);
+
+		if (meta_string(theirs, keys[i], value, sizeof(value)) < 0)
+			strcpy(value, "none");
+		if (!ours)
+			ours = "none";
+		if (strcmp(value, ours) != 0)
+			return ctx_fail(
+				dev->ctx, -EXDEV,
+				"the image is of another device: its %s is %s, this one's is %s",
+				keys[i], value, ours);
+	}
+	return 0;
 }
 
-static void add_string(struct json_object *object, const char *key, const char *value)
+/* ---- Writing ------------------------------------------------------------- */
+
+static int begin(struct json_writer *w, struct vfiomig_ctx *ctx)
 {
-	if (value)
-		json_object_object_add(object, key, json_object_new_string(value));
+	*w = (struct json_writer){ .text = malloc(META_SIZE_MAX), .room = META_SIZE_MAX };
+	if (!w->text)
+		return ctx_fail(ctx, -ENOMEM, "out of memory");
+	/* For the checksum */
+	w->room -= CHECKSUM_LENGTH + 2;
+	json_open(w, NULL, '{');
+	return 0;
 }
 
-__attribute__((format(printf, 3, 4))) static void add_text(struct json_object *object,
-							   const char *key, const char *fmt, ...)
+static int end(struct json_writer *w, struct vfiomig_ctx *ctx, char **text)
 {
-	char text[128];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	add_string(object, key, text);
+	json_close(w, '}');
+	if (w->full) {
+		free(w->text);
+		return ctx_fail(ctx, -EOVERFLOW, "the image's metadata are too large");
+	}
+	sprintf(w->text + w->size, "\n" CHECKSUM_FORMAT, XXH64(w->text, w->size, 0));
+	*text = w->text;
+	return 0;
 }
 
-/* What the module calls its version; most modules have none. */
-static void add_driver_version(struct json_object *object, const struct vfiomig_device *dev)
+/* Most modules have no version. */
+static void put_driver_version(struct json_writer *w, const struct vfiomig_device *dev)
 {
 	char version[64];
 
 	if (dev->sys.syspath && sysfs_read_text(dev->sys.syspath, "driver/module/version", version,
 						sizeof(version)) == 0)
-		add_string(object, "driver_version", version);
+		json_put_string(w, "driver_version", version);
 }
 
-static struct json_object *device_identity(const struct vfiomig_device *dev)
+static void put_identity(struct json_writer *w, const struct vfiomig_device *dev)
 {
-	struct json_object *object = json_object_new_object();
+	static const char *const keys[] = {
+		"name",	 "bus",	     "vendor",	  "device", "subsystem_vendor", "subsystem_device",
+		"class", "revision", "mdev_type", "driver",
+	};
+	char text[16];
 
-	add_string(object, "name", dev->name);
-	add_string(object, "bus", dev->sys.bus);
-	if (dev->sys.is_pci) {
-		add_text(object, "vendor", "%04x", dev->sys.pci.vendor);
-		add_text(object, "device", "%04x", dev->sys.pci.device);
-		add_text(object, "subsystem_vendor", "%04x", dev->sys.pci.subsystem_vendor);
-		add_text(object, "subsystem_device", "%04x", dev->sys.pci.subsystem_device);
-		add_text(object, "class", "%06x", dev->sys.pci.class_code);
-		add_text(object, "revision", "%02x", dev->sys.pci.revision);
-	}
-	add_string(object, "mdev_type", dev->sys.mdev_type);
-	add_string(object, "driver", dev->sys.driver);
-	add_driver_version(object, dev);
-	return object;
+	json_open(w, "device", '{');
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		json_put_string(w, keys[i], identity(dev, keys[i], text));
+	put_driver_version(w, dev);
+	json_close(w, '}');
 }
 
-static struct json_object *migration_flags(uint64_t flags)
+static void put_flags(struct json_writer *w, uint64_t flags)
 {
 	static const char *const names[] = { "STOP_COPY", "P2P", "PRE_COPY" };
-	struct json_object *array = json_object_new_array();
 
+	json_open(w, "migration", '[');
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (flags & (1ULL << i))
-			json_object_array_add(array, json_object_new_string(names[i]));
-	return array;
+			json_put_string(w, NULL, names[i]);
+	json_close(w, ']');
 }
 
-/* Without its command register a PCI function that is restored does nothing:
- * that it cannot be read is no detail. */
-static int add_config(struct json_object *object, const struct vfiomig_device *dev)
+/* Without its command register a restored PCI function does not work. Therefore a configuration
+ * space that cannot be read is a failure. */
+static int put_config(struct json_writer *w, const struct vfiomig_device *dev)
 {
 	uint8_t config[CONFIG_SIZE_MAX];
 	char hex[2 * CONFIG_SIZE_MAX + 1];
@@ -155,66 +186,72 @@ static int add_config(struct json_object *object, const struct vfiomig_device *d
 	for (ssize_t i = 0; i < n; i++)
 		sprintf(hex + 2 * i, "%02x", config[i]);
 	if (n > 0)
-		add_string(object, "config", hex);
+		json_put_string(w, "config", hex);
 	return 0;
 }
 
-static int add_device(struct json_object *header, struct vfiomig_device *dev, bool precopy)
+static int put_device(struct json_writer *w, struct vfiomig_device *dev, bool precopy)
 {
-	uint64_t flags = 0, bytes;
+	uint64_t flags;
+	int err = feature_migration(dev, &flags);
 
-	json_object_object_add(header, "device", device_identity(dev));
-	vfiomig_device_get_migration(dev, &flags);
-	json_object_object_add(header, "migration", migration_flags(flags));
-	json_object_object_add(header, "precopy", json_object_new_boolean(precopy));
-	if (vfiomig_device_get_data_size(dev, &bytes) == 0)
-		json_object_object_add(header, "expected_bytes", json_object_new_uint64(bytes));
-	return add_config(header, dev);
+	if (err)
+		return err;
+	put_identity(w, dev);
+	put_flags(w, flags);
+	json_put_bool(w, "precopy", precopy);
+	return 0;
 }
 
-struct json_object *meta_header(struct vfiomig_device *dev, bool precopy, int level,
-				size_t chunk_size)
+static void put_origin(struct json_writer *w)
 {
-	struct json_object *header = json_object_new_object();
 	time_t now = time(NULL);
 	struct utsname uts;
 	char when[32];
 	struct tm tm;
 
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
-	json_object_object_add(header, "format", json_object_new_int(META_FORMAT));
-	add_string(header, "created", when);
-	add_string(header, "tool", "vfiomig " VERSION);
+	json_put_string(w, "created", when);
+	json_put_string(w, "tool", "vfiomig " VERSION);
 	if (uname(&uts) == 0)
-		add_string(header, "kernel", uts.release);
-	add_string(header, "compression", level ? "zstd" : "none");
-	json_object_object_add(header, "chunk_size", json_object_new_uint64(chunk_size));
-	if (dev && add_device(header, dev, precopy)) {
-		json_object_put(header);
-		return NULL;
-	}
-	return header;
+		json_put_string(w, "kernel", uts.release);
 }
 
-int meta_check_device(struct vfiomig_device *dev, struct json_object *header)
+int meta_header(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
+		const struct vfiomig_options *opt, const struct vfiomig_result *result, char **text)
 {
-	static const char *const keys[] = { "bus", "vendor", "device", "mdev_type", "driver" };
-	struct json_object *theirs, *ours;
-	int err = 0;
+	struct json_writer w;
+	int err = begin(&w, ctx);
 
-	if (!json_object_object_get_ex(header, "device", &theirs))
-		return 0;
-	ours = device_identity(dev);
-	for (size_t i = 0; !err && i < ARRAY_SIZE(keys); i++) {
-		const char *a = meta_string(theirs, keys[i]);
-		const char *b = meta_string(ours, keys[i]);
-
-		if (strcmp(a ? a : "none", b ? b : "none") != 0)
-			err = ctx_fail(
-				dev->ctx, -EXDEV,
-				"the image is of another device: its %s is %s, this one's is %s",
-				keys[i], a ? a : "none", b ? b : "none");
-	}
-	json_object_put(ours);
+	if (err)
+		return err;
+	json_put_number(&w, "format", META_FORMAT);
+	put_origin(&w);
+	json_put_string(&w, "compression", opt->level ? "zstd" : "none");
+	json_put_number(&w, "chunk_size", opt->chunk_size);
+	if (dev)
+		err = put_device(&w, dev, result->precopy);
+	if (result->expected)
+		json_put_number(&w, "expected_bytes", result->expected);
+	if (!err && dev)
+		err = put_config(&w, dev);
+	if (!err)
+		return end(&w, ctx, text);
+	free(w.text);
 	return err;
+}
+
+int meta_trailer(struct vfiomig_ctx *ctx, uint64_t bytes, uint64_t frames, const char *digest,
+		 const char *frames_digest, char **text)
+{
+	struct json_writer w;
+	int err = begin(&w, ctx);
+
+	if (err)
+		return err;
+	json_put_number(&w, "bytes", bytes);
+	json_put_number(&w, "frames", frames);
+	json_put_string(&w, "digest", digest);
+	json_put_string(&w, "frames_digest", frames_digest);
+	return end(&w, ctx, text);
 }

@@ -1,38 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The metadata of an image: header and trailer. Each is JSON text that carries
- * a checksum of itself: see vfiomig-image(5).
+ * The metadata of an image: header and trailer. Each is a JSON text that is followed by a checksum
+ * of itself: see vfiomig-image(5).
  */
 #ifndef VFIOMIG_META_H
 #define VFIOMIG_META_H
 
-#include <json-c/json.h>
-
 #include "device/device.h"
+#include "json.h"
 
 #define META_FORMAT   1
 #define META_SIZE_MAX (64u << 10)
 
 /*
- * The text of @object with its checksum, to be freed; NULL without memory.
+ * Make the header that says what is known before the state is: @dev may be NULL. Of @result it takes
+ * whether there is a pre-copy, and how many bytes are expected.
+ *
+ * These two return 0 or what ctx_fail() returned. @text is ended by a zero byte, and the caller
+ * frees it.
  */
-char *meta_write(struct json_object *object, size_t *size);
-/* The object in @text, or NULL when that is damaged or no object. */
-struct json_object *meta_read(const char *text, size_t size);
-
-/* What is known of an image before its state: @dev may be NULL. NULL after
- * ctx_fail(). */
-struct json_object *meta_header(struct vfiomig_device *dev, bool precopy, int level,
-				size_t chunk_size);
+int meta_header(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
+		const struct vfiomig_options *opt, const struct vfiomig_result *result,
+		char **text);
+/* Make the trailer. @frames_digest may be NULL. */
+int meta_trailer(struct vfiomig_ctx *ctx, uint64_t bytes, uint64_t frames, const char *digest,
+		 const char *frames_digest, char **text);
 
 /*
- * Whether a device is one that an image with this @header may go to: 0, or
- * -EXDEV after ctx_fail(). An image that names no device goes to any.
+ * Read @text, which was in an image. Returns 0, -EBADMSG if the text is damaged or no object, or
+ * -ENOMEM; without a sentence. @json receives the text without its checksum, ended by a zero byte;
+ * the caller frees it.
  */
-int meta_check_device(struct vfiomig_device *dev, struct json_object *header);
+int meta_read(const char *text, size_t size, char **json);
 
-/* Members of an object; the default if there is none or it is no such thing. */
-const char *meta_string(struct json_object *object, const char *key);
-uint64_t meta_number(struct json_object *object, const char *key, uint64_t missing);
+/*
+ * Whether an image with this @header may go to a device. Returns 0, or -EXDEV after ctx_fail(). An
+ * image that names no device goes to any.
+ */
+int meta_check_device(const struct vfiomig_device *dev, const char *header);
+
+/* A member of an object: the string's length, see json_get_string(); or the number, @missing if
+ * there is none. */
+ssize_t meta_string(const char *object, const char *key, char *to, size_t size);
+uint64_t meta_number(const char *object, const char *key, uint64_t missing);
 
 #endif

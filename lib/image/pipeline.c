@@ -133,12 +133,13 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-/* Now and then there is something to show, even if nothing moves. */
+/* Wait for a chunk to be done, but call the progress function now and then. */
 static void wait_ready_or_tick(struct run *run)
 {
 	struct timespec until;
+	int err;
 
-	if (!run->p->ctx->tick) {
+	if (!run->p->ctx->progress.fn) {
 		pthread_cond_wait(&run->ready, &run->lock);
 		return;
 	}
@@ -149,8 +150,10 @@ static void wait_ready_or_tick(struct run *run)
 	if (pthread_cond_timedwait(&run->ready, &run->lock, &until) == 0)
 		return;
 	pthread_mutex_unlock(&run->lock);
-	ctx_tick(run->p->ctx);
+	err = ctx_progress(run->p->ctx);
 	pthread_mutex_lock(&run->lock);
+	if (err)
+		set_failed(run);
 }
 
 static void writer(struct run *run)
@@ -169,7 +172,8 @@ static void writer(struct run *run)
 		pthread_mutex_unlock(&run->lock);
 
 		err = p->write(p->to, &slot->chunk);
-		ctx_tick(p->ctx);
+		if (!err)
+			err = ctx_progress(p->ctx);
 
 		pthread_mutex_lock(&run->lock);
 		slot->done = false;
@@ -182,7 +186,7 @@ static void writer(struct run *run)
 	pthread_mutex_unlock(&run->lock);
 }
 
-/* Large ones on huge pages: fewer faults, and less to look up. */
+/* A large buffer lies on huge pages, which cost fewer page faults and fewer TLB misses. */
 static void *new_buffer(size_t size)
 {
 	void *buf;

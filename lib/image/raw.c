@@ -42,9 +42,7 @@ void raw_account(struct raw *raw, const void *data, size_t size)
 
 int raw_fail(const struct raw *raw, int err)
 {
-	if (err == -EINTR)
-		return ctx_fail(raw->ctx, err, "%s", fd_error(err));
-	return ctx_fail(raw->ctx, err, "%s: %s", raw->what, fd_error(err));
+	return fd_fail(raw->ctx, err, raw->what);
 }
 
 int raw_peek(struct raw *raw)

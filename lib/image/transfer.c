@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The pipelines: which stages stand between the state and what is stored of it.
+ * The pipelines: which stages stand between the state and the image.
  *
  *	save, pack:      raw_read -> frame_encode -> image_write
  *	restore, unpack: image_read -> frame_decode -> raw_write
@@ -10,11 +10,10 @@
 #include <sched.h>
 #include <string.h>
 
-#include "migration/precopy.h"
 #include "transfer.h"
 
-/* A thread for each processor that we may run on, as many as can be asked for.
- * A very large machine has more than there is room for in the set. */
+/* A thread for each processor that this process may run on, up to the limit. A very large machine
+ * has more processors than the set has room for. */
 static int nr_threads(void)
 {
 	cpu_set_t set;
@@ -26,56 +25,24 @@ static int nr_threads(void)
 	return cpus < 1 ? 1 : cpus;
 }
 
-int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
-		  struct vfiomig_options *opt)
+/* Run the pipeline, which moves @state, and tell the caller how far it is. */
+static int run(const struct pipeline *p, const struct raw *state, struct vfiomig_result *result)
 {
-	*opt = given ? *given : (struct vfiomig_options)VFIOMIG_OPTIONS_INIT;
-	if (!opt->downtime_ms)
-		opt->downtime_ms = 300;
-	if (!opt->chunk_size)
-		opt->chunk_size = CHUNK_SIZE_DEFAULT;
-	if (opt->threads < 0 || opt->threads > VFIOMIG_THREADS_MAX)
-		return ctx_fail(ctx, -EINVAL, "%d threads are out of bounds", opt->threads);
-	if (opt->level < 0 || opt->level > VFIOMIG_LEVEL_MAX)
-		return ctx_fail(ctx, -EINVAL, "there is no compression level %d", opt->level);
-	if (opt->chunk_size < VFIOMIG_CHUNK_SIZE_MIN || opt->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
-		return ctx_fail(ctx, -EINVAL, "a chunk size of %zu is not from %u KiB to %u MiB",
-				opt->chunk_size, VFIOMIG_CHUNK_SIZE_MIN >> 10,
-				VFIOMIG_CHUNK_SIZE_MAX >> 20);
-	return 0;
-}
-
-/* What the user is shown while a pipeline runs. */
-struct progress {
-	const struct vfiomig_options *opt;
-	const struct raw *state;
-	uint64_t total;
-};
-
-static void tick(void *data)
-{
-	const struct progress *p = data;
-
-	p->opt->progress(p->opt->progress_data, p->state->bytes, p->total);
-}
-
-static int run(const struct pipeline *p, const struct vfiomig_options *opt, const struct raw *state,
-	       struct vfiomig_result *result)
-{
-	struct progress progress = { opt, state, result->expected };
+	struct progress *progress = &p->ctx->progress;
 	uint64_t start = now_ns();
 	int err;
 
-	p->ctx->tick = opt->progress ? tick : NULL;
-	p->ctx->tick_data = &progress;
+	progress->expected = result->expected;
+	progress->bytes = &state->bytes;
 	err = pipeline_run(p);
-	p->ctx->tick = NULL;
+	progress->bytes = NULL;
+	progress->moved = state->bytes;
 	result->ns = now_ns() - start;
 	result->bytes = state->bytes;
 	return err;
 }
 
-/* Bytes as they are, from one end to the other. */
+/* A pipeline that moves bytes as they are. */
 static struct pipeline plain(const struct vfiomig_options *opt, struct raw *from, struct raw *to)
 {
 	return (struct pipeline){
@@ -90,7 +57,7 @@ static struct pipeline plain(const struct vfiomig_options *opt, struct raw *from
 	};
 }
 
-int transfer_out(const struct vfiomig_options *opt, struct raw *from, struct precopy *live,
+int transfer_out(const struct vfiomig_options *opt, struct raw *from, const struct reader *reader,
 		 struct raw *to, struct image *image, struct vfiomig_result *result)
 {
 	struct frame_how how = { .ctx = from->ctx,
@@ -99,13 +66,13 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, struct pre
 	struct pipeline p = plain(opt, from, to);
 
 	from->chunk_size = opt->chunk_size;
-	if (live) {
-		p.read = precopy_read;
-		p.from = live;
+	if (reader) {
+		p.read = reader->read;
+		p.from = reader->from;
 	}
 	if (image) {
-		/* Storing is copying: one keeps up with reader and writer, and
-		 * fewer chunks stay in the processor's caches. */
+		/* Storing is copying: one worker keeps up with the reader and the writer, and with
+		 * fewer chunks under way more of each stays in the processor's caches. */
 		if (!opt->level && !opt->threads)
 			p.threads = 1;
 		p.out_room = frame_room(opt->chunk_size, opt->level);
@@ -117,7 +84,7 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, struct pre
 		p.write = image_write;
 		p.to = image;
 	}
-	return run(&p, opt, from, result);
+	return run(&p, from, result);
 }
 
 int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct image *image,
@@ -141,7 +108,7 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct imag
 		p.worker_free = frame_decoder_free;
 		p.how = &how;
 	}
-	err = run(&p, opt, to, result);
+	err = run(&p, to, result);
 	if (!err && image)
 		err = image_check(image, to);
 	result->complete = !err;

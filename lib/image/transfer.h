@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Pipelines between the state itself and what is stored of it. */
+/* The pipelines between the state and the image. */
 #ifndef VFIOMIG_TRANSFER_H
 #define VFIOMIG_TRANSFER_H
 
 #include "image.h"
 
-/* The caller's options with their defaults put in: 0, or what ctx_fail()
- * returned. */
-int options_check(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
-		  struct vfiomig_options *opt);
+/* The first stage of a pipeline, see pipeline.h. */
+struct reader {
+	int (*read)(void *from, struct chunk *chunk);
+	void *from;
+};
 
-struct precopy;
-
-/* State to bytes as they are, or, with an @image, to its frames; with @live,
- * of a device that runs. */
-int transfer_out(const struct vfiomig_options *opt, struct raw *from, struct precopy *live,
+/*
+ * Read the state @from and write it to the frames of @image or, if that is NULL, as it is @to. If
+ * @reader is not NULL, it reads instead of raw_read(), and accounts for the bytes in @from.
+ *
+ * These return 0 or what ctx_fail() returned. They set @result->bytes and @result->ns.
+ */
+int transfer_out(const struct vfiomig_options *opt, struct raw *from, const struct reader *reader,
 		 struct raw *to, struct image *image, struct vfiomig_result *result);
-/* And the other way. */
+/* Read the state from the frames of @image or, if that is NULL, as it is @from; and write it @to.
+ * Also sets @result->complete. */
 int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct image *image,
 		struct raw *to, struct vfiomig_result *result);
 

@@ -16,6 +16,7 @@
 #include "image/data.h"
 #include "image/raw.h"
 #include "precopy.h"
+#include "state.h"
 
 #define ROUNDS_MAX    32
 #define REINITS_MAX   8
@@ -27,7 +28,7 @@ bool precopy_possible(struct vfiomig_device *dev, int state)
 {
 	uint64_t flags;
 
-	return vfiomig_device_get_migration(dev, &flags) == 0 && (flags & VFIOMIG_PRE_COPY) &&
+	return feature_migration(dev, &flags) == 0 && (flags & VFIOMIG_PRE_COPY) &&
 	       state == VFIOMIG_STATE_RUNNING;
 }
 
@@ -49,7 +50,7 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *sta
 	 * expects nothing: it reads no state itself.
 	 */
 	if (!device_is(dev, BACKEND_OWNER_MAY_SAVE) &&
-	    vfiomig_device_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) & VFIOMIG_FEATURE_SET)
+	    feature_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) & VFIOMIG_FEATURE_SET)
 		feature_ioctl(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2,
 			      NULL, 0);
 }
@@ -163,7 +164,7 @@ static int stop(struct precopy *p)
 
 	p->bytes = p->state->bytes;
 	p->stop_ns = now_ns();
-	err = vfiomig_device_drive(p->dev, VFIOMIG_STATE_STOP_COPY, &fd, NULL, NULL);
+	err = state_drive(p->dev, VFIOMIG_STATE_STOP_COPY, &fd, NULL, NULL);
 	if (fd >= 0)
 		close(fd);
 	p->stopped = !err;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Restoring a device's state: what can be known of the image before the device
- * is touched is checked before; the rest before RESUMING is left.
+ * Restoring a device's state. What can be known of the image before the device is touched is
+ * checked before that, and the rest before the device leaves RESUMING.
  */
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,10 +9,11 @@
 #include "device/config.h"
 #include "image/data.h"
 #include "image/transfer.h"
+#include "restore.h"
 #include "session.h"
 #include "state.h"
 
-/* All of an image in a regular file, and back to its start. */
+/* Verify all of an image in a regular file, and go back to its start. */
 static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
 		  struct image *image, off_t start, struct vfiomig_result *result)
 {
@@ -50,25 +51,34 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 	return verify(dev, fd, opt, image, start, result);
 }
 
-/* From STOP to where the device is to be left, working again. */
-static int revive(struct vfiomig_device *dev, struct image *image, int state,
+/* What a process has made of its device's registers is its own. */
+static int restore_command(struct vfiomig_device *dev, const struct image *image)
+{
+	char config[2 * CONFIG_SIZE_MAX + 1];
+
+	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS) || !image->header ||
+	    meta_string(image->header, "config", config, sizeof(config)) < 0)
+		return 0;
+	return config_restore_command(dev, config);
+}
+
+/* From RESUMING to STOP, which loads the state, and on to where the device is to be left. */
+static int revive(struct vfiomig_device *dev, const struct image *image, int state,
 		  struct vfiomig_result *result)
 {
-	const char *config = meta_string(image->header, "config");
-	int err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+	int err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 
 	result->loaded = !err;
-	/* What a process has made of its device's registers is its own. */
-	if (!err && config && !device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
-		err = config_restore_command(dev, config);
+	if (!err)
+		err = restore_command(dev, image);
 	if (!err)
 		return session_leave(dev, state, result);
-	result->now = vfiomig_device_recover(dev, result->before);
+	session_go_home(dev, result);
 	return err;
 }
 
 static int restore(struct vfiomig_device *dev, struct raw *from, const struct vfiomig_options *opt,
-		   struct image *image, struct vfiomig_result *result)
+		   int leave, struct image *image, struct vfiomig_result *result)
 {
 	_cleanup_close_ int data_fd = -1;
 	struct raw state = { .fd = -1 };
@@ -85,40 +95,34 @@ static int restore(struct vfiomig_device *dev, struct raw *from, const struct vf
 	}
 	raw_free(&state);
 	if (!err)
-		return revive(dev, image, opt->leave, result);
+		return revive(dev, image, leave, result);
 	if (result->touched)
-		result->now = vfiomig_device_recover(dev, result->before);
+		session_go_home(dev, result);
 	return err;
 }
 
-/* A process's device goes back to what its owner left it in. */
+/* The device of a process goes back to the state in which its owner left it. */
 static int default_leave(struct vfiomig_device *dev)
 {
 	int state = -1;
 
 	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
-		state = vfiomig_device_get_state(dev);
+		state = state_get(dev);
 	return state < 0 ? VFIOMIG_STATE_RUNNING : state;
 }
 
-EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
-			   const struct vfiomig_options *options, struct vfiomig_result *result)
+int restore_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		   struct vfiomig_result *result)
 {
 	struct raw from = { .ctx = dev->ctx, .fd = fd, .what = "reading the image" };
+	int leave = opt->leave < 0 ? default_leave(dev) : opt->leave;
 	struct image image = { .fd = -1 };
-	struct vfiomig_options opt;
-	int err;
+	int err = session_check(dev, VFIOMIG_STATE_RESUMING, leave, result);
 
-	*result = (struct vfiomig_result){ .before = -1 };
-	err = options_check(dev->ctx, options, &opt);
-	if (opt.leave < 0)
-		opt.leave = default_leave(dev);
 	if (!err)
-		err = session_check(dev, VFIOMIG_STATE_RESUMING, opt.leave, result);
+		err = opt->raw ? raw_peek(&from) : open_image(dev, fd, opt, &image, result);
 	if (!err)
-		err = opt.raw ? raw_peek(&from) : open_image(dev, fd, &opt, &image, result);
-	if (!err)
-		err = restore(dev, &from, &opt, &image, result);
+		err = restore(dev, &from, opt, leave, &image, result);
 	path_end(dev, result);
 	image_free(&image);
 	raw_free(&from);

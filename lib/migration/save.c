@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Saving a device's state: what can be read while it runs, then into STOP_COPY
- * and all the rest, home again, and only then the end of the image: what is
- * slow waits for no device.
+ * Saving a device's state: read what can be read while the device runs, stop it in STOP_COPY, read
+ * the rest, and take the device home. Only then the image is ended, so that a slow destination does
+ * not keep the device stopped.
  */
+#include "save.h"
+#include "device/feature.h"
+#include "image/data.h"
 #include "image/transfer.h"
 #include "precopy.h"
 #include "session.h"
@@ -14,7 +17,9 @@ static int pump(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 		struct vfiomig_result *result)
 {
 	struct raw to = { .ctx = dev->ctx, .fd = fd, .what = "writing the image" };
-	int err = transfer_out(opt, state, live, &to, opt->raw ? NULL : image, result);
+	const struct reader reader = { .read = precopy_read, .from = live };
+	int err = transfer_out(opt, state, live ? &reader : NULL, &to, opt->raw ? NULL : image,
+			       result);
 
 	if (live) {
 		result->precopy_bytes = live->bytes;
@@ -24,13 +29,15 @@ static int pump(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	return err;
 }
 
-/* A sink that takes nothing costs the device nothing. */
+/* Write the header before the device is touched: a destination that takes nothing then costs the
+ * device nothing. */
 static int begin(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
 		 struct image *image, const struct vfiomig_result *result)
 {
-	struct json_object *header = meta_header(dev, result->precopy, opt->level, opt->chunk_size);
+	char *header;
+	int err = meta_header(dev->ctx, dev, opt, result, &header);
 
-	return header ? image_begin(image, dev->ctx, fd, header) : dev->ctx->error_code;
+	return err ? err : image_begin(image, dev->ctx, fd, header);
 }
 
 static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
@@ -47,7 +54,7 @@ static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	if (!err)
 		err = pump(dev, fd, opt, result->precopy ? &live : NULL, image, state, result);
 	if (err) {
-		result->now = vfiomig_device_recover(dev, result->before);
+		session_go_home(dev, result);
 		return err;
 	}
 	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave, result);
@@ -55,37 +62,35 @@ static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	if (!opt->raw)
 		err = image_end(image, state);
 	result->complete = !err;
-	/* It was to be left elsewhere only with its state saved. */
-	if (err && !left && result->now.state != result->before)
-		result->now = vfiomig_device_recover(dev, result->before);
+	/* The device was to be left elsewhere only with its state saved. */
+	if (err && !left && result->state != result->before)
+		session_go_home(dev, result);
 	return left ? left : err;
 }
 
-EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
-			struct vfiomig_result *result)
+int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+		struct vfiomig_result *result)
 {
-	struct vfiomig_options opt;
+	_cleanup_close_ int pipe = fd_reopen_pipe(fd);
 	struct image image = { .fd = -1 };
 	struct raw state = { .fd = -1 };
-	int err;
+	int err = session_check(dev, VFIOMIG_STATE_STOP_COPY,
+				opt->leave < 0 ? VFIOMIG_STATE_STOP : opt->leave, result);
 
-	*result = (struct vfiomig_result){ .before = -1 };
-	err = options_check(dev->ctx, options, &opt);
-	if (!err)
-		err = session_check(dev, VFIOMIG_STATE_STOP_COPY,
-				    opt.leave < 0 ? VFIOMIG_STATE_STOP : opt.leave, result);
+	if (pipe >= 0)
+		fd = pipe;
 	if (!err)
 		err = raw_init(&state, dev->ctx, -1, "reading the device's state");
 	/* Without a trailer nobody asks for a digest. */
-	if (opt.raw)
+	if (opt->raw)
 		raw_free(&state);
-	if (!err && vfiomig_device_get_data_size(dev, &result->expected))
+	if (!err && feature_data_size(dev, &result->expected))
 		result->expected = 0;
-	result->precopy = !err && !opt.no_precopy && precopy_possible(dev, result->before);
-	if (!err && !opt.raw)
-		err = begin(dev, fd, &opt, &image, result);
+	result->precopy = !err && !opt->no_precopy && precopy_possible(dev, result->before);
+	if (!err && !opt->raw)
+		err = begin(dev, fd, opt, &image, result);
 	if (!err)
-		err = save(dev, fd, &opt, &image, &state, result);
+		err = save(dev, fd, opt, &image, &state, result);
 	path_end(dev, result);
 	if (state.fd >= 0)
 		close(state.fd);

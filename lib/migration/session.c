@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Into a data transfer session, and out of it. */
+#include <string.h>
+
+#include "device/feature.h"
 #include "session.h"
 #include "state.h"
 
@@ -12,15 +15,15 @@ static bool is_saving(int state)
 int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig_result *result)
 {
 	uint64_t flags;
-	int err = vfiomig_device_get_migration(dev, &flags);
+	int err = feature_migration(dev, &flags);
 
 	if (err)
 		return err;
-	result->before = vfiomig_device_get_state(dev);
+	result->before = state_get(dev);
 	if (result->before < 0)
 		return result->before;
-	result->now.state = result->before;
-	result->now.home = true;
+	result->state = result->before;
+	result->home = true;
 	path_begin(dev, result->before);
 	if (result->before == VFIOMIG_STATE_ERROR)
 		return ctx_fail(dev->ctx, -EUCLEAN,
@@ -41,8 +44,8 @@ int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig
 }
 
 /*
- * A device that is in a saving group state already keeps its session, whose
- * descriptor somebody else has or nobody any more: it leaves that group first.
+ * A device that is in a state of the saving group already keeps its session, and the session's
+ * descriptor is somebody else's or lost. Therefore the device leaves that group first.
  */
 int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 		  struct vfiomig_result *result)
@@ -51,9 +54,9 @@ int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 
 	result->touched = true;
 	if (is_saving(result->before))
-		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+		err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 	if (!err)
-		err = vfiomig_device_drive(dev, state, data_fd, NULL, NULL);
+		err = state_drive(dev, state, data_fd, NULL, NULL);
 	if (!err && *data_fd < 0)
 		err = ctx_fail(dev->ctx, -EIO, "%s came without a data_fd",
 			       vfiomig_state_name(state));
@@ -64,9 +67,28 @@ int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *
 {
 	int err = state_walk(dev, state);
 
+	/* A SET_STATE that succeeded proves nothing. */
+	if (!err) {
+		result->state = state_get(dev);
+		if (result->state < 0)
+			err = result->state;
+		else if (result->state != state)
+			err = ctx_fail(dev->ctx, -EIO, "the device is in %s, not in %s",
+				       vfiomig_state_name(result->state),
+				       vfiomig_state_name(state));
+	}
 	if (err)
-		result->now = vfiomig_device_recover(dev, result->before);
-	else
-		result->now.state = state;
+		session_go_home(dev, result);
 	return err;
+}
+
+void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result)
+{
+	char why[sizeof(dev->ctx->error)];
+
+	state_bring_home(dev, result->before, &result->reset);
+	memcpy(why, dev->ctx->error, sizeof(why));
+	result->state = state_get(dev);
+	memcpy(dev->ctx->error, why, sizeof(why));
+	result->home = result->state == result->before;
 }

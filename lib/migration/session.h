@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A data transfer session, from the state that the device is in to the one that
- * it is left in. */
+/* A transfer's way through the device's states, from the state it is found in to the state it is
+ * left in. */
 #ifndef VFIOMIG_SESSION_H
 #define VFIOMIG_SESSION_H
 
 #include "device/device.h"
 
+/* These return 0 or what ctx_fail() returned. */
+
 /*
- * What a transfer must know before it touches the device: where it starts, and
- * that from the data transfer state @via it can end where it is to.
+ * Find out what a transfer must know before it touches the device: where it starts, and that from
+ * the data transfer state @via the protocol has a way to the state @leave.
  */
 int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig_result *result);
 
-/* Enter STOP_COPY or RESUMING with a new session. */
+/* Enter STOP_COPY, PRE_COPY or RESUMING with a new data transfer session. */
 int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 		  struct vfiomig_result *result);
 
-/* With all of the state moved, go where the device is to be left; or home. */
+/* After all of the state was moved: go to the state that the device is to be left in. If that
+ * fails, go home. */
 int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *result);
+
+/* After a failure: bring the device back to the state that it was found in, and note how. The
+ * sentence about the failure stays. */
+void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result);
 
 #endif

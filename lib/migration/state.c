@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Driving the migration state of an open device, and the way home. */
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "device/feature.h"
 #include "device/sysfs.h"
-#include "image/data.h"
 #include "state.h"
 
-EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
+#define RETRY_MS 10
+
+int state_get(struct vfiomig_device *dev)
 {
 	struct vfio_device_feature_mig_state mig = { 0 };
 	int err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
@@ -21,9 +23,8 @@ EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
 }
 
 /*
- * An arc or a reset that has begun is waited for: a driver that sleeps
- * interruptibly would fail it for a signal, the way home included. SIGQUIT is
- * the user's last resort.
+ * An arc or a reset that has begun is waited for: a signal would make a driver that sleeps
+ * interruptibly fail it, and the way home as well. SIGQUIT stays the user's last resort.
  */
 static void block_signals(sigset_t *before)
 {
@@ -34,7 +35,8 @@ static void block_signals(sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd)
+/* One SET_STATE ioctl. */
+static int set_state(struct vfiomig_device *dev, int state, int *data_fd)
 {
 	struct vfio_device_feature_mig_state mig = {
 		.device_state = state,
@@ -90,29 +92,60 @@ static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from, in
 			vfiomig_state_name(from), vfiomig_state_name(to), why);
 }
 
-EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
-				int (*step)(void *data, int state, uint64_t ns), void *data)
+/* The number of arcs from the state that the device is in, @from, to the state @to. */
+static int find_path(struct vfiomig_device *dev, int to, int *from, int path[VFIOMIG_NR_STATES])
+{
+	uint64_t flags;
+	int arcs, err = feature_migration(dev, &flags);
+
+	if (err)
+		return err;
+	*from = state_get(dev);
+	if (*from < 0)
+		return *from;
+	arcs = vfiomig_fsm_path(flags, *from, to, path);
+	return arcs < 0 ? fail_no_path(dev, flags, *from, to) : arcs;
+}
+
+int state_set(struct vfiomig_device *dev, int state, int *data_fd)
+{
+	int from, arcs = find_path(dev, state, &from, NULL);
+
+	*data_fd = -1;
+	/*
+	 * The kernel refuses most of what has no path, too. But STOP_COPY to PRE_COPY hangs it for
+	 * ever on devices with PRE_COPY, from Linux 6.2 to 7.1.
+	 */
+	return arcs < 0 ? arcs : set_state(dev, state, data_fd);
+}
+
+static int fail_step(struct vfiomig_device *dev, int state, int err)
+{
+	if (err == -EINTR)
+		return ctx_fail(dev->ctx, err, "stopped in %s: interrupted by a signal",
+				vfiomig_state_name(state));
+	if (err < 0)
+		return ctx_fail(dev->ctx, err, "stopped in %s: %s", vfiomig_state_name(state),
+				strerror(-err));
+	return ctx_fail(dev->ctx, err, "stopped in %s: the caller returned %d",
+			vfiomig_state_name(state), err);
+}
+
+int state_drive(struct vfiomig_device *dev, int state, int *data_fd,
+		int (*step)(void *data, int state, uint64_t ns), void *data)
 {
 	int path[VFIOMIG_NR_STATES];
 	int from, arcs, err, fd = -1;
-	uint64_t flags;
 
 	if (data_fd)
 		*data_fd = -1;
-	err = vfiomig_device_get_migration(dev, &flags);
-	if (err)
-		return err;
-	from = vfiomig_device_get_state(dev);
-	if (from < 0)
-		return from;
-	arcs = vfiomig_fsm_path(flags, from, state, path);
+	arcs = find_path(dev, state, &from, path);
 	if (arcs < 0)
-		return fail_no_path(dev, flags, from, state);
-
+		return arcs;
 	for (int i = 0; i < arcs; i++) {
 		uint64_t start = now_ns(), ns;
 
-		err = vfiomig_device_set_state(dev, path[i], &fd);
+		err = set_state(dev, path[i], &fd);
 		ns = now_ns() - start;
 		if (err)
 			return ctx_fail(dev->ctx, err, "arc %s -> %s failed: %s",
@@ -123,19 +156,18 @@ EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data
 		from = path[i];
 		path_add(dev, from);
 		err = step ? step(data, from, ns) : 0;
-		/* Only the last arc can start a session that is wanted. */
+		/* Only the last arc can start a session that the caller wants. */
 		if (fd >= 0 && (err || i < arcs - 1 || !data_fd))
 			close(fd);
 		if (err)
-			return ctx_fail(dev->ctx, err, "stopped in %s: %s",
-					vfiomig_state_name(from), fd_error(err));
+			return fail_step(dev, from, err);
 	}
 	if (data_fd && arcs)
 		*data_fd = fd;
 	return 0;
 }
 
-EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
+int state_reset(struct vfiomig_device *dev)
 {
 	sigset_t before;
 	int err;
@@ -152,50 +184,98 @@ EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
 
 int state_walk(struct vfiomig_device *dev, int state)
 {
-	int err = vfiomig_device_drive(dev, state, NULL, NULL, NULL);
+	int err = state_drive(dev, state, NULL, NULL, NULL);
 
 	if (err == -EOPNOTSUPP) {
-		err = vfiomig_device_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+		err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 		if (!err)
-			err = vfiomig_device_drive(dev, state, NULL, NULL, NULL);
+			err = state_drive(dev, state, NULL, NULL, NULL);
 	}
 	return err;
 }
 
-EXPORT struct vfiomig_recovery vfiomig_device_recover(struct vfiomig_device *dev, int home)
-{
-	char why[sizeof(dev->ctx->error)];
-	struct vfiomig_recovery r = { 0 };
+/* ---- The way home -------------------------------------------------------- */
 
-	/* What failed before stays the failure that is told. */
-	memcpy(why, dev->ctx->error, sizeof(why));
-	r.state = vfiomig_device_get_state(dev);
-	path_add(dev, r.state);
-	if (r.state != home &&
-	    (r.state < 0 || r.state == VFIOMIG_STATE_ERROR || r.state == VFIOMIG_STATE_RESUMING ||
-	     state_walk(dev, home)) &&
-	    vfiomig_device_reset(dev) == 0) {
-		r.reset = true;
-		state_walk(dev, home);
-	}
-	r.state = vfiomig_device_get_state(dev);
-	r.home = r.state == home;
-	memcpy(dev->ctx->error, why, sizeof(why));
-	return r;
+static bool is_dead_end(int state)
+{
+	/* The arc out of RESUMING would load the part of a state that was written so far. */
+	return state == VFIOMIG_STATE_ERROR || state == VFIOMIG_STATE_RESUMING;
 }
 
+static int walk_once(struct vfiomig_device *dev, int home)
+{
+	int err, state = state_get(dev);
+
+	if (state < 0)
+		return state;
+	path_add(dev, state);
+	if (state == home)
+		return 0;
+	if (is_dead_end(state))
+		return ctx_fail(dev->ctx, -EUCLEAN, "only a reset leads out of %s",
+				vfiomig_state_name(state));
+	err = state_walk(dev, home);
+	if (err)
+		return err;
+	/* A SET_STATE that succeeded proves nothing. */
+	state = state_get(dev);
+	if (state < 0 || state == home)
+		return state < 0 ? state : 0;
+	return ctx_fail(dev->ctx, -EAGAIN, "the device is in %s, not in %s",
+			vfiomig_state_name(state), vfiomig_state_name(home));
+}
+
+int state_walk_home(struct vfiomig_device *dev, int home)
+{
+	int err = walk_once(dev, home);
+
+	if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
+		poll(NULL, 0, RETRY_MS);
+		err = walk_once(dev, home);
+	}
+	return err;
+}
+
+int state_reset_home(struct vfiomig_device *dev, int home, bool *reset)
+{
+	int err = state_reset(dev);
+
+	*reset = !err;
+	return err ? err : state_walk_home(dev, home);
+}
+
+int state_bring_home(struct vfiomig_device *dev, int home, bool *reset)
+{
+	char why[sizeof(dev->ctx->error)];
+	int err;
+
+	memcpy(why, dev->ctx->error, sizeof(why));
+	*reset = false;
+	err = state_walk_home(dev, home);
+	if (err)
+		err = state_reset_home(dev, home, reset);
+	memcpy(dev->ctx->error, why, sizeof(why));
+	return err;
+}
+
+/*
+ * A session begins in RUNNING, but some drivers keep the state that the last session ended in (mtty
+ * does). No arc leads out of ERROR. A device in RESUMING has lost its data_fd: mtty of Linux 6.12
+ * even follows a null pointer on the arc to STOP. A session that has just begun loses nothing by a
+ * reset.
+ */
 void state_start_clean(struct vfiomig_device *dev)
 {
 	uint64_t flags;
 	int state;
 
-	if (vfiomig_device_get_migration(dev, &flags))
+	if (feature_migration(dev, &flags))
 		return;
-	state = vfiomig_device_get_state(dev);
-	if (state != VFIOMIG_STATE_ERROR && state != VFIOMIG_STATE_RESUMING)
+	state = state_get(dev);
+	if (state < 0 || !is_dead_end(state))
 		return;
 	ctx_log(dev->ctx, "found in %s, which its last session left", vfiomig_state_name(state));
-	vfiomig_device_reset(dev);
+	state_reset(dev);
 }
 
 int state_from_debugfs(const struct vfiomig_device *dev)

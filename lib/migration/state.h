@@ -1,27 +1,42 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Ways between states that the protocol has only in parts. */
+/*
+ * The migration state of an open device: reading it, driving it, and the way home.
+ *
+ * These return 0 (state_get() the state) or a negative errno, after ctx_fail().
+ */
 #ifndef VFIOMIG_STATE_H
 #define VFIOMIG_STATE_H
 
 #include "device/device.h"
 
+/* Note the states that the device passes through from here on, and give what was noted. */
+void path_begin(struct vfiomig_device *dev, int state);
+void path_end(const struct vfiomig_device *dev, struct vfiomig_result *result);
+
+/* See vfiomig_device_get_state() and so on, in vfiomig.h. */
+int state_get(struct vfiomig_device *dev);
+int state_set(struct vfiomig_device *dev, int state, int *data_fd);
+int state_drive(struct vfiomig_device *dev, int state, int *data_fd,
+		int (*step)(void *data, int state, uint64_t ns), void *data);
+int state_reset(struct vfiomig_device *dev);
+
+/* Go to @state by arcs, by way of STOP where the protocol has no straight way, as from STOP_COPY
+ * back to PRE_COPY. */
+int state_walk(struct vfiomig_device *dev, int state);
+
+/* See vfiomig_device_walk_home() and vfiomig_device_reset_home(). */
+int state_walk_home(struct vfiomig_device *dev, int home);
+int state_reset_home(struct vfiomig_device *dev, int home, bool *reset);
 /*
- * A session starts in RUNNING, but some drivers keep the state that the last session ended in. No
- * arc leads out of ERROR, and RESUMING has lost its data_fd (mtty of Linux 6.12 even follows a NULL
- * pointer on the arc to STOP): reset the device then, which takes nothing away from a session that
- * has just begun.
+ * Bring the device back to the state @home after a failure: by arcs, or by a reset if no arc leads
+ * there. The sentence about the failure stays. @reset receives whether there was a reset.
  */
+int state_bring_home(struct vfiomig_device *dev, int home, bool *reset);
+
+/* Reset a device whose session has just begun and is in a state that no arc leads out of. */
 void state_start_clean(struct vfiomig_device *dev);
 
 /* The state that debugfs has of the device, or a negative errno. */
 int state_from_debugfs(const struct vfiomig_device *dev);
-
-/* Note the states from here on, and give what was noted. */
-void path_begin(struct vfiomig_device *dev, int state);
-void path_end(const struct vfiomig_device *dev, struct vfiomig_result *result);
-
-/* To @state by arcs; by way of STOP where there is no straight way, as from
- * STOP_COPY back to PRE_COPY. Returns as vfiomig_device_drive(). */
-int state_walk(struct vfiomig_device *dev, int state);
 
 #endif

@@ -35,7 +35,9 @@ static int expect_image_error(int ret)
 
 static int look(bool verify, struct vfiomig_result *result)
 {
-	const struct vfiomig_options options = { .leave = -1, .threads = 2 };
+	const struct vfiomig_options options = { .size = sizeof(struct vfiomig_options),
+						 .leave = -1,
+						 .threads = 2 };
 	struct vfiomig_image *image = NULL;
 	int ret;
 
@@ -53,7 +55,9 @@ static int look(bool verify, struct vfiomig_result *result)
 
 static int unpack(struct vfiomig_result *result)
 {
-	const struct vfiomig_options options = { .leave = -1, .threads = 1 };
+	const struct vfiomig_options options = { .size = sizeof(struct vfiomig_options),
+						 .leave = -1,
+						 .threads = 1 };
 
 	lseek(image_fd, 0, SEEK_SET);
 	lseek(state_fd, 0, SEEK_SET);
@@ -63,7 +67,7 @@ static int unpack(struct vfiomig_result *result)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct vfiomig_result verified = { 0 }, unpacked = { 0 };
+	struct vfiomig_result verified = VFIOMIG_RESULT_INIT, unpacked = VFIOMIG_RESULT_INIT;
 	int skim, verify;
 
 	expect(ftruncate(image_fd, 0) == 0 && pwrite(image_fd, data, size, 0) == (ssize_t)size,

@@ -161,6 +161,7 @@ static void walk(struct oracle *o, const uint8_t *p, size_t left)
 static int restore(int fd, bool force, struct vfiomig_result *result)
 {
 	const struct vfiomig_options options = {
+		.size = sizeof(struct vfiomig_options),
 		.leave = VFIOMIG_STATE_RUNNING,
 		.threads = 2,
 		.force = force,
@@ -194,12 +195,12 @@ static void judge(int ret, const struct vfiomig_result *result, const uint8_t *d
 	expect(kernel.resumed == result->touched, "touched or not?");
 	expect(kernel.state == (ret ? result->before : VFIOMIG_STATE_RUNNING),
 	       "the device is not where it should be");
-	expect(result->now.state == kernel.state, "nor where it is said to be");
+	expect(result->state == kernel.state, "nor where it is said to be");
 }
 
 static void from_file(const uint8_t *data, size_t size)
 {
-	struct vfiomig_result result;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	int ret;
 
 	if (ftruncate(file, 0) || pwrite(file, data, size, 0) != (ssize_t)size)
@@ -212,7 +213,7 @@ static void from_file(const uint8_t *data, size_t size)
 
 static void from_pipe(const uint8_t *data, size_t size)
 {
-	struct vfiomig_result result;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	int fds[2], ret;
 
 	/* As much as a pipe takes without a reader. */

@@ -53,7 +53,7 @@ static void test_transition(uint64_t flags, int from, int to)
 		err(1, "loading");
 
 	forget_trace();
-	error = vfiomig_device_set_state(dev, to, &data_fd);
+	error = device_set_state(dev, to, &data_fd);
 	got = read_trace(taken);
 	now = vfiomig_device_get_state(dev);
 

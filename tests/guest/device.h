@@ -78,6 +78,25 @@ static inline void device_reopen(struct vfiomig_device *dev)
 		errx(1, "cannot open %s again", vfiomig_device_get_name(dev));
 }
 
+/* SET_STATE as the kernel takes it, which the library does not ask for what it knows to be refused.
+ * Returns 0 or a negative errno. */
+static inline int device_set_state(struct vfiomig_device *dev, int state, int *data_fd)
+{
+	struct {
+		struct vfio_device_feature feature;
+		struct vfio_device_feature_mig_state mig;
+	} set = {
+		.feature = { .argsz = sizeof(set),
+			     .flags = VFIO_DEVICE_FEATURE_SET |
+				      VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE },
+		.mig = { .device_state = state, .data_fd = -1 },
+	};
+	int err = ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+
+	*data_fd = err ? -1 : set.mig.data_fd;
+	return err;
+}
+
 /* Returns the data_fd of a session that this starts, or -1. */
 static inline int device_go(struct vfiomig_device *dev, int state)
 {

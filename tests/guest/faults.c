@@ -19,7 +19,7 @@ static const char *const steps[] = { "hw_mask_irqs", "stream_begin", "hw_load_re
 
 static int set_state(int state, int *data_fd)
 {
-	return vfiomig_device_set_state(dev, state, data_fd);
+	return device_set_state(dev, state, data_fd);
 }
 
 static int get_state(void)

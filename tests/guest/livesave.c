@@ -44,7 +44,7 @@ static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev, bool preco
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	pthread_t writer;
 
 	stop = false;

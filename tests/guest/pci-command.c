@@ -12,8 +12,8 @@ int main(int argc, char **argv)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	int fd = memfd_create("image", MFD_CLOEXEC);
-	struct vfiomig_result result;
 	struct vfiomig_device *dev;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	struct vfiomig_ctx *ctx;
 	uint16_t saved;
 

@@ -221,7 +221,7 @@ static bool flags_are_output(struct vfiomig_device *d)
 static void save(struct vfiomig_device *d)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	struct vfiomig_result result;
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 
 	if (vfiomig_save(d, null, NULL, &result) || !result.precopy)
 		errx(1, "save: %s", vfiomig_get_error(ctx));

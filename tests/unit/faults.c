@@ -60,7 +60,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 static int round_trip(const struct vfiomig_options *opt)
 {
 	int from = new_file(state, SIZE), image = new_file("", 0), to = new_file("", 0), err;
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	static char got[SIZE + 1];
 
 	err = vfiomig_pack(ctx, from, image, opt, &r);
@@ -85,6 +85,7 @@ static void test_short_counts(void **unused)
 	for (size_t i = 0; i < ARRAY_SIZE(most); i++) {
 		for (int level = 0; level <= 3; level += 3) {
 			const struct vfiomig_options opt = {
+				.size = sizeof(struct vfiomig_options),
 				.leave = -1,
 				.level = level,
 				.threads = 2,
@@ -103,7 +104,7 @@ static void test_short_counts(void **unused)
 static void test_single_bytes(void **unused)
 {
 	int from = new_file("state", 5), image = new_file("", 0), to = new_file("", 0);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	char got[8] = "";
 
 	(void)unused;
@@ -200,11 +201,12 @@ static void test_processors(void **unused)
 {
 	static const int counts[] = { 1, 2, 1000, 2000 };
 	const struct vfiomig_options opt = {
+		.size = sizeof(struct vfiomig_options),
 		.leave = -1,
 		.level = 1,
 		.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
 	};
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
@@ -231,7 +233,10 @@ static void test_no_memory(void **unused)
 
 	(void)unused;
 	for (int level = 0; level <= 3; level += 3) {
-		const struct vfiomig_options opt = { .leave = -1, .level = level, .threads = 2 };
+		const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+						     .leave = -1,
+						     .level = level,
+						     .threads = 2 };
 
 		for (fail_at = 1;; fail_at++) {
 			int err;

@@ -9,7 +9,7 @@
 static int image_with(uint32_t magic)
 {
 	int in = new_file("state", 5), out = new_file("", 0);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	uint8_t image[2048];
 	size_t header, n;
 
@@ -35,7 +35,7 @@ static void assert_damaged(int err, const char *why)
 static void expect(uint32_t magic, const char *why)
 {
 	int fd = image_with(magic), out = new_file("", 0);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	assert_damaged(vfiomig_unpack(ctx, fd, out, NULL, &r), why);
 	assert_int_equal(lseek(out, 0, SEEK_END), 0);

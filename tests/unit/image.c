@@ -52,9 +52,11 @@ static struct bytes make_state(size_t size)
 
 static struct bytes pack(struct bytes state, int level)
 {
-	struct vfiomig_options opt = { .level = level, .chunk_size = CHUNK };
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .level = level,
+				       .chunk_size = CHUNK };
 	int in = file_of(state), out = memfd_create("image", MFD_CLOEXEC);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	assert_int_equal(vfiomig_pack(ctx, in, out, &opt, &r), 0);
 	assert_true(r.complete);
@@ -65,7 +67,7 @@ static struct bytes pack(struct bytes state, int level)
 static int look(struct bytes b, bool verify)
 {
 	struct vfiomig_image *image;
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	int fd = file_of(b);
 	int err = vfiomig_image_open(ctx, fd, &image);
 
@@ -133,12 +135,13 @@ static void test_good(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		for (int level = 0; level <= 19; level += 19) {
-			struct vfiomig_options opt = { .threads = 1 + i % 3 };
+			struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+						       .threads = 1 + i % 3 };
 			struct bytes s = make_state(sizes[i]);
 			struct bytes b = pack(s, level), got;
 			int in = file_of(b);
 			int out = memfd_create("state", MFD_CLOEXEC);
-			struct vfiomig_result r;
+			struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 			assert_int_equal(verify(b), 0);
 			assert_int_equal(skim(b), 0);
@@ -430,8 +433,10 @@ static void test_write_fails(void **state)
 {
 	struct bytes s = make_state(20 * CHUNK);
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct vfiomig_options opt = { .chunk_size = CHUNK, .threads = 4 };
-	struct vfiomig_result r;
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .chunk_size = CHUNK,
+				       .threads = 4 };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	int in = file_of(s), wrong = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	(void)state;

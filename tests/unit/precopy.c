@@ -190,7 +190,7 @@ static void test_idle(void **state)
 		VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_PRE_COPY_P2P, VFIOMIG_STATE_STOP_COPY,
 		VFIOMIG_STATE_STOP,	VFIOMIG_STATE_RUNNING_P2P,  VFIOMIG_STATE_RUNNING,
 	};
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	expect_whole(&r);
@@ -205,7 +205,7 @@ static void test_idle(void **state)
 /* On a borrowed device the owner may read the flags, and has not asked for the new ones. */
 static void test_borrowed(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	dev->backend = &borrowed;
@@ -216,7 +216,7 @@ static void test_borrowed(void **state)
 /* A holder does not read the flags, so the save may opt in. */
 static void test_held(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	dev->backend = &backend_holder;
@@ -226,8 +226,10 @@ static void test_held(void **state)
 
 static void test_never(void **state)
 {
-	struct vfiomig_options opt = { .leave = -1, .no_precopy = true };
-	struct vfiomig_result r;
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = -1,
+				       .no_precopy = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	/*
@@ -246,7 +248,7 @@ static void test_empty_reads(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
-		struct vfiomig_result r;
+		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 		/* The end comes at once, although the kernel announces more data. */
 		teardown(NULL);
@@ -273,8 +275,10 @@ static void test_empty_reads(void **state)
  */
 static void test_does_not_converge(void **state)
 {
-	struct vfiomig_options opt = { .leave = -1, .downtime_ms = 1 };
-	struct vfiomig_result r;
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = -1,
+				       .downtime_ms = 1 };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.dirty = 1ULL << 40;
@@ -298,7 +302,7 @@ static void test_does_not_converge(void **state)
 
 static void test_initial_bytes_stay(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.initial_stays = true;
@@ -309,7 +313,7 @@ static void test_initial_bytes_stay(void **state)
 
 static void test_reinit(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.reinits = 1;
@@ -327,7 +331,7 @@ static void test_reinit(void **state)
 /* The device has no first copy, so that the rate is unknown at first. */
 static void test_no_initial_bytes(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.initial = 0;
@@ -339,13 +343,13 @@ static void test_no_initial_bytes(void **state)
 
 static void test_read_fails(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.error = EIO;
 	assert_int_equal(save(NULL, &r), -EIO);
 	assert_false(r.complete);
-	assert_true(r.now.home && !r.now.reset);
+	assert_true(r.home && !r.reset);
 }
 
 /*
@@ -354,7 +358,7 @@ static void test_read_fails(void **state)
  */
 static void test_another_fd(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.another_fd = true;
@@ -367,12 +371,13 @@ static void test_another_fd(void **state)
 static void test_ends_early(void **state)
 {
 	struct vfiomig_options opt = {
+		.size = sizeof(struct vfiomig_options),
 		.leave = -1,
 		.raw = true,
 		.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
 	};
 	int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.dirty = 50000000;
@@ -380,7 +385,7 @@ static void test_ends_early(void **state)
 	opt.downtime_ms = 1;
 	assert_int_equal(vfiomig_save(dev, full, &opt, &r), -ENOSPC);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
-	assert_true(r.now.home && !r.now.reset && !r.complete);
+	assert_true(r.home && !r.reset && !r.complete);
 	close(full);
 
 	kernel.arcs = 0;
@@ -391,7 +396,7 @@ static void test_ends_early(void **state)
 	assert_int_equal(save(&opt, &r), -EINTR);
 	assert_int_equal(kernel.late_reads, 0);
 	assert_says("interrupted by a signal");
-	assert_true(r.now.home && !r.now.reset && !r.complete);
+	assert_true(r.home && !r.reset && !r.complete);
 	assert_int_equal(kernel.path[1], VFIOMIG_STATE_RUNNING);
 }
 
@@ -402,14 +407,14 @@ static void test_arc_fails(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-		struct vfiomig_result r;
+		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 		teardown(NULL);
 		setup(NULL);
 		kernel.fail_state = states[i];
 		assert_int_equal(save(NULL, &r), -EIO);
 		assert_false(r.complete);
-		assert_true(r.now.home && !r.now.reset);
+		assert_true(r.home && !r.reset);
 	}
 }
 

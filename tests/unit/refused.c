@@ -145,7 +145,7 @@ static void assert_fails(int result, int err, const char *says)
 static void test_no_migration(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	uint64_t flags;
 
 	(void)state;
@@ -175,7 +175,7 @@ static void test_no_migration(void **state)
 static void test_no_state(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.state_error = EIO;
@@ -263,7 +263,7 @@ static void test_config_is_no_detail(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	int image = memfd_create("image", MFD_CLOEXEC);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
@@ -301,18 +301,19 @@ static void test_config_write(void **state)
 
 static void test_bounds(void **state)
 {
+#define SIZE .size = sizeof(struct vfiomig_options)
 	static const struct {
 		struct vfiomig_options opt;
 		const char *says;
 	} wrong[] = {
-		{ { .threads = -1 }, "-1 threads are out of bounds" },
-		{ { .threads = VFIOMIG_THREADS_MAX + 1 }, "out of bounds" },
-		{ { .level = -1 }, "there is no compression level -1" },
-		{ { .level = VFIOMIG_LEVEL_MAX + 1 }, "no compression level" },
-		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MIN - 1 }, "is not from 64 KiB to" },
-		{ { .chunk_size = VFIOMIG_CHUNK_SIZE_MAX + 1 }, "is not from 64 KiB to" },
+		{ { SIZE, .threads = -1 }, "-1 threads are out of bounds" },
+		{ { SIZE, .threads = VFIOMIG_THREADS_MAX + 1 }, "out of bounds" },
+		{ { SIZE, .level = -1 }, "there is no compression level -1" },
+		{ { SIZE, .level = VFIOMIG_LEVEL_MAX + 1 }, "no compression level" },
+		{ { SIZE, .chunk_size = VFIOMIG_CHUNK_SIZE_MIN - 1 }, "is not from 64 KiB to" },
+		{ { SIZE, .chunk_size = VFIOMIG_CHUNK_SIZE_MAX + 1 }, "is not from 64 KiB to" },
 	};
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -327,10 +328,11 @@ static void test_bounds(void **state)
 /* The device is not left in another state unless the image is whole, however little is missing. */
 static void test_no_room_for_the_trailer(void **state)
 {
-	struct vfiomig_options opt = { .leave = VFIOMIG_STATE_STOP };
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = VFIOMIG_STATE_STOP };
 	int image = memfd_create("image", MFD_CLOEXEC);
 	struct rlimit before, limit;
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	off_t size;
 
 	(void)state;
@@ -348,7 +350,7 @@ static void test_no_room_for_the_trailer(void **state)
 		     "writing the image: File too large");
 	setrlimit(RLIMIT_FSIZE, &before);
 	assert_false(r.complete);
-	assert_true(r.touched && r.now.home && !r.now.reset);
+	assert_true(r.touched && r.home && !r.reset);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 	close(image);
 }
@@ -357,7 +359,7 @@ static void test_unreadable_image(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {

@@ -121,7 +121,9 @@ static int save(int leave, struct vfiomig_result *result, bool whole)
 {
 	int fd = memfd_create("image", MFD_CLOEXEC);
 	char got[64] = "";
-	struct vfiomig_options opt = { .leave = leave, .raw = raw };
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = leave,
+				       .raw = raw };
 	int err = vfiomig_save(dev, fd, &opt, result);
 
 	if (raw) {
@@ -131,14 +133,16 @@ static int save(int leave, struct vfiomig_result *result, bool whole)
 	}
 	close(fd);
 	assert_int_equal(result->complete, whole);
-	assert_int_equal(result->now.state, kernel.state);
-	assert_int_equal(result->now.reset, kernel.resets > 0 && !kernel.fail_reset);
+	assert_int_equal(result->state, kernel.state);
+	assert_int_equal(result->reset, kernel.resets > 0 && !kernel.fail_reset);
 	return err;
 }
 
 static int restore_text(const char *text, int leave, struct vfiomig_result *result)
 {
-	struct vfiomig_options opt = { .leave = leave, .raw = raw };
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = leave,
+				       .raw = raw };
 	int fd = new_file(text, strlen(text)), err;
 
 	if (!raw && *text) {
@@ -151,13 +155,13 @@ static int restore_text(const char *text, int leave, struct vfiomig_result *resu
 	}
 	err = vfiomig_restore(dev, fd, &opt, result);
 	close(fd);
-	assert_int_equal(result->now.state, kernel.state);
+	assert_int_equal(result->state, kernel.state);
 	return err;
 }
 
 static void test_save(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	assert_int_equal(save(-1, &r, true), 0);
@@ -175,7 +179,7 @@ static void test_save(void **state)
 /* A device in a state of the saving group has a session of somebody else. */
 static void test_save_from_saving_group(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.flags |= VFIOMIG_PRE_COPY;
@@ -197,7 +201,7 @@ static void test_save_arc_fails(void **state)
 	(void)state;
 	for (int arc = 1; arc <= 3; arc++) {
 		for (int left = -1; left < VFIOMIG_NR_STATES; left++) {
-			struct vfiomig_result r;
+			struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 			if (left > 0 &&
 			    !vfiomig_fsm_supports(VFIOMIG_STOP_COPY | VFIOMIG_P2P, left))
@@ -209,7 +213,7 @@ static void test_save_arc_fails(void **state)
 			kernel.fail_at = arc;
 			kernel.fail_state = left;
 			assert_int_equal(save(-1, &r, false), -EIO);
-			assert_true(r.touched && r.now.home);
+			assert_true(r.touched && r.home);
 			assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 			assert_int_equal(kernel.resets, left == VFIOMIG_STATE_ERROR);
 			assert_says("failed");
@@ -222,12 +226,12 @@ static void test_save_arc_fails(void **state)
  */
 static void test_save_way_back_fails(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.fail_at = 4;
 	assert_int_equal(save(-1, &r, true), -EIO);
-	assert_true(r.now.home);
+	assert_true(r.home);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 	assert_says("STOP_COPY -> STOP failed");
 }
@@ -235,27 +239,29 @@ static void test_save_way_back_fails(void **state)
 /* The reset fails, too. */
 static void test_save_lost(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.fail_at = 2;
 	kernel.fail_state = VFIOMIG_STATE_ERROR;
 	kernel.fail_reset = true;
 	assert_int_equal(save(-1, &r, false), -EIO);
-	assert_false(r.now.home);
-	assert_false(r.now.reset);
-	assert_int_equal(r.now.state, VFIOMIG_STATE_ERROR);
+	assert_false(r.home);
+	assert_false(r.reset);
+	assert_int_equal(r.state, VFIOMIG_STATE_ERROR);
 }
 
 static void test_save_full_disk(void **state)
 {
 	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	assert_int_equal(
 		vfiomig_save(dev, fd,
-			     &(struct vfiomig_options){ .leave = VFIOMIG_STATE_STOP, .raw = raw },
+			     &(struct vfiomig_options){ .size = sizeof(struct vfiomig_options),
+							.leave = VFIOMIG_STATE_STOP,
+							.raw = raw },
 			     &r),
 		-ENOSPC);
 	close(fd);
@@ -266,7 +272,7 @@ static void test_save_full_disk(void **state)
 
 static void test_interrupted(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	vfiomig_interrupt(ctx);
@@ -277,7 +283,7 @@ static void test_interrupted(void **state)
 
 static void test_no_data_fd(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	kernel.no_data_fd = true;
@@ -288,7 +294,7 @@ static void test_no_data_fd(void **state)
 /* An impossible save or restore is refused before the device is touched. */
 static void test_untouched(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	assert_int_equal(save(VFIOMIG_STATE_PRE_COPY, &r, false), -EINVAL);
@@ -314,7 +320,7 @@ static void test_untouched(void **state)
 
 static void test_restore(void **state)
 {
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
 	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), 0);
@@ -330,16 +336,16 @@ static void test_restore_arc_fails(void **state)
 {
 	(void)state;
 	for (int arc = 1; arc <= 6; arc++) {
-		struct vfiomig_result r;
+		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 		teardown(NULL);
 		setup(NULL);
 		kernel.fail_at = arc;
 		assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), -EIO);
-		assert_true(r.now.home);
+		assert_true(r.home);
 		/* "To abort a RESUMING session the device must be reset." */
 		assert_int_equal(kernel.resets, arc == 4);
-		assert_int_equal(r.now.reset, arc == 4);
+		assert_int_equal(r.reset, arc == 4);
 	}
 }
 
@@ -349,8 +355,10 @@ static void test_restore_arc_fails(void **state)
  */
 static void test_restore_source_fails(void **state)
 {
-	struct vfiomig_options opt = { .leave = -1, .raw = true };
-	struct vfiomig_result r;
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = -1,
+				       .raw = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	int fds[2];
 
 	(void)state;
@@ -362,7 +370,7 @@ static void test_restore_source_fails(void **state)
 	assert_int_equal(write(fds[1], "half", 4), 4);
 	alarm(1);
 	assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), -EINTR);
-	assert_true(r.now.reset && r.now.home);
+	assert_true(r.reset && r.home);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
 	assert_int_equal(kernel.resets, 1);
 	close(fds[0]);
@@ -374,7 +382,7 @@ static void test_restore_bad_trailer(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	int in = new_file(STREAM, strlen(STREAM)), fds[2];
-	struct vfiomig_result r;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	char image[1024];
 	ssize_t size;
 
@@ -391,7 +399,7 @@ static void test_restore_bad_trailer(void **state)
 			fds[1] = -1;
 		}
 		assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), -EBADMSG);
-		assert_true(r.touched && r.now.reset && r.now.home);
+		assert_true(r.touched && r.reset && r.home);
 		assert_false(r.complete);
 		assert_int_equal(kernel.resets, cut + 1);
 	}
