@@ -81,7 +81,7 @@ int ctx_progress(struct vfiomig_ctx *ctx)
 	if (!p->fn || p->ended)
 		return p->ended;
 	p->ended = p->fn(p->data, p->bytes ? *p->bytes : p->moved, p->expected);
-	if (p->ended < 0)
+	if (is_negative_errno(p->ended))
 		return ctx_fail(ctx, p->ended, "the progress function ended it: %s",
 				strerror(-p->ended));
 	if (p->ended)
@@ -195,7 +195,7 @@ int api_end_zero(struct vfiomig_ctx *ctx, int ret)
 {
 	if (!ret)
 		forget_error(ctx);
-	else if (!ctx->error[0] && ret < 0)
+	else if (!ctx->error[0] && is_negative_errno(ret))
 		ctx_fail(ctx, ret, "%s", strerror(-ret));
 	else if (!ctx->error[0])
 		ctx_fail(ctx, ret, "a function of the caller returned %d", ret);

@@ -103,6 +103,12 @@ static inline bool is_exhausted(int err)
 	return err == EMFILE || err == ENFILE || err == ENOMEM;
 }
 
+/* Whether @ret, which may be what a function of the caller returned, is a negative errno. */
+static inline bool is_negative_errno(int ret)
+{
+	return ret < 0 && ret >= -4095;
+}
+
 static inline void free_charp(char **p)
 {
 	free(*p);

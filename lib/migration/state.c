@@ -124,7 +124,7 @@ static int fail_step(struct vfiomig_device *dev, int state, int err)
 	if (err == -EINTR)
 		return ctx_fail(dev->ctx, err, "stopped in %s: interrupted by a signal",
 				vfiomig_state_name(state));
-	if (err < 0)
+	if (is_negative_errno(err))
 		return ctx_fail(dev->ctx, err, "stopped in %s: %s", vfiomig_state_name(state),
 				strerror(-err));
 	return ctx_fail(dev->ctx, err, "stopped in %s: the caller returned %d",

@@ -4,6 +4,9 @@
  * is replaced at ioctl(2) (see --wrap in the Makefile); a data_fd is a file in memory.
  */
 #include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sys/mman.h>
 
 #include "feature.h"
 #include "unit.h"
@@ -18,8 +21,10 @@ static struct {
 	int fail_state; /* the state that the failure leaves the device in; -1: its former state */
 	bool fail_reset;
 	bool no_data_fd;
-	int set_states, resets;
-	int data_fd; /* the test's own descriptor of it */
+	int error;   /* what it fails with */
+	size_t more; /* bytes of state beyond STREAM */
+	int set_states, get_states, resets;
+	int data_fd; /* the test's end of it */
 } kernel;
 
 static struct vfiomig_device *dev;
@@ -28,8 +33,19 @@ static bool raw;
 
 static int new_data_fd(bool with_state)
 {
-	int fd = new_file(STREAM, with_state ? strlen(STREAM) : 0);
+	int fd = memfd_create("data_fd", MFD_CLOEXEC);
+	static char other[65536];
 
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < sizeof(other); i++)
+		other[i] = i * i % 251;
+	if (with_state) {
+		assert_int_equal(write(fd, STREAM, strlen(STREAM)), strlen(STREAM));
+		/* Not all the same, which an image has little of */
+		for (size_t n = 0; n < kernel.more; n += sizeof(other))
+			assert_int_equal(write(fd, other, sizeof(other)), sizeof(other));
+		lseek(fd, 0, SEEK_SET);
+	}
 	if (kernel.data_fd >= 0)
 		close(kernel.data_fd);
 	kernel.data_fd = dup(fd);
@@ -46,7 +62,7 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 	    kernel.set_states < kernel.fail_at + kernel.fails) {
 		if (kernel.fail_state >= 0)
 			kernel.state = kernel.fail_state;
-		errno = EIO;
+		errno = kernel.error;
 		return -1;
 	}
 	/* The library takes one arc at a time. */
@@ -86,11 +102,24 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	}
 	assert_int_equal(request, VFIO_DEVICE_FEATURE);
-	if ((feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIGRATION &&
-	    (feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE)
-		assert_int_equal(feature->flags,
-				 VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE);
-	return feature_answer(feature, kernel.flags, kernel.state, set_state);
+	switch (feature->flags) {
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
+		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
+		return 0;
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		kernel.get_states++;
+		((struct vfio_device_feature_mig_state *)feature->data)->device_state =
+			kernel.state;
+		return 0;
+	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+		return set_state((void *)feature->data);
+	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
+		errno = ENOTTY;
+		return -1;
+	default:
+		fail_msg("feature flags %#x", feature->flags);
+		return -1;
+	}
 }
 
 static int setup(void **state)
@@ -100,6 +129,7 @@ static int setup(void **state)
 	kernel.flags = VFIOMIG_STOP_COPY | VFIOMIG_P2P;
 	kernel.state = VFIOMIG_STATE_RUNNING;
 	kernel.fails = 1;
+	kernel.error = EIO;
 	kernel.fail_state = kernel.data_fd = -1;
 	assert_int_equal(vfiomig_new(&ctx), 0);
 	dev = feature_device(ctx, feature_null());
@@ -281,6 +311,108 @@ static void test_interrupted(void **state)
 	assert_int_equal(kernel.resets, 0);
 }
 
+/* What is interrupted stays so until it is resumed; and a signal after that counts again. */
+static void test_resume(void **state)
+{
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	assert_false(vfiomig_resume(ctx));
+	for (int i = 0; i < 2; i++) {
+		vfiomig_interrupt(ctx);
+		vfiomig_interrupt(ctx);
+		assert_int_equal(save(-1, &r, false), -EINTR);
+		assert_int_equal(save(-1, &r, false), -EINTR);
+		assert_true(vfiomig_resume(ctx));
+		assert_int_equal(save(-1, &r, true), 0);
+		assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), 0);
+		/* Between two transfers, and in the end nobody has been told of it */
+		vfiomig_interrupt(ctx);
+		assert_true(vfiomig_resume(ctx));
+		assert_false(vfiomig_resume(ctx));
+	}
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+}
+
+static struct {
+	int calls, end_at, ret;
+	uint64_t bytes;
+} told;
+
+static int on_progress(void *data, uint64_t bytes, uint64_t expected)
+{
+	assert_ptr_equal(data, &told);
+	assert_int_equal(expected, 0);
+	assert_true(bytes >= told.bytes);
+	told.bytes = bytes;
+	return ++told.calls == told.end_at ? told.ret : 0;
+}
+
+/* Save into a pipe that nobody reads from. */
+static int save_blocked(struct vfiomig_options *opt, struct vfiomig_result *r)
+{
+	int fds[2], err;
+
+	kernel.more = 8 << 20;
+	opt->raw = raw;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	err = vfiomig_save(dev, fds[1], opt, r);
+	/* It is as it was: others may have it too. */
+	assert_false(fcntl(fds[1], F_GETFL) & O_NONBLOCK);
+	close(fds[0]);
+	close(fds[1]);
+	assert_true(r->touched && r->home && !r->reset && !r->complete);
+	assert_int_equal(r->state, VFIOMIG_STATE_RUNNING);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	return err;
+}
+
+/* What the progress function returns ends its transfer, and only that one. */
+static void test_progress_ends(void **state)
+{
+	static const int values[] = { -ECANCELED, 7, -EINTR, INT_MIN };
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	opt.progress = on_progress;
+	opt.progress_data = &told;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		memset(&told, 0, sizeof(told));
+		/* In the middle of the write that blocks */
+		told.end_at = 4;
+		told.ret = values[i];
+		assert_int_equal(save_blocked(&opt, &r), values[i]);
+		assert_non_null(strstr(vfiomig_get_error(ctx), "the progress function ended it"));
+		assert_int_equal(told.calls, told.end_at);
+	}
+	kernel.more = 0;
+	assert_int_equal(save(-1, &r, true), 0);
+	assert_string_equal(vfiomig_get_error(ctx), "");
+}
+
+static void *interrupt_soon(void *unused)
+{
+	(void)unused;
+	usleep(100000);
+	vfiomig_interrupt(ctx);
+	return NULL;
+}
+
+/* No signal has to come to end the write. */
+static void test_interrupt_blocked(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, NULL), 0);
+	assert_int_equal(save_blocked(&opt, &r), -EINTR);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_non_null(strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
+}
+
 static void test_no_data_fd(void **state)
 {
 	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
@@ -407,6 +539,151 @@ static void test_restore_bad_trailer(void **state)
 	close(in);
 }
 
+/* ---- States --------------------------------------------------------------- */
+
+/* What the protocol refuses the kernel is not asked for: it may hang. */
+static void test_set_state(void **state)
+{
+	(void)state;
+	kernel.flags |= VFIOMIG_PRE_COPY;
+	for (int from = 0; from < VFIOMIG_NR_STATES; from++) {
+		for (int to = -1; to <= VFIOMIG_NR_STATES; to++) {
+			int arcs = vfiomig_fsm_path(kernel.flags, from, to, NULL), fd = 77;
+
+			if (arcs > 1 || from == VFIOMIG_STATE_RESUMING)
+				continue;
+			kernel.state = from;
+			kernel.set_states = 0;
+			if (arcs < 0) {
+				assert_int_equal(vfiomig_device_set_state(dev, to, &fd),
+						 -EOPNOTSUPP);
+				assert_non_null(strstr(vfiomig_get_error(ctx), "cannot go from"));
+				assert_int_equal(fd, -1);
+				assert_int_equal(kernel.set_states, 0);
+				assert_int_equal(kernel.state, from);
+			} else if (arcs == 1) {
+				assert_int_equal(vfiomig_device_set_state(dev, to, &fd), 0);
+				assert_int_equal(kernel.set_states, 1);
+				assert_int_equal(kernel.state, to);
+			}
+			if (fd >= 0 && fd != 77)
+				close(fd);
+		}
+	}
+}
+
+/* The path is looked up once for all of its arcs. */
+static void test_drive(void **state)
+{
+	(void)state;
+	assert_int_equal(vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, NULL, NULL, NULL), 0);
+	assert_int_equal(kernel.set_states, 3);
+	assert_int_equal(kernel.get_states, 1);
+}
+
+static int stop_here(void *data, int state, uint64_t ns)
+{
+	(void)state;
+	(void)ns;
+	return *(int *)data;
+}
+
+static void test_step_ends(void **state)
+{
+	int ret = 5;
+
+	(void)state;
+	assert_int_equal(vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, NULL, stop_here, &ret),
+			 5);
+	assert_string_equal(vfiomig_get_error(ctx),
+			    "stopped in RUNNING_P2P: the caller returned 5");
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING_P2P);
+	ret = -ECANCELED;
+	assert_int_equal(vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, NULL, stop_here, &ret),
+			 -ECANCELED);
+	assert_string_equal(vfiomig_get_error(ctx), "stopped in STOP: Operation canceled");
+}
+
+static void test_read_back(void **state)
+{
+	(void)state;
+	for (kernel.state = 0; kernel.state < VFIOMIG_NR_STATES; kernel.state++)
+		assert_int_equal(vfiomig_device_get_state(dev), kernel.state);
+	assert_int_equal(kernel.set_states, 0);
+	assert_int_equal(kernel.resets, 0);
+}
+
+static void test_walk_home(void **state)
+{
+	bool reset = true;
+
+	(void)state;
+	kernel.flags |= VFIOMIG_PRE_COPY;
+	kernel.state = VFIOMIG_STATE_STOP_COPY;
+	assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_RUNNING), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	/* By way of STOP */
+	kernel.state = VFIOMIG_STATE_STOP_COPY;
+	assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_PRE_COPY), 0);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_PRE_COPY);
+	/* Where no arc leads home, it does nothing. */
+	kernel.set_states = 0;
+	kernel.state = VFIOMIG_STATE_ERROR;
+	assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_RUNNING), -EUCLEAN);
+	assert_string_equal(vfiomig_get_error(ctx), "only a reset leads out of ERROR");
+	kernel.state = VFIOMIG_STATE_RESUMING;
+	assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_RUNNING), -EUCLEAN);
+	assert_int_equal(kernel.set_states, 0);
+	assert_int_equal(kernel.resets, 0);
+
+	assert_int_equal(vfiomig_device_reset_home(dev, VFIOMIG_STATE_STOP, &reset), 0);
+	assert_true(reset);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_STOP);
+	kernel.fail_reset = true;
+	assert_int_equal(vfiomig_device_reset_home(dev, VFIOMIG_STATE_STOP, &reset), -ENOTTY);
+	assert_false(reset);
+	assert_int_equal(vfiomig_device_reset_home(dev, VFIOMIG_STATE_STOP, NULL), -ENOTTY);
+}
+
+/* What may be over in a moment is tried once more, and what is not ends the walk. */
+static void test_walk_home_again(void **state)
+{
+	static const struct {
+		int error, fails, err;
+	} cases[] = {
+		{ EBUSY, 1, 0 },  { EAGAIN, 1, 0 },	{ EINTR, 1, 0 },
+		{ EIO, 1, -EIO }, { EBUSY, 2, -EBUSY },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		kernel.state = VFIOMIG_STATE_STOP_COPY;
+		kernel.set_states = 0;
+		kernel.fail_at = 1;
+		kernel.error = cases[i].error;
+		kernel.fails = cases[i].fails;
+		assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_RUNNING),
+				 cases[i].err);
+		assert_int_equal(kernel.state == VFIOMIG_STATE_RUNNING, !cases[i].err);
+		assert_int_equal(kernel.resets, 0);
+	}
+}
+
+/* And so nothing is lost by a save that fails like that. */
+static void test_save_busy(void **state)
+{
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	kernel.fail_at = 3;
+	kernel.fails = 2;
+	kernel.error = EBUSY;
+	assert_int_equal(save(-1, &r, false), -EBUSY);
+	assert_true(r.home && !r.reset);
+	assert_int_equal(kernel.resets, 0);
+	assert_non_null(strstr(vfiomig_get_error(ctx), "STOP -> STOP_COPY failed"));
+}
+
 static int set_raw(void **state)
 {
 	(void)state;
@@ -432,11 +709,19 @@ int main(void)
 		TEST(test_save_lost),
 		TEST(test_save_full_disk),
 		TEST(test_interrupted),
+		TEST(test_resume),
+		TEST(test_progress_ends),
+		TEST(test_interrupt_blocked),
+		TEST(test_save_busy),
 		TEST(test_no_data_fd),
 		TEST(test_untouched),
 		TEST(test_restore),
 		TEST(test_restore_arc_fails),
 		TEST(test_restore_source_fails),
+	};
+	const struct CMUnitTest state_tests[] = {
+		TEST(test_set_state), TEST(test_drive),	    TEST(test_step_ends),
+		TEST(test_read_back), TEST(test_walk_home), TEST(test_walk_home_again),
 	};
 	const struct CMUnitTest image_tests[] = {
 		TEST(test_restore_bad_trailer),
@@ -445,5 +730,6 @@ int main(void)
 	interrupt_on_alarm();
 	return cmocka_run_group_tests_name("raw", tests, set_raw, NULL) +
 	       cmocka_run_group_tests_name("image", tests, set_image, NULL) +
+	       cmocka_run_group_tests_name("states", state_tests, set_raw, NULL) +
 	       cmocka_run_group_tests_name("image only", image_tests, set_image, NULL);
 }
