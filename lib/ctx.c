@@ -16,6 +16,21 @@ int ctx_new_wake(struct vfiomig_ctx *ctx)
 	return wake < 0 ? ctx_fail(ctx, -errno, "eventfd: %m") : wake;
 }
 
+#define TEXT(number)   #number
+#define STRING(number) TEXT(number)
+/* The Makefile's VERSION is where the number comes from. */
+_Static_assert(__builtin_strcmp(VFIOMIG_VERSION, VERSION) == 0, "vfiomig.h is of another version");
+_Static_assert(__builtin_strcmp(VFIOMIG_VERSION,
+				STRING(VFIOMIG_VERSION_MAJOR) "." STRING(
+					VFIOMIG_VERSION_MINOR) "." STRING(VFIOMIG_VERSION_PATCH)) ==
+		       0,
+	       "the numbers are of another version");
+
+EXPORT const char *vfiomig_version(void)
+{
+	return VERSION;
+}
+
 EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 {
 	struct vfiomig_ctx *ctx = calloc(1, sizeof(*ctx));

@@ -23,6 +23,15 @@
 extern "C" {
 #endif
 
+/* The version of this header. It is also the number that pkg-config and "vfiomig --version" tell. */
+#define VFIOMIG_VERSION	      "0.1.0"
+#define VFIOMIG_VERSION_MAJOR 0
+#define VFIOMIG_VERSION_MINOR 1
+#define VFIOMIG_VERSION_PATCH 0
+
+/* The version of the library that the program runs with, "0.1.0". A constant string. */
+const char *vfiomig_version(void);
+
 struct vfiomig_ctx;
 struct vfiomig_device;
 

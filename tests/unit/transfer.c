@@ -24,7 +24,7 @@ static struct {
 	int error;   /* what it fails with */
 	size_t more; /* bytes of state beyond STREAM */
 	int set_states, get_states, resets;
-	int data_fd; /* the test's end of it */
+	int data_fd; /* the test's own descriptor of it */
 } kernel;
 
 static struct vfiomig_device *dev;
@@ -33,19 +33,15 @@ static bool raw;
 
 static int new_data_fd(bool with_state)
 {
-	int fd = memfd_create("data_fd", MFD_CLOEXEC);
+	int fd = new_file(STREAM, with_state ? strlen(STREAM) : 0);
 	static char other[65536];
 
-	assert_true(fd >= 0);
+	/* Bytes that do not compress to nothing */
 	for (size_t i = 0; i < sizeof(other); i++)
 		other[i] = i * i % 251;
-	if (with_state) {
-		assert_int_equal(write(fd, STREAM, strlen(STREAM)), strlen(STREAM));
-		/* Not all the same, which an image has little of */
-		for (size_t n = 0; n < kernel.more; n += sizeof(other))
-			assert_int_equal(write(fd, other, sizeof(other)), sizeof(other));
-		lseek(fd, 0, SEEK_SET);
-	}
+	for (size_t n = 0; with_state && n < kernel.more; n += sizeof(other))
+		assert_int_equal(pwrite(fd, other, sizeof(other), strlen(STREAM) + n),
+				 sizeof(other));
 	if (kernel.data_fd >= 0)
 		close(kernel.data_fd);
 	kernel.data_fd = dup(fd);
@@ -102,24 +98,13 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		return 0;
 	}
 	assert_int_equal(request, VFIO_DEVICE_FEATURE);
-	switch (feature->flags) {
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIGRATION:
-		memcpy(feature->data, &kernel.flags, sizeof(kernel.flags));
-		return 0;
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
+	if ((feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIGRATION &&
+	    (feature->flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE)
+		assert_int_equal(feature->flags,
+				 VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE);
+	if (feature->flags == (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE))
 		kernel.get_states++;
-		((struct vfio_device_feature_mig_state *)feature->data)->device_state =
-			kernel.state;
-		return 0;
-	case VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE:
-		return set_state((void *)feature->data);
-	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
-		errno = ENOTTY;
-		return -1;
-	default:
-		fail_msg("feature flags %#x", feature->flags);
-		return -1;
-	}
+	return feature_answer(feature, kernel.flags, kernel.state, set_state);
 }
 
 static int setup(void **state)
