@@ -31,7 +31,11 @@ start() {
 	TERM=vt100 script -qefc "sh $work/session" "$work/screen" <"$work/keys" >/dev/null 2>&1 &
 	terminal=$!
 	exec 3>"$work/keys"
-	wait_for on_screen 'guest-stock:~# '
+	# A guest that boots beside much other work takes longer than the minute of wait_for.
+	within 2400 on_screen 'guest-stock:~# ' || {
+		not_ok "the prompt" "$(tail -n 20 "$work/screen")"
+		finish
+	}
 }
 
 # ended STATUS: the machine has ended with this status, and the terminal has its modes back
