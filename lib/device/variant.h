@@ -3,7 +3,7 @@
 #ifndef VFIOMIG_VARIANT_H
 #define VFIOMIG_VARIANT_H
 
-#include "device/device.h"
+#include "device.h"
 
 /* Returns the name of the VFIO driver that is made for this PCI function, or NULL if there is none
  * but vfio-pci, which fits every function. free() it. */
