@@ -134,13 +134,14 @@ check "SIGUSR1 prints a line" grep -q '^8388608 bytes (8.0 MiB) copied, .* s, .*
 mkfifo stalled
 {
 	exec 9<stalled
-	sleep 3
+	until [ -e seen ]; do sleep 0.1; done
 } &
 vfiomig pack state >stalled 2>usr1 &
 sleep 1
 kill -USR1 $!
-sleep 1
-check "SIGUSR1 prints a line while nothing moves" grep -q ' bytes .* copied' usr1
+wait_for grep -q ' bytes .* copied' usr1
+ok "SIGUSR1 prints a line while nothing moves"
+touch seen
 wait
 
 # A failing output ends the command, even while it waits for its input.
