@@ -128,7 +128,7 @@ separate() {
 	: >one
 	status 0 "$1" sh -c "$2"
 	cp $ERR log
-	check "$1: the summary is on standard error" jq -e .complete log
+	check "$1: the summary is on standard error" test "$(jq .complete log)" = true
 	whole one
 }
 separate "--json -o /dev/stdout" "exec vfiomig save $device --json -o /dev/stdout >one"
@@ -138,7 +138,7 @@ separate "--json -o /dev/fd/7 7>FILE >>FILE" "exec vfiomig save $device --json -
 separate "--json, standard output" "exec vfiomig save $device --json >one"
 status 0 "--json -o /dev/null" vfiomig save "$device" --json -o /dev/null
 cp $OUT log
-check "the summary is on standard output" jq -e .complete log
+check "the summary is on standard output" test "$(jq .complete log)" = true
 for options in '' -qv '-q --progress=always'; do
 	status 2 "$options >FILE 2>&1" sh -c "vfiomig save $device $options >one 2>&1; rc=\$?; cat one >&2; exit \$rc"
 	says "$together"
@@ -153,7 +153,7 @@ status 0 "-q 2>&1 | cat" sh -c "vfiomig save $device -q 2>&1 | cat >one"
 whole one
 status 0 "-q --json -o /dev/stderr" sh -c "exec vfiomig save $device -q --json -o /dev/stderr 2>one"
 cp $OUT log
-check "the summary is on standard output, too" jq -e .complete log
+check "the summary is on standard output, too" test "$(jq .complete log)" = true
 whole one
 home RUNNING
 
@@ -164,7 +164,7 @@ says 'dir/image: Input/output error; the image is whole and has its name, but ma
 whole dir/image
 status 1 "and with --json" inject fsync 2 EIO vfiomig save "$device" --leave=STOP --json -o dir/image
 cp $OUT log
-check "it says so there" jq -e '(.complete | not) and (.error | contains("has its name")) and .state == "RUNNING"' log
+check "it says so there" test "$(jq '(.complete | not) and (.error | contains("has its name")) and .state == "RUNNING"' log)" = true
 echo precious >dir/image
 status 1 "a file that cannot be synced" inject fsync 1 EIO vfiomig save "$device" -o dir/image
 check "its error is the first one's alone" sh -c "! grep -q 'has its name' $ERR"

@@ -10,7 +10,7 @@
 
 # has FILTER: jq finds it true of the last output
 has() {
-	check "$1" jq -e "$1" out
+	check "$1" test "$(jq "$1" out)" = true
 }
 
 # keys KEY...: the object has these and no others
@@ -79,7 +79,7 @@ while
 	inject ioctl $n EIO vfiomig state "$device" --json >out 2>err
 	[ $? -ne 99 ]
 do
-	if jq -e '.error and .state == null and .arcs == null' out >/dev/null; then
+	if [ "$(jq '.error and .state == null and .arcs == null' out)" = true ]; then
 		found=$n
 	fi
 	n=$((n + 1))

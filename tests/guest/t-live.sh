@@ -9,7 +9,7 @@
 
 # is FILTER: jq says so of the summary
 is() {
-	check "$1" jq -e "$1" $OUT
+	check "$1" test "$(jq "$1" $OUT)" = true
 }
 
 check "the device is held" vfiomig hold "$device"
