@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * allocs DEV: one allocation of the kernel's fails, in each of the operations
- * on an ivshmem device: the first, then the second, and so on, until the
- * operation comes to its end without a fault. What failed can be done again,
- * and has left the device where the uAPI allows it to be.
+ * allocs DEV: in each operation on an ivshmem device, one of the kernel's allocations fails: the
+ * first one, then the second one, and so on, until the operation succeeds without a fault. An
+ * operation that failed can be repeated, and has left the device in a state that the uAPI allows.
  */
 #include <poll.h>
 #include <sys/mman.h>
@@ -15,13 +14,13 @@
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
 static struct whole good;
-static size_t size; /* of the device's memory */
+static size_t size; /* the size of the device's memory */
 static int data_fd = -1;
 
 /* Returns 0, or the errno. */
 typedef int operation(void);
 
-/* ---- What an operation can be -------------------------------------------- */
+/* ---- The operations ------------------------------------------------------ */
 
 static int open_it(void)
 {
@@ -58,8 +57,8 @@ static int to_running(void)
 }
 
 /*
- * Buffers that the kernel finds not there yet: what it copies to or from them
- * it allocates on the way, in the middle of a piece.
+ * Buffers whose pages are not present yet: the kernel allocates them while it copies, in the middle
+ * of a piece.
  */
 enum {
 	BUFFER = 1 << 16
@@ -73,7 +72,7 @@ static void *fresh(int fd, off_t offset)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* What has been read so far. */
+/* The stream as far as it has been read. */
 static struct whole out;
 
 static int read_it(void)
@@ -95,7 +94,7 @@ static int read_it(void)
 	return n && errno != ENOMSG ? errno : 0;
 }
 
-/* The stream as a file, and how much of it has been written. */
+/* The stream in a file, and how much of it has been written to the device. */
 static int in = -1;
 static size_t written;
 
@@ -130,7 +129,7 @@ static int ask(void)
 	return -vfiomig_device_get_data_size(dev, &bytes);
 }
 
-/* Of each page a read and a write, in a mapping of its own. */
+/* Read and write each page of the memory in a new mapping. */
 static int touch(void)
 {
 	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
@@ -166,7 +165,7 @@ static int reset_it(void)
 	return -vfiomig_device_reset(dev);
 }
 
-/* ---- What is between two of them ----------------------------------------- */
+/* ---- Between two operations ---------------------------------------------- */
 
 static void close_data(void)
 {
@@ -175,7 +174,7 @@ static void close_data(void)
 	data_fd = -1;
 }
 
-/* On the way that a failed SET_STATE was on, and nowhere else. */
+/* After a failed SET_STATE the device must have a state, and must not be in ERROR. */
 static bool is_sane(void)
 {
 	int state = vfiomig_device_get_state(dev);
@@ -184,8 +183,9 @@ static bool is_sane(void)
 }
 
 /*
- * Have one allocation fail after the other, until none is left that could.
- * Between two attempts @again makes good for what the last one may have done.
+ * Repeat the operation while its first allocation fails, then its second one, and so on, until it
+ * makes no more allocations. @again is called before each attempt and undoes what the last one may
+ * have done.
  */
 static void sweep(const char *what, operation *op, void (*again)(void), int max)
 {
@@ -207,8 +207,8 @@ static void sweep(const char *what, operation *op, void (*again)(void), int max)
 		if (!came || !sane)
 			break;
 	}
-	tap(sane && nth <= max, "%s: %d allocations failed one by one, %d of them it told of", what,
-	    nth - 1, failed);
+	tap(sane && nth <= max, "%s: %d allocations failed one by one, %d of them were reported",
+	    what, nth - 1, failed);
 }
 
 static void home(void)
@@ -228,7 +228,7 @@ static void nothing(void)
 {
 }
 
-/* A transfer that goes on where it was, whatever fails. */
+/* A transfer goes on where it was, whatever fails. */
 static void test_streams(void)
 {
 	for (int precopy = 0; precopy < 2; precopy++) {
@@ -244,7 +244,7 @@ static void test_streams(void)
 			sweep("reads after PRE_COPY", read_it, nothing, 100);
 		}
 		tap(out.size == good.size && memcmp(out.data, good.data, good.size) == 0,
-		    "what was read is whole");
+		    "the stream that was read is complete");
 	}
 	home();
 	data_fd = device_go(dev, VFIOMIG_STATE_RESUMING);
@@ -252,7 +252,7 @@ static void test_streams(void)
 	sweep("writes", write_it, nothing, 400);
 	sweep("RESUMING to RUNNING", to_running, nothing, 100);
 	tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING && whole_is(dev, &good),
-	    "what was written is there");
+	    "the device has the state that was written");
 }
 
 int main(int argc, char **argv)
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
 	dev = device_open(ctx, argv[1]);
 	size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
 	good = whole_save(dev);
-	/* Room that is there needs no fault. */
+	/* Touch the buffer now, so that it causes no page faults later. */
 	out.size = 0;
 	whole_room(&out, 4 * good.size);
 	memset(out.data, 0, out.room);
@@ -274,7 +274,7 @@ int main(int argc, char **argv)
 	sweep("RUNNING to PRE_COPY", to_pre_copy, home, 200);
 	sweep("RUNNING to STOP_COPY", to_stop_copy, home, 200);
 	sweep("RUNNING to RESUMING", to_resuming, home, 200);
-	/* Which has cleared the registers. */
+	/* RESUMING has cleared the registers. */
 	home();
 	whole_load(dev, &good);
 	test_streams();
@@ -285,9 +285,9 @@ int main(int argc, char **argv)
 	home();
 	sweep("access to the regions", access_it, nothing, 100);
 	sweep("a reset", reset_it, nothing, 100);
-	tap(whole_works(dev, &good), "it can be saved and restored");
-	sweep("opening it", open_it, closed, 2000);
-	tap(whole_works(dev, &good), "it can be saved and restored");
+	tap(whole_works(dev, &good), "the device can be saved and restored");
+	sweep("opening the device", open_it, closed, 2000);
+	tap(whole_works(dev, &good), "the device can be saved and restored");
 	printf("# %d faults\n", fault_count);
 	free(out.data);
 	free(good.data);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * arcs DEV: every transition between all states, by one SET_STATE each. What
- * the kernel does is compared with what the library predicts: whether it is
- * refused, the state read back, whether there is a data_fd, and, by the
- * driver's debug messages in the kernel's log, each arc on the way.
+ * arcs DEV: every transition between all states, by one SET_STATE each. The kernel's behaviour is
+ * compared with the library's prediction: whether the transition is refused, the state that is read
+ * back, whether there is a data_fd, and each arc on the path, which the driver's debug messages in
+ * the kernel's log tell.
  */
 #include "tap.h"
 #include "whole.h"
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
-static struct whole stream; /* which a device in RESUMING needs to get out of it */
+static struct whole stream; /* a whole stream, without which a device cannot leave RESUMING */
 static int kmsg;
 
 static void forget_trace(void)
@@ -18,14 +18,14 @@ static void forget_trace(void)
 	lseek(kmsg, 0, SEEK_END);
 }
 
-/* The states that the driver stepped to since forget_trace(). */
+/* Store the states that the driver has entered since forget_trace(). Returns how many there are. */
 static int read_trace(int *path)
 {
 	char record[8192];
 	int arcs = 0;
 	ssize_t n;
 
-	/* One record for each read. */
+	/* Each read returns one record. */
 	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
 		const char *step;
 		int from, to;
@@ -57,7 +57,7 @@ static void test_transition(uint64_t flags, int from, int to)
 	got = read_trace(taken);
 	now = vfiomig_device_get_state(dev);
 
-	/* Within the saving group a session goes on. */
+	/* Between states of the saving group the session continues. */
 	starts_session =
 		arcs > 0 && (to == VFIOMIG_STATE_RESUMING || (is_saving(to) && !is_saving(from)));
 	if ((error != 0) != (arcs < 0))
@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 	for (int from = 0; from < VFIOMIG_NR_STATES; from++) {
 		if (from == VFIOMIG_STATE_ERROR || !vfiomig_fsm_supports(flags, from))
 			continue;
-		/* One number more than there are states. */
+		/* The last number is not a state. */
 		for (int to = 0; to <= VFIOMIG_NR_STATES; to++)
 			test_transition(flags, from, to);
 	}

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bar ADDRESS read|write|digest, bar ADDRESS fill SEED [SIZE]: copy the memory
- * of a PCI function's BAR 2 to standard output, or standard input into it,
- * print its digest, or fill it with noise, from SIZE on with zeroes. The device
- * stays closed: this does not go through VFIO.
+ * bar ADDRESS read|write|digest: copy the memory of a PCI function's BAR 2 to standard output, copy
+ * standard input into it, or print its digest.
  *
- * In an emulated processor sha256sum and /dev/urandom take most of a test's
- * time. XXH3 and the noise here do not.
+ * bar ADDRESS fill SEED [SIZE]: fill the memory with noise, or its first SIZE bytes with noise and
+ * the rest with zeroes.
+ *
+ * The device stays closed, because this does not go through VFIO.
+ *
+ * In an emulated processor sha256sum and /dev/urandom would take most of a test's time. XXH3 and
+ * the noise here do not.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -29,7 +32,7 @@ static void print_digest(const void *memory, size_t size)
 	printf("%016llx%016llx\n", (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
-/* With what cannot be compressed. */
+/* The noise cannot be compressed. */
 static void fill(uint64_t *memory, size_t size, const char *seed, const char *until)
 {
 	uint64_t noise = strtoull(seed, NULL, 0) * 0x9e3779b97f4a7c15 + 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bareloop DEV: the device's state to standard output, by a loop of reads and
- * writes of 1 MiB and nothing else: what a save is measured against.
+ * bareloop DEV: copy the device's state to standard output in a loop of reads and writes of 1 MiB.
+ * The benchmark compares a save with this.
  */
 #include "device.h"
 

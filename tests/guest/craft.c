@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * craft DEV: streams for an ivshmem device of more than 1 MiB as
- * driver/format.h describes them, each with the right total length and digest,
- * so that what is refused is refused for what is in it.
+ * craft DEV: streams for an ivshmem device of more than 1 MiB of memory, as driver/format.h
+ * describes them. Each has the right total length and digest, so that a refused stream is refused
+ * for its contents.
  */
 #include "device.h"
 #include "model.h"
 #include "tap.h"
 
 static struct vfiomig_device *dev;
-static uint64_t size; /* of the device's memory */
+static uint64_t size; /* the size of the device's memory */
 
-/* The stream, and what the memory holds when it was loaded. */
+/* The stream, and the memory that the device must have once the stream is loaded. */
 static unsigned char *stream, *memory;
 static size_t length;
 
@@ -57,7 +57,7 @@ static void record(uint32_t type, uint32_t reserved, uint64_t offset, uint64_t n
 	put64(n);
 }
 
-/* A record's data, different each time. */
+/* Put a record's data, which is different each time. */
 static void data(size_t n)
 {
 	for (size_t i = 0; i < n; i += 4)
@@ -93,7 +93,7 @@ static void regs(void)
 	put32(0);
 }
 
-/* The data of END */
+/* Put the data of END: the total length and the digest. */
 static void total(void)
 {
 	uint64_t n = length;
@@ -105,13 +105,13 @@ static void total(void)
 static void end(void)
 {
 	record(MODEL_END, 0, 0, 16);
-	/* Its record counts, its data does not. */
+	/* The total length includes END's record, but not its data. */
 	total();
 }
 
 /*
- * What the arc to STOP returns: that is what counts. The write may take what
- * is refused in the end; where it does not, it says EINVAL.
+ * Returns the result of the arc to STOP, which is what counts: the driver may take a bad stream
+ * until then. If the driver refuses a write, the error must be EINVAL.
  */
 static int load(void)
 {
@@ -131,7 +131,7 @@ static void taken(const char *what)
 
 	region_read(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, now, size);
 	tap(good && memcmp(now, memory, size) == 0 && reg_read(dev, INTR_MASK) == 0x600d,
-	    "%s: taken, and there", what);
+	    "%s: accepted, and the device has the state", what);
 	free(now);
 	device_reset(dev);
 }
@@ -144,7 +144,7 @@ static void refused(const char *what)
 	device_reset(dev);
 }
 
-/* A record that must not be, before all that must be there */
+/* The stream begins with an additional record, which must be refused, and is complete otherwise. */
 static void refused_first(const char *what, uint32_t type, uint32_t reserved, uint64_t offset,
 			  uint64_t n, size_t bytes)
 {
@@ -205,7 +205,7 @@ static void test_taken(void)
 
 static void test_header(void)
 {
-	refused_header("magic", MODEL_MAGIC + 1, 1, MODEL_GRANULE, size, 0);
+	refused_header("a wrong magic number", MODEL_MAGIC + 1, 1, MODEL_GRANULE, size, 0);
 	refused_header("version 0", MODEL_MAGIC, 0, MODEL_GRANULE, size, 0);
 	refused_header("version 2", MODEL_MAGIC, 2, MODEL_GRANULE, size, 0);
 	refused_header("granule 0", MODEL_MAGIC, 1, 0, size, 0);
@@ -213,22 +213,23 @@ static void test_header(void)
 	refused_header("a larger granule", MODEL_MAGIC, 1, MODEL_GRANULE * 2, size, 0);
 	refused_header("less memory", MODEL_MAGIC, 1, MODEL_GRANULE, size - MODEL_GRANULE, 0);
 	refused_header("more memory", MODEL_MAGIC, 1, MODEL_GRANULE, size + MODEL_GRANULE, 0);
-	refused_header("reserved in the header", MODEL_MAGIC, 1, MODEL_GRANULE, size, 1ULL << 63);
+	refused_header("a reserved field of the header", MODEL_MAGIC, 1, MODEL_GRANULE, size,
+		       1ULL << 63);
 }
 
 static void test_mem(void)
 {
-	refused_first("MEM: reserved", MODEL_MEM, 1, 0, MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("MEM: a reserved field", MODEL_MEM, 1, 0, MODEL_GRANULE, MODEL_GRANULE);
 	refused_first("MEM: no length", MODEL_MEM, 0, 0, 0, 0);
 	refused_first("MEM: length not aligned", MODEL_MEM, 0, 0, MODEL_GRANULE + 8,
 		      MODEL_GRANULE + 8);
 	refused_first("MEM: offset not aligned", MODEL_MEM, 0, 8, MODEL_GRANULE, MODEL_GRANULE);
 	refused_first("MEM: more than 1 MiB", MODEL_MEM, 0, 0, MODEL_MEM_MAX + MODEL_GRANULE,
 		      MODEL_MEM_MAX + MODEL_GRANULE);
-	refused_first("MEM: over the end", MODEL_MEM, 0, size - MODEL_GRANULE, 2 * MODEL_GRANULE,
+	refused_first("MEM: across the end", MODEL_MEM, 0, size - MODEL_GRANULE, 2 * MODEL_GRANULE,
 		      2 * MODEL_GRANULE);
-	refused_first("MEM: after the end", MODEL_MEM, 0, size, MODEL_GRANULE, MODEL_GRANULE);
-	refused_first("MEM: far after the end", MODEL_MEM, 0, 1ULL << 63, MODEL_GRANULE,
+	refused_first("MEM: behind the end", MODEL_MEM, 0, size, MODEL_GRANULE, MODEL_GRANULE);
+	refused_first("MEM: far behind the end", MODEL_MEM, 0, 1ULL << 63, MODEL_GRANULE,
 		      MODEL_GRANULE);
 	refused_first("MEM: offset + length is 0", MODEL_MEM, 0, -(uint64_t)MODEL_GRANULE,
 		      MODEL_GRANULE, MODEL_GRANULE);
@@ -270,21 +271,21 @@ static void test_regs(void)
 	regs();
 	all_mem();
 	end();
-	refused("REGS: before all memory");
+	refused("REGS: before the memory");
 
 	header();
 	all_mem();
 	record(MODEL_REGS, 1, 0, 8);
 	data(8);
 	end();
-	refused("REGS: reserved");
+	refused("REGS: a reserved field");
 
 	header();
 	all_mem();
 	record(MODEL_REGS, 0, 8, 8);
 	data(8);
 	end();
-	refused("REGS: offset");
+	refused("REGS: an offset");
 
 	header();
 	all_mem();
@@ -312,14 +313,14 @@ static void test_end(void)
 	regs();
 	record(MODEL_END, 1, 0, 16);
 	total();
-	refused("END: reserved");
+	refused("END: a reserved field");
 
 	header();
 	all_mem();
 	regs();
 	record(MODEL_END, 0, 8, 16);
 	total();
-	refused("END: offset");
+	refused("END: an offset");
 
 	header();
 	all_mem();
@@ -334,14 +335,14 @@ static void test_end(void)
 	regs();
 	end();
 	stream[length - 16] ^= 1;
-	refused("END: another length");
+	refused("END: a wrong total length");
 
 	header();
 	all_mem();
 	regs();
 	end();
 	stream[length - 1] ^= 1;
-	refused("END: another digest");
+	refused("END: a wrong digest");
 
 	header();
 	all_mem();
@@ -387,7 +388,7 @@ int main(int argc, char **argv)
 	test_regs();
 	test_end();
 
-	/* As good as before */
+	/* The device still works after all this. */
 	test_taken();
 	free(memory);
 	free(stream);

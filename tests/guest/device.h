@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the C programs that test in the guest: what they do to a device. */
+/*
+ * What the C programs that test in the guest do to a device. Where something fails that no test is
+ * about, the program ends.
+ */
 #ifndef DEVICE_H
 #define DEVICE_H
 
@@ -14,7 +17,7 @@
 
 #include "file.h"
 
-/* Linux 6.2; Debian 12's header is older. */
+/* New in Linux 6.2. Debian 12's header is older. */
 #ifndef VFIO_MIG_GET_PRECOPY_INFO
 struct vfio_precopy_info {
 	__u32 argsz;
@@ -25,13 +28,12 @@ struct vfio_precopy_info {
 #define VFIO_MIG_GET_PRECOPY_INFO _IO(VFIO_TYPE, VFIO_BASE + 21)
 #endif
 
-/* Linux 7.1 */
+/* New in Linux 7.1. */
 #ifndef VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2
 #define VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 12
 #endif
 
-/* Whether this is the guest's kernel that has neither MIG_DATA_SIZE nor
- * PRE_COPY. */
+/* Whether the guest's kernel is the old one, which has neither MIG_DATA_SIZE nor PRE_COPY. */
 static inline bool old_kernel(void)
 {
 	const char *kernel = getenv("KERNEL");
@@ -39,7 +41,7 @@ static inline bool old_kernel(void)
 	return kernel && strcmp(kernel, "6.1") == 0;
 }
 
-/* In BAR 0 of an ivshmem device. Reading INTR_STATUS clears it. */
+/* Registers in BAR 0 of an ivshmem device. Reading INTR_STATUS clears it. */
 enum {
 	INTR_MASK = 0,
 	INTR_STATUS = 4,
@@ -78,8 +80,10 @@ static inline void device_reopen(struct vfiomig_device *dev)
 		errx(1, "cannot open %s again", vfiomig_device_get_name(dev));
 }
 
-/* SET_STATE as the kernel takes it, which the library does not ask for what it knows to be refused.
- * Returns 0 or a negative errno. */
+/*
+ * SET_STATE as it is, because the library refuses by itself what it knows that the kernel refuses.
+ * Returns 0 or a negative errno.
+ */
 static inline int device_set_state(struct vfiomig_device *dev, int state, int *data_fd)
 {
 	struct {
@@ -97,7 +101,7 @@ static inline int device_set_state(struct vfiomig_device *dev, int state, int *d
 	return err;
 }
 
-/* Returns the data_fd of a session that this starts, or -1. */
+/* Drive the device to @state. Returns the data_fd of the session that this starts, or -1. */
 static inline int device_go(struct vfiomig_device *dev, int state)
 {
 	int data_fd;

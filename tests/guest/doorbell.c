@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * doorbell DEV PEER: the interrupts that one ivshmem-doorbell device gets from
- * another, in each state and through whatever might lift their mask.
+ * doorbell DEV PEER: the interrupts that an ivshmem-doorbell device gets from another one, in each
+ * state, and after everything that might lift their mask.
  */
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -11,7 +11,7 @@
 
 #define VECTORS	 2
 
-/* Long enough for what comes, and for what does not come. */
+/* How long to wait for an interrupt that comes, and for one that does not come. */
 #define SOON_MS	 5000
 #define NEVER_MS 200
 
@@ -26,7 +26,7 @@ static void ring(unsigned int vector)
 	reg_write(peer, DOORBELL, id << 16 | vector);
 }
 
-/* Does the vector's interrupt come? Forgets it. */
+/* Returns whether the vector's interrupt comes within that time, and clears it. */
 static bool comes(unsigned int vector, int ms)
 {
 	struct pollfd pfd = { .fd = events[vector], .events = POLLIN };
@@ -46,7 +46,7 @@ static void heard(const char *when)
 	tap(good, "%s: an interrupt comes", when);
 }
 
-/* Not heard for now, that is: it may still be pending. */
+/* No interrupt comes now. It may be pending. */
 static void silent(const char *when)
 {
 	bool good = true;
@@ -65,7 +65,7 @@ static void pending(const char *when)
 
 	for (unsigned int i = 0; i < VECTORS; i++)
 		good = comes(i, SOON_MS) && good;
-	tap(good, "%s: the one that was pending comes", when);
+	tap(good, "%s: the pending interrupt comes", when);
 }
 
 static void forget(void)
@@ -109,7 +109,7 @@ static void go(int state)
 		close(fd);
 }
 
-/* Memory decode and bus mastering, without which MSI-X does not work. */
+/* MSI-X needs memory decoding and bus mastering. */
 static void enable(struct vfiomig_device *d)
 {
 	command_write(d, command_read(d) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
@@ -153,19 +153,19 @@ static void test_states(void)
 	silent("STOP again");
 	go(VFIOMIG_STATE_RUNNING_P2P);
 	pending("RUNNING_P2P");
-	heard("and afterwards");
+	heard("RUNNING_P2P, a second time");
 	go(VFIOMIG_STATE_RUNNING);
 	heard("RUNNING again");
-	tap(!comes(0, NEVER_MS), "and no more");
+	tap(!comes(0, NEVER_MS), "RUNNING again: no further interrupt comes");
 }
 
 static void test_reset(void)
 {
 	go(VFIOMIG_STATE_STOP);
-	silent("STOP, to be reset");
+	silent("STOP, before a reset");
 	device_reset(dev);
 	enable(dev);
-	/* PCI's reset, where there is one, clears what was pending. */
+	/* PCI's reset, if there is one, clears pending interrupts. */
 	forget();
 	heard("RUNNING after a reset");
 
@@ -174,45 +174,46 @@ static void test_reset(void)
 	device_reset(dev);
 	enable(dev);
 	forget();
-	heard("RUNNING after that");
+	heard("RUNNING after a reset in RESUMING");
 }
 
-/* Setting up MSI-X lifts the mask. It is there again when the ioctl returns. */
+/* Setting up MSI-X lifts the mask. The mask must be back when the ioctl returns. */
 static void test_set_irqs(void)
 {
 	go(VFIOMIG_STATE_STOP);
 	tap(set_irqs(), "VFIO_DEVICE_SET_IRQS in STOP");
 	forget();
-	silent("STOP after it");
-	tap(unset_irqs() && set_irqs(), "and another one, from nothing");
+	silent("STOP after VFIO_DEVICE_SET_IRQS");
+	tap(unset_irqs() && set_irqs(),
+	    "VFIO_DEVICE_SET_IRQS in STOP, after the interrupts were disabled");
 	forget();
-	silent("STOP after that");
+	silent("STOP after the second VFIO_DEVICE_SET_IRQS");
 	go(VFIOMIG_STATE_STOP_COPY);
-	tap(unset_irqs() && set_irqs(), "in STOP_COPY");
+	tap(unset_irqs() && set_irqs(), "VFIO_DEVICE_SET_IRQS in STOP_COPY");
 	forget();
-	silent("STOP_COPY after it");
+	silent("STOP_COPY after VFIO_DEVICE_SET_IRQS");
 	go(VFIOMIG_STATE_RUNNING);
 	pending("RUNNING");
 	heard("RUNNING");
 }
 
-/* So does waking up, hence a stopped device does not sleep. */
+/* Waking up lifts the mask, too. Therefore a stopped device must not sleep. */
 static void test_low_power(void)
 {
 	tap(low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) && falls_asleep(SOON_MS),
 	    "a running device goes to sleep");
 	go(VFIOMIG_STATE_STOP);
-	silent("STOP, when it has slept");
-	tap(!falls_asleep(NEVER_MS), "it sleeps no more");
+	silent("STOP, after the device has slept");
+	tap(!falls_asleep(NEVER_MS), "a stopped device does not go to sleep again");
 	vfiomig_device_get_state(dev);
 	silent("STOP, after an ioctl");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
-	silent("STOP, when sleep is over");
+	silent("STOP, after LOW_POWER_EXIT");
 	tap(low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) && !falls_asleep(NEVER_MS),
-	    "a stopped device does not go to sleep");
-	silent("STOP, when it might sleep");
+	    "a stopped device does not go to sleep at LOW_POWER_ENTRY");
+	silent("STOP, after LOW_POWER_ENTRY");
 	go(VFIOMIG_STATE_STOP_COPY);
-	silent("STOP_COPY, when it might sleep");
+	silent("STOP_COPY, after LOW_POWER_ENTRY");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 	silent("STOP_COPY");
 	go(VFIOMIG_STATE_RUNNING);
@@ -221,7 +222,7 @@ static void test_low_power(void)
 	go(VFIOMIG_STATE_STOP);
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
 	go(VFIOMIG_STATE_RUNNING);
-	tap(falls_asleep(SOON_MS), "it sleeps when it runs again");
+	tap(falls_asleep(SOON_MS), "the device sleeps when it runs again");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 	heard("RUNNING, awake");
 
@@ -229,12 +230,12 @@ static void test_low_power(void)
 	device_reset(dev);
 	enable(dev);
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
-	tap(falls_asleep(SOON_MS), "and when it was reset");
+	tap(falls_asleep(SOON_MS), "the device sleeps after a reset");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 	heard("RUNNING, awake again");
 }
 
-/* PCI's reset, where there is one, is not asked for through the device. */
+/* PCI's reset, if there is one, can be requested without opening the device. */
 static void test_pci_reset(void)
 {
 	const char *path = pci_file(name, "reset");
@@ -243,18 +244,18 @@ static void test_pci_reset(void)
 		return;
 
 	go(VFIOMIG_STATE_STOP);
-	silent("STOP, to be reset by PCI");
-	tap(file_write(path, "1"), "PCI resets it");
+	silent("STOP, before PCI's reset");
+	tap(file_write(path, "1"), "PCI resets the device");
 	enable(dev);
 	forget();
 	heard("RUNNING after PCI's reset");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
-	tap(falls_asleep(SOON_MS), "and it can sleep");
+	tap(falls_asleep(SOON_MS), "the device can sleep after PCI's reset");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
-	heard("RUNNING, after that sleep");
+	heard("RUNNING, after PCI's reset and a sleep");
 }
 
-/* The message control of MSI-X, as the next driver would find it. */
+/* Returns the message control of MSI-X as the next driver would find it. */
 static uint16_t msix_control(void)
 {
 	const char *path = pci_file(name, "config");
@@ -276,11 +277,11 @@ static void test_close(void)
 	go(VFIOMIG_STATE_STOP);
 	tap(msix_control() & 0x4000, "STOP: the function mask is set");
 	vfiomig_device_close(dev);
-	tap(!(msix_control() & 0x4000), "closing the device lifts it");
-	tap(falls_asleep(SOON_MS), "and lets the device sleep");
+	tap(!(msix_control() & 0x4000), "closing the device clears the function mask");
+	tap(falls_asleep(SOON_MS), "a closed device goes to sleep");
 	device_reopen(dev);
 	enable(dev);
-	tap(set_irqs(), "it is opened again");
+	tap(set_irqs(), "VFIO_DEVICE_SET_IRQS in the next session");
 	heard("RUNNING in the next session");
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Faults on the debug kernel, for the C programs that test in the guest: a
- * function of the driver that fails, by name (debugfs, fail_function), or the
- * Nth allocation of this thread (failslab and fail_page_alloc).
+ * Faults on the debug kernel, for the C programs that test in the guest: a function of the driver
+ * fails, by its name (debugfs, fail_function), or the Nth allocation of this thread fails (failslab
+ * and fail_page_alloc).
  */
 #ifndef FAULT_H
 #define FAULT_H
@@ -13,7 +13,7 @@
 
 #include "file.h"
 
-/* Which nothing else returns, so that it can be told where an error is from. */
+/* Nothing else returns this error, so that it shows where an error comes from. */
 #define FAULT_ERRNO EREMOTEIO
 
 #define FAULTS	    "/sys/kernel/debug"
@@ -44,8 +44,7 @@ static inline int fault_get(const char *file)
 	return atoi(text);
 }
 
-/* The @nth call of this function of the driver fails, and those after it, until
- * @times have failed. */
+/* From the @nth call on, this function of the driver fails, @times times. */
 static inline void fault_arm(const char *function, int nth, int times)
 {
 	char file[128];
@@ -53,15 +52,15 @@ static inline void fault_arm(const char *function, int nth, int times)
 	snprintf(file, sizeof(file), "fail_function/ivshmem_vfio_%s/retval", function);
 	fault_set("fail_function/inject", "ivshmem_vfio_%s", function);
 	fault_set(file, "%#llx", -(long long)FAULT_ERRNO);
-	/* A trace of each in the log would look like a fault of the kernel. */
+	/* A trace of each fault in the log would look like a bug of the kernel. */
 	fault_set("fail_function/verbose", "0");
 	fault_set("fail_function/probability", "100");
-	/* "space" is what it takes before the first. */
+	/* "space" is the number of calls before the first fault. */
 	fault_set("fail_function/space", "%d", nth);
 	fault_set("fail_function/times", "%d", times);
 }
 
-/* Returns how many of the armed faults there were. */
+/* Returns how many of the armed faults have happened. */
 static inline int fault_disarm(int times)
 {
 	int left = fault_get("fail_function/times");
@@ -75,7 +74,7 @@ static inline int fault_disarm(int times)
 
 static int fault_nth_fd = -1;
 
-/* The @nth allocation of this thread from here on fails; 0: none does. */
+/* From now on the @nth allocation of this thread fails; with 0, none does. */
 static inline void fault_allocation(int nth)
 {
 	char text[16];
@@ -93,7 +92,7 @@ static inline void fault_allocation(int nth)
 		err(1, "fail-nth");
 }
 
-/* Has it come to that since? No allocation fails from here on. */
+/* Returns whether that allocation has failed. From now on no allocation fails. */
 static inline bool fault_allocation_came(void)
 {
 	char text[16] = { 0 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * faults DEV: an ivshmem device without a PCI reset, whose driver fails in the
- * middle of arcs, of streams and of resets (the debug kernel's doing, see
- * fault.h): the state that is read back then is one that the uAPI allows, and
- * the device recovers as the uAPI says.
+ * faults DEV: the driver of an ivshmem device without a PCI reset fails in the middle of arcs, of
+ * streams and of resets, because the debug kernel makes it fail (see fault.h). The state that is
+ * read back then is one that the uAPI allows, and the device recovers as the uAPI says.
  */
 #include "fault.h"
 #include "tap.h"
@@ -11,10 +10,10 @@
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
-static struct whole good; /* what the device is to hold again and again */
+static struct whole good; /* the state that the device must have again and again */
 static uint64_t flags;
 
-/* What the driver calls on an arc, and may be told by that it failed. */
+/* Functions of the driver that are called during arcs, and can fail. */
 static const char *const steps[] = { "hw_mask_irqs", "stream_begin", "hw_load_regs" };
 
 static int set_state(int state, int *data_fd)
@@ -29,7 +28,7 @@ static int get_state(void)
 
 static void check_whole(const char *when)
 {
-	tap(whole_works(dev, &good), "%s: it can be saved and restored", when);
+	tap(whole_works(dev, &good), "%s: the device can be saved and restored", when);
 }
 
 /* ---- ERROR --------------------------------------------------------------- */
@@ -48,7 +47,10 @@ static bool only_reset_leads_out(void)
 	return refused && get_state() == VFIOMIG_STATE_RUNNING;
 }
 
-/* A device that has been told all of a good state, and fails to take it up. */
+/*
+ * Put the device into ERROR: it has got all of a good state, and fails to load the registers.
+ * Returns the session's data_fd.
+ */
 static int enter_error(void)
 {
 	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none, ret;
@@ -71,27 +73,26 @@ static void test_error(void)
 
 	tap(write(fd, good.data, 1) < 0 && errno == ENODEV, "ERROR: its data_fd is dead");
 	close(fd);
-	tap(vfiomig_device_get_data_size(dev, &bytes) == 0,
-	    "ERROR: MIG_DATA_SIZE is no reason to fall");
+	tap(vfiomig_device_get_data_size(dev, &bytes) == 0, "ERROR: MIG_DATA_SIZE does no harm");
 	region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, &value, sizeof(value));
 	reg_write(dev, INTR_MASK, 0);
 	fault_arm("hw_load_regs", 1, 1);
 	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO && get_state() == VFIOMIG_STATE_ERROR,
-	    "ERROR: a reset that fails leaves it there");
+	    "ERROR: a reset that fails leaves the device in ERROR");
 	fault_disarm(1);
-	tap(only_reset_leads_out(), "ERROR: only a reset leads out of it");
+	tap(only_reset_leads_out(), "ERROR: only a reset leads out of ERROR");
 	check_whole("after ERROR");
 
 	close(enter_error());
 	vfiomig_device_close(dev);
 	device_reopen(dev);
 	tap(get_state() == VFIOMIG_STATE_RUNNING, "ERROR ends with the session of the device");
-	check_whole("after that");
+	check_whole("the session after ERROR");
 }
 
 /* ---- Arcs that fail ------------------------------------------------------ */
 
-/* Is this one of what the driver does on this arc? */
+/* Returns whether the driver calls this function during this arc. */
 static bool arc_needs(int from, int to, const char *step)
 {
 	if (strcmp(step, "hw_mask_irqs") == 0)
@@ -102,7 +103,7 @@ static bool arc_needs(int from, int to, const char *step)
 	return from == VFIOMIG_STATE_RESUMING;
 }
 
-/* The state before the arc that fails, or -1 if none does. */
+/* Returns the state before the arc in which this function is called, or -1 if it is not called. */
 static int fails_in(int from, const int *path, int arcs, const char *step)
 {
 	for (int i = 0; i < arcs; i++) {
@@ -113,7 +114,7 @@ static int fails_in(int from, const int *path, int arcs, const char *step)
 	return -1;
 }
 
-/* In @from, its session loaded if it is RESUMING. */
+/* Put the device into @from; if that is RESUMING, load a whole state. Returns the data_fd. */
 static int start_in(int from)
 {
 	int fd;
@@ -125,7 +126,7 @@ static int start_in(int from)
 	return fd;
 }
 
-/* One fault on the way: it is told, and the way can be gone on. */
+/* One fault on the path is reported, and afterwards the device can go on from where it is. */
 static void test_way(int from, int to, const char *step, int where)
 {
 	int session = start_in(from), fd = -1, now;
@@ -133,7 +134,7 @@ static void test_way(int from, int to, const char *step, int where)
 
 	fault_arm(step, 1, 1);
 	if (set_state(to, &fd) != -FAULT_ERRNO || fd >= 0)
-		why = "the error is not told";
+		why = "the error is not reported";
 	if (!fault_disarm(1))
 		why = "there was no fault";
 	now = get_state();
@@ -143,7 +144,7 @@ static void test_way(int from, int to, const char *step, int where)
 	} else if (now != where) {
 		why = "in another state";
 	} else if (set_state(to, &fd) || get_state() != to) {
-		why = "it cannot go on";
+		why = "the device cannot go on";
 	}
 	tap(!why, "%s to %s, %s fails: %s", vfiomig_state_name(from), vfiomig_state_name(to), step,
 	    why ? why : vfiomig_state_name(now));
@@ -173,8 +174,10 @@ static void test_ways(int from)
 
 /* ---- Streams that fail in the middle ------------------------------------- */
 
-/* All of a save's data; returns how many times that failed as it was told to,
- * or -1 for another error. */
+/*
+ * Read all of a save's data. Returns how many times a read failed with the fault's error, or -1
+ * after another error.
+ */
 static int read_through(struct whole *w, int fd)
 {
 	int told = 0, error;
@@ -189,7 +192,7 @@ static int read_through(struct whole *w, int fd)
 	return told;
 }
 
-/* The @nth piece cannot be had, at first: a read can be repeated. */
+/* The @nth piece cannot be read at first. A failed read can be repeated. */
 static bool read_fault(const char *step, int nth, int times, bool precopy)
 {
 	struct whole w = { 0 };
@@ -206,14 +209,14 @@ static bool read_fault(const char *step, int nth, int times, bool precopy)
 	come = fault_disarm(times) == times;
 	close(fd);
 	device_go(dev, VFIOMIG_STATE_RUNNING);
-	/* What a read() has got before the fault is what it returns. */
+	/* A read() that has got data before the fault returns the data, and not the error. */
 	come &= told >= times - 1 && told <= times;
 	come &= w.size == good.size && !memcmp(w.data, good.data, good.size);
 	free(w.data);
 	return come;
 }
 
-/* A save that is given up in the middle, the device still failing. */
+/* A save is given up in the middle, while the device still fails. */
 static bool read_given_up(const char *step, int nth)
 {
 	struct whole w = { 0 };
@@ -230,7 +233,7 @@ static bool read_given_up(const char *step, int nth)
 	return told && whole_is(dev, &good);
 }
 
-/* The @nth piece cannot be stored: such a stream does not get whole again. */
+/* The @nth piece cannot be stored. Such a stream cannot be completed any more. */
 static bool write_fault(int nth)
 {
 	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none;
@@ -254,17 +257,17 @@ static void test_streams(int pieces)
 		tap(read_fault("hw_read_memory", nth, 1, false) &&
 			    read_fault("hw_read_memory", nth, 2, false) &&
 			    read_fault("hw_read_memory", nth, 3, true),
-		    "memory piece %d cannot be read, then can: all of it is", nth);
+		    "memory piece %d cannot be read at first: the stream is complete", nth);
 		tap(read_given_up("hw_read_memory", nth),
-		    "memory piece %d cannot be read: given up", nth);
-		tap(write_fault(nth), "memory piece %d cannot be written: refused from there on",
-		    nth);
+		    "memory piece %d cannot be read: the save is given up", nth);
+		tap(write_fault(nth),
+		    "memory piece %d cannot be written: everything after it is refused", nth);
 	}
 	tap(read_fault("hw_save_regs", 1, 1, false) && read_fault("hw_save_regs", 1, 2, false) &&
 		    read_fault("hw_save_regs", 1, 3, true),
-	    "the registers cannot be read, then can: all of it is");
-	tap(read_given_up("hw_save_regs", 1), "the registers cannot be read: given up");
-	check_whole("after that");
+	    "the registers cannot be read at first: the stream is complete");
+	tap(read_given_up("hw_save_regs", 1), "the registers cannot be read: the save is given up");
+	check_whole("after streams that failed");
 }
 
 /* ---- Resets and opens that fail ------------------------------------------ */
@@ -279,11 +282,11 @@ static void test_reset_fails(void)
 	w.size = 1000;
 	fault_arm("hw_load_regs", 1, 1);
 	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO && get_state() == VFIOMIG_STATE_STOP_COPY,
-	    "a reset that fails leaves the state as it was");
+	    "a reset that fails leaves the device in its state");
 	fault_disarm(1);
 	tap(whole_read(&w, fd) == 0 && w.size == good.size &&
 		    memcmp(w.data, good.data, w.size) == 0,
-	    "and the session, which goes on");
+	    "a reset that fails does not end the session");
 	close(fd);
 	free(w.data);
 	device_reset(dev);
@@ -299,9 +302,9 @@ static void test_open_fails(void)
 		tap(vfiomig_device_open(dev, 0) == -FAULT_ERRNO,
 		    "%s fails: the device does not open (%s)", of_open[i], vfiomig_get_error(ctx));
 		fault_disarm(1);
-		if (!tap(vfiomig_device_open(dev, 0) == 0, "then it does"))
+		if (!tap(vfiomig_device_open(dev, 0) == 0, "the device opens without the fault"))
 			errx(1, "%s", vfiomig_get_error(ctx));
-		check_whole("after that");
+		check_whole("after an open that failed");
 	}
 }
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Write all of the data. The driver may refuse a part of it: errno says why. */
+/* Write all of the data. Returns false with an errno if a part of it is refused. */
 static inline bool write_all(int fd, const void *data, size_t size)
 {
 	const char *from = data;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * hostile DEV COUNT [SEED]: so many streams that nobody would send (mutate.h)
- * into RESUMING of an ivshmem device, in any segmentation. The device must take
- * what a reader that is not the driver's takes (model.h), hold it then, and
- * give it again; refuse the rest; and be as good as new after a reset. Stream N
- * is that of SEED + N: "hostile DEV 1 SEED+N" is that one alone.
+ * hostile DEV COUNT [SEED]: write COUNT streams that nobody would send (mutate.h) to an ivshmem
+ * device in RESUMING, in any segmentation. The device must accept exactly the streams that another
+ * reader than the driver's accepts (model.h). It must hold what an accepted stream says, and save
+ * the same again. After a refused stream and a reset it must work as before. Stream N has the seed
+ * SEED + N: "hostile DEV 1 SEED+N" plays that one alone.
  *
- * hostile --blind DEV COUNT [SEED]: any device's own stream, with changes that
- * know nothing of it. The device may take it or not; it must go on to work.
+ * hostile --blind DEV COUNT [SEED]: write a device's own stream with random changes. This works
+ * with any device, because the changes do not depend on the format. The device may accept a stream
+ * or not, but must go on to work.
  *
- * hostile --print DEV 1 SEED: such a stream on stdout.
+ * hostile --print DEV 1 SEED: print one of these streams.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -21,13 +22,13 @@
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
-static uint64_t size; /* of the device's memory */
+static uint64_t size; /* the size of the device's memory */
 static struct model expected, got;
 static struct whole good;
 static uint64_t taken, refused, early, bytes;
 static bool blind;
 
-/* Why the stream at hand is not treated well, the first time. */
+/* The first thing that was wrong with how the device treated the current stream. */
 static const char *trouble;
 
 static void expect(bool fine, const char *what)
@@ -40,7 +41,7 @@ static void expect(bool fine, const char *what)
 
 #define WINDOW (1u << 17)
 
-/* Memory that ends where there is none. */
+/* Memory with an unmapped page behind it. */
 static unsigned char *window;
 
 static void make_window(void)
@@ -51,7 +52,7 @@ static void make_window(void)
 		err(1, "mmap");
 }
 
-/* The same bytes, but more of them asked for than there are. */
+/* Write the bytes with a count that goes beyond the end of mapped memory. */
 static ssize_t write_over_the_edge(int fd, const unsigned char *data, size_t n)
 {
 	unsigned char *at = window + WINDOW - n;
@@ -60,8 +61,10 @@ static ssize_t write_over_the_edge(int fd, const unsigned char *data, size_t n)
 	return write(fd, at, n + 1 + (n & 4095));
 }
 
-/* How long the next write is, for one of some habits. Few bytes at a time only
- * where there is more than memory. */
+/*
+ * Returns how long the next write is, which depends on the writer's habit. Small writes are used
+ * only where the stream has more than memory.
+ */
 static size_t segment(struct mutant *m, unsigned int habit, size_t done)
 {
 	bool memory = done > 2000 && m->size - done > 2000;
@@ -80,20 +83,20 @@ static size_t segment(struct mutant *m, unsigned int habit, size_t done)
 	}
 }
 
-/* An arc to STOP that comes too early is refused, and the stream goes on. */
+/* The arc to STOP is refused before the stream is complete, and the stream goes on. */
 static void stop_early(const struct mutant *m, size_t done)
 {
 	int none;
 
-	/* There may be more behind the end of a good one. */
+	/* A stream that continues behind its end is complete earlier. */
 	if (model_read(&got, m->data, done))
 		return;
 	expect(vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) < 0,
-	       "half of it is taken for the whole");
+	       "a part of the stream is accepted");
 	early++;
 }
 
-/* Returns false if the device has refused it, which it does once and for all. */
+/* Write the stream. Returns false if the device has refused it, which is final. */
 static bool pour(struct mutant *m, int fd)
 {
 	unsigned int habit = mutant_below(m, 6);
@@ -107,12 +110,15 @@ static bool pour(struct mutant *m, int fd)
 			n = m->size - done;
 		if (!blind && mutant_at_times(m, 100))
 			stop_early(m, done);
-		/* To ask for more behind the end is a fault of its own. */
+		/*
+		 * Only in the middle of the stream: a longer write at its end would be an error of
+		 * its own.
+		 */
 		if (!blind && n < WINDOW && n < m->size - done && mutant_at_times(m, 8))
 			ret = write_over_the_edge(fd, m->data + done, n);
 		else
 			ret = write(fd, m->data + done, n);
-		expect(ret != 0 && ret <= (ssize_t)n, "bytes out of nowhere");
+		expect(ret != 0 && ret <= (ssize_t)n, "a write returns more than it was given");
 		if (ret <= 0)
 			return false;
 		done += ret;
@@ -123,21 +129,21 @@ static bool pour(struct mutant *m, int fd)
 
 /* ---- One stream ---------------------------------------------------------- */
 
-/* What the device gives, and holds, is what the model has made of the stream. */
+/* Check that the device saves and holds what the model has read from the stream. */
 static void check_state(void)
 {
 	struct whole w = { 0 };
 	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
 
-	expect(whole_read(&w, fd) == 0, "it cannot be saved");
+	expect(whole_read(&w, fd) == 0, "the device cannot be saved");
 	close(fd);
-	expect(model_read(&got, w.data, w.size), "it saves what is no stream");
-	expect(memcmp(got.memory, expected.memory, size) == 0, "it saves another memory");
+	expect(model_read(&got, w.data, w.size), "the device saves a malformed stream");
+	expect(memcmp(got.memory, expected.memory, size) == 0, "the device saves other memory");
 	expect(got.intr_mask == expected.intr_mask && got.intr_status == expected.intr_status,
-	       "it saves other registers");
+	       "the device saves other registers");
 	free(w.data);
 	region_read(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, got.memory, size);
-	expect(memcmp(got.memory, expected.memory, size) == 0, "it holds another memory");
+	expect(memcmp(got.memory, expected.memory, size) == 0, "the device holds other memory");
 	device_go(dev, VFIOMIG_STATE_RUNNING);
 }
 
@@ -146,10 +152,11 @@ static void check_refused(int fd)
 	int none;
 
 	expect(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING,
-	       "refused, and not in RESUMING");
-	expect(write(fd, good.data, good.size) < 0, "refused, but goes on");
+	       "the device refuses the stream and leaves RESUMING");
+	expect(write(fd, good.data, good.size) < 0,
+	       "the device refuses the stream and then accepts data");
 	expect(vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) < 0,
-	       "refused, and then taken");
+	       "the device refuses the stream and then accepts it");
 }
 
 static void play(struct mutant *m)
@@ -158,13 +165,13 @@ static void play(struct mutant *m)
 	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none;
 
 	took = pour(m, fd);
-	/* What is only incomplete may go on. */
+	/* A stream that is only incomplete was not refused, and may go on. */
 	if (!blind && !took && mutant_at_times(m, 4))
 		check_refused(fd);
 	took &= vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0;
 	if (!blind) {
-		expect(took || !fine, "a good one is refused");
-		expect(!took || fine, "a bad one is taken");
+		expect(took || !fine, "a good stream is refused");
+		expect(!took || fine, "a bad stream is accepted");
 	}
 	if (took && fine)
 		check_state();
@@ -173,7 +180,8 @@ static void play(struct mutant *m)
 	else
 		device_reset(dev);
 	close(fd);
-	expect(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING, "not RUNNING in the end");
+	expect(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
+	       "the device is not RUNNING in the end");
 	taken += took;
 	refused += !took;
 }
@@ -195,7 +203,7 @@ static void make(struct mutant *m, uint64_t seed)
 
 static void report(uint64_t from, uint64_t to)
 {
-	tap(true, "streams %" PRIu64 " to %" PRIu64 ": %" PRIu64 " taken, %" PRIu64 " refused",
+	tap(true, "streams %" PRIu64 " to %" PRIu64 ": %" PRIu64 " accepted, %" PRIu64 " refused",
 	    from, to, taken, refused);
 }
 
@@ -210,7 +218,7 @@ static void play_all(uint64_t seed, uint64_t count)
 		play(&m);
 		if (i % 50 == 49 || i == count - 1)
 			expect(whole_load(dev, &good) && (blind || whole_is(dev, &good)),
-			       "it is not as good as new");
+			       "the device does not work as before");
 		if (trouble) {
 			tap(false, "stream of seed %" PRIu64 ": %s", seed + i, trouble);
 			bad++;
@@ -263,7 +271,7 @@ int main(int argc, char **argv)
 	else
 		play_all(seed, strtoull(argv[optind + 1], NULL, 0));
 	if (!only_print)
-		printf("# %" PRIu64 " taken, %" PRIu64 " refused, %" PRIu64
+		printf("# %" PRIu64 " accepted, %" PRIu64 " refused, %" PRIu64
 		       " arcs to STOP too early, %" PRIu64 " bytes\n",
 		       taken, refused, early, bytes);
 	model_free(&expected);

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * inject SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and have its N-th call
- * of SYSCALL fail with ERRNO instead of being made; or, for ERRNO "SHORT", move
- * one byte only, where more are asked for; or, for "DONE", return 0 instead of
- * being made. Exits with COMMAND's status; 99 if there was no N-th call.
+ * inject SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and make its N-th call of SYSCALL fail with
+ * ERRNO. If ERRNO is "SHORT", the call moves only one byte, where it asks for more. If ERRNO is
+ * "DONE", the call returns 0 without doing anything. The exit status is COMMAND's, or 99 if there
+ * was no N-th call.
  *
- * strace(1) can fail calls too, but moves no bytes, and counts the calls of
- * each thread by themselves, and those of the dynamic linker with them: the
- * third read(2) of a thread can then not be failed without the third one of the
- * process, which reads libc. Here a seccomp filter reports the calls to a
- * supervisor, which counts those of all threads together, from the first one on
- * that vfiomig makes itself, fcntl(0, F_GETFD). A process that COMMAND leaves
- * behind is left alone.
+ * strace(1) can make calls fail, too, but cannot make them short. It counts the calls of each
+ * thread separately, and those of the dynamic linker with them: to fail the third read(2) of a
+ * thread it would also fail the third one of the process, which reads libc. Here a seccomp filter
+ * reports the calls to a supervisor, which counts the calls of all threads together, beginning with
+ * the first call that vfiomig itself makes, fcntl(0, F_GETFD). Processes that COMMAND leaves behind
+ * are left alone.
  */
 #include <err.h>
 #include <errno.h>
@@ -38,7 +37,7 @@
 #define SHORT	    0
 #define DONE	    (-1)
 
-/* What vfiomig calls, and what the C library calls for it. */
+/* The system calls that vfiomig makes, and those that the C library makes for it. */
 /* clang-format off */
 #define CALL(name) { #name, SYS_##name }
 static const struct {
@@ -106,7 +105,7 @@ static const struct {
 	{ "EPIPE", EPIPE },   { "SHORT", SHORT },   { "DONE", DONE },
 };
 
-/* Shared by all processes here. */
+/* Memory that all processes of this program share. */
 struct shared {
 	volatile int listener;
 	volatile bool injected;
@@ -128,7 +127,10 @@ static int error_number(const char *name)
 	errx(98, "no such error: %s", name);
 }
 
-/* Report this call, and fcntl, by which it is known where to begin. */
+/*
+ * Install a filter that reports this call, and fcntl, which shows where counting begins. Returns
+ * the listener's descriptor.
+ */
 static int install_filter(int call)
 {
 	struct sock_filter code[] = {
@@ -145,7 +147,7 @@ static int install_filter(int call)
 		       &program);
 }
 
-/* A thread of the process, and not a child of it? */
+/* Returns whether @tid is a thread of the process, and not of a child. */
 static bool is_thread_of(int pid, int tid)
 {
 	char path[64];
@@ -154,8 +156,10 @@ static bool is_thread_of(int pid, int tid)
 	return access(path, F_OK) == 0;
 }
 
-/* The bytes that a call is about: where, and how many; at most one of the parts
- * that writev has. */
+/*
+ * Returns where the bytes are that the call reads or writes, and how many; for writev, those of the
+ * first part.
+ */
 static struct iovec bytes_of(int pid, const struct seccomp_data *call)
 {
 	struct iovec bytes = { (void *)call->args[1], call->args[2] };
@@ -168,7 +172,7 @@ static struct iovec bytes_of(int pid, const struct seccomp_data *call)
 	return bytes;
 }
 
-/* Makes the call in the place of the process, with a byte of its memory. */
+/* Make the call on behalf of the process, with one byte of its memory. */
 static bool move_byte(int pid, int fd, const struct seccomp_data *call)
 {
 	struct iovec there = bytes_of(pid, call);
@@ -176,7 +180,9 @@ static bool move_byte(int pid, int fd, const struct seccomp_data *call)
 	char byte;
 	struct iovec here = { &byte, 1 };
 
-	/* What is to make it ready may need a call of its own let through. */
+	/*
+	 * Do not wait for ever: the peer may need a reported call of its own to be answered first.
+	 */
 	if (there.iov_len < 2 || poll(&p, 1, 1000) != 1)
 		return false;
 	there.iov_len = 1;
@@ -189,7 +195,7 @@ static bool move_byte(int pid, int fd, const struct seccomp_data *call)
 	       (call->nr == SYS_pwrite64 && pwrite(fd, &byte, 1, call->args[3]) == 1);
 }
 
-/* Returns whether the call was short: not all can be. */
+/* Make the call short. Returns false if that is not possible. */
 static bool shorten(int pid, const struct seccomp_data *call)
 {
 	int process = syscall(SYS_pidfd_open, pid, 0);
@@ -207,7 +213,7 @@ static void supervise(int listener, volatile bool *injected, int pid, int call, 
 	bool begun = false;
 	long count = 0;
 
-	/* POLLHUP: nobody is left who has the filter. */
+	/* POLLHUP: no process with the filter is left. */
 	while (poll(&p, 1, -1) > 0 && !(p.revents & POLLHUP)) {
 		struct seccomp_notif call_made = { 0 };
 		struct seccomp_notif_resp answer = { 0 };
@@ -236,7 +242,9 @@ struct child {
 	char **command;
 };
 
-/* Shares its descriptors with the parent, until exec: the listener's, too. */
+/*
+ * The child shares its descriptors with the parent until exec, so that the parent has the listener.
+ */
 static int run(void *data)
 {
 	const struct child *child = data;
@@ -274,7 +282,7 @@ int main(int argc, char **argv)
 	listener = shared->listener;
 	if (listener < 0)
 		errx(98, "the kernel has no seccomp filters that report");
-	/* In the background, for who outlives the command. */
+	/* The supervisor runs in the background, because a process may outlive the command. */
 	if (fork() == 0) {
 		int null = open("/dev/null", O_RDWR);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * interrupt SIGNAL MICROSECONDS COMMAND [ARG...]: run COMMAND, send it SIGNAL
- * (a number) after that time, and exit with its status, 128 + N if a signal
- * ended it. What is stopped is made to go on after a while.
+ * interrupt SIGNAL MICROSECONDS COMMAND [ARG...]: run COMMAND, send it SIGNAL (a number) after that
+ * time, and exit with its status, which is 128 + N if a signal ended it. A command that was stopped
+ * gets SIGCONT after a while.
  *
- * A shell's own background processes ignore SIGINT, and its sleep is a process
- * that takes as long to start as the command.
+ * A shell cannot do this: its background processes ignore SIGINT, and its sleep is a process that
+ * takes as long to start as the command.
  */
 #include <err.h>
 #include <signal.h>

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * livesave DEV PERCENT RUNS: saves of an ivshmem device while PERCENT of its
- * pages are written to each second, with PRE_COPY and without, in turns. A line
- * for each: "precopy|stopcopy BYTES-MOVED-WHEN-STOPPED DOWNTIME-NS FAULTS
- * ROUNDS".
+ * livesave DEV PERCENT RUNS: save an ivshmem device while PERCENT of its pages are written each
+ * second, with PRE_COPY and without it in turns. Each save prints a line: "precopy|stopcopy
+ * BYTES-MOVED-WHEN-STOPPED DOWNTIME-NS FAULTS ROUNDS".
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,7 +29,9 @@ static void *write_pages(void *arg)
 	while (!stop) {
 		nanosleep(&tick, NULL);
 		for (due += pages_per_second / 100; due >= 1; due--) {
-			/* All over the memory, no page twice in a while. */
+			/*
+			 * The pages are all over the memory, and none comes twice within a while.
+			 */
 			page = (page + 7919) % pages;
 			memory[page * 4096 + 17]++;
 		}

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * manager SOCKET: what a service manager does with NOTIFY_SOCKET. Each datagram
- * that comes is printed as a line, its own line breaks as '|'. A name that
- * begins with '@' is an abstract one.
+ * manager SOCKET: receive on NOTIFY_SOCKET as a service manager does. Each datagram is printed as a
+ * line, with '|' for its own line breaks. A name that begins with '@' is an abstract one.
  */
 #include <err.h>
 #include <stddef.h>

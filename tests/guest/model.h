@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For the C programs that test in the guest: the stream of an ivshmem device as
- * driver/format.h has it, read by somebody else than the driver.
+ * A reader of an ivshmem device's stream, for the C programs that test in the guest. It follows
+ * driver/format.h, and shares no code with the driver.
  */
 #ifndef MODEL_H
 #define MODEL_H
@@ -30,11 +30,11 @@ enum {
 	MODEL_END_SIZE = 16
 };
 
-/* What a device holds after a stream. */
+/* The state of a device after a stream. */
 struct model {
 	uint64_t size;
 	unsigned char *memory;
-	bool *covered; /* by granule */
+	bool *covered; /* whether the stream has had this granule */
 	uint32_t intr_mask, intr_status;
 };
 
@@ -81,7 +81,7 @@ static inline bool model_is_covered(const struct model *m)
 	return true;
 }
 
-/* May a device take this? Its memory and its registers are in @m then. */
+/* Returns whether a device must accept this stream. If so, @m has its memory and registers. */
 static inline bool model_read(struct model *m, const unsigned char *s, size_t size)
 {
 	bool have_regs = false;

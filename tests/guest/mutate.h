@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * For the C programs that test in the guest: streams from hell. The same seed
- * gives the same stream.
+ * Malformed streams for the C programs that test in the guest. The same seed gives the same stream.
  */
 #ifndef MUTATE_H
 #define MUTATE_H
@@ -17,7 +16,7 @@ struct mutant {
 struct mutant_record {
 	uint32_t type, reserved;
 	uint64_t offset, length;
-	size_t bytes; /* of data that follow it, whatever it says */
+	size_t bytes; /* the bytes of data that follow the record, whatever its length says */
 };
 
 #define MUTANT_RECORDS 64
@@ -31,19 +30,19 @@ static inline uint64_t mutant_random(struct mutant *m)
 	return z ^ (z >> 31);
 }
 
-/* Below @n, or 0. */
+/* Returns a random number below @n, or 0. */
 static inline uint64_t mutant_below(struct mutant *m, uint64_t n)
 {
 	return n ? mutant_random(m) % n : 0;
 }
 
-/* Once in @n times. */
+/* Returns true once in @n times. */
 static inline bool mutant_at_times(struct mutant *m, unsigned int n)
 {
 	return mutant_below(m, n) == 0;
 }
 
-/* Around a boundary of something, or anything. */
+/* Returns a value near a boundary of some kind, or one with a flipped bit. */
 static inline uint64_t mutant_value(struct mutant *m, uint64_t old, uint64_t memory)
 {
 	const uint64_t around[] = {
@@ -67,7 +66,10 @@ static inline uint64_t mutant_value(struct mutant *m, uint64_t old, uint64_t mem
 	return old ^ 1ULL << mutant_below(m, 64);
 }
 
-/* All of the memory, in runs of any length and order, some of them twice. */
+/*
+ * Make records for all of the memory, in runs of any length and order, and with a run that comes
+ * twice at times. Returns how many records there are.
+ */
 static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory, struct mutant_record *r)
 {
 	uint64_t longest = MODEL_MEM_MAX / MODEL_GRANULE, at = 0, n;
@@ -78,7 +80,7 @@ static inline unsigned int mutant_whole(struct mutant *m, uint64_t memory, struc
 		longest = 3;
 	for (; at < granules; at += n) {
 		n = 1 + mutant_below(m, longest);
-		/* Few runs: there is not room for many. */
+		/* There is no room for more short runs. */
 		if (records > MUTANT_RECORDS / 2)
 			n = longest = MODEL_MEM_MAX / MODEL_GRANULE;
 		if (n > granules - at)
@@ -118,7 +120,7 @@ static inline void mutant_field(struct mutant *m, struct mutant_record *r, uint6
 		r->length = mutant_value(m, r->length, memory);
 		break;
 	case 4:
-		/* Consistent, so that what follows is found. */
+		/* Length and data agree, so that the next record is found. */
 		r->length = mutant_below(m, 2 * memory / 8) * 8;
 		r->bytes = r->length;
 		break;
@@ -128,7 +130,7 @@ static inline void mutant_field(struct mutant *m, struct mutant_record *r, uint6
 	}
 }
 
-/* One change to the order or to the contents of the records. */
+/* Change the order or the contents of the records once. Returns how many records there are. */
 static inline unsigned int mutant_records(struct mutant *m, uint64_t memory,
 					  struct mutant_record *r, unsigned int n)
 {
@@ -178,7 +180,7 @@ static inline void mutant_put_random(struct mutant *m, size_t n)
 	uint64_t word = mutant_random(m);
 
 	mutant_put(m, NULL, n);
-	/* Different in each record, and cheap. */
+	/* The data is different in each record and cheap to make. */
 	for (size_t i = 0; i < n; i++)
 		m->data[m->size - n + i] = (word += 0x0101010101010107) >> 56;
 }
@@ -213,7 +215,7 @@ static inline void mutant_put_record(struct mutant *m, const struct mutant_recor
 	mutant_put64(m, digest);
 }
 
-/* A run of bytes of the stream, once more and somewhere else. */
+/* Copy some bytes of the stream to another place in the stream. */
 static inline void mutant_copy(struct mutant *m)
 {
 	size_t n = mutant_below(m, m->size / 2 < 256 ? m->size / 2 : 256);
@@ -223,7 +225,7 @@ static inline void mutant_copy(struct mutant *m)
 	memmove(m->data + to, m->data + from, n);
 }
 
-/* One change to the bytes of a stream of eight at least. */
+/* Change the bytes of the stream once. The stream must have eight bytes at least. */
 static inline void mutant_bytes(struct mutant *m, uint64_t memory)
 {
 	size_t words = m->size / 8, ends = words < 12 ? words : 12;
@@ -232,7 +234,7 @@ static inline void mutant_bytes(struct mutant *m, uint64_t memory)
 
 	if (!words)
 		return;
-	/* Rather where the structure is than in the memory. */
+	/* Prefer both ends of the stream, where its structure is, to the memory. */
 	if (mutant_at_times(m, 2))
 		at = mutant_below(m, ends) * 8;
 	else if (mutant_at_times(m, 2))
@@ -258,7 +260,7 @@ static inline void mutant_bytes(struct mutant *m, uint64_t memory)
 	}
 }
 
-/* A stream for a device with this much memory. About one in three is good. */
+/* Make a stream for a device with this much memory. About one in three is well-formed. */
 static inline void mutant_make(struct mutant *m, uint64_t seed, uint64_t memory)
 {
 	struct mutant_record records[MUTANT_RECORDS + 1];

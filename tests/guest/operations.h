@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For stress.c: what a thread can do to an ivshmem device, once. */
+/* The operations of stress.c: each function does one thing to an ivshmem device. */
 #ifndef OPERATIONS_H
 #define OPERATIONS_H
 
@@ -21,30 +21,30 @@
 
 static struct vfiomig_device *dev;
 static const char *name;
-static struct whole whole; /* what it holds before all this */
+static struct whole whole; /* the device's state before the test */
 static int device_fd, group_fd;
 static uint64_t size, memory_at, regs_at;
 
 struct worker {
 	const char *what;
-	bool lasts; /* from one session to the next */
+	bool lasts; /* the thread runs across sessions */
 	void (*step)(struct worker *w);
 	uint64_t seed;
 	pthread_t thread;
 	atomic_int tid;
 	atomic_ulong steps;
-	unsigned long seen; /* by the watchdog, and when */
+	unsigned long seen; /* the steps that the watchdog has seen last, and when */
 	time_t seen_at;
-	/* Of a fault in memory that is not there at the moment. */
+	/* where to go on after a fault in memory that is not there at the moment */
 	sigjmp_buf fault;
 };
 
 static _Thread_local struct worker *self;
 
-/* What came of it all. */
+/* Counters for the summary. */
 static atomic_ulong arcs_taken, bytes_read, bytes_written, resets_done, faults;
 
-/* Returns @n, which a read() or a write() has returned. */
+/* Count the bytes that a read() or a write() has moved. Returns @n, its result. */
 static ssize_t count(atomic_ulong *bytes, ssize_t n)
 {
 	if (n > 0)
@@ -57,7 +57,7 @@ static uint64_t below(struct worker *w, uint64_t n)
 	return next_random(&w->seed) % n;
 }
 
-/* ---- The data_fds, of this session and of those before ------------------- */
+/* ---- The data_fds of this session and of former ones --------------------- */
 
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 static int slots[SLOTS] = { -1, -1, -1, -1, -1, -1 };
@@ -74,7 +74,7 @@ static void slot_put(struct worker *w, int fd)
 		close(old);
 }
 
-/* A descriptor of the caller's own, or -1. */
+/* Returns a descriptor that the caller has to close, or -1. */
 static int slot_get(struct worker *w)
 {
 	int *slot = &slots[below(w, SLOTS)], fd;
@@ -85,9 +85,9 @@ static int slot_get(struct worker *w)
 	return fd;
 }
 
-/* ---- What is done to the device ------------------------------------------ */
+/* ---- Operations ---------------------------------------------------------- */
 
-/* Returns the data_fd, if there is one. The library's is for one thread. */
+/* Returns the data_fd, or -1. The library's function cannot be called by several threads. */
 static int set_state(unsigned int state)
 {
 	char buf[sizeof(struct vfio_device_feature) +
@@ -115,7 +115,7 @@ static void do_arc(struct worker *w)
 		usleep(below(w, 20000));
 }
 
-/* As a VMM does it, as far as the others let it. */
+/* A transfer as a VMM does it, as far as the other threads permit it. */
 static void do_transfer(struct worker *w)
 {
 	static _Thread_local char buf[1 << 18];
@@ -172,12 +172,12 @@ static void do_data_fd(struct worker *w)
 		n = count(&bytes_read, read(fd, buf, n));
 	}
 	close(fd);
-	/* Most of them are dead. */
+	/* Most data_fds are dead: do not spin. */
 	if (n < 0)
 		usleep(below(w, 1000));
 }
 
-/* The stream into the device's own memory, which its driver looks after. */
+/* Read the stream into the device's own memory, for which the driver handles page faults. */
 static void do_read_into_memory(struct worker *w)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, device_fd, memory_at);
@@ -237,7 +237,7 @@ static void do_touch(struct worker *w)
 	if (below(w, 20) == 0) {
 		pid_t child = fork();
 
-		/* What faults in there ends it. */
+		/* A fault ends the child. */
 		if (child == 0) {
 			signal(SIGBUS, SIG_DFL);
 			signal(SIGSEGV, SIG_DFL);
@@ -273,7 +273,7 @@ static void do_region(struct worker *w)
 	(void)ret;
 }
 
-/* Whether memory decoding is left alone, see t-stress.sh. */
+/* Memory decoding stays on, see t-stress.sh. */
 static bool still;
 
 static void set_decoding(bool on)
@@ -282,7 +282,7 @@ static void set_decoding(bool on)
 		command_write(dev, on ? PCI_COMMAND_MEMORY : 0);
 }
 
-/* Memory decoding, off and on again; and sleep, which the user may ask for. */
+/* Switch memory decoding off and on, and let the device sleep. */
 static void do_power(struct worker *w)
 {
 	struct vfio_device_feature feature = { .argsz = sizeof(feature) };
@@ -306,7 +306,7 @@ static void do_reset(struct worker *w)
 		resets_done += ioctl(device_fd, VFIO_DEVICE_RESET) == 0;
 		return;
 	}
-	/* Behind the user's back, where PCI can. */
+	/* PCI's reset, which the kernel offers for some functions only. */
 	resets_done += file_write(pci_file(name, "reset"), "1");
 }
 
@@ -316,7 +316,7 @@ static void do_ask(struct worker *w)
 	struct vfio_device_feature *feature = (void *)buf;
 	char path[128];
 
-	/* Features from 0 on, as far as there are some. */
+	/* Any of the features that exist. */
 	feature->argsz = sizeof(buf);
 	feature->flags = VFIO_DEVICE_FEATURE_GET | below(w, 11);
 	ioctl(device_fd, VFIO_DEVICE_FEATURE, feature);
@@ -348,7 +348,7 @@ static void do_irqs(struct worker *w)
 	usleep(below(w, 10000));
 }
 
-/* A group gives out as many descriptors as one wants. */
+/* A group hands out any number of descriptors of a device. */
 static void do_open(struct worker *w)
 {
 	int fd = group_fd < 0 ? -1 : ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, name);

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * pci-command DEV: "After a restore a PCI device needs its command register
- * back": saved with bus mastering and interrupts off, it has that after a
- * restore, whatever happened to it meanwhile. In one session, for closing ends
- * it.
+ * pci-command DEV: after a restore a PCI device needs its command register back. The device is
+ * saved with memory decoding and bus mastering on, and must have both after a restore, whatever
+ * happened in between. All of this is one session, because closing the device would reset it.
  */
 #include "device.h"
 #include "tap.h"
@@ -26,12 +25,13 @@ int main(int argc, char **argv)
 	command_write(dev, saved);
 	tap(command_read(dev) == saved, "the command register is %04x", saved);
 	tap(vfiomig_save(dev, fd, &opt, &result) == 0, "save");
-	tap(command_read(dev) == saved, "a save leaves it alone");
+	tap(command_read(dev) == saved, "a save leaves the command register alone");
 	command_write(dev, 0);
-	tap(command_read(dev) == 0, "it is cleared");
+	tap(command_read(dev) == 0, "the command register is cleared");
 	lseek(fd, 0, SEEK_SET);
 	tap(vfiomig_restore(dev, fd, &opt, &result) == 0, "restore");
-	tap(command_read(dev) == saved, "a restore brings it back (%04x)", command_read(dev));
+	tap(command_read(dev) == saved, "a restore brings the command register back (%04x)",
+	    command_read(dev));
 
 	vfiomig_device_unref(dev);
 	vfiomig_unref(ctx);

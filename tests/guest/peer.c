@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * peer PATH KIND [NUMBER]: bad company for the holder that serves PATH. What it
- * answered is printed: the errno's number, or "end" if it hung up.
+ * peer PATH KIND [NUMBER]: a badly behaved client of the holder that serves PATH. The holder's
+ * answer is printed: the errno's number, or "end" if the holder hung up.
  */
 #include <err.h>
 #include <errno.h>
@@ -47,7 +47,7 @@ static void print_answer(int fd)
 	fflush(stdout);
 }
 
-/* A request with more descriptors than anybody wants. */
+/* Send a request with 100 descriptors. */
 static void send_with_fds(int fd, struct request *request)
 {
 	union {
@@ -68,7 +68,7 @@ static void send_with_fds(int fd, struct request *request)
 		err(1, "sendmsg");
 }
 
-/* Connections that say nothing, all kept until standard input ends. */
+/* Make connections that send nothing, and keep them until standard input ends. */
 static void flood(const char *path, int count)
 {
 	struct rlimit limit = { .rlim_cur = 4096, .rlim_max = 4096 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * precopy DEV [ivshmem]: PRE_COPY as the text of the uAPI has it, line by line:
- * the names of the tests quote it. Where the text says "should", a device that
- * is not ours is only remarked upon.
+ * precopy DEV [ivshmem]: PRE_COPY, line by line as the text of the uAPI describes it. The names of
+ * the tests quote the text. Where the text says "should", a failure of a device other than ivshmem
+ * is only a remark.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@ static bool ours;
 static volatile char *memory;
 static char buf[1 << 20];
 
-/* What the text only recommends. */
+/* A check of what the text only recommends. */
 __attribute__((format(printf, 2, 3))) static void should(bool good, const char *fmt, ...)
 {
 	char text[256];
@@ -56,7 +56,7 @@ static struct vfio_precopy_info get_info(int fd)
 	return info;
 }
 
-/* The events within that time. */
+/* Returns the events that come within that time. */
 static int events(int fd, int ms)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
@@ -66,7 +66,7 @@ static int events(int fd, int ms)
 	return p.revents;
 }
 
-/* Reads up to the temporary end; returns the errno there. */
+/* Read up to the temporary end. Returns the errno of the last read, or 0 if that returned 0. */
 static int read_to_end(int fd, uint64_t *bytes)
 {
 	ssize_t n;
@@ -89,7 +89,7 @@ static void expect_temporary_end(int fd, const char *when)
 	       when);
 }
 
-/* Returns the first session's descriptor, at its temporary end. */
+/* Returns the first session's data_fd, which is at its temporary end. */
 static int test_initial(void)
 {
 	int fd = go(VFIOMIG_STATE_PRE_COPY), end;
@@ -100,8 +100,8 @@ static int test_initial(void)
 	info = get_info(fd);
 	tap(info.initial_bytes > 0, "\"This field should have a non-zero initial value\"");
 	tap(info.dirty_bytes == 0, "dirty_bytes: \"This field starts at zero\"");
-	tap(events(fd, 0) == POLLIN, "what can be read is readable");
-	/* mtty has not many more. */
+	tap(events(fd, 0) == POLLIN, "poll: readable while there is data");
+	/* mtty's first copy is hardly longer. */
 	if (read(fd, buf, 8) != 8)
 		err(1, "8 bytes");
 	now = get_info(fd);
@@ -111,7 +111,7 @@ static int test_initial(void)
 	end = read_to_end(fd, &bytes);
 	now = get_info(fd);
 	tap(now.initial_bytes == 0, "initial_bytes \"reaches zero\" (%s)", strerror(end));
-	tap(bytes == info.initial_bytes - 8, "as many bytes as that were there to be read");
+	tap(bytes == info.initial_bytes - 8, "there were as many bytes as initial_bytes said");
 	expect_temporary_end(fd, "after the first pass");
 	return fd;
 }
@@ -130,7 +130,7 @@ static void test_ioctl(int fd)
 	    "another ioctl is ENOTTY");
 }
 
-/* Takes the session on to its end, and closes it. */
+/* Take the session to its end and close its data_fd. */
 static void test_stop_copy(int fd)
 {
 	struct vfio_precopy_info info;
@@ -166,7 +166,7 @@ static void expect_dead(int fd, const char *when)
 	tap(read(fd, buf, 1) < 0 && errno == ENODEV,
 	    "\"will terminate a data transfer session\": %s", when);
 	tap(try_info(fd, &info) == EINVAL, "\"-EINVAL from any other migration state\": %s", when);
-	should(events(fd, 0) == (POLLIN | POLLRDHUP), "poll tells of it");
+	should(events(fd, 0) == (POLLIN | POLLRDHUP), "poll reports the end of the session");
 }
 
 static void test_ends(void)
@@ -179,7 +179,7 @@ static void test_ends(void)
 	expect_dead(fd, "PRE_COPY -> RUNNING");
 	other = go(VFIOMIG_STATE_PRE_COPY);
 	tap(try_info(fd, &info) == ENODEV && try_info(other, &info) == 0,
-	    "the next session is another one");
+	    "the former session's data_fd is not the next session's");
 	close(fd);
 	device_reset(dev);
 	expect_dead(other, "a reset");
@@ -187,7 +187,7 @@ static void test_ends(void)
 
 	go(VFIOMIG_STATE_RUNNING_P2P);
 	fd = go(VFIOMIG_STATE_PRE_COPY_P2P);
-	tap(fd >= 0 && try_info(fd, &info) == 0, "a session that begins with PRE_COPY_P2P");
+	tap(fd >= 0 && try_info(fd, &info) == 0, "a session can begin with PRE_COPY_P2P");
 	go(VFIOMIG_STATE_RUNNING_P2P);
 	expect_dead(fd, "PRE_COPY_P2P -> RUNNING_P2P");
 	close(fd);
@@ -202,9 +202,8 @@ static void test_ends(void)
 /* ---- VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 ------------------------------ */
 
 /*
- * "On SET, enables the v2 pre_copy_info behaviour, where the
- * vfio_precopy_info.flags is a valid output field." Without that they stay what
- * they were.
+ * Returns whether "the vfio_precopy_info.flags is a valid output field", which SET of INFOv2
+ * enables. Without that the kernel leaves the field alone.
  */
 static bool flags_are_output(struct vfiomig_device *d)
 {
@@ -256,20 +255,20 @@ static void test_opt_in(const char *name, enum vfiomig_via via)
 		return;
 	has = vfiomig_device_probe(d, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2);
 	tap(!flags_are_output(d), "%s: no opt-in outlives a session", how);
-	/* The session stays, and nobody has it locked. */
+	/* The duplicate keeps the session, and the device is not locked. */
 	fd = dup(vfiomig_device_get_fd(d));
 	vfiomig_device_unref(d);
 	snprintf(number, sizeof(number), "fd:%d", fd);
 	d = device_open(ctx, number);
 	save(d);
-	tap(!flags_are_output(d), "%s: a save opts in to nothing for an owner", how);
+	tap(!flags_are_output(d), "%s: a save of a borrowed device does not opt in", how);
 	vfiomig_device_unref(d);
 	close(fd);
 
 	d = open_via(name, via);
 	save(d);
 	tap(flags_are_output(d) == has, "%s: a save opts in to INFOv2 where the kernel has it (%s)",
-	    how, has ? "it has" : "it has not");
+	    how, has ? "this one has it" : "this one has not");
 	vfiomig_device_unref(d);
 }
 
@@ -311,7 +310,7 @@ static void *later(void *what)
 	return NULL;
 }
 
-/* Do that while somebody waits; returns what wakes him. */
+/* Call @fn while this thread waits for events. Returns the events that end the wait. */
 static int wake(int fd, void (*fn)(void))
 {
 	pthread_t thread;
@@ -333,7 +332,7 @@ static void test_dirty(int fd)
 	for (int i = 0; i < 100; i++)
 		sum += memory[i * PAGE];
 	tap(get_info(fd).dirty_bytes == 0 && events(fd, 0) == 0,
-	    "reading the memory is no change (%d)", sum);
+	    "reading the memory does not make it dirty (%d)", sum);
 
 	tap(wake(fd, write_page) == POLLIN, "\"wait for more data\": a write to the mapping wakes");
 	info = get_info(fd);
@@ -341,29 +340,30 @@ static void test_dirty(int fd)
 	    "\"may increase as the internal device state is modified\" (%zu)",
 	    (size_t)info.dirty_bytes);
 	memory[3 * PAGE + 8]++;
-	tap(get_info(fd).dirty_bytes == info.dirty_bytes, "the same page once more is no more");
+	tap(get_info(fd).dirty_bytes == info.dirty_bytes,
+	    "a second write to the same page adds nothing");
 	if (read(fd, buf, 1000) != 1000)
 		err(1, "1000 bytes");
 	tap(get_info(fd).dirty_bytes == info.dirty_bytes - 1000,
 	    "\"or decrease as that modified state is read\"");
 	read_to_end(fd, &bytes);
-	tap(bytes == info.dirty_bytes - 1000, "and it is all that there is");
-	expect_temporary_end(fd, "once more");
+	tap(bytes == info.dirty_bytes - 1000, "the rest of dirty_bytes can be read, and no more");
+	expect_temporary_end(fd, "after a second pass");
 
 	tap(wake(fd, write_file) == POLLIN, "a write() to the region wakes");
 	info = get_info(fd);
 	read_to_end(fd, &bytes);
 	tap(bytes == info.dirty_bytes && bytes >= 2 * PAGE && bytes < 3 * PAGE,
-	    "with both of the pages that it touches");
+	    "a write() makes both pages dirty that it touches");
 
 	go(VFIOMIG_STATE_PRE_COPY_P2P);
 	memory[9 * PAGE] ^= 1;
 	tap(get_info(fd).dirty_bytes > PAGE && read_to_end(fd, &bytes) && bytes > PAGE,
-	    "so it is in PRE_COPY_P2P");
+	    "PRE_COPY_P2P: a write to the mapping makes its page dirty");
 	go(VFIOMIG_STATE_PRE_COPY);
 }
 
-/* What is dirtied behind the first pass is for after it. */
+/* A page that the first pass has not reached yet is not dirty. */
 static void test_behind(void)
 {
 	int fd = go(VFIOMIG_STATE_PRE_COPY);
@@ -377,7 +377,7 @@ static void test_behind(void)
 	struct vfio_precopy_info info = get_info(fd);
 
 	tap(info.dirty_bytes > PAGE && info.dirty_bytes < 2 * PAGE,
-	    "only what was read before can be dirty");
+	    "only pages that were read before can be dirty");
 	vfiomig_device_get_data_size(dev, &size);
 	tap(size > info.initial_bytes + info.dirty_bytes &&
 		    size < info.initial_bytes + info.dirty_bytes + PAGE,
@@ -401,7 +401,7 @@ static void test_wakes(void)
 	fd = go(VFIOMIG_STATE_PRE_COPY);
 	read_to_end(fd, &bytes);
 	tap(wake(fd, do_reset) == (POLLIN | POLLRDHUP), "a reset wakes");
-	tap(++memory[11 * PAGE] || true, "and the memory is there after it");
+	tap(++memory[11 * PAGE] || true, "the mapping works after a reset");
 	close(fd);
 }
 
@@ -433,13 +433,13 @@ static void test_ioeventfd(void)
 
 	e.offset = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).offset + PAGE;
 	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) && errno == EINVAL,
-	    "no ioeventfd into the memory");
+	    "an ioeventfd in the memory is refused");
 	e.offset = region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset + INTR_MASK;
-	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) == 0, "but one into the registers");
+	tap(ioctl(fd, VFIO_DEVICE_IOEVENTFD, &e) == 0, "an ioeventfd in the registers is accepted");
 	close(e.fd);
 }
 
-/* A mapping that may only be read, until it may be written to. */
+/* A mapping is made read-only and writable again. */
 static void test_mprotect(void)
 {
 	size_t size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
@@ -488,7 +488,7 @@ int main(int argc, char **argv)
 		test_mprotect();
 	}
 	vfiomig_device_unref(dev);
-	/* Our driver sets the flags in any case. */
+	/* The ivshmem driver sets the flags in any case. */
 	for (int i = 0; i < 2 && !ours; i++) {
 		test_opt_in(argv[1], VFIOMIG_VIA_CDEV);
 		test_opt_in(argv[1], VFIOMIG_VIA_GROUP);

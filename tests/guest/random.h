@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Numbers that look random, are the same for the same seed, and cost an emulated processor little. */
+/* Pseudo-random numbers that cost an emulated processor little. */
 #ifndef RANDOM_H
 #define RANDOM_H
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * region DEV INDEX [OFFSET [BYTE...]]: write the bytes to a region of a VFIO
- * device; without any, read one and print it; without an offset, copy all of
- * the region to standard output.
+ * region DEV INDEX: copy a region of a VFIO device to standard output.
+ *
+ * region DEV INDEX OFFSET: print a byte of the region.
+ *
+ * region DEV INDEX OFFSET BYTE...: write bytes to the region.
  */
 #include "device.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * resets DEV [DRIVER]: an ivshmem device that is reset, by the VFIO device and,
- * where PCI has a reset for it, behind the user's back; with DRIVER, also one
- * that is taken away while a data_fd is kept.
+ * resets DEV [DRIVER]: an ivshmem device is reset through VFIO and, where PCI has a reset for it,
+ * through PCI behind the user's back. With DRIVER, the device is also taken away while a data_fd is
+ * kept.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,12 +30,12 @@ static bool is_dead(int fd)
 {
 	char buf[64] = { 0 };
 
-	/* One of the two is EBADF, as data_fd goes one way. */
+	/* A data_fd goes one way, so that one of the two calls fails with EBADF. */
 	return read(fd, buf, sizeof(buf)) < 0 && (errno == ENODEV || errno == EBADF) &&
 	       write(fd, buf, sizeof(buf)) < 0 && (errno == ENODEV || errno == EBADF);
 }
 
-/* A whole session, there and back. */
+/* Returns whether a whole save works. */
 static bool saves(void)
 {
 	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
@@ -50,10 +50,12 @@ static bool saves(void)
 	return n == 0 && total > region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size;
 }
 
-/* As open_device() and a reset leave it, registers too. */
+/*
+ * Returns whether the device is as an open and a reset leave it: RUNNING, with its registers clear.
+ */
 static bool is_fresh(void)
 {
-	/* A reset has switched the memory off. */
+	/* A reset switches memory decoding off. */
 	command_write(dev, command_read(dev) | PCI_COMMAND_MEMORY);
 	return vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING &&
 	       reg_read(dev, INTR_MASK) == 0 && reg_read(dev, INTR_STATUS) == 0;
@@ -78,7 +80,7 @@ static void test_state(int state, bool by_pci)
 		tap(is_dead(fd), "%s in %s ends the session", how, in);
 		close(fd);
 	}
-	tap(is_fresh(), "%s in %s: RUNNING, with its registers clear", how, in);
+	tap(is_fresh(), "%s in %s: the device is RUNNING, with its registers clear", how, in);
 	tap(saves(), "%s in %s: the device can be saved", how, in);
 }
 
@@ -105,7 +107,7 @@ static void test_open(void)
 
 static atomic_bool done;
 
-/* Reads from data_fd, over and over, the end and the errors too. */
+/* Read from data_fd again and again, at its end and after errors, too. */
 static void *reader(void *arg)
 {
 	static _Thread_local char buf[20000];
@@ -114,7 +116,7 @@ static void *reader(void *arg)
 	while (!done) {
 		ssize_t n = read(*fd, buf, sizeof(buf));
 
-		/* The end lasts until the session is over. */
+		/* At its end a data_fd returns 0 until the session is over. */
 		if (n < 0 && errno != ENODEV)
 			err(1, "read");
 	}
@@ -122,8 +124,8 @@ static void *reader(void *arg)
 }
 
 /*
- * A reset must be over, whoever did the work, when another call comes back.
- * Many, because the driver defers one only if it finds its mutex taken.
+ * When another call returns, the reset must be complete, whoever carried it out. The driver defers
+ * a reset only if it finds its mutex taken, so there are many attempts.
  */
 static void test_busy(void)
 {
@@ -145,7 +147,7 @@ static void test_busy(void)
 		close(fd);
 	}
 	tap(running == 15, "a reset in a transfer ends in RUNNING (%d of 15)", running);
-	tap(dead == 15, "and ends the transfer (%d of 15)", dead);
+	tap(dead == 15, "a reset in a transfer ends the transfer (%d of 15)", dead);
 	tap(is_fresh() && saves(), "the device can be saved afterwards");
 }
 
@@ -168,8 +170,10 @@ static void rebind(void)
 		err(1, "drivers_probe");
 }
 
-/* VFIO gives a device the first free number, and keeps it until the last
- * reference is gone. */
+/*
+ * Returns the device's number. VFIO gives a device the first free number, and keeps it until the
+ * last reference to the device is gone.
+ */
 static int number(void)
 {
 	struct vfiomig_device *now;
@@ -195,58 +199,61 @@ static void test_taken_away(const char *driver)
 	before = number();
 	unbind();
 	rebind();
-	tap(number() == before, "nothing is left of the sessions so far");
+	tap(number() == before, "the former sessions keep no reference to the device");
 	device_reopen(dev);
 
-	/* Two sessions' descriptors, both kept. */
+	/* Keep the data_fds of two sessions. */
 	resuming = device_go(dev, VFIOMIG_STATE_RESUMING);
 	device_reset(dev);
 	saving = device_go(dev, VFIOMIG_STATE_STOP_COPY);
 	vfiomig_device_close(dev);
-	tap(is_dead(saving) && is_dead(resuming), "closed: both are dead");
+	tap(is_dead(saving) && is_dead(resuming), "closed: both data_fds are dead");
 
-	/* From here on somebody tries all the time. */
+	/* From here on two threads read all the time. */
 	done = false;
 	pthread_create(&threads[0], NULL, reader, &saving);
 	pthread_create(&threads[1], NULL, reader, &saving);
 	for (int i = 0; i < 5 && pci; i++)
 		if (!tell_device("reset", "1"))
 			err(1, "reset");
-	tap(is_dead(saving) && is_dead(resuming), "reset while closed: both are dead");
+	tap(is_dead(saving) && is_dead(resuming), "reset while closed: both data_fds are dead");
 	tap(!unload(driver) && errno == EWOULDBLOCK, "the module is in use (%m)");
 
 	unbind();
-	tap(is_dead(saving) && is_dead(resuming), "unbound: both are dead");
+	tap(is_dead(saving) && is_dead(resuming), "unbound: both data_fds are dead");
 	tap(!unload(driver) && errno == EWOULDBLOCK, "the module is in use (%m)");
 	for (int i = 0; i < 3 && pci; i++)
 		if (!tell_device("reset", "1"))
 			err(1, "reset");
 
 	rebind();
-	tap(number() != before, "the descriptors keep what they were made of");
+	tap(number() != before, "the data_fds keep a reference to the former device");
 	device_reopen(dev);
-	tap(is_dead(saving) && is_dead(resuming), "rebound: both are dead");
-	tap(is_fresh() && saves(), "the device can be saved");
+	tap(is_dead(saving) && is_dead(resuming), "rebound: both data_fds are dead");
+	tap(is_fresh() && saves(), "rebound: the device can be saved");
 	device_go(dev, VFIOMIG_STATE_STOP);
 	if (pci && !tell_device("reset", "1"))
 		err(1, "reset");
 	if (!pci)
 		device_reset(dev);
-	tap(is_fresh() && saves(), "and reset");
+	tap(is_fresh() && saves(), "rebound: the device can be saved after a reset");
 	vfiomig_device_close(dev);
 
-	/* Gone, and with it all but what the descriptors need. */
+	/* The device goes away, with everything but what the data_fds need. */
 	if (!tell_device("remove", "1"))
 		err(1, "remove");
-	tap(is_dead(saving) && is_dead(resuming), "removed: both are dead");
+	tap(is_dead(saving) && is_dead(resuming), "removed: both data_fds are dead");
 	done = true;
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
-	/* Either is enough, so one for the one device and one for the other. */
+	/*
+	 * Either data_fd is enough to keep the module. One kind of device keeps the one, the other
+	 * kind the other.
+	 */
 	close(pci ? saving : resuming);
 	tap(!unload(driver) && errno == EWOULDBLOCK, "the module is in use (%m)");
 	close(pci ? resuming : saving);
-	tap(unload(driver), "and can go when both are closed (%m)");
+	tap(unload(driver), "the module can be removed when both data_fds are closed (%m)");
 }
 
 int main(int argc, char **argv)

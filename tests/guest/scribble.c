@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * scribble DEV: write to the memory of an ivshmem device, over and over, as a
- * guest would while it runs. The device is one that a holder has: the mapping
- * outlives our use of it, and others can work on the device.
+ * scribble DEV: write to the memory of an ivshmem device again and again, as a guest would while it
+ * runs. A holder must have the device, so that other commands can use it: the mapping outlives this
+ * program's turn.
  */
 #include "device.h"
 

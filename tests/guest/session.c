@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * session DEV [ivshmem]: data transfer sessions on a real device: any
- * segmentation, descriptors that outlive their session, streams that end too
- * early; for an ivshmem device also what is in its stream.
+ * session DEV [ivshmem]: data transfer sessions on a real device: any segmentation, descriptors
+ * that outlive their session, streams that end too early. For an ivshmem device also the contents
+ * of the stream.
  */
 #include "tap.h"
 #include "whole.h"
@@ -21,7 +21,7 @@ static void reset(void)
 	device_reset(dev);
 }
 
-/* The sizes of reads and writes: all the same, or, for 0, all different. */
+/* Returns the size of the next read or write: @size, or a random one if @size is 0. */
 static size_t segment(size_t size)
 {
 	return size ? size : (size_t)(random() % 9000 + 1);
@@ -41,8 +41,7 @@ static struct whole save(size_t size)
 			err(1, "save");
 		s.size += n;
 	} while (n);
-	/* "a permanent end of stream signaled in the usual way by read()
-	 * always returning 0" */
+	/* "a permanent end of stream signaled in the usual way by read() always returning 0" */
 	if (read(fd, &n, sizeof(n)) != 0)
 		errx(1, "the end of stream does not last");
 	close(fd);
@@ -50,7 +49,7 @@ static struct whole save(size_t size)
 	return s;
 }
 
-/* Returns what the arc to STOP returned. */
+/* Load the stream. Returns the result of the arc to STOP. */
 static int load(const struct whole *s, size_t size)
 {
 	int fd = go(VFIOMIG_STATE_RESUMING), none, ret;
@@ -81,7 +80,7 @@ static bool same(struct whole a, const struct whole *b)
 
 static void test_segments(const struct whole *s)
 {
-	/* A byte a time takes its time on a megabyte: bytes at both ends. */
+	/* Single bytes would take too long for a megabyte, so they are used at both ends only. */
 	size_t ends = s->size > 100000 ? 20000 : s->size / 2;
 	int fd = go(VFIOMIG_STATE_RESUMING), none;
 	uint64_t bytes = 0;
@@ -97,13 +96,13 @@ static void test_segments(const struct whole *s)
 	    "RESUMING takes one byte at a time");
 	close(fd);
 	go(VFIOMIG_STATE_RUNNING);
-	tap(same(save(1 << 20), s), "and loads the same state");
+	tap(same(save(1 << 20), s), "RESUMING with single bytes loads the same state");
 	tap(load(s, 0) == 0, "RESUMING takes any segmentation");
 	tap(same(save(0), s), "reads of any size give the same stream");
 	tap(same(save(s->size > 100000 ? 509 : 1), s), "small reads give the same stream");
 	if (old_kernel())
 		tap(vfiomig_device_get_data_size(dev, &bytes) == -EOPNOTSUPP,
-		    "there is no MIG_DATA_SIZE");
+		    "this kernel has no MIG_DATA_SIZE");
 	else
 		tap(vfiomig_device_get_data_size(dev, &bytes) == 0 && bytes >= s->size,
 		    "MIG_DATA_SIZE is not less than the stream");
@@ -119,16 +118,16 @@ static void test_truncated(const struct whole *s)
 		tap(load(&t, 1 << 20) < 0, "%zu of %zu bytes: refused", t.size, s->size);
 		reset();
 		tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
-		    "a reset leads out of it");
+		    "a reset leads out of RESUMING");
 	}
 	struct whole t = { .data = s->data, .size = s->size - 1 };
 
 	tap(load(&t, 1 << 20) < 0, "all but the last byte: refused");
 	reset();
-	tap(load(s, 1 << 20) == 0 && same(save(1 << 20), s), "the device is as good as before");
+	tap(load(s, 1 << 20) == 0 && same(save(1 << 20), s), "the device works as before");
 }
 
-/* A read must not give data, and a write not take any. */
+/* Check that a read returns no data, or that a write takes none. */
 static void expect_dead(int fd, bool saving, const char *when)
 {
 	char buf[4096] = { 0 };
@@ -144,7 +143,7 @@ static void test_kept_descriptors(void)
 	char buf[16];
 
 	saving = go(VFIOMIG_STATE_STOP_COPY);
-	tap(read(saving, buf, sizeof(buf)) > 0, "a session gives data");
+	tap(read(saving, buf, sizeof(buf)) > 0, "a session returns data");
 	go(VFIOMIG_STATE_STOP);
 	expect_dead(saving, true, "after STOP_COPY -> STOP");
 	close(saving);
@@ -206,7 +205,7 @@ static void test_registers(void)
 		    reg_read(dev, INTR_STATUS) == 0x1234,
 	    "a restore sets both");
 
-	/* Nothing happens to the registers before the stream is whole. */
+	/* The registers must not change before the stream is complete. */
 	reset();
 	s.size--;
 	tap(load(&s, 1 << 20) < 0 && reg_read(dev, INTR_MASK) == 0,
@@ -215,7 +214,7 @@ static void test_registers(void)
 	free(s.data);
 }
 
-/* The user may switch the device's memory off: its state is there still. */
+/* The user can switch memory decoding off. The device's state is still there. */
 static void test_memory_off(const struct whole *s)
 {
 	uint16_t command = command_read(dev), off = command & ~PCI_COMMAND_MEMORY;
@@ -223,12 +222,12 @@ static void test_memory_off(const struct whole *s)
 	command_write(dev, off);
 	tap(same(save(1 << 20), s), "a save with the memory switched off");
 	tap(load(s, 1 << 20) == 0, "a restore with the memory switched off");
-	tap(command_read(dev) == off, "it is still off afterwards");
+	tap(command_read(dev) == off, "the memory is still switched off afterwards");
 	command_write(dev, command);
-	tap(same(save(1 << 20), s), "and with it on again the state is the same");
+	tap(same(save(1 << 20), s), "with the memory switched on again the state is the same");
 }
 
-/* A read that fails on its buffer loses nothing of the stream. */
+/* A read that fails because of its buffer must not lose a byte of the stream. */
 static void test_bad_buffer(const struct whole *s)
 {
 	void *volatile nowhere = (void *)16;
@@ -237,19 +236,20 @@ static void test_bad_buffer(const struct whole *s)
 	size_t done = 0;
 	ssize_t n = 1;
 
-	tap(read(fd, nowhere, 4096) < 0 && errno == EFAULT, "a bad buffer is EFAULT");
+	tap(read(fd, nowhere, 4096) < 0 && errno == EFAULT, "a read into a bad buffer is EFAULT");
 	while (done < s->size && n > 0) {
 		n = read(fd, buf + done, s->size - done);
 		if (n > 0)
 			done += n;
 	}
-	tap(done == s->size && memcmp(buf, s->data, done) == 0, "and costs no byte of the stream");
+	tap(done == s->size && memcmp(buf, s->data, done) == 0,
+	    "the failed read has lost no byte of the stream");
 	free(buf);
 	close(fd);
 	reset();
 
 	fd = go(VFIOMIG_STATE_RESUMING);
-	tap(write(fd, nowhere, 4096) < 0 && errno == EFAULT, "so it is for a write");
+	tap(write(fd, nowhere, 4096) < 0 && errno == EFAULT, "a write from a bad buffer is EFAULT");
 	for (done = 0; done < s->size; done += n) {
 		n = write(fd, s->data + done, s->size - done);
 		if (n <= 0)
@@ -258,7 +258,7 @@ static void test_bad_buffer(const struct whole *s)
 	close(fd);
 	tap(done == s->size &&
 		    vfiomig_device_drive(dev, VFIOMIG_STATE_RUNNING, NULL, NULL, NULL) == 0,
-	    "and what follows it is taken");
+	    "the stream is accepted after the failed write");
 }
 
 int main(int argc, char **argv)

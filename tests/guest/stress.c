@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * stress [--still] DEV SECONDS [SEED]: everything that can be done to an
- * ivshmem device, at random, by many threads at once, in sessions of a few
- * seconds: arcs, whole transfers, reads, writes, polls and questions on
- * data_fds old and new, memory that is mapped, written to, unmapped and
- * inherited, accesses to the regions, memory decoding that is switched off,
- * resets from both sides, opens and closes. A thread that does not get on for a
- * long time is a hang, and what the kernel notices (lockdep, KASAN) the runner
- * looks for. After each session the device must save and load as before.
- * --still: memory decoding stays on.
+ * stress [--still] DEV SECONDS [SEED]: many threads do everything that can be done to an ivshmem
+ * device, at random, in sessions of a few seconds: arcs, whole transfers, reads, writes, polls and
+ * ioctls on old and new data_fds, memory that is mapped, written to, unmapped and inherited,
+ * accesses to the regions, memory decoding that is switched off, resets from both sides, opens and
+ * closes. A thread that makes no progress for a long time is a hang. The runner looks for what the
+ * kernel reports (lockdep, KASAN). After each session the device must save and load as before. With
+ * --still, memory decoding stays on.
  */
 #include <sys/syscall.h>
 
@@ -51,7 +49,7 @@ static void *work(void *arg)
 		w->step(w);
 		w->steps++;
 	}
-	/* Out of the watchdog's sight. */
+	/* The watchdog ignores threads without a tid. */
 	w->tid = 0;
 	return NULL;
 }
@@ -73,7 +71,7 @@ static void show_stack(const struct worker *w)
 	printf("# %s, after %lu steps:\n%s", w->what, w->steps, stack);
 }
 
-/* Nothing leads on from a hang: the guest is ended. */
+/* Look for a hang. There is no way to go on after one, so the program ends. */
 static void watch(void)
 {
 	bool hangs = false;
@@ -112,14 +110,14 @@ static void open_device(bool by_group)
 	regs_at = region_info(dev, VFIO_PCI_BAR0_REGION_INDEX).offset;
 }
 
-/* Awake, decoding, and fresh from a reset. */
+/* Reset the device, and switch memory decoding on. */
 static void calm_down(void)
 {
 	device_reset(dev);
 	set_decoding(true);
 }
 
-/* Every data_fd there is belongs to a session that is over. */
+/* Returns whether all data_fds are dead, as those of former sessions must be. */
 static bool all_dead(void)
 {
 	bool dead = true;
@@ -159,7 +157,7 @@ static void join(bool lasting)
 	}
 }
 
-/* The device is closed while data_fds of a session that goes on are in use. */
+/* Close the device while data_fds of the current session are in use. */
 static void close_at_work(struct worker *w)
 {
 	static const int busy[] = { VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_STOP_COPY,
@@ -232,7 +230,7 @@ int main(int argc, char **argv)
 		printf("# %s: %lu\n", workers[i].what, workers[i].steps);
 		steps += workers[i].steps;
 	}
-	printf("# SET_STATE taken: %lu, read: %lu, written: %lu, resets: %lu, SIGBUS: %lu\n",
+	printf("# SET_STATE accepted: %lu, read: %lu, written: %lu, resets: %lu, SIGBUS: %lu\n",
 	       arcs_taken, bytes_read, bytes_written, resets_done, faults);
 	tap(!tap_failed, "%u sessions of %zu threads, %lu operations", nr, WORKERS, steps);
 	return tap_end();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the C programs that test in the guest: their output is TAP. */
+/* The output of the C programs that test in the guest is TAP. */
 #ifndef TAP_H
 #define TAP_H
 
@@ -9,7 +9,7 @@
 
 static int tap_tests, tap_failed;
 
-/* Returns @good, so that a test can go on with what depends on it. */
+/* Report a check. Returns @good, so that a test can skip what depends on it. */
 __attribute__((format(printf, 2, 3))) static bool tap(bool good, const char *fmt, ...)
 {
 	va_list ap;
@@ -24,7 +24,7 @@ __attribute__((format(printf, 2, 3))) static bool tap(bool good, const char *fmt
 	return good;
 }
 
-/* The program's exit status. */
+/* Report the number of checks. Returns the program's exit status. */
 static int tap_end(void)
 {
 	printf("1..%d\n", tap_tests);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * tracking SOURCE DESTINATION SAVES: pre-copy saves of an ivshmem device while
- * threads of this program write to its memory, in several ways. They stop just
- * before the device does. What the stream makes of the other device must be
- * what the memory was then: every byte, every time.
+ * tracking SOURCE DESTINATION SAVES: pre-copy saves of an ivshmem device while threads of this
+ * program write to its memory in several ways. The threads stop just before the device does. When
+ * the stream is loaded into the other device, that device's memory must be equal to what the memory
+ * was then, byte for byte, every time.
  *
- * tracking DEV: what tracking costs the writer in page faults, and sessions
- * that end in all ways while the memory is written.
+ * tracking DEV: how many page faults tracking costs the writer, and sessions that end in all ways
+ * while the memory is written.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -23,11 +23,11 @@
 #define WRITERS 2
 
 static struct vfiomig_device *src, *dst;
-static volatile uint64_t *memory; /* of src, mapped */
-static uint64_t *loaded;	  /* of dst */
+static volatile uint64_t *memory; /* the mapped memory of src */
+static uint64_t *loaded;	  /* the mapped memory of dst */
 static size_t size;
 
-/* At an address that huge pages can have. */
+/* Map the memory at an address that permits huge pages. */
 static void *map(struct vfiomig_device *dev)
 {
 	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
@@ -50,7 +50,7 @@ static void *map(struct vfiomig_device *dev)
 static struct mode {
 	const char *name;
 	void (*write)(uint64_t *seed);
-	unsigned int us; /* between two writes */
+	unsigned int us; /* microseconds between two writes */
 } mode;
 
 static atomic_bool hold, quit;
@@ -70,7 +70,7 @@ static void write_in_order(uint64_t *seed)
 	memory[*seed % (size / 8)] = *seed;
 }
 
-/* Finds a page that is mapped, if it is, read-only. */
+/* The write finds a page that the read has mapped read-only. */
 static void read_and_write(uint64_t *seed)
 {
 	size_t at = next_random(seed) % (size / 8);
@@ -78,7 +78,7 @@ static void read_and_write(uint64_t *seed)
 	memory[at] = memory[at] * 5 + 1;
 }
 
-/* Most pages are mapped read-only, whenever they can be. */
+/* Most pages are mapped read-only whenever that is possible. */
 static void mostly_read(uint64_t *seed)
 {
 	uint64_t sum = 0;
@@ -159,7 +159,7 @@ static void release_writers(void)
 
 static struct whole stream;
 
-/* Returns what read() does, which takes another size each time. */
+/* Read a random amount of the stream. Returns the result of read(). */
 static ssize_t read_some(int fd)
 {
 	size_t n = random() % 100000 + 1;
@@ -188,7 +188,7 @@ static uint64_t now_us(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
-/* Mostly beyond the first pass; returns the bytes that STOP_COPY had. */
+/* Save, mostly beyond the first pass. Returns how many bytes were read in STOP_COPY. */
 static size_t save(void)
 {
 	int fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
@@ -198,7 +198,7 @@ static size_t save(void)
 	ssize_t n;
 
 	stream.size = 0;
-	/* Nothing more may come: a second is enough to wait for it. */
+	/* Perhaps nothing more comes: wait for a second at most. */
 	while (now_us() < end || (stream.size < least && now_us() < end + 1000000))
 		read_running(fd);
 	if (random() % 2) {
@@ -221,7 +221,7 @@ static void load(void)
 {
 	int fd = device_go(dst, VFIOMIG_STATE_RESUMING);
 
-	/* No byte is there from the last time. */
+	/* Overwrite the memory of the last time. */
 	memset(loaded, 0xa5, size);
 	if (!write_all(fd, stream.data, stream.size))
 		err(1, "load");
@@ -229,7 +229,7 @@ static void load(void)
 	close(fd);
 }
 
-/* Pages that differ. */
+/* Returns how many pages differ. */
 static int compare(void)
 {
 	int different = 0;
@@ -259,8 +259,8 @@ static void test_mode(const struct mode *m, int saves)
 		device_go(src, VFIOMIG_STATE_RUNNING);
 	}
 	tap(lost == 0 && again > 0,
-	    "%d saves while it is written %s: %d are wrong, %d pages are lost", saves, m->name, bad,
-	    lost);
+	    "%d saves while the memory is written %s: %d are wrong, %d pages are lost", saves,
+	    m->name, bad, lost);
 	printf("# a save: %lu writes, %zu KiB sent again, %zu KiB in STOP_COPY\n", writes / saves,
 	       again / saves >> 10, rest / saves >> 10);
 }
@@ -286,7 +286,7 @@ static void test_saves(int saves)
 
 /* ---- Page faults --------------------------------------------------------- */
 
-/* Those of writing to each page twice. */
+/* Returns how many page faults writing to each page twice causes. */
 static long count_faults(void)
 {
 	struct rusage before, after;
@@ -351,7 +351,7 @@ static void test_faults(void)
 
 static atomic_int session = -1;
 
-/* Whatever it is told: all this is about is that nothing breaks. */
+/* Ask for information all the time. The answers do not matter, as long as nothing breaks. */
 static void *observer(void *arg)
 {
 	struct vfio_precopy_info *info = arg;

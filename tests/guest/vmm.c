@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vmm DEVICE IOMMUFD: do with inherited descriptors what QEMU does with those
- * of "-object iommufd,fd=" and "-device vfio-pci,fd=": bind them, attach the
- * device to an address space, use it.
+ * vmm DEVICE IOMMUFD: use inherited descriptors as QEMU uses those of "-object iommufd,fd=" and
+ * "-device vfio-pci,fd=": bind the device to the iommufd and attach it to an address space.
  */
 #include <err.h>
 #include <linux/types.h>

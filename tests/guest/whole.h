@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the C programs that test in the guest: a device's whole stream. */
+/* A device's whole stream, for the C programs that test in the guest. */
 #ifndef WHOLE_H
 #define WHOLE_H
 
@@ -10,7 +10,7 @@ struct whole {
 	size_t size, room;
 };
 
-/* Room for this much more. */
+/* Make room for @more bytes. Returns where they begin. */
 static inline unsigned char *whole_room(struct whole *w, size_t more)
 {
 	if (w->size + more > w->room) {
@@ -22,7 +22,7 @@ static inline unsigned char *whole_room(struct whole *w, size_t more)
 	return w->data + w->size;
 }
 
-/* What can be read, up to an end or an error: returns 0 or the errno. */
+/* Read up to the end of the stream or an error. Returns 0 or the errno. */
 static inline int whole_read(struct whole *w, int data_fd)
 {
 	ssize_t n;
@@ -34,7 +34,7 @@ static inline int whole_read(struct whole *w, int data_fd)
 	return n ? errno : 0;
 }
 
-/* From wherever a reset leads from; the device is RUNNING then. */
+/* Save the device, which is RUNNING afterwards. */
 static inline struct whole whole_save(struct vfiomig_device *dev)
 {
 	struct whole w = { 0 };
@@ -60,7 +60,7 @@ static inline bool whole_load(struct vfiomig_device *dev, const struct whole *w)
 	return good;
 }
 
-/* Is this what the device would give now? */
+/* Returns whether the device would save this stream now. */
 static inline bool whole_is(struct vfiomig_device *dev, const struct whole *w)
 {
 	struct whole now = whole_save(dev);
@@ -70,7 +70,9 @@ static inline bool whole_is(struct vfiomig_device *dev, const struct whole *w)
 	return same;
 }
 
-/* There and back, with something else between. */
+/*
+ * Returns whether the stream can be loaded, the device be changed, and the stream be loaded again.
+ */
 static inline bool whole_works(struct vfiomig_device *dev, const struct whole *w)
 {
 	uint64_t other = random();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A kernel module that claims a BAR of a PCI device, as a driver would that has
- * not given it back: "modprobe claim device=0000:00:10.0 bar=2".
+ * A kernel module that claims a BAR of a PCI device, like a driver that has not given the BAR back:
+ * "modprobe claim device=0000:00:10.0 bar=2".
  */
 #include <linux/module.h>
 #include <linux/pci.h>
