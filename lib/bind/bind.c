@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * From whatever driver a PCI function has to a VFIO driver, and back: first the
- * plan for all the functions that are asked for, with every reason not to
- * begin, then the changes.
+ * From whatever driver a PCI function has to a VFIO driver, and back. First comes the plan for all
+ * functions, which finds every reason not to begin, and then come the changes.
  */
 #include <string.h>
 
@@ -23,7 +22,7 @@ static int check_name(struct vfiomig_ctx *ctx, const char *driver)
 	return ctx_fail(ctx, -EINVAL, "'%s' cannot be the name of a driver", driver);
 }
 
-/* The driver that a function is to have: @wanted, or the best one. */
+/* @driver receives the driver that the function is to have: @wanted, or the best one. */
 static int choose_driver(struct vfiomig_device *dev, const char *wanted, bool load, char **driver)
 {
 	_cleanup_free_ char *variant = NULL;
@@ -38,7 +37,7 @@ static int choose_driver(struct vfiomig_device *dev, const char *wanted, bool lo
 	return err == -ENOENT ? -EOPNOTSUPP : err;
 }
 
-/* With no driver loaded yet: that may bind the function already. */
+/* Plan without loading a driver, because that alone may bind the function. */
 static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 {
 	int err;
@@ -75,7 +74,8 @@ static int bind_one(struct member *m, int dir)
 {
 	int err = 0;
 
-	/* From one VFIO driver to another, what it had before them counts. */
+	/* When a function goes from one VFIO driver to another, the record of the driver before
+	 * them stays. */
 	if (!m->dev->sys.cdev || !record_exists(m->dev, dir)) {
 		err = record_write(m->dev, dir, &m->was);
 		m->recorded = !err;
@@ -87,7 +87,7 @@ static int bind_one(struct member *m, int dir)
 	return err ? err : node_wait(m->dev);
 }
 
-/* The locks, if anything is to be changed. */
+/* Take the locks, unless this is a dry run. */
 static int begin(struct members *members, unsigned int flags)
 {
 	struct vfiomig_ctx *ctx = members->list[0].dev->ctx;
@@ -152,7 +152,8 @@ int bind_device(struct vfiomig_device *dev, const char *driver, unsigned int fla
 	return err;
 }
 
-/* The driver that it is to have back, unless the kernel has it no more. */
+/* Find the driver that the function had before. If the kernel no longer has it, let the kernel
+ * choose. */
 static int find_former(struct member *m, bool load)
 {
 	char *driver;
@@ -187,7 +188,8 @@ static int plan_unbind(struct member *m, int dir)
 	noted = !err;
 	if (err && err != -ENOENT)
 		return err;
-	/* Somebody has taken it from VFIO already, and perhaps only that. */
+	/* Somebody else has taken the function from VFIO already. If it has no driver now, it still
+	 * gets back the one that it had. */
 	m->leave = !vfio && (!noted || m->was.driver);
 	if (m->leave)
 		return 0;
@@ -224,7 +226,7 @@ int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_bindin
 		err = plan_unbind(&members.list[i], members.dir);
 	if (!err && !dry_run)
 		err = members_change(&members, unbind_one);
-	/* Those that are with another driver have no use for a note either. */
+	/* Remove the records also of functions that are bound to another driver by now. */
 	for (size_t i = 0; i < members.n && !err && !dry_run; i++)
 		record_remove(members.list[i].dev, members.dir);
 	if (!err)

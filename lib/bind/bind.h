@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* From whatever driver a PCI function has to a VFIO driver, and back; see vfiomig.h for these. */
+/* From whatever driver a PCI function has to a VFIO driver, and back. vfiomig.h describes these
+ * functions. */
 #ifndef VFIOMIG_BIND_H
 #define VFIOMIG_BIND_H
 

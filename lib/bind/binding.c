@@ -24,7 +24,7 @@ static int fail_no_override(const struct vfiomig_device *dev)
 			dev->name);
 }
 
-/* NULL where it is bound to none. */
+/* @driver receives NULL if the function has no driver. */
 static int read_driver(const struct vfiomig_device *dev, char **driver)
 {
 	*driver = sysfs_link_name(dev->sys.syspath, "driver");
@@ -45,7 +45,7 @@ int binding_read(const struct vfiomig_device *dev, struct binding *b)
 	err = read_driver(dev, &b->driver);
 	if (err)
 		return err;
-	/* That is how the kernel prints one that is not set. */
+	/* The kernel prints "(null)" for an override that is not set. */
 	if (!*override || strcmp(override, "(null)") == 0)
 		return 0;
 	b->override = strdup(override);
@@ -80,10 +80,9 @@ static int set_override(struct vfiomig_device *dev, const char *override)
 }
 
 /*
- * The kernel lets a VFIO group be opened once, and not while one of its devices
- * is open otherwise. So who can open it knows that the devices are idle, and
- * that they stay so as long as it is kept open; while the write to "unbind"
- * would wait for any user that comes in between.
+ * Open the group. The kernel lets a VFIO group be opened only once, and not while one of its
+ * devices is open in another way. So as long as the group is open here, nobody uses its devices.
+ * Otherwise the write to "unbind" would wait for any user that comes in between.
  */
 static int hold_group(struct vfiomig_device *dev, int *fd)
 {
@@ -91,7 +90,7 @@ static int hold_group(struct vfiomig_device *dev, int *fd)
 
 	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
 	*fd = open(path, O_RDWR | O_CLOEXEC);
-	/* Any other failure may mean a kernel without groups. */
+	/* Another failure may mean that the kernel has no groups. */
 	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
 }
 
@@ -104,7 +103,7 @@ int binding_check_idle(struct vfiomig_device *dev)
 	if (!dev->sys.cdev)
 		return 0;
 	pid = held_by(dev);
-	/* One that does not answer may be one all the same. */
+	/* A holder that does not answer may have the device all the same. */
 	if (pid < 0)
 		return pid;
 	if (pid)
@@ -141,7 +140,7 @@ static int detach(struct vfiomig_device *dev, const char *driver)
 	char dir[PATH_MAX];
 	int err;
 
-	/* What the kernel says now, which may have changed under us. */
+	/* Look again, because this may have changed since the plan was made. */
 	err = device_refresh(dev);
 	if (!err)
 		err = binding_check_idle(dev);
@@ -152,7 +151,7 @@ static int detach(struct vfiomig_device *dev, const char *driver)
 	snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", dev->ctx->sysfs, driver);
 	ctx_log(dev->ctx, "taking %s from %s", dev->name, driver);
 	err = sysfs_write(dir, "unbind", dev->name);
-	/* It may have lost its driver meanwhile, which is just as well. */
+	/* If the function has lost its driver meanwhile, there is nothing left to do. */
 	if (err && is_bound_to(dev, driver))
 		return fail_write(dev, err, "unbind");
 	return 0;
@@ -169,7 +168,7 @@ static int attach(struct vfiomig_device *dev, const struct binding *to)
 		snprintf(dir, sizeof(dir), "%s/bus/pci", ctx->sysfs);
 		err = sysfs_write(dir, "drivers_probe", dev->name);
 	} else {
-		/* More than one driver may fit: this is the one. */
+		/* Name the driver, because more than one may fit. */
 		snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", ctx->sysfs, to->driver);
 		err = sysfs_write(dir, "bind", dev->name);
 	}
@@ -207,7 +206,7 @@ int binding_set_default(struct vfiomig_device *dev)
 	if (err)
 		return err;
 	snprintf(dir, sizeof(dir), "%s/bus/pci", dev->ctx->sysfs);
-	/* That no driver wants it is no failure. */
+	/* This fails if no driver takes the function, which is fine. */
 	sysfs_write(dir, "drivers_probe", dev->name);
 	return device_refresh(dev);
 }

@@ -6,23 +6,23 @@
 #include "device/device.h"
 
 struct binding {
-	char *driver;	/* that it is bound to, or NULL */
+	char *driver;	/* the driver that the function has, or NULL */
 	char *override; /* driver_override, or NULL */
 };
 
 void binding_clear(struct binding *b);
-/* As it is now; @b is empty before. 0, or a negative errno. */
+/* Read what it is bound to now into @b, which must be empty. Returns 0 or a negative errno. */
 int binding_read(const struct vfiomig_device *dev, struct binding *b);
 
-/* Change it, step by step, so that a failure may leave it half way. */
+/* Change it in several steps. A failure may leave the function between two of them. */
 int binding_set(struct vfiomig_device *dev, const struct binding *to);
-/* No driver_override, and whatever driver the kernel chooses, or none. */
+/* Remove the driver_override, and let the kernel choose a driver, or none. */
 int binding_set_default(struct vfiomig_device *dev);
 
-/* -EPERM when this process may not change it. */
+/* Returns 0, or -EPERM when this process may not change what the function is bound to. */
 int binding_check_permitted(struct vfiomig_device *dev);
-/* -EBUSY when taking it from its VFIO driver would have to wait for somebody
- * who has it open. */
+/* Returns 0, or -EBUSY when a process has the device open: taking it from its VFIO driver would
+ * wait for that process. */
 int binding_check_idle(struct vfiomig_device *dev);
 
 #endif

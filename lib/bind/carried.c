@@ -24,8 +24,8 @@ static bool is_below(const struct vfiomig_device *dev, const char *path)
 	       real[length] == '/';
 }
 
-/* Of the links to NVMe controllers in this directory, does one lead there? 1, 0
- * or a negative errno. */
+/* Returns 1 if a link to an NVMe controller in the directory @dir leads to the function, 0 if none
+ * does, or a negative errno. */
 static int has_controller_below(struct vfiomig_device *dev, const char *dir)
 {
 	char path[PATH_MAX + NAME_MAX + 2];
@@ -46,8 +46,8 @@ static int has_controller_below(struct vfiomig_device *dev, const char *dir)
 }
 
 /*
- * An NVMe disk that may have several paths hangs on its subsystem, which has
- * links to the controllers; a partition is one step further down.
+ * An NVMe disk with several paths is below its subsystem, which has links to the controllers. A
+ * partition is one step further down.
  */
 static int has_path_below(struct vfiomig_device *dev, const char *name, const char *dir)
 {

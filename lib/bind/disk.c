@@ -23,14 +23,14 @@ static void describe(const struct vfiomig_device *dev, struct disk *disk, const 
 	disk->name = name;
 	if (sysfs_read_text(dir, "dev", disk->number, sizeof(disk->number)))
 		disk->number[0] = '\0';
-	/* '!' stands for '/' in sysfs. */
+	/* In sysfs '!' stands for '/'. */
 	snprintf(disk->node, sizeof(disk->node), "%s/%s", dev->ctx->devfs, name);
 	for (char *p = disk->node + strlen(dev->ctx->devfs); *p; p++)
 		if (*p == '!')
 			*p = '/';
 }
 
-/* Is @path the disk's node, or another name for it? */
+/* Whether @path is the disk's node, or another name for it. */
 static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk, const char *path)
 {
 	size_t length = strlen(ctx->devfs);
@@ -39,7 +39,7 @@ static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk, cons
 
 	if (strcmp(path, disk->node) == 0)
 		return true;
-	/* Anything elsewhere may be on a server that does not answer. */
+	/* Do not look at paths outside of /dev, which may be on a server that does not answer. */
 	if (strncmp(path, ctx->devfs, length) != 0 || path[length] != '/' || stat(path, &st) ||
 	    !S_ISBLK(st.st_mode))
 		return false;
@@ -47,7 +47,7 @@ static bool is_disk(const struct vfiomig_ctx *ctx, const struct disk *disk, cons
 	return strcmp(number, disk->number) == 0;
 }
 
-/* The kernel writes blanks and the like as \040. */
+/* Replace escapes: the kernel writes a blank as \040. */
 static void unescape(char *text)
 {
 	char *to = text;
@@ -103,7 +103,8 @@ static int check_mounts(struct vfiomig_device *dev, const struct disk *disk)
 	while (!err && getline(&line, &size, f) > 0) {
 		if (!parse_mount(line, &number, &where, &source))
 			continue;
-		/* Some file systems (btrfs) have a number of their own. */
+		/* Compare the source as well, because some file systems (btrfs) have a number of
+		 * their own. */
 		if (strcmp(number, disk->number) == 0 || is_disk(dev->ctx, disk, source))
 			err = ctx_fail(
 				dev->ctx, -EBUSY,
@@ -157,8 +158,8 @@ static int check_named(struct vfiomig_device *dev, const char *name, const char 
 	return err;
 }
 
-/* What has no name above (a pool, another container's mount) has the disk to
- * itself all the same. */
+/* Whoever has no name above, such as a storage pool or the mount of a container, has opened the
+ * disk exclusively all the same. */
 static int check_exclusive(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	_cleanup_close_ int fd = -1;
@@ -177,7 +178,7 @@ static int check_exclusive(struct vfiomig_device *dev, const char *name, const c
 
 int disk_check_unused(struct vfiomig_device *dev)
 {
-	/* A partition's mount also keeps the whole disk busy: names first. */
+	/* Look for names first: the mount of a partition also keeps the whole disk busy. */
 	int err = carried_foreach(dev, "block", check_named);
 
 	return err ? err : carried_foreach(dev, "block", check_exclusive);

@@ -7,7 +7,7 @@
 #include "device/module.h"
 #include "driver.h"
 
-/* One that the kernel has already: NULL with 0 if there is none. */
+/* Look for a driver that the kernel has already. @driver receives NULL if there is none. */
 static int registered(struct vfiomig_ctx *ctx, const char *name, char **driver)
 {
 	char path[PATH_MAX];
@@ -63,7 +63,7 @@ int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load, char **dri
 	if (!load) {
 		if (!module_exists(ctx, name))
 			return fail_missing(ctx, name);
-		/* The one that is known to be called otherwise. */
+		/* vfio-pci is known to have another name than its module. */
 		*driver = strdup(strcmp(name, "vfio_pci") == 0 ? "vfio-pci" : name);
 		return *driver ? 0 : ctx_fail_memory(ctx);
 	}

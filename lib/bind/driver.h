@@ -6,11 +6,10 @@
 #include "internal.h"
 
 /*
- * The PCI driver that @name means, which may be that of its module as well
- * (vfio_pci for vfio-pci). One that the kernel has not got yet is loaded if
- * @load says so; else it is enough that its module is there, and @driver is the
- * name that it will probably have. Returns 0, -ENOENT when there is none, or
- * another negative errno; free() @driver.
+ * Find the PCI driver called @name, which may also be the name of its module (vfio_pci for
+ * vfio-pci). With @load, load the module if the kernel does not have the driver. Without @load it
+ * is enough that the module is there, and @driver is the name that the driver will probably have.
+ * Returns 0, -ENOENT when there is no such driver, or another negative errno. free() @driver.
  */
 int driver_find(struct vfiomig_ctx *ctx, const char *name, bool load, char **driver);
 

@@ -12,7 +12,7 @@
 
 #define HEADER_TYPE 0x0e /* in the configuration space */
 
-/* VFIO takes what has an ordinary header. Bridges have others. */
+/* VFIO takes functions with an ordinary header. Bridges have other headers. */
 static bool is_endpoint(const struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
@@ -49,7 +49,7 @@ static int check(struct vfiomig_device *dev)
 	return 0;
 }
 
-/* Takes the reference over. */
+/* Add @dev, and take its reference over. */
 static int add(struct members *members, struct vfiomig_device *dev)
 {
 	struct member *list = reallocarray(members->list, members->n + 1, sizeof(*list));
@@ -65,7 +65,7 @@ static int add(struct members *members, struct vfiomig_device *dev)
 	return 0;
 }
 
-/* A part of the chipset that has no driver does no harm, and may be needed. */
+/* Leave a part of the chipset without a driver alone. It does no harm, and may be needed. */
 static bool is_left_alone(const struct vfiomig_device *dev)
 {
 	return !dev->sys.is_pci || !is_endpoint(dev) ||
@@ -123,7 +123,7 @@ int members_collect(struct vfiomig_device *dev, bool group, struct members *memb
 	return group ? add_group(members, dev) : add(members, vfiomig_device_ref(dev));
 }
 
-/* In the order of their names, so that two of these cannot wait for each other. */
+/* Lock them in the order of their names, so that two commands cannot wait for each other. */
 int members_lock(struct members *members)
 {
 	int err = 0;
@@ -143,7 +143,7 @@ void members_clear(struct members *members)
 	for (size_t i = 0; i < members->n; i++) {
 		struct member *m = &members->list[i];
 
-		/* That of an open device is not ours. */
+		/* The lock of an open device was not taken here. */
 		if (m->dev->fd < 0)
 			device_unlock(m->dev);
 		vfiomig_device_unref(m->dev);
@@ -156,7 +156,7 @@ void members_clear(struct members *members)
 	*members = (struct members){ .dir = -1 };
 }
 
-/* The sentence about @err goes on with what became of the functions. */
+/* Take back all changes. The sentence about @err goes on with what became of the functions. */
 static int undo(struct members *members, int err)
 {
 	struct vfiomig_ctx *ctx = members->list[0].dev->ctx;

@@ -8,33 +8,34 @@
 struct member {
 	struct vfiomig_device *dev;
 	struct binding was, to;
-	char *lost;	     /* the driver that it cannot have back */
+	char *lost;	     /* the driver that the function had and cannot have back */
 	bool leave;	     /* there is nothing to do */
 	bool kernel_chooses; /* instead of @to */
-	bool recorded;	     /* it was noted what it was bound to, just now */
-	bool touched;	     /* it may not be bound to what it was any more */
+	bool recorded;	     /* this command has made the record of what it was bound to */
+	bool touched;	     /* it may have been changed */
 };
 
 struct members {
 	struct member *list;
 	size_t n;
-	int dir; /* of the records, or -1 */
+	int dir; /* the directory of the records, or -1 */
 };
 
 /*
- * @dev, or, for @group, the functions of its IOMMU group that VFIO has to have:
- * the endpoints. Returns 0, or -EINVAL or -EOPNOTSUPP when @dev cannot be one.
+ * Collect @dev, or with @group the functions of its IOMMU group that must be bound to VFIO: the
+ * endpoints. Returns 0, or -EINVAL or -EOPNOTSUPP when @dev is nothing that can be bound. Call
  * members_clear() in both cases.
  */
 int members_collect(struct vfiomig_device *dev, bool group, struct members *members);
 void members_clear(struct members *members);
-/* One command at a time, also of those that have nothing to do with binding. */
+/* Lock all of them. Only one command at a time works on a device, also if it does something else
+ * than binding. */
 int members_lock(struct members *members);
 
 /*
- * Do what is planned, with one after the other, until one fails; then all of
- * those that were touched go back to what they were, the last one first.
- * Returns 0 or the failure, whose sentence tells of that.
+ * Change one function after the other. If that fails, give all functions that were touched back to
+ * their former drivers, the last one first. Returns 0 or the failure, whose sentence tells how that
+ * went.
  */
 int members_change(struct members *members, int (*change)(struct member *m, int dir));
 

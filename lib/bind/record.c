@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * What functions were bound to before a bind: a file for each, with a line
- * "driver NAME" and a line "override NAME", or without where there was none.
+ * A file for each function says what it was bound to before vfiomig bound it. The file has a line
+ * "driver NAME" if there was a driver, and a line "override NAME" if there was a driver_override.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -60,7 +60,7 @@ int record_write(struct vfiomig_device *dev, int dir, const struct binding *b)
 	char name[NAME_MAX + 1];
 	int err;
 
-	/* Whole or not at all: it is what an unbind relies on. */
+	/* Write the file under another name first, so that unbind never finds a part of it. */
 	snprintf(name, sizeof(name), ".%s", dev->name);
 	err = write_file(dir, name, b);
 	if (!err && renameat(dir, name, dir, dev->name))
@@ -81,7 +81,7 @@ static int parse_line(struct binding *b, char *line)
 		return -EINVAL;
 	*value++ = '\0';
 	value[strcspn(value, "\n")] = '\0';
-	/* They become parts of paths. */
+	/* The names become parts of paths. */
 	if (!*value || strchr(value, '/'))
 		return -EINVAL;
 	if (strcmp(line, "driver") == 0 && !b->driver)
@@ -94,8 +94,8 @@ static int parse_line(struct binding *b, char *line)
 	return *to ? 0 : -ENOMEM;
 }
 
-/* -EINVAL for what is no note. One with nothing in it says that there was no
- * driver, so one that cannot be read must not pass for that. */
+/* Returns 0, -EINVAL for a damaged record, or another negative errno. An empty record says that
+ * there was no driver, so a record that cannot be read must not count as empty. */
 static int parse_file(struct binding *b, FILE *f)
 {
 	char line[2 * NAME_MAX];

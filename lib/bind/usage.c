@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What a PCI function is used for, so that it is not taken away from that. */
+/* What a PCI function is used for, so that nobody loses it by mistake. */
 #include <limits.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "disk.h"
 #include "usage.h"
 
-/* A number in @dir, 0 if there is none. */
+/* Read the number in the file @dir/@name, or 0 if there is no such file. */
 static int read_number(struct vfiomig_device *dev, const char *dir, const char *name,
 		       unsigned long *value)
 {
@@ -35,8 +35,7 @@ static int check_interface(struct vfiomig_device *dev, const char *name, const c
 		dev->name, name, name);
 }
 
-/* Interfaces of another network namespace are not shown, only that there are
- * some. */
+/* The interfaces of another network namespace are not shown in sysfs. Only their directory is. */
 static int check_namespaces(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *shown = sysfs_first_entry(dev->sys.syspath, "net");
@@ -70,7 +69,7 @@ static int check_console(struct vfiomig_device *dev)
 	return carried_foreach(dev, "graphics", fail_console);
 }
 
-/* They would be gone with the driver that made them. */
+/* The virtual functions would be gone with the driver that made them. */
 int usage_check_virtual_functions(struct vfiomig_device *dev)
 {
 	unsigned long n;

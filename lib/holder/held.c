@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A device that a holder has: find it, claim it, give it back. */
+/* A device that a holder has: find the holder, claim the device, give it back. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,7 +13,7 @@
 #include "device/sysfs.h"
 #include "held.h"
 
-/* A stranger's holder could serve anything. */
+/* Accept only a holder of root or of this user. Any other could serve anything. */
 static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)
 {
 	struct ucred cred = { .uid = -1 };
@@ -49,7 +49,7 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 	case -EMFILE:
 		return ctx_fail(ctx, err, "cannot receive the descriptors of the holder on %s: %s",
 				path, strerror(-err));
-	/* It has just ended, or so many have come that it dropped us. */
+	/* The holder has just ended, or dropped this connection because it had too many. */
 	case -ECONNRESET:
 	case -EPIPE:
 		return ctx_fail(ctx, -EBUSY,
@@ -62,7 +62,7 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 
 static int fail_connect(struct vfiomig_ctx *ctx, const char *path, int err)
 {
-	/* As long as its queue was full. */
+	/* turn_wait() gave up while the holder's queue was full. */
 	if (err == -EBUSY)
 		return fail_reply(ctx, path, -ETIMEDOUT);
 	if (err == -EINTR)
@@ -82,7 +82,7 @@ int held_connect(struct vfiomig_ctx *ctx, const char *path)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
-	/* EAGAIN: too many are in the queue for the moment. */
+	/* EAGAIN: the queue of the holder is full for the moment. */
 	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		err = -errno;
 		if (err == -EAGAIN)
@@ -121,10 +121,11 @@ int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *rep
 	return err ? fail_reply(ctx, path, err) : 0;
 }
 
-/* Where the device's holder would serve it: 0 or a negative errno. */
+/* @path receives the path on which the device's holder would serve it. Returns 0 or a negative
+ * errno. */
 static int find_socket(const struct vfiomig_device *dev, char path[108])
 {
-	/* It has been asked there already, so it is not too long. */
+	/* held_find() has connected to this path already, so it is not too long. */
 	if (dev->origin.backend == &backend_holder) {
 		snprintf(path, 108, "%s", dev->origin.path);
 		return 0;
@@ -147,7 +148,7 @@ int held_by(const struct vfiomig_device *dev)
 
 	if (!err)
 		err = held_query(dev->ctx, path, &reply);
-	/* Nor has a user a holder in a directory that is somebody else's. */
+	/* Users have no holders in directories that they cannot read. */
 	if (err == -ENOENT || (err == -EACCES && !dev->origin.backend))
 		return 0;
 	return err ? err : (int)reply.holder;
@@ -171,8 +172,8 @@ int held_get_pid(const struct vfiomig_device *dev, int *pid)
 	return *pid ? *pid : fail_nobody(dev);
 }
 
-/* One request on a connection of its own; again while somebody else has the
- * device and there is time left. The connection, or a negative errno. */
+/* Send a request on a new connection, and again as long as somebody else has the device and there
+ * is time left. Returns the connection, or a negative errno. */
 static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
 	       struct wire_reply *reply, int fds[WIRE_NR_FDS])
 {
@@ -206,7 +207,7 @@ static int check_via(struct vfiomig_device *dev, const struct wire_reply *reply)
 			reply->holder, cdev ? "cdev" : "group");
 }
 
-/* What came is that device, whoever served it. */
+/* Check that the descriptor that came is the device, whoever served it. */
 static int check_device(struct vfiomig_device *dev, const char *path)
 {
 	struct identity identity;
@@ -252,7 +253,7 @@ static int held_close(struct vfiomig_device *dev)
 	err = wire_ask(dev->ctx, dev->claim, WIRE_DONE, &reply, NULL);
 	close(dev->claim);
 	dev->claim = -1;
-	/* An interrupt came while it answered. */
+	/* A signal came while the holder answered. The device is given back all the same. */
 	if (err == -EINTR)
 		return 0;
 	return err ? ctx_fail(dev->ctx, -EOWNERDEAD,
@@ -288,7 +289,7 @@ int held_release(struct vfiomig_device *dev)
 	return 0;
 }
 
-/* The holder itself says which device it has. */
+/* Ask the holder which device it has. */
 static int held_find(struct vfiomig_ctx *ctx, const char *name, struct origin *origin,
 		     struct identity *identity)
 {
@@ -311,7 +312,7 @@ static int held_find(struct vfiomig_ctx *ctx, const char *name, struct origin *o
 	return identity_add(ctx, identity, reply.syspath);
 }
 
-/* A holder that cannot be asked is one too. */
+/* A holder that does not answer has the device, too. */
 static bool held_fits(const struct vfiomig_device *dev)
 {
 	return held_by(dev) != 0;

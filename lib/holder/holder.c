@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The holder: keeps a device open and serves its descriptors, see wire.h. It
- * waits for nobody: each peer may send garbage, nothing, or be one of a
- * thousand.
+ * The holder keeps a device open and serves its descriptors, see wire.h. It never waits for a peer,
+ * because a peer may send garbage or nothing, or be one of a thousand.
  */
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -29,20 +28,20 @@
 struct peer {
 	int fd;
 	int pid;
-	bool refused;	/* of another user, who is told so when it asks */
-	uint64_t since; /* when it came */
+	bool refused;	/* a process of another user: its request is answered with -EPERM */
+	uint64_t since; /* when it connected, CLOCK_MONOTONIC in ns */
 };
 
 struct vfiomig_holder {
 	struct vfiomig_device *dev;
 	int socket;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	struct stat there; /* the socket's file, as it was made */
+	struct stat there; /* the socket's file, as bind(2) made it */
 	struct peer peers[PEERS_MAX];
 	struct peer *claimer;
 	int home; /* the state when the device was claimed */
 	bool ending, ended;
-	/* Called when it begins to serve, and when it is about to end. */
+	/* See vfiomig_holder_set_notify(). */
 	void (*notify)(void *data, enum vfiomig_holder_event event);
 	void *notify_data;
 };
@@ -58,7 +57,7 @@ static int bind_socket(struct vfiomig_holder *h)
 	if (h->socket < 0)
 		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
 	strcpy(address.sun_path, h->path);
-	/* Before the file is there, so that it never has another mode. */
+	/* Set the mode before bind() makes the file, so that the file never has another one. */
 	if (fchmod(h->socket, 0600) ||
 	    bind(h->socket, (struct sockaddr *)&address, sizeof(address)) ||
 	    lstat(h->path, &h->there))
@@ -66,7 +65,7 @@ static int bind_socket(struct vfiomig_holder *h)
 	return 0;
 }
 
-/* One that nobody serves any more is a dead holder's: it goes. */
+/* Remove the socket of a holder that has died. */
 static int remove_stale(const struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
@@ -143,7 +142,7 @@ static void notify(const struct vfiomig_holder *h, enum vfiomig_holder_event eve
 		h->notify(h->notify_data, event);
 }
 
-/* Before the device is closed, and before anybody is told that it is. */
+/* Call this before the device is closed, and before any peer is told that it is. */
 static void notify_ending(struct vfiomig_holder *h)
 {
 	if (!h->ending)
@@ -151,7 +150,7 @@ static void notify_ending(struct vfiomig_holder *h)
 	h->ending = true;
 }
 
-/* The file may be another holder's by now. */
+/* Another holder may have replaced the file by now. */
 static void remove_socket(struct vfiomig_holder *h)
 {
 	struct stat now;
@@ -184,7 +183,7 @@ static void drop(struct vfiomig_holder *h, struct peer *peer)
 		h->claimer = NULL;
 }
 
-/* The claimer died in the middle of something. */
+/* Bring the device back after the claimer died in the middle of something. */
 static void bring_home(struct vfiomig_holder *h)
 {
 	bool reset = false, home = h->home >= 0 && !state_bring_home(h->dev, h->home, &reset);
@@ -226,7 +225,8 @@ static struct peer *free_slot(struct vfiomig_holder *h)
 	return NULL;
 }
 
-/* No more descriptors: make room, or let those that there are go on. */
+/* accept4() failed. If there are no more descriptors, drop the oldest peer, or wait a little for
+ * the claimer. */
 static void admit_none(struct vfiomig_holder *h)
 {
 	struct peer *peer = oldest(h);
@@ -239,7 +239,7 @@ static void admit_none(struct vfiomig_holder *h)
 		poll(NULL, 0, 100);
 }
 
-/* When there are too many, the one that has been silent longest goes. */
+/* Accept a peer. If there is no room, drop the peer that has been silent for the longest time. */
 static void admit(struct vfiomig_holder *h)
 {
 	struct ucred cred = { .uid = -1 };
@@ -287,7 +287,7 @@ static void give(struct vfiomig_holder *h, struct peer *peer, struct wire_reply 
 
 	h->claimer = peer;
 	h->home = state_get(h->dev);
-	/* Without an answer it does not know that the device is its own. */
+	/* A peer that got no answer does not know that it has the device. */
 	if (wire_send_reply(peer->fd, reply, fds))
 		drop(h, peer);
 }
@@ -302,7 +302,7 @@ static void end(struct vfiomig_holder *h, struct wire_reply *reply, const struct
 	wire_send_reply(peer->fd, reply, NULL);
 }
 
-/* What is wrong with a request, or 0. */
+/* Returns what is wrong with a request, a negative errno, or 0. */
 static int check(const struct vfiomig_holder *h, const struct peer *peer,
 		 const struct wire_request *request, ssize_t n)
 {
@@ -336,8 +336,8 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 		.claimed = h->claimer ? h->claimer->pid : 0,
 		.state = -1,
 	};
-	/* MSG_TRUNC: the true length of what came. What descriptors came with
-	 * it the kernel drops. */
+	/* With MSG_TRUNC recv() returns the true length of a message. The kernel drops descriptors
+	 * that came with it. */
 	ssize_t n = recv(peer->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -352,7 +352,7 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 		give(h, peer, &reply);
 		return;
 	}
-	/* Who has claimed it may keep the driver busy for long. */
+	/* While the device is claimed, the claimer may keep its driver busy for long. */
 	if (!h->claimer && !reply.error)
 		reply.state = state_get(h->dev);
 	if (!reply.error && request.op == WIRE_RELEASE) {
@@ -362,13 +362,14 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 			h->claimer = NULL;
 		wire_send_reply(peer->fd, &reply, NULL);
 	}
-	/* A claimer that speaks nonsense has lost its claim. */
+	/* This also ends the claim of a claimer that sends nonsense. */
 	hung_up(h, peer);
 }
 
 /* ---- The loop ------------------------------------------------------------ */
 
-/* The number of milliseconds until the next one has been silent too long. */
+/* Drop the peers that have been silent for too long. Returns the number of milliseconds until the
+ * next one has been, or -1. */
 static int expire(struct vfiomig_holder *h)
 {
 	const uint64_t patience = WIRE_PATIENCE * 1000000000ULL;
@@ -383,7 +384,7 @@ static int expire(struct vfiomig_holder *h)
 	return -1;
 }
 
-/* What it waits for: with whom each entry has to do, NULL for nobody. */
+/* What poll(2) waits for, and the peer of each entry, or NULL. */
 struct watch {
 	struct pollfd p[PEERS_MAX + 2];
 	struct peer *peer[PEERS_MAX + 2];
@@ -396,30 +397,30 @@ static void watch(struct watch *w, int fd, struct peer *peer)
 	w->peer[w->count++] = peer;
 }
 
-/* Only what is open: poll(2) refuses more entries than a process may have
- * descriptors, also if most of them are -1. */
+/* Watch only what is open: poll(2) refuses more entries than a process may have descriptors, even
+ * if most of them are -1. */
 static void watch_all(struct watch *w, struct vfiomig_holder *h)
 {
 	const struct vfiomig_ctx *ctx = h->dev->ctx;
 
 	w->count = 0;
-	/* First, so that who comes after it is not told that it is there. */
+	/* The claimer comes first. If it has hung up, the peers after it find the device free. */
 	if (h->claimer)
 		watch(w, h->claimer->fd, h->claimer);
 	for (int i = 0; i < PEERS_MAX; i++)
 		if (h->peers[i].fd >= 0 && &h->peers[i] != h->claimer)
 			watch(w, h->peers[i].fd, &h->peers[i]);
-	/* Once interrupted, it only waits for who has the device. */
+	/* An interrupted holder waits only for its claimer. */
 	if (ctx->interrupted)
 		return;
 	watch(w, ctx->wake, NULL);
-	/* Last, so that no slot changes its owner under the loop. */
+	/* The socket comes last, so that no slot gets another peer while the loop goes over them. */
 	watch(w, h->socket, NULL);
 }
 
 static int look(struct vfiomig_holder *h)
 {
-	/* First of all: it drops peers. */
+	/* Do this before anything else, because it drops peers. */
 	int timeout = expire(h);
 	struct watch w;
 
@@ -448,7 +449,7 @@ int holder_serve(struct vfiomig_holder *h)
 
 	if (listen(h->socket, BACKLOG))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
-	/* From here on others may have it. */
+	/* From here on others may have the device. */
 	device_unlock(h->dev);
 	notify(h, VFIOMIG_HOLDER_READY);
 	while (!err && !h->ended && (!ctx->interrupted || h->claimer))
@@ -468,9 +469,8 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* All descriptors but the first three and the holder's own: what the caller
- * had open, a pipe for example, must not be kept open by a process that stays.
- */
+/* Close all descriptors but the first three and the holder's own. A process that stays must not
+ * keep open what its caller had open, a pipe for example. */
 static void close_others(const struct vfiomig_holder *h)
 {
 	int keep[] = { h->socket,	h->dev->ctx->wake, h->dev->fd,
@@ -496,7 +496,7 @@ int holder_fork(struct vfiomig_holder *h)
 
 	if (ctx->interrupted)
 		return ctx_fail_interrupted(ctx);
-	/* It serves from here on, not only when the child has begun. */
+	/* Listen in the parent, so that a peer can connect before the child runs. */
 	if (listen(h->socket, BACKLOG))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
 	wake = ctx_new_wake(ctx);
@@ -511,7 +511,7 @@ int holder_fork(struct vfiomig_holder *h)
 		device_forget_lock(h->dev);
 		close_others(h);
 	} else {
-		/* The file is the child's now. */
+		/* From now on the child removes the file. */
 		h->there.st_ino = 0;
 	}
 	return pid;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Messages between a holder and those who use what it holds. */
+/* Messages between a holder and the programs that use its device. */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@ _Static_assert(sizeof(struct wire_request) == 16, "as in every version");
 _Static_assert(sizeof(struct wire_reply) == 1032, "as in version 1");
 
 union control {
-	struct cmsghdr header; /* for its alignment */
+	struct cmsghdr header; /* for the alignment */
 	char space[CMSG_SPACE(WIRE_NR_FDS * sizeof(int))];
 };
 
@@ -45,7 +45,8 @@ int wire_send_reply(int socket, struct wire_reply *reply, const int fds[WIRE_NR_
 	return 0;
 }
 
-/* Put the descriptors that came where they belong; close what is too many. */
+/* Put the descriptors that came with a message where they belong, and close those that are too
+ * many. */
 static void sort_fds(struct msghdr *msg, uint32_t present, int fds[WIRE_NR_FDS])
 {
 	int next = 0;
@@ -70,8 +71,8 @@ static void sort_fds(struct msghdr *msg, uint32_t present, int fds[WIRE_NR_FDS])
 }
 
 /*
- * The kernel leaves out the descriptors that there is no room for, and those
- * that a security module forbids. One more tells which it was.
+ * The kernel leaves out descriptors if the process can have no more, and if a security module
+ * forbids them. An attempt to make one more descriptor tells which of the two it was.
  */
 static int find_missing(int socket, uint32_t present, const int fds[WIRE_NR_FDS])
 {
@@ -109,7 +110,7 @@ static int receive_reply(int socket, struct wire_reply *reply, int fds[WIRE_NR_F
 		return -EPROTO;
 	if (reply->version != WIRE_VERSION)
 		return -EPROTONOSUPPORT;
-	/* No errno is beyond that. */
+	/* No errno is outside of these bounds. */
 	if (n != sizeof(*reply) || reply->error > 0 || reply->error < -4095)
 		return -EPROTO;
 	reply->syspath[sizeof(reply->syspath) - 1] = '\0';
@@ -119,8 +120,8 @@ static int receive_reply(int socket, struct wire_reply *reply, int fds[WIRE_NR_F
 }
 
 /*
- * A holder that a debugger has stopped must not stop others too. What is asked
- * by the way, as list does, waits less.
+ * Wait for the reply, but not for ever: a holder that a debugger has stopped must not stop its
+ * peers as well. A query, which list sends to every holder, waits for less time.
  */
 static int wait_reply(const struct vfiomig_ctx *ctx, int socket, enum wire_op op)
 {
@@ -153,7 +154,8 @@ int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op, struct wire_r
 	for (int i = 0; fds && i < WIRE_NR_FDS; i++)
 		fds[i] = -1;
 	*reply = (struct wire_reply){ .error = 0 };
-	/* Not sent is not the same as not answered: see held_give_back(). */
+	/* The caller can tell a request that was not sent from one that was not answered: see
+	 * held_close(). */
 	while (send(socket, &request, sizeof(request), MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
 			return -errno;
