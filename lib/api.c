@@ -46,7 +46,7 @@ EXPORT int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
 				  int (*fn)(struct vfiomig_device *dev, void *data), void *data)
 {
 	api_begin(ctx);
-	return api_end(ctx, device_foreach(ctx, fn, data));
+	return api_end_zero(ctx, device_foreach(ctx, fn, data));
 }
 
 EXPORT int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])
