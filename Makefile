@@ -133,6 +133,12 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 	$(CC) $(BASE_CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< \
 		$(B)/libsanitized.a $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
+# It has an allocator of its own, so that the allocations of the other libraries fail as well.
+$(B)/tests/unit/memory: tests/unit/memory.c $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< $(LIB_OBJS) \
+		$(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka) -pthread
+
 # What a test has a version of its own of. With 64-bit offsets the C library's open() is open64(), and so on.
 $(B)/tests/unit/bind: WRAP = sysfs_write stat64 open64
 $(B)/tests/unit/bindfail: WRAP = sysfs_write geteuid mkdirat kmod_module_probe_insert_module
@@ -143,9 +149,11 @@ $(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_c
 	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
 $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
 $(B)/tests/unit/lock: WRAP = close fchmod flock
+$(B)/tests/unit/memory: WRAP = ioctl
 $(B)/tests/unit/open: WRAP = ioctl open64
 $(B)/tests/unit/precopy: WRAP = ioctl read
 $(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64
+$(B)/tests/unit/sentences: WRAP = ioctl
 $(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
 $(B)/tests/unit/transfer: WRAP = ioctl
 

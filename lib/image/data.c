@@ -32,6 +32,9 @@ static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 	bool tick = events == POLLOUT && ctx->progress.fn;
 	int n;
 
+	/* poll(2) passes over negative descriptors, and would wait for ever. */
+	if (fd < 0)
+		return -EBADF;
 	do {
 		n = poll(p, 2, tick ? TICK_MS : -1);
 		if (n < 0 && errno != EINTR)
