@@ -59,9 +59,7 @@ static bool same(const char *a, const char *b)
 
 static bool is_bound_to(const struct vfiomig_device *dev, const char *driver)
 {
-	_cleanup_free_ char *now = sysfs_link_name(dev->sys.syspath, "driver");
-
-	return same(now, driver);
+	return sysfs_links_to(dev->sys.syspath, "driver", driver);
 }
 
 static int fail_write(struct vfiomig_device *dev, int err, const char *what)

@@ -143,11 +143,12 @@ static int check_swaps(struct vfiomig_device *dev, const struct disk *disk)
 static int check_named(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	_cleanup_free_ char *holder = sysfs_first_entry(dir, "holders");
+	int err = holder ? 0 : carried_fail_exhausted(dev, dir);
 	struct disk disk;
-	int err;
 
 	describe(dev, &disk, name, dir);
-	err = check_mounts(dev, &disk);
+	if (!err)
+		err = check_mounts(dev, &disk);
 	if (!err)
 		err = check_swaps(dev, &disk);
 	if (!err && holder)

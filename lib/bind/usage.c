@@ -39,11 +39,12 @@ static int check_interface(struct vfiomig_device *dev, const char *name, const c
 static int check_namespaces(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *shown = sysfs_first_entry(dev->sys.syspath, "net");
+	int err = shown ? 0 : carried_fail_exhausted(dev, dev->sys.syspath);
 	char path[PATH_MAX + 8];
 
 	snprintf(path, sizeof(path), "%s/net", dev->sys.syspath);
-	if (shown || access(path, F_OK))
-		return 0;
+	if (err || shown || access(path, F_OK))
+		return err;
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"%s carries a network interface that is in another network namespace; take it back from there, or use --force",

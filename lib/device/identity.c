@@ -54,19 +54,12 @@ static bool char_device(const struct vfiomig_ctx *ctx, dev_t rdev, char real[PAT
 	return realpath(path, real);
 }
 
-static bool in_class(const char *dir, const char *class)
-{
-	_cleanup_free_ char *subsystem = sysfs_link_name(dir, "subsystem");
-
-	return subsystem && strcmp(subsystem, class) == 0;
-}
-
 /* A cdev: .../0000:3b:00.1/vfio-dev/vfio0 */
 static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev, struct identity *identity)
 {
 	char real[PATH_MAX];
 
-	if (!char_device(ctx, rdev, real) || !in_class(real, "vfio-dev"))
+	if (!char_device(ctx, rdev, real) || !sysfs_links_to(real, "subsystem", "vfio-dev"))
 		return -ENOTTY;
 	*strrchr(real, '/') = '\0';
 	*strrchr(real, '/') = '\0';
@@ -110,7 +103,8 @@ static int note_group(void *data, int number, const char *target)
 	(void)target;
 	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs, search->pid, number);
 	if (search->nr_groups < GROUPS_MAX && stat(path, &st) == 0 && S_ISCHR(st.st_mode) &&
-	    char_device(search->ctx, st.st_rdev, real) && in_class(real, "vfio") &&
+	    char_device(search->ctx, st.st_rdev, real) &&
+	    sysfs_links_to(real, "subsystem", "vfio") &&
 	    sscanf(strrchr(real, '/') + 1, "%d", &group) == 1)
 		search->groups[search->nr_groups++] = group;
 	return 0;

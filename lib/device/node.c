@@ -57,13 +57,15 @@ int node_open(struct vfiomig_device *dev, const char *path)
  * errno. */
 static int check_obstacle(const char *member, char driver[256])
 {
-	_cleanup_free_ char *bound = sysfs_link_name(member, "driver");
-	_cleanup_free_ char *vfio = sysfs_first_entry(member, "vfio-dev");
+	_cleanup_free_ char *bound = sysfs_link_name(member, "driver"), *vfio = NULL;
 
+	if (!bound)
+		return is_exhausted(errno) ? -errno : -ENOENT;
+	vfio = sysfs_first_entry(member, "vfio-dev");
 	if (!vfio && is_exhausted(errno))
 		return -errno;
 	/* These two drivers do no DMA, so VFIO accepts them. */
-	if (vfio || !bound || strcmp(bound, "pci-stub") == 0 || strcmp(bound, "pcieport") == 0)
+	if (vfio || strcmp(bound, "pci-stub") == 0 || strcmp(bound, "pcieport") == 0)
 		return -ENOENT;
 	snprintf(driver, 256, "%s", bound);
 	return 0;

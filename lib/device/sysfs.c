@@ -13,9 +13,10 @@ int sysfs_is_visible(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-char *sysfs_link_name(const char *dir, const char *name)
+/* @target receives the target of the link @dir/@name. Returns its last component, or NULL and errno. */
+static const char *read_link(const char *dir, const char *name, char target[PATH_MAX])
 {
-	char path[PATH_MAX], target[PATH_MAX];
+	char path[PATH_MAX];
 	const char *slash;
 	ssize_t n;
 
@@ -23,12 +24,28 @@ char *sysfs_link_name(const char *dir, const char *name)
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
-	n = readlink(path, target, sizeof(target) - 1);
+	n = readlink(path, target, PATH_MAX - 1);
 	if (n < 0)
 		return NULL;
 	target[n] = '\0';
 	slash = strrchr(target, '/');
-	return strdup(slash ? slash + 1 : target);
+	return slash ? slash + 1 : target;
+}
+
+char *sysfs_link_name(const char *dir, const char *name)
+{
+	char target[PATH_MAX];
+	const char *last = read_link(dir, name, target);
+
+	return last ? strdup(last) : NULL;
+}
+
+bool sysfs_links_to(const char *dir, const char *name, const char *last)
+{
+	char target[PATH_MAX];
+	const char *found = read_link(dir, name, target);
+
+	return found && strcmp(found, last) == 0;
 }
 
 int sysfs_read_text(const char *dir, const char *name, char *text, size_t size)
@@ -101,15 +118,12 @@ char *sysfs_first_entry(const char *dir, const char *name)
 
 bool sysfs_is_device(const char *dir)
 {
-	_cleanup_free_ char *subsystem = sysfs_link_name(dir, "subsystem");
-	char bus[PATH_MAX];
+	char drivers[PATH_MAX];
 
-	/* The devices of a class (net, vfio-dev) have such a link too. But only a bus has a
-	 * directory of drivers. */
-	if (!subsystem ||
-	    snprintf(bus, sizeof(bus), "%s/subsystem/drivers", dir) >= (int)sizeof(bus))
-		return false;
-	return access(bus, F_OK) == 0;
+	/* The devices of a class (net, vfio-dev) have a subsystem, too. But only a bus has drivers. */
+	return snprintf(drivers, sizeof(drivers), "%s/subsystem/drivers", dir) <
+		       (int)sizeof(drivers) &&
+	       access(drivers, F_OK) == 0;
 }
 
 bool sysfs_has_device(const struct vfiomig_ctx *ctx, const char *path)

@@ -10,6 +10,8 @@
 /* Returns the last component of the target of the link @dir/@name, or NULL and errno: ENOENT if
  * there is no such link. free() it. */
 char *sysfs_link_name(const char *dir, const char *name);
+/* Whether there is a link @dir/@name, and the last component of its target is @last. */
+bool sysfs_links_to(const char *dir, const char *name, const char *last);
 /* Read the first line of @dir/@name, without the line break. Returns 0 or a negative errno. */
 int sysfs_read_text(const char *dir, const char *name, char *text, size_t size);
 /* Read @dir/@name as a number. Returns 0 or a negative errno. */

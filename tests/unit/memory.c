@@ -203,5 +203,5 @@ int main(void)
 
 	signal(SIGSEGV, on_crash);
 	signal(SIGABRT, on_crash);
-	return cmocka_run_group_tests_name("memory", tests, make_state, free_state);
+	return cmocka_run_group_tests_name("memory", tests, make_state, remove_tree);
 }

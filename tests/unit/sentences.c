@@ -3,6 +3,8 @@
  * What each public function leaves behind: a sentence after a failure, none after a success, and
  * never the sentence of an earlier one. The symbol map says which functions there are.
  */
+#include <stdlib.h>
+
 #include "calls.h"
 
 static void test_sentences(void **state)
@@ -24,6 +26,9 @@ static void test_sentences(void **state)
 	}
 }
 
+/* The path of the symbol map. */
+static char *map;
+
 static bool is_listed(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
@@ -32,16 +37,13 @@ static bool is_listed(const char *name)
 	for (size_t i = 0; i < ARRAY_SIZE(no_calls); i++)
 		if (strcmp(no_calls[i], name) == 0)
 			return true;
-	for (size_t i = 0; i < ARRAY_SIZE(other_calls); i++)
-		if (strcmp(other_calls[i], name) == 0)
-			return true;
 	return false;
 }
 
 /* Each function of the symbol map is in one of the tables of calls.h, and these have no others. */
 static void test_all(void **state)
 {
-	FILE *f = fopen("lib/libvfiomig.sym", "re");
+	FILE *f = map ? fopen(map, "re") : NULL;
 	char line[128], name[64];
 	size_t count = 0;
 
@@ -56,7 +58,7 @@ static void test_all(void **state)
 		count++;
 	}
 	fclose(f);
-	assert_int_equal(count, ARRAY_SIZE(calls) + ARRAY_SIZE(no_calls) + ARRAY_SIZE(other_calls));
+	assert_int_equal(count, ARRAY_SIZE(calls) + ARRAY_SIZE(no_calls));
 }
 
 int main(void)
@@ -66,5 +68,6 @@ int main(void)
 		cmocka_unit_test(test_all),
 	};
 
-	return cmocka_run_group_tests_name("sentences", tests, make_state, free_state);
+	map = realpath("lib/libvfiomig.sym", NULL);
+	return cmocka_run_group_tests_name("sentences", tests, make_state, remove_tree);
 }
