@@ -337,9 +337,10 @@ void json_put_string(struct json_writer *w, const char *key, const char *value)
 void json_put_number(struct json_writer *w, const char *key, uint64_t value)
 {
 	char text[24];
+	int size = snprintf(text, sizeof(text), "%" PRIu64, value);
 
 	put_key(w, key);
-	put(w, text, snprintf(text, sizeof(text), "%" PRIu64, value));
+	put(w, text, size);
 }
 
 void json_put_bool(struct json_writer *w, const char *key, bool value)

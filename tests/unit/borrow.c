@@ -240,6 +240,7 @@ static void test_no_descriptors(void **state)
 	int pid;
 
 	(void)state;
+	sh("ln -s ../../../bus/pci/drivers/vfio-pci devices/pci0000:00/" A "/driver");
 	shows(none, "anon_inode:[vfio-device]");
 	snprintf(name, sizeof(name), "fd:%d", fd);
 	before = allow_fds(next_fd());
@@ -262,6 +263,7 @@ static void test_no_descriptors(void **state)
 	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -ENOENT);
 	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -ENOENT);
 	vfiomig_device_unref(dev);
+	sh("rm devices/pci0000:00/" A "/driver");
 	close(none);
 	close(fd);
 }

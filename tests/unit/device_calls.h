@@ -22,7 +22,8 @@ static void furnish_machine(void)
 {
 	make_machine(NULL);
 	sh("mkdir bus/pci/drivers/vfio-pci bus/pci/drivers/e1000e; touch bus/pci/drivers_probe bus/pci/drivers/vfio-pci/unbind");
-	sh("for d in " A " " B "; do (cd devices/pci0000:00/$d; for f in vendor device subsystem_vendor subsystem_device class revision; do echo 0x1 >$f; done; echo '(null)' >driver_override; head -c 64 /dev/zero >config; ln -s ../../../bus/pci/drivers/vfio-pci driver) done");
+	sh("for d in " A " " B
+	   "; do (cd devices/pci0000:00/$d; for f in vendor device subsystem_vendor subsystem_device class revision; do echo 0x1 >$f; done; echo '(null)' >driver_override; head -c 64 /dev/zero >config; ln -s ../../../bus/pci/drivers/vfio-pci driver) done");
 	sh("mkdir devices/pci0000:00/" OTHER
 	   "; ln -s ../../../bus/pci/drivers/e1000e devices/pci0000:00/" OTHER
 	   "/driver; ln -s $PWD/devices/pci0000:00/" OTHER " kernel/iommu_groups/7/devices/");
