@@ -118,10 +118,6 @@ check "the script is there" grep -q '^vfiomig release' "$work/migrate.sh"
 check "shellcheck" shellcheck -s sh -e SC2029 "$work/migrate.sh"
 check "it says how it is used" sh -c "sh '$work/migrate.sh' 2>&1 | grep -q '^usage: migrate.sh SRC_DEV HOST DST_DEV\$'"
 
-listing man/libvfiomig.3 '#include <inttypes.h>' >"$work/example.c"
-check "the program compiles" gcc -Wall -Wextra -Werror -Ilib -o "$work/example" "$work/example.c" -Lbuild -lvfiomig
-check "and tells of errors" sh -c "LD_LIBRARY_PATH=build '$work/example' nonsense 2>&1 |
-	grep -q \"^nonsense: 'nonsense' does not name a device\""
-check "without an argument, too" sh -c "LD_LIBRARY_PATH=build '$work/example'; test \$? -eq 2"
+# tests/host/example.sh has the program of libvfiomig(3).
 
 finish
