@@ -2,13 +2,14 @@
 /*
  * libvfiomig - VFIO device migration, protocol v2, without a VMM
  *
- * Functions that can fail return a negative errno; vfiomig_get_error() then
- * has the sentence that says what failed, why and what to do about it.
- * Objects are reference counted and not thread safe: a context and what was
- * made from it belong to one thread at a time.
+ * Functions that can fail return a negative errno. vfiomig_get_error() then has the sentence that
+ * says what failed, why, and what to do about it. After a success it has none.
  *
- * The protocol is the comment block above enum vfio_device_mig_state in the
- * kernel's include/uapi/linux/vfio.h; "the uAPI" below means that text.
+ * Objects are reference counted. A context, and whatever was made from it, belongs to one thread at
+ * a time. libvfiomig(3) tells what the functions have in common, and has an example.
+ *
+ * "The uAPI" below means the comment above enum vfio_device_mig_state in the kernel's
+ * include/uapi/linux/vfio.h, which is the protocol.
  */
 #ifndef VFIOMIG_H
 #define VFIOMIG_H
@@ -23,7 +24,9 @@
 extern "C" {
 #endif
 
-/* The version of this header. It is also the number that pkg-config and "vfiomig --version" tell. */
+/*
+ * The version of this header. It is also the number that pkg-config and "vfiomig --version" tell.
+ */
 #define VFIOMIG_VERSION	      "0.1.0"
 #define VFIOMIG_VERSION_MAJOR 0
 #define VFIOMIG_VERSION_MINOR 1
@@ -38,27 +41,31 @@ struct vfiomig_device;
 /* ---- Context ----------------------------------------------------------- */
 
 /**
- * vfiomig_new - create a library context
+ * vfiomig_new - make a context
  * @ctx: receives the context; release it with vfiomig_unref()
  *
- * Returns 0 or a negative errno, for which there is no sentence yet.
+ * Returns 0 or a negative errno, for which there is no sentence.
  */
 int vfiomig_new(struct vfiomig_ctx **ctx);
+/* Take one more reference. Returns @ctx. */
 struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx);
-/* Returns NULL always, so that "ctx = vfiomig_unref(ctx)" leaves no dangle. */
+/* Drop a reference; @ctx may be NULL. Always returns NULL, for "ctx = vfiomig_unref(ctx)". */
 struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx);
 
 /**
- * vfiomig_get_error - the last failure on this context as one sentence
+ * vfiomig_get_error - what the last function that could fail has to say, as one sentence
  *
- * Owned by @ctx, valid until the next call that takes the context or an object
- * made from it. Never NULL; no line break at its end, no control characters.
+ * The sentence is owned by @ctx, and valid until the next call with the context or an object that
+ * was made from it. It is never NULL, and empty after a success. It has no line break and no
+ * control characters.
  */
 const char *vfiomig_get_error(const struct vfiomig_ctx *ctx);
 
 /**
- * vfiomig_set_log - be told of each arc, open and reset as it happens
- * @fn: called with one line of text without a line break; NULL for silence
+ * vfiomig_set_log - have a function called for each arc, open and reset
+ * @fn: called with one line of text, without a line break, possibly on a thread of the library;
+ *	NULL for none
+ * @data: passed to @fn
  */
 void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line), void *data);
 
@@ -67,10 +74,10 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char 
  * @path: an absolute path, which is copied; NULL for the default, /run/vfiomig
  *
  * The directory has the locks of the devices that are in use, the sockets of holders, and the notes
- * of what vfiomig_device_bind() has changed. It is made when it is needed, with mode 0700; its parent
- * must be there. Programs find each other's locks and holders only in the same directory. The
- * command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the library
- * itself reads no environment variable.
+ * of what vfiomig_device_bind() has changed. It is made when it is needed, with mode 0700; its
+ * parent must be there. Programs find each other's locks and holders only in the same directory.
+ * The command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the
+ * library itself reads no environment variable.
  *
  * Returns 0, -EINVAL when @path is not absolute, or -ENOMEM.
  */
@@ -79,10 +86,10 @@ int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path);
 /**
  * vfiomig_interrupt - end what runs on this context
  *
- * Async-signal-safe: meant for a signal's handler, which is to be installed without SA_RESTART; other
- * threads may call it, too. The transfer that runs, and whatever else waits for a device, fails with
- * -EINTR, after the device was brought home. So does what is started later, until vfiomig_resume().
- * An arc or a reset that has begun is waited for.
+ * Async-signal-safe: meant for a signal's handler, which is to be installed without SA_RESTART;
+ * other threads may call it, too. The transfer that runs, and whatever else waits for a device,
+ * fails with -EINTR, after the device was brought home. So does what is started later, until
+ * vfiomig_resume(). An arc or a reset that has begun is waited for.
  */
 void vfiomig_interrupt(struct vfiomig_ctx *ctx);
 
@@ -90,8 +97,8 @@ void vfiomig_interrupt(struct vfiomig_ctx *ctx);
  * vfiomig_resume - let what is started from now on run again
  *
  * Returns whether vfiomig_interrupt() was called since the context was made or last resumed. Thus a
- * signal that came after the end of the last transfer is not lost without a word, and one that comes
- * after this function ends the next transfer.
+ * signal that came after the end of the last transfer is not lost without a word, and one that
+ * comes after this function ends the next transfer.
  */
 bool vfiomig_resume(struct vfiomig_ctx *ctx);
 
@@ -115,13 +122,14 @@ enum vfiomig_state {
 #define VFIOMIG_P2P	  (1ULL << 1)
 #define VFIOMIG_PRE_COPY  (1ULL << 2)
 
-/* The uAPI's name of a state ("STOP_COPY"), or "?" for an unknown number. */
+/* Returns the uAPI's name of a state ("STOP_COPY"), or "?" for an unknown number. */
 const char *vfiomig_state_name(int state);
 
-/* The state of this name, in any case, '-' as good as '_'; else -EINVAL. */
+/* Returns the state of this name, or -EINVAL. Upper and lower case are the same, and so are '-' and
+ * '_'. */
 int vfiomig_state_from_name(const char *name);
 
-/* Is @state one that a device with these migration @flags can be in? */
+/* Returns whether a device with these migration @flags can be in @state. */
 bool vfiomig_fsm_supports(uint64_t flags, int state);
 
 /**
@@ -131,61 +139,67 @@ bool vfiomig_fsm_supports(uint64_t flags, int state);
  * @to: the state that is asked for
  * @path: receives the states after @from, in order, @to last; may be NULL
  *
- * The uAPI's rules for combination transitions: the shortest path, no saving
- * group state (PRE_COPY, PRE_COPY_P2P, STOP_COPY) in its interior unless the
- * whole path stays in that group, no arc out of STOP_COPY back to PRE_COPY or
- * PRE_COPY_P2P, ERROR neither a target nor left by an arc.
+ * The uAPI has these rules for a transition of several arcs. The shortest path is taken. A state of
+ * the saving group (PRE_COPY, PRE_COPY_P2P, STOP_COPY) is not inside of a path, unless the whole
+ * path stays in that group. No arc leads from STOP_COPY back to PRE_COPY or PRE_COPY_P2P. ERROR is
+ * not a target, and no arc leads out of it.
  *
- * Returns the number of arcs (0 when @from is @to), or -EINVAL when the kernel
- * refuses the transition.
+ * Returns the number of arcs, 0 when @from is @to, or -EINVAL if the protocol has no such
+ * transition.
  */
 int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATES]);
 
 /* ---- Devices ----------------------------------------------------------- */
 
 /**
- * vfiomig_device_new - find a device by its name; opens nothing
- * @name: a PCI function ("0000:3b:00.1", "3b:00.1"), the UUID of a mediated
- *	device, a VFIO character device ("vfio0", "/dev/vfio/devices/vfio0"), or
- *	any sysfs path of such a device; or one that somebody has open:
- *	"pid:PID/DEV" and "pid:PID/fd:N" for a process, "fd:N" for the caller,
- *	"unix:PATH" for a holder
+ * vfiomig_device_new - find a device by its name
+ * @name: a PCI function ("0000:3b:00.1", "3b:00.1"), the UUID of a mediated device, a VFIO
+ *	character device ("vfio0", "/dev/vfio/devices/vfio0"), or any sysfs path of such a device.
+ *	For a device that somebody has open: "pid:PID/DEV" or "pid:PID/fd:N" of a process, "fd:N"
+ *	of the caller, or "unix:PATH" of a holder.
  * @dev: receives the device; release it with vfiomig_device_unref()
  *
- * A descriptor may fit several devices of sysfs, or none: then there is no
- * sysfs path, and the name is @name.
+ * Opens nothing. A descriptor may fit several devices of sysfs, or none. Then the device has no
+ * sysfs path, and its name is @name.
  *
- * Returns 0, -EINVAL when @name has no such form, -ENOENT when there is no
- * such device, descriptor or holder, -ESRCH when there is no such process,
- * -ENOTTY when the descriptor is no VFIO device, -EPERM when the process may
- * not be looked into (see pidfd_getfd(2)), -ENOMEM.
+ * Returns 0, or
+ *  -EINVAL	@name has no such form
+ *  -ENOENT	there is no such device, descriptor or holder
+ *  -ESRCH	there is no such process
+ *  -ENOTTY	the descriptor is no VFIO device
+ *  -EPERM	the caller may not look into the process, see pidfd_getfd(2)
+ *  -ENOMEM
  */
 int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **dev);
+/* Take one more reference. Returns @dev. */
 struct vfiomig_device *vfiomig_device_ref(struct vfiomig_device *dev);
-/* The last reference closes the device. Returns NULL always. */
+/* Drop a reference; @dev may be NULL. The last one closes the device. Always returns NULL. */
 struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev);
 
 /**
  * vfiomig_device_foreach - visit every device that has a VFIO driver
- * @fn: called for each, in the order of their names; a non-zero return ends
- *	the visit. The device is the library's: take a reference to keep it.
+ * @fn: called for each device, in the order of their names, until it does not return 0. The device
+ *	is the library's: take a reference to keep it.
+ * @data: passed to @fn
  *
- * Opens nothing. Returns 0, also without any device, what @fn returned, or a
- * negative errno when it cannot be read which devices there are; @fn is not
- * called then.
+ * Opens nothing. Returns 0, also if there is no device, what @fn returned, or a negative errno when
+ * the devices cannot be read. @fn is not called then.
  */
 int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
 			   int (*fn)(struct vfiomig_device *dev, void *data), void *data);
 
-/* What sysfs says. Strings are owned by @dev; NULL where there is none. */
+/*
+ * What sysfs says of the device. The strings are owned by @dev, valid until vfiomig_device_bind()
+ * or vfiomig_device_unbind(), and NULL where sysfs has nothing.
+ */
 const char *vfiomig_device_get_name(const struct vfiomig_device *dev);
 const char *vfiomig_device_get_syspath(const struct vfiomig_device *dev);
 const char *vfiomig_device_get_bus(const struct vfiomig_device *dev);
 const char *vfiomig_device_get_driver(const struct vfiomig_device *dev);
-/* The cdev's name, "vfio0": its node, where the kernel makes them, is
- * /dev/vfio/devices/vfio0. */
+/* The name of the VFIO character device, "vfio0", whose node is /dev/vfio/devices/vfio0. Kernels
+ * without such nodes have the name all the same. */
 const char *vfiomig_device_get_cdev(const struct vfiomig_device *dev);
-/* A mediated device's type, "mtty-2". */
+/* The type of a mediated device, "mtty-2". */
 const char *vfiomig_device_get_mdev_type(const struct vfiomig_device *dev);
 /* The number of the IOMMU group, or -1. */
 int vfiomig_device_get_group(const struct vfiomig_device *dev);
@@ -193,46 +207,46 @@ int vfiomig_device_get_group(const struct vfiomig_device *dev);
 struct vfiomig_pci_id {
 	uint16_t vendor, device;
 	uint16_t subsystem_vendor, subsystem_device;
-	uint32_t class_code; /* 24 bits: class, subclass, programming interface
-			      */
+	uint32_t class_code; /* 24 bits: class, subclass, programming interface */
 	uint8_t revision;
 };
-/* Returns false where the device is not a PCI function. */
+/* Returns whether the device is a PCI function; else @id is left alone. */
 bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id);
 
 /**
- * vfiomig_device_get_opener - who has the device open now
+ * vfiomig_device_get_opener - find the process that has the device open now
  * @pid: receives the process
- * @comm: receives its command name, at least 16 bytes
+ * @comm: receives its command name, 16 bytes with the zero byte at the end
  *
- * Looks through /proc for a descriptor of the device's group or cdev node, so
- * it sees as much as the caller's privileges allow. Returns 0, -ENOENT, or
- * another negative errno if it could not look (-EMFILE).
+ * Looks through /proc for a descriptor of the device's group or cdev node. It sees as much as the
+ * caller's privileges allow. Returns 0, -ENOENT when it sees nobody, or another negative errno when
+ * it could not look.
  */
 int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16]);
 
 /**
  * vfiomig_device_peek_state - the state of a device that need not be open here
  *
- * From its holder, or from debugfs, where the kernel has VFIO_DEBUGFS (Linux
- * 6.8) and the caller may read it. What it says of a device that nobody has
- * open means nothing. Returns an enum vfiomig_state or a negative errno.
+ * Asks the device's holder, or else reads debugfs, if the kernel has VFIO_DEBUGFS (Linux 6.8) and
+ * the caller may read it. The state of a device that nobody has open means nothing. Returns an enum
+ * vfiomig_state or a negative errno.
  */
 int vfiomig_device_peek_state(const struct vfiomig_device *dev);
 
 /* The way to reach a device. */
 enum vfiomig_via {
-	VFIOMIG_VIA_AUTO,  /* the cdev where it can be, else the group */
-	VFIOMIG_VIA_CDEV,  /* its character device, and iommufd */
-	VFIOMIG_VIA_GROUP, /* its IOMMU group, and a type1 container */
+	VFIOMIG_VIA_AUTO,  /* the cdev if there is one, else the group; the default */
+	VFIOMIG_VIA_CDEV,  /* the VFIO character device, with iommufd */
+	VFIOMIG_VIA_GROUP, /* the IOMMU group, with a type1 container */
 };
 
-/* How vfiomig_device_open() is to reach it from now on. */
+/* Set how vfiomig_device_open() reaches the device. */
 void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via);
 
-/* How long it and vfiomig_device_release() wait for others that use this
- * library to end, in seconds: 0, the default, for not at all, negative for as
- * long as it takes. */
+/*
+ * Set how many seconds vfiomig_device_open() and vfiomig_device_release() wait for other programs
+ * that use this library. 0, the default, is not to wait; a negative number is as long as it takes.
+ */
 void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
 
 /* Flags of vfiomig_device_open(). */
@@ -243,12 +257,12 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * @flags: 0, or VFIOMIG_OPEN_UNBOUND
  *
  * A device that was named by a process that has it open is borrowed from there: with
- * pidfd_getfd(2), with fcntl(2), or from its holder. A device that has a holder is borrowed from the
- * holder, whatever its name. The session of a borrowed device goes on when the device is closed
+ * pidfd_getfd(2), with fcntl(2), or from its holder. A device that has a holder is borrowed from
+ * the holder, whatever its name. The session of a borrowed device goes on when the device is closed
  * here.
  *
- * Any other device is opened, which starts a session. The driver usually resets an idle device then,
- * so that it is RUNNING. Some drivers keep the state of the last session. If that is ERROR or
+ * Any other device is opened, which starts a session. The driver usually resets an idle device
+ * then, so that it is RUNNING. Some drivers keep the state of the last session. If that is ERROR or
  * RESUMING, out of which no arc leads any more, the library resets the device. Closing it, by
  * vfiomig_device_close() or the last unref, ends the session and with it the device's state. All
  * descriptors are close-on-exec.
@@ -257,8 +271,8 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * the run-time directory, see vfiomig_set_rundir(), and a holder serves one at a time.
  *
  * With VFIOMIG_OPEN_UNBOUND a cdev that is opened here is not bound to its iommufd
- * (VFIO_DEVICE_BIND_IOMMUFD), which can be done only once, and which a VMM does itself. Such a device
- * can be given to another program, and nothing else.
+ * (VFIO_DEVICE_BIND_IOMMUFD), which can be done only once, and which a VMM does itself. Such a
+ * device can be given to another program, and nothing else.
  *
  * Opening an open device again does nothing. Returns 0, or
  *  -EINVAL	@flags has a bit that this library does not know
@@ -272,10 +286,16 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * or the errno of the call that failed.
  */
 int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
-/* Returns 0, or -EOWNERDEAD when the device was its holder's, who has ended
- * meanwhile: the device is closed then, and its state lost. */
+/**
+ * vfiomig_device_close - close the device, or give it back to the process that it was borrowed from
+ *
+ * Closing a closed device does nothing. Returns 0, or -EOWNERDEAD when the device was borrowed from
+ * a holder that has ended meanwhile. The device is closed then, too, and its state is lost.
+ */
 int vfiomig_device_close(struct vfiomig_device *dev);
-/* The VFIO device descriptor, owned by @dev, or -EBADF when it is not open. */
+/*
+ * Returns the VFIO device descriptor, which is owned by @dev, or -EBADF when the device is closed.
+ */
 int vfiomig_device_get_fd(const struct vfiomig_device *dev);
 
 /* The descriptors of an open device; -1 where there is none. */
@@ -303,60 +323,62 @@ void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds
 int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
 			    struct vfiomig_device **dev);
 
-/* Whether the open device is in somebody else's session, which goes on. */
+/* Returns whether the open device is in a session of somebody else, which goes on when the device
+ * is closed here. */
 bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev);
 
 /**
- * vfiomig_device_get_owner - the process of "pid:PID/..."
- * @comm: receives its command name, at least 16 bytes
+ * vfiomig_device_get_owner - the process of a device that was named "pid:PID/..."
+ * @pid: receives the process
+ * @comm: receives its command name, 16 bytes with the zero byte at the end
  *
- * Returns 0, or -ENOENT for a device that was named otherwise.
+ * Returns 0, or -ENOENT for a device that was named in another way.
  */
 int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
 
-/* Whether a thread of that process was seen to run, for a fifth of a second: a
- * VMM that is not paused, whose device had better be left alone. That none was
- * seen proves nothing. */
+/* Watches that process for a fifth of a second. Returns whether one of its threads was seen to run:
+ * a VMM that is not paused, whose device had better be left alone. If none was seen, that proves
+ * nothing. */
 bool vfiomig_device_owner_runs(const struct vfiomig_device *dev);
 
 /* ---- Holders ----------------------------------------------------------- */
 
 /*
- * A holder keeps a device open, and with it the device's state, after the
- * program that opened it has ended. It serves the descriptors, on a socket in
- * the run-time directory, to others that use this library, of the same user or
- * root: vfiomig_device_open() finds it there. One of them at a time has the
- * device; if it dies in the middle of something, the holder brings the device
- * back to the state that it was in, by a reset if no arcs lead there.
+ * A holder keeps a device open, and thereby its state, after the program that opened the device has
+ * ended. On a socket in the run-time directory it serves the descriptors to other programs that use
+ * this library, of the same user or root; vfiomig_device_open() finds it there. One program at a
+ * time has the device. If that program dies, the holder brings the device back to the state that it
+ * was in, by a reset if no arcs lead there.
  */
 struct vfiomig_holder;
 
 /**
- * vfiomig_holder_new - make the socket for an open device
+ * vfiomig_holder_new - make the socket of a holder
+ * @dev: an open device; the holder takes a reference
  * @holder: receives the holder; release it with vfiomig_holder_free()
  *
- * Returns 0, -EBUSY when it has a holder, -EINVAL when the device's name in
- * sysfs is not known, or the errno of what failed.
+ * Returns 0, -EBUSY when the device has a holder already, -EINVAL when its name in sysfs is not
+ * known, or the negative errno of what failed.
  */
 int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder);
-/* Removes the socket. The device stays the caller's. */
+/* Remove the socket. @holder may be NULL. The device is not closed by that. */
 void vfiomig_holder_free(struct vfiomig_holder *holder);
 /* The socket's path, owned by @holder. */
 const char *vfiomig_holder_get_path(const struct vfiomig_holder *holder);
 
 enum vfiomig_holder_event {
-	VFIOMIG_HOLDER_READY,  /* others find the device with it from now on */
-	VFIOMIG_HOLDER_ENDING, /* nobody new gets the device, which is closed
-				* as soon as nobody has it */
+	VFIOMIG_HOLDER_READY,  /* from now on other programs get the device from the holder */
+	VFIOMIG_HOLDER_ENDING, /* nobody gets it any more; it is closed once nobody has it */
 };
 
 /**
- * vfiomig_holder_set_notify - be told when a holder begins to serve and ends
- * @fn: called by vfiomig_holder_serve(), once for each event; NULL for silence
+ * vfiomig_holder_set_notify - have a function called when a holder begins to serve and when it ends
+ * @fn: called by vfiomig_holder_serve(), once for each event; NULL for none
+ * @data: passed to @fn
  *
- * VFIOMIG_HOLDER_ENDING comes while the device is still open, and before the
- * answer to who has released it. @fn must neither free the holder nor close the
- * device, and all clients of the holder wait while it runs.
+ * VFIOMIG_HOLDER_ENDING comes while the device is still open, and before a program that released
+ * the device gets its answer. @fn must neither free the holder nor close the device. All clients of
+ * the holder wait while it runs.
  */
 void vfiomig_holder_set_notify(struct vfiomig_holder *holder,
 			       void (*fn)(void *data, enum vfiomig_holder_event event), void *data);
@@ -364,69 +386,76 @@ void vfiomig_holder_set_notify(struct vfiomig_holder *holder,
 /**
  * vfiomig_holder_fork - go on in a process of its own
  *
- * In the child, which shares nothing with the parent, all descriptors beyond
- * standard error are closed but those that the holder needs; the holder is the
- * child's from then on, who is to call vfiomig_holder_serve().
+ * Like fork(2). In the child, all descriptors beyond standard error are closed, except for those
+ * that the holder needs. From then on the holder is the child's, which is to call
+ * vfiomig_holder_serve(). The calling process must have one thread.
  *
- * Returns the child's PID, 0 in the child, or a negative errno.
+ * Returns the PID of the child, 0 in the child, or a negative errno.
  */
 int vfiomig_holder_fork(struct vfiomig_holder *holder);
 
 /**
  * vfiomig_holder_serve - serve until the device is released
  *
- * Then, or after vfiomig_interrupt(), the device is closed. The log, see
- * vfiomig_set_log(), is told who released it, who was refused, and who ended
- * without giving it back. Returns 0, -EINTR, or another negative errno if it
- * cannot serve any more.
+ * After that, or after vfiomig_interrupt(), closes the device. The log, see vfiomig_set_log(), has
+ * which process released it, which was refused, and which ended without giving it back.
+ *
+ * Returns 0 when the device was released, -EINTR, or another negative errno if it cannot serve any
+ * more.
  */
 int vfiomig_holder_serve(struct vfiomig_holder *holder);
 
-/* The device's holder: 0 with its PID, -ENOENT, or an errno if there is a
- * socket whose holder cannot be asked. */
+/* Find the device's holder. Returns 0 with its PID in @pid, -ENOENT when there is none, or another
+ * negative errno when there is a socket whose holder cannot be asked. */
 int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid);
 
 /**
  * vfiomig_device_release - have the device's holder close it and end
  *
- * Returns 0 when it is closed, -ENOENT when nobody holds the device, -EBUSY
- * when somebody works on it, or another errno.
+ * Returns 0 when the device is closed, -ENOENT when nobody holds it, -EBUSY when another program
+ * works on it, or another negative errno.
  */
 int vfiomig_device_release(struct vfiomig_device *dev);
 
 /* ---- Binding to drivers ------------------------------------------------- */
 
 #define VFIOMIG_BIND_GROUP   (1U << 0) /* all endpoints of the IOMMU group */
-#define VFIOMIG_BIND_DRY_RUN (1U << 1) /* only tell what would be done */
-#define VFIOMIG_BIND_FORCE   (1U << 2) /* a bind: also what is in use */
+#define VFIOMIG_BIND_DRY_RUN (1U << 1) /* change nothing, only tell what would be done */
+#define VFIOMIG_BIND_FORCE   (1U << 2) /* a bind: also a function that the host uses */
 
-/* What was done to a function, or would be. The strings are the library's. */
+/* What was done to a PCI function, or would be. The strings are the library's. */
 struct vfiomig_binding {
 	const char *device;    /* "0000:3b:00.1" */
 	const char *from, *to; /* drivers; NULL for none */
-	const char *lost;      /* the driver it had, if the kernel has it no more */
-	bool unchanged;	       /* there was nothing to do */
-	bool unknown;	       /* a dry run: @to is left to the kernel */
+	const char *lost; /* the driver that it had, if the kernel does not have that any more */
+	bool unchanged;	  /* there was nothing to do */
+	bool unknown;	  /* a dry run: the kernel will choose the driver */
 };
+/* @data is what was given with the function. */
 typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
 
 /**
  * vfiomig_device_bind - bind a PCI function to a VFIO driver
- * @driver: a PCI driver or its module; NULL for the best: the variant driver
- *	whose "vfio_pci:" alias fits with the fewest wildcards, or vfio-pci
- * @fn: called for each function once all is done; may be NULL
+ * @driver: a PCI driver or its module. NULL for the best one: the variant driver whose "vfio_pci:"
+ *	alias fits with the fewest wildcards, or else vfio-pci.
+ * @flags: of VFIOMIG_BIND_*
+ * @fn: called for each function when everything is done; may be NULL
+ * @data: passed to @fn
  *
- * Loads the driver, notes what the function is bound to, sets driver_override
- * (it stays set), unbinds, probes, waits for the node. If a step fails, all
- * goes back to what it was, or the error says that it did not. Strings that
+ * Loads the driver, notes what the function is bound to, sets driver_override (which stays set),
+ * unbinds, probes, and waits for the node. If a step fails, the functions are given back to the
+ * drivers that they had, or the error says that this failed as well. Strings that
  * vfiomig_device_get_*() returned before are not valid any more. Returns 0, or
- *  -EINVAL	not a PCI function, or no name of a driver
- *  -ENOENT	no such driver
- *  -EOPNOTSUPP	a bridge, no IOMMU group, no vfio-pci
- *  -ENODEV	@driver took it and is no VFIO driver
- *  -EBUSY	a process has it open; or, without VFIOMIG_BIND_FORCE, its disk,
- *		network interface, console or virtual functions are in use
- *  -EPERM, -EINTR, -ETIMEDOUT (no node), -EIO (a driver or the kernel refused)
+ *  -EINVAL	the device is no PCI function, or @driver is no name of a driver
+ *  -ENOENT	there is no such driver
+ *  -EOPNOTSUPP	the device is a bridge or has no IOMMU group, or the kernel has no vfio-pci
+ *  -ENODEV	@driver has taken the function, and is no VFIO driver
+ *  -EBUSY	a process has the device open; or, without VFIOMIG_BIND_FORCE, the host uses its disk,
+ *		network interface, console or virtual functions
+ *  -EPERM	not permitted
+ *  -EINTR	vfiomig_interrupt() was called
+ *  -ETIMEDOUT	the device got no node
+ *  -EIO		a driver or the kernel refused
  */
 int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver, unsigned int flags,
 			vfiomig_binding_fn fn, void *data);
@@ -434,49 +463,56 @@ int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver, unsigned
 /**
  * vfiomig_device_unbind - give a PCI function back to the driver it had
  *
- * To what vfiomig_device_bind() has noted, no driver included; what it has not
- * bound loses its driver_override and goes to the driver that the kernel
- * chooses. What has no VFIO driver is left alone. Returns as that.
+ * vfiomig_device_bind() has noted which driver that was, or that there was none. A function that it
+ * has not bound loses its driver_override, and goes to the driver that the kernel chooses. A
+ * function without a VFIO driver is left alone. The parameters and the errors are those of
+ * vfiomig_device_bind().
  */
 int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags, vfiomig_binding_fn fn,
 			  void *data);
 
-/* What keeps the device's group from being used: the first device in it whose
- * driver does DMA without VFIO. Returns 0, -ENOENT when there is none, or
- * another negative errno if it could not look (-EMFILE). */
+/**
+ * vfiomig_device_get_obstacle - what keeps the device's IOMMU group from being used
+ * @name: receives the first device in the group whose driver does DMA without VFIO
+ * @driver: receives that driver
+ *
+ * Returns 0, -ENOENT when there is none, or another negative errno when it could not look.
+ */
 int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 
 /* ---- Features of an open device ---------------------------------------- */
 
-/* The flags of struct vfio_device_info, e.g. VFIO_DEVICE_FLAGS_RESET. */
+/* Returns the flags of struct vfio_device_info, such as VFIO_DEVICE_FLAGS_RESET. */
 uint32_t vfiomig_device_get_info_flags(const struct vfiomig_device *dev);
 
 /* The operations that VFIO_DEVICE_FEATURE_PROBE finds for a feature. */
 #define VFIOMIG_FEATURE_GET (1U << 0)
 #define VFIOMIG_FEATURE_SET (1U << 1)
-/* Bits of VFIOMIG_FEATURE_*; 0 when the device has not got the feature. */
+/* Returns bits of VFIOMIG_FEATURE_*, 0 if the device does not have the feature with this number. */
 unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsigned int feature);
 
 /**
  * vfiomig_feature_name - the uAPI's name of a feature number
  *
- * Without its VFIO_DEVICE_FEATURE_ prefix, e.g. "MIG_DATA_SIZE". NULL from the
- * first number on that this library does not know, so that it also enumerates.
+ * Without the prefix VFIO_DEVICE_FEATURE_, for example "MIG_DATA_SIZE". NULL for all numbers from
+ * the first one on that this library does not know, so that a loop from 0 finds all that it knows.
  */
 const char *vfiomig_feature_name(unsigned int feature);
 
 /**
- * vfiomig_device_get_migration - the migration flags, VFIOMIG_STOP_COPY | ...
+ * vfiomig_device_get_migration - what the device supports of the protocol
+ * @flags: receives VFIOMIG_STOP_COPY, and possibly VFIOMIG_P2P and VFIOMIG_PRE_COPY
  *
- * VFIO_DEVICE_FEATURE_MIGRATION. Returns 0, or -EOPNOTSUPP when the driver or
- * the kernel has no migration support for the device.
+ * VFIO_DEVICE_FEATURE_MIGRATION. Returns 0, -EOPNOTSUPP when the driver or the kernel has no
+ * migration support for the device, or the errno of the ioctl.
  */
 int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags);
 
 /**
- * vfiomig_device_get_data_size - estimated length of the STOP_COPY stream
+ * vfiomig_device_get_data_size - the kernel's estimate of the length of the STOP_COPY stream
+ * @bytes: receives the estimate
  *
- * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, in bytes. Returns 0, or -EOPNOTSUPP.
+ * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE. Returns 0, or -EOPNOTSUPP when the kernel cannot tell.
  */
 int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes);
 
@@ -524,8 +560,8 @@ int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 /**
  * vfiomig_device_reset - VFIO_DEVICE_RESET
  *
- * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Returns 0 or
- * the errno of the ioctl.
+ * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Returns 0
+ * or the errno of the ioctl.
  */
 int vfiomig_device_reset(struct vfiomig_device *dev);
 
@@ -538,9 +574,9 @@ int vfiomig_device_reset(struct vfiomig_device *dev);
  * vfiomig_device_walk_home - go back to a state by arcs, after a failure
  * @home: an enum vfiomig_state
  *
- * Goes by way of STOP where the protocol has no straight way. An arc that fails with EINTR, EAGAIN or
- * EBUSY is tried a second time. Afterwards the state is read back, for an ioctl that succeeded proves
- * nothing.
+ * Goes by way of STOP where the protocol has no straight way. An arc that fails with EINTR, EAGAIN
+ * or EBUSY is tried a second time. Afterwards the state is read back, for an ioctl that succeeded
+ * proves nothing.
  *
  * Returns 0 when the device is in @home; -EUCLEAN, without touching it, if it is in ERROR, or in
  * RESUMING, which an arc would leave by loading half of a state; or the errno of what failed.
@@ -566,16 +602,16 @@ int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 
 /*
  * The two structures below grow at their end, and their first member says how large they are. A
- * program and a library of different versions work together: what an older program does not know has
- * its default; what an older library does not know must be 0 in the options, and becomes 0 in the
- * result. (Members that are added leave no padding at the end.)
+ * program and a library of different versions work together: what an older program does not know
+ * has its default; what an older library does not know must be 0 in the options, and becomes 0 in
+ * the result. (Members that are added leave no padding at the end.)
  */
 
 /* How to transfer. Initialise it with VFIOMIG_OPTIONS_INIT, which has the defaults. */
 struct vfiomig_options {
 	size_t size; /* of this structure, in bytes */
-	/* The state to leave the device in. -1: after a save, and always for a device that was named
-	 * by a process, the state that it was found in; after a restore RUNNING. */
+	/* The state to leave the device in. -1: after a save, and always for a device that was
+	 * named by a process, the state that it was found in; after a restore RUNNING. */
 	int leave;
 	int level;		  /* of compression, 1 to VFIOMIG_LEVEL_MAX; 0 to store */
 	int threads;		  /* that work on chunks; 0 for one on each processor */
@@ -588,8 +624,8 @@ struct vfiomig_options {
 	/*
 	 * Called on the caller's thread, several times a second, with the bytes of state that were
 	 * moved so far, and how many are expected, 0 if that is not known. If it does not return 0,
-	 * the transfer ends: the device is brought home, and the transfer returns that value. It must
-	 * not call functions with this context. May be NULL.
+	 * the transfer ends: the device is brought home, and the transfer returns that value. It
+	 * must not call functions with this context. May be NULL.
 	 */
 	int (*progress)(void *data, uint64_t bytes, uint64_t expected);
 	void *progress_data;
@@ -680,14 +716,20 @@ int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_option
  * @fd: where the image comes from
  *
  * The header, or the first byte of a raw image, is read before the device is touched, and an image
- * in a regular file is verified as a whole before that. No byte of a chunk reaches the device before
- * the chunk's checksum was found right, and RESUMING is left only after the trailer was. After a
- * failure in RESUMING the device is reset, because nothing else ends that state.
+ * in a regular file is verified as a whole before that. No byte of a chunk reaches the device
+ * before the chunk's checksum was found right, and RESUMING is left only after the trailer was.
+ * After a failure in RESUMING the device is reset, because nothing else ends that state.
  */
 int vfiomig_restore(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		    struct vfiomig_result *result);
 
-/* Make an image of the raw state that @in has, or raw state of an image; without a device. */
+/**
+ * vfiomig_pack, vfiomig_unpack - make an image of raw state, or raw state of an image
+ * @in: where the one comes from
+ * @out: where the other one goes
+ *
+ * These need no device.
+ */
 int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
 		 struct vfiomig_result *result);
 int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
@@ -705,21 +747,22 @@ struct vfiomig_image;
  * Returns 0 or one of the errors of the transfers.
  */
 int vfiomig_image_open(struct vfiomig_ctx *ctx, int fd, struct vfiomig_image **image);
+/* @image may be NULL. */
 void vfiomig_image_free(struct vfiomig_image *image);
 
 /*
  * After vfiomig_image_open(), one of these, once. vfiomig_image_skim() goes over the chunks to the
- * trailer, without reading them if @fd can seek. vfiomig_image_verify() decodes and checks everything.
- * They return 0 or one of the errors of the transfers.
+ * trailer, without reading them if @fd can seek. vfiomig_image_verify() decodes and checks
+ * everything. They return 0 or one of the errors of the transfers.
  */
 int vfiomig_image_skim(struct vfiomig_image *image);
 int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_options *options,
 			 struct vfiomig_result *result);
 
 /*
- * The metadata as JSON objects, as they are in the image: see vfiomig-image(5). The image may be from
- * a stranger, and so may the characters in its strings. The trailer is NULL before it was read. Owned
- * by @image.
+ * The metadata as JSON objects, as they are in the image: see vfiomig-image(5). The image may be
+ * from a stranger, and so may the characters in its strings. The trailer is NULL before it was
+ * read. Owned by @image.
  */
 const char *vfiomig_image_get_header(struct vfiomig_image *image);
 const char *vfiomig_image_get_trailer(struct vfiomig_image *image);

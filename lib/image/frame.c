@@ -2,9 +2,9 @@
 /*
  * A chunk of state as a Zstandard frame, and back (RFC 8878).
  *
- * libzstd compresses and decodes. It cannot be made to store, so frames of raw
- * and RLE blocks are put together here: a block of one repeated byte takes four
- * bytes, any other is written from where it was read to.
+ * libzstd compresses and decodes. It has no way to store data as they are, so frames of raw and RLE
+ * blocks are put together here. A block of one repeated byte takes four bytes; any other block is
+ * written from the buffer that it was read into.
  */
 #include <string.h>
 #include <xxhash.h>
@@ -20,7 +20,7 @@
 #define FHD_SINGLE_SEGMENT (1 << 5)
 #define FHD_SIZE_4_BYTES   (2 << 6)
 #define FHD_DICTIONARY	   3
-/* Of all frames that are put together here. */
+/* All frames that are put together here have this one. */
 #define FHD_STORED	   (FHD_SIZE_4_BYTES | FHD_SINGLE_SEGMENT | FHD_CHECKSUM)
 
 #define FRAME_HEADER	   (4 + 1 + 4) /* with a content size of four bytes */
@@ -35,8 +35,8 @@ enum block_type {
 struct encoder {
 	const struct frame_how *how;
 	ZSTD_CCtx *cctx; /* NULL to store */
-	/* The checksum of the last chunk that was all one byte: memory that is
-	 * zero has many of them. */
+	/* The checksum of the last chunk of one repeated byte. Memory that is zero has many such
+	 * chunks. */
 	uint8_t byte;
 	size_t size;
 	uint32_t checksum;
@@ -81,7 +81,7 @@ static bool is_constant(const uint8_t *p, size_t size)
 
 /* ---- Storing ------------------------------------------------------------- */
 
-/* Pieces of an iovec; those that follow each other in memory become one. */
+/* Add a piece to the iovec. Pieces that follow each other in memory become one. */
 static void add_piece(struct chunk *c, const void *base, size_t size)
 {
 	struct iovec *last = &c->iov[c->iov_count - 1];
@@ -92,7 +92,7 @@ static void add_piece(struct chunk *c, const void *base, size_t size)
 		c->iov[c->iov_count++] = (struct iovec){ (void *)base, size };
 }
 
-/* The next bytes of the frame itself, which are kept in chunk->out. */
+/* Add bytes of the frame's own, which are kept in chunk->out. Returns where to write them. */
 static uint8_t *add_own(struct chunk *c, size_t size)
 {
 	uint8_t *p = c->out + c->out_size;
@@ -256,9 +256,9 @@ static int fail_damaged(const struct decoder *d, const struct chunk *c, const ch
 }
 
 /*
- * The frame is as this program writes it: content size and checksum present,
- * one frame and nothing more. libzstd ignores the unused bit; we do not, so
- * that a flipped bit is found there too.
+ * Check that the frame is as this library writes it: one frame and nothing more, with a content
+ * size and a checksum. libzstd ignores the unused bit of the header. It is checked here, so that a
+ * flipped bit is found there, too.
  */
 static int check_frame(const struct decoder *d, const struct chunk *c, size_t *size)
 {

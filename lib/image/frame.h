@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The frames of an image: see vfiomig-image(5). Each is preceded by its size,
- * in a skippable frame of its own, as pzstd does it.
+ * The frames of an image: see vfiomig-image(5). Each frame follows a small skippable frame that has
+ * its size, as in the files of pzstd.
  */
 #ifndef VFIOMIG_FRAME_H
 #define VFIOMIG_FRAME_H
@@ -30,16 +30,17 @@ static inline void put_le32(uint8_t *p, uint32_t value)
 		p[i] = value >> (8 * i);
 }
 
-/* Twelve bytes at @p that announce a frame of @size bytes. */
+/* Write the twelve bytes at @p that announce a frame of @size bytes. */
 void frame_put_size(uint8_t *p, size_t size);
 
-/* The room that chunks of this size need in a pipeline that makes frames. */
+/* The room that a chunk of this size needs in a pipeline that makes frames: bytes at chunk->out,
+ * and pieces at chunk->iov. */
 size_t frame_room(size_t chunk_size, int level);
 int frame_pieces(size_t chunk_size);
-/* The most that a frame with a chunk of this size may take in an image. */
+/* The largest number of bytes that the frame of such a chunk may have in an image. */
 size_t frame_size_max(size_t chunk_size);
 
-/* What workers are made from. */
+/* How workers encode or decode. */
 struct frame_how {
 	struct vfiomig_ctx *ctx;
 	int level;   /* 0 to store */

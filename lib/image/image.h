@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An image as a sequence of frames: header, chunks, trailer. Both directions
- * are made of stages for a pipeline.
+ * An image as a sequence of frames: header, chunks, trailer. There are stages for pipelines in both
+ * directions.
  */
 #ifndef VFIOMIG_IMAGE_H
 #define VFIOMIG_IMAGE_H
@@ -16,11 +16,11 @@ struct image {
 	char *header, *trailer; /* JSON texts, NULL before they are there */
 	size_t chunk_size;
 	bool compressed;
-	bool skimmed; /* the chunks have not been looked at */
+	bool skimmed; /* the chunks were passed over */
 	uint64_t frames;
 	uint64_t size; /* of the image, in bytes */
-	/* Of the compressed frames: a bit of those may flip without a change
-	 * of what they decode to. */
+	/* The digest of the compressed frames, in which a bit may flip without changing what they
+	 * decode to. */
 	XXH64_state_t *frames_digest;
 };
 
@@ -29,17 +29,17 @@ void image_free(struct image *image);
 /* Write the @header, which the image owns from then on, also after a failure. */
 int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header);
 int image_write(void *image, struct chunk *chunk);
-/* Writes the trailer. */
+/* Write the trailer. */
 int image_end(struct image *image, const struct raw *raw);
 
-/* Reads the header. Failures of an image's content are -EBADMSG, or -ENODATA
- * when there is nothing at all. */
+/* Read the header. Returns -EBADMSG for a bad header, -ENODATA when there is nothing to read, and
+ * other negative errnos. */
 int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd);
-/* Ends with the trailer, which it checks against the frames. */
+/* Read a frame; or at the end the trailer, and check it against the frames. */
 int image_read(void *image, struct chunk *chunk);
-/* Instead: over the chunks, without reading them if that can be avoided. */
+/* Pass over the chunks to the trailer instead, without reading them if @fd can seek. */
 int image_skim(struct image *image);
-/* And against what came out of them. */
+/* After the last frame: check the trailer against the state that came out of the frames. */
 int image_check(const struct image *image, const struct raw *raw);
 
 #endif

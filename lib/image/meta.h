@@ -13,8 +13,8 @@
 #define META_SIZE_MAX (64u << 10)
 
 /*
- * Make the header that says what is known before the state is: @dev may be NULL. Of @result it takes
- * whether there is a pre-copy, and how many bytes are expected.
+ * Make the header that says what is known before the state is: @dev may be NULL. Of @result it
+ * takes whether there is a pre-copy, and how many bytes are expected.
  *
  * These two return 0 or what ctx_fail() returned. @text is ended by a zero byte, and the caller
  * frees it.

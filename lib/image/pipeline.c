@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A ring of slots. Chunk n lives in slot n % slots, so three counters say all:
+ * A ring of slots. Chunk n is in slot n % slots, so that three counters describe the ring:
  *
  *	written <= taken <= filled <= written + slots
  *
- * The reader fills the slot after the last filled one, a worker takes the first
- * that nobody has taken, and the writer writes the first that is done.
+ * The reader fills the slot after the last filled one. A worker takes the first filled slot that no
+ * other worker has taken. The writer writes the slots in their order, each when it is done.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -28,16 +28,16 @@ struct run {
 	struct slot *slots;
 	uint64_t nr_slots;
 
-	pthread_mutex_t lock; /* of all below */
+	pthread_mutex_t lock; /* of the members below */
 	pthread_cond_t room;  /* for the reader: a slot was written */
-	pthread_cond_t work;  /* for the workers: one was filled */
-	pthread_cond_t ready; /* for the writer: one is done, or it ended */
+	pthread_cond_t work;  /* for the workers: a slot was filled */
+	pthread_cond_t ready; /* for the writer: a slot is done, or the reader has ended */
 	uint64_t filled, taken, written;
 	bool ended;  /* the reader has come to the end */
 	bool failed; /* ctx->error says how */
 };
 
-/* Everybody stops; a reader that waits for bytes is woken up. */
+/* Have all threads stop, also a reader that waits for bytes. */
 static void set_failed(struct run *run)
 {
 	run->failed = true;
@@ -47,7 +47,7 @@ static void set_failed(struct run *run)
 	ctx_wake(run->p->ctx);
 }
 
-/* A slot to read into, or NULL when there is nothing to be read for. */
+/* Wait for a slot to read into. Returns NULL if the pipeline has failed. */
 static struct slot *wait_room(struct run *run)
 {
 	struct slot *slot = NULL;
@@ -123,7 +123,7 @@ static void *worker(void *arg)
 		slot->done = true;
 		if (err)
 			set_failed(run);
-		/* The writer waits for the first one that is not written. */
+		/* The writer waits for the first slot that is not written. */
 		else if (slot == &run->slots[run->written % run->nr_slots])
 			pthread_cond_signal(&run->ready);
 	}
@@ -195,7 +195,7 @@ static void *new_buffer(size_t size)
 		return malloc(size);
 	size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
 	buf = aligned_alloc(HUGE_PAGE, size);
-	/* A kernel that has none gives small pages. */
+	/* A kernel without huge pages uses small ones. */
 	if (buf)
 		madvise(buf, size, MADV_HUGEPAGE);
 	return buf;
@@ -215,7 +215,7 @@ static int make_slots(struct run *run)
 {
 	const struct pipeline *p = run->p;
 
-	/* One for each worker, one to read into, and one to write from. */
+	/* A slot for each worker, one to read into, and one to write from. */
 	run->nr_slots = p->threads + 2;
 	run->slots = calloc(run->nr_slots, sizeof(*run->slots));
 	for (uint64_t i = 0; run->slots && i < run->nr_slots; i++) {
@@ -230,10 +230,8 @@ static int make_slots(struct run *run)
 	return run->slots ? 0 : -ENOMEM;
 }
 
-/*
- * Signals are for the caller's thread: it is the one whose write() may block,
- * and the signal ends that.
- */
+/* The new threads block all signals. Those are for the caller's thread, whose write() may block
+ * until a signal ends it. */
 static int start_threads(struct run *run, pthread_t *threads, int *started)
 {
 	sigset_t all, before;

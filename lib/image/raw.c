@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The state as bytes: from a data_fd or a file, and to one. */
+/* The state as bytes, read from a data_fd or a file, and written to one. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +81,7 @@ int raw_read(void *data, struct chunk *c)
 	return 0;
 }
 
-/* Without writing what is zero in units of this size. */
+/* Units of this size that are zero become holes in the file. */
 #define HOLE (64u << 10)
 
 static bool is_zero(const uint8_t *p, size_t size)
@@ -97,7 +97,7 @@ static int write_sparse(const struct raw *raw, const uint8_t *p, size_t size)
 		size_t n = 0;
 		bool zero = is_zero(p, size < HOLE ? size : HOLE);
 
-		/* As far as it goes on like this. */
+		/* All following units of the same kind */
 		do
 			n += size - n < HOLE ? size - n : HOLE;
 		while (n < size && zero == is_zero(p + n, size - n < HOLE ? size - n : HOLE));

@@ -4,37 +4,37 @@
 #define VFIOMIG_RAW_H
 
 #include <xxhash.h>
-/* XXH3 with what the processor has, four times as fast as with SSE2. */
+/* XXH3 with the vector instructions that the processor has: four times as fast as with SSE2. */
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #include <xxh_x86dispatch.h>
 #endif
 
 #include "pipeline.h"
 
-/* The state itself, as it comes from a device or goes to one: counted and
- * digested on the way, in order. */
+/* The state as it comes from a device or goes to one. Its bytes are counted and digested on the
+ * way, in order. */
 struct raw {
 	struct vfiomig_ctx *ctx;
-	int fd;		  /* -1 for nowhere: verify only */
+	int fd;		  /* -1 for nowhere, to verify an image */
 	const char *what; /* for messages: "reading the device's state" */
 	size_t chunk_size;
-	bool sparse;		/* a new file: leave out what is zero */
+	bool sparse;		/* a new file: leave holes where the state is zero */
 	uint8_t *peeked;	/* a byte that was read already, or NULL */
-	_Atomic uint64_t bytes; /* the writer's thread shows it to the user */
+	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
 };
 
 int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what);
 void raw_free(struct raw *raw);
-/* "xxh128:" and the digest of all bytes that went by. */
+/* Write "xxh128:" and the digest of all bytes that have gone by. */
 void raw_digest(const struct raw *raw, char text[48]);
-/* See that there is something to read: 0, or -ENODATA after ctx_fail(). */
+/* Find out whether there is something to read: returns 0, or -ENODATA after ctx_fail(). */
 int raw_peek(struct raw *raw);
 int raw_read(void *raw, struct chunk *chunk);
 int raw_write(void *raw, struct chunk *chunk);
-/* After the last raw_write() of a sparse one: give the file its size. */
+/* After the last raw_write(): a sparse file gets its size. */
 int raw_end(const struct raw *raw);
-/* For other stages: count and digest these bytes; tell of a failure. */
+/* For other stages: count and digest bytes; note a failure, and return @err. */
 void raw_account(struct raw *raw, const void *data, size_t size);
 int raw_fail(const struct raw *raw, int err);
 

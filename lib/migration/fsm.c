@@ -2,9 +2,9 @@
 /*
  * The migration state machine as pure functions.
  *
- * The kernel computes paths with a table (vfio_mig_get_next_state()). Here they
- * follow from the arcs and the rules that the uAPI states, by search; a test
- * compares the two for all flags and all pairs of states.
+ * The kernel has a table from which it reads the paths (vfio_mig_get_next_state()). Here they are
+ * searched for, by the arcs and the rules in the uAPI. A test compares the results for all flags
+ * and all pairs of states.
  */
 #include <assert.h>
 #include <string.h>
@@ -39,10 +39,8 @@ static const struct {
 	[S(PRE_COPY_P2P)] = { "PRE_COPY_P2P", VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY },
 };
 
-/*
- * The arcs that drivers implement. An arc that bypasses an optional state
- * exists only where that state does not ("unless").
- */
+/* The arcs that drivers implement. An arc that bypasses an optional state exists only if the device
+ * does not have that state ("unless"). */
 static const struct {
 	uint8_t from, to;
 	uint64_t unless;
@@ -103,7 +101,7 @@ EXPORT bool vfiomig_fsm_supports(uint64_t flags, int state)
 	return (flags & states[state].needs) == states[state].needs;
 }
 
-/* May a path that starts at @from and is to end at @to go over this arc? */
+/* Whether a path from @from to @to may have this arc. */
 static bool arc_allowed(uint64_t flags, size_t arc, int from, int to)
 {
 	int next = arcs[arc].to;
@@ -111,7 +109,9 @@ static bool arc_allowed(uint64_t flags, size_t arc, int from, int to)
 	if ((flags & arcs[arc].unless) || !vfiomig_fsm_supports(flags, arcs[arc].from) ||
 	    !vfiomig_fsm_supports(flags, next))
 		return false;
-	/* Only starts and ends are in the saving group, or the whole path is. */
+	/*
+	 * A state of the saving group is inside of a path only if the whole path is in that group.
+	 */
 	if (next != to && in_saving_group(next))
 		return in_saving_group(from) && in_saving_group(to);
 	return true;

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * PRE_COPY. When it ends is for user space to say: when the first copy is
- * through and what is left can be moved within the downtime allowed, or when
- * reading on does not help.
+ * PRE_COPY. User space decides when it ends: when the first copy is complete and the rest can be
+ * moved within the downtime that is allowed, or when reading on does not help.
  *
- * "During pre-copy the migration data FD has a temporary 'end of stream'": read
- * fails with ENOMSG then. Drivers in the field return 0 or EAGAIN as well. None
- * of these may end the image; all of them mean that there is nothing more to be
- * had before the device stops. So nothing here waits for more, and the end of
- * the state is believed only in STOP_COPY.
+ * "During pre-copy the migration data FD has a temporary 'end of stream'": read() fails with ENOMSG
+ * then. Some drivers return 0 or EAGAIN instead. All of these mean that there is nothing more to
+ * read before the device stops, and none of them may end the image. Therefore nothing here waits
+ * for more data, and only in STOP_COPY is the end of the stream taken for the end of the state.
  */
 #include <errno.h>
 
@@ -44,10 +42,9 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *sta
 		.has_info = true,
 	};
 	/*
-	 * From then on a new first copy is told (VFIO_PRECOPY_INFO_REINIT), to
-	 * everybody who has the device open, until the last of them closes it:
-	 * what is borrowed is its owner's, who does not expect that. A holder
-	 * expects nothing: it reads no state itself.
+	 * This has the kernel tell of a new first copy (VFIO_PRECOPY_INFO_REINIT): everybody who
+	 * has the device open, until the last of them closes it. An owner who may be saving does
+	 * not expect that. A holder reads no state itself.
 	 */
 	if (!device_is(dev, BACKEND_OWNER_MAY_SAVE) &&
 	    feature_probe(dev, VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) & VFIOMIG_FEATURE_SET)
@@ -56,8 +53,8 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *sta
 }
 
 /*
- * What stopping the device now would leave to be moved. The kernel's estimate
- * of that may count what was read already: then it is bounds that end this.
+ * How many bytes would be left to move if the device were stopped now. The kernel's estimate may
+ * count bytes that were read already. Then the bounds below end the pre-copy.
  */
 static uint64_t left_to_move(struct precopy *p, const struct vfio_precopy_info *info)
 {
@@ -70,7 +67,7 @@ static uint64_t left_to_move(struct precopy *p, const struct vfio_precopy_info *
 	return info->dirty_bytes;
 }
 
-/* How long it would take to move that much, at the rate so far. */
+/* How many nanoseconds it would take to move @bytes, at the rate so far. */
 static uint64_t time_to_move(const struct precopy *p, uint64_t bytes)
 {
 	double seconds = (now_ns() - p->start_ns) / 1e9;
@@ -81,7 +78,7 @@ static uint64_t time_to_move(const struct precopy *p, uint64_t bytes)
 }
 
 /*
- * Is reading on getting anywhere? A round is over when as much was read as was
+ * Whether reading on brings the end nearer. A round is over when as many bytes were read as were
  * left when it began.
  */
 static bool converges(struct precopy *p, uint64_t left)
@@ -107,12 +104,12 @@ static bool converges(struct precopy *p, uint64_t left)
 }
 
 /*
- * "It is recommended to leave PRE_COPY for STOP_COPY only after this field
- * reaches zero." But it has to come there: twice what was announced is enough.
+ * "It is recommended to leave PRE_COPY for STOP_COPY only after this field reaches zero." A driver
+ * may never reach zero, so twice as many bytes as were announced are enough.
  */
 static bool in_first_copy(struct precopy *p, const struct vfio_precopy_info *info)
 {
-	/* Nor may it begin again for ever. */
+	/* A driver may begin a new first copy again and again, so there is a limit. */
 	if ((info->flags & VFIO_PRECOPY_INFO_REINIT) && p->reinits < REINITS_MAX) {
 		p->reinits++;
 		p->seen_initial = false;
@@ -124,7 +121,7 @@ static bool in_first_copy(struct precopy *p, const struct vfio_precopy_info *inf
 	return info->initial_bytes && p->state->bytes < p->initial_end;
 }
 
-/* Is it time to stop the device? */
+/* Whether it is time to stop the device. */
 static bool is_time(struct precopy *p)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
@@ -132,16 +129,16 @@ static bool is_time(struct precopy *p)
 
 	if (p->has_info && ioctl(p->state->fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
 		p->has_info = false;
-	/* "mandatory if a driver claims to support VFIO_MIGRATION_PRE_COPY":
-	 * one that has it not is read for a while. */
+	/* "mandatory if a driver claims to support VFIO_MIGRATION_PRE_COPY". A driver without it is
+	 * read for a while. */
 	if (!p->has_info) {
 		p->gave_up = now_ns() - p->start_ns > SECONDS_MIN * NS_PER_S;
 		return p->gave_up;
 	}
-	/* Without the opt-in the flags are what we wrote. */
+	/* Without MIG_PRECOPY_INFOv2 the kernel leaves the flags as they were written here: 0. */
 	if (in_first_copy(p, &info))
 		return false;
-	/* There is no rate yet to judge by. */
+	/* Nothing was read yet, so the rate is not known. */
 	if (info.dirty_bytes && !p->state->bytes)
 		return false;
 	left = left_to_move(p, &info);
@@ -154,9 +151,9 @@ static bool is_time(struct precopy *p)
 }
 
 /*
- * By way of PRE_COPY_P2P where there is one, in the same session: "Moving
- * between these states alters what is streamed in session, but does not
- * terminate or otherwise affect the associated fd."
+ * Go to STOP_COPY, by way of PRE_COPY_P2P if the device has that, in the same session: "Moving
+ * between these states alters what is streamed in session, but does not terminate or otherwise
+ * affect the associated fd."
  */
 static int stop(struct precopy *p)
 {
@@ -171,7 +168,7 @@ static int stop(struct precopy *p)
 	return err;
 }
 
-/* The number of bytes, 0 when there are none for now, or a negative errno. */
+/* Returns the number of bytes read, 0 when there are none for now, or a negative errno. */
 static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 {
 	struct vfiomig_ctx *ctx = p->dev->ctx;
