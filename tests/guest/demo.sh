@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# What "make demo" runs in the guest: each command is shown, then run.
+# "make demo" runs this in the guest. Each command is shown and then run.
 # guest: -m 16M -m 16M -s 120
 
 set -e
@@ -25,32 +25,32 @@ try "vfiomig list"
 say "What the first one can do:"
 try "vfiomig info $from"
 
-say "Its memory gets a pattern (bar reads and writes a BAR from outside, it is no part of vfiomig):"
+say "Fill its memory with a pattern (bar is a program of the tests, which reads and writes a BAR without VFIO):"
 try "yes 'vfiomig was here' | bar $from write"
 try "bar $from read | head -n 2"
 
-say "Stop it, stream its state out, put it back into the state it was in:"
+say "Stop the device, copy its state into an image, and let the device run again:"
 try "vfiomig save $from -v >image"
 try "vfiomig inspect --verify image"
 
-say "The second one has other memory, until the image is restored into it:"
+say "The second device has other memory, until the image is restored into it:"
 try "bar $to read | sha256sum"
 try "vfiomig restore $to -v <image"
 
-say "A holder keeps it open now, else its state would be lost; other commands find it there (as region does, which reads"
-say "a region of a VFIO device through the library, and is no part of vfiomig either):"
+say "A holder keeps the device open now, because its state would be lost otherwise. Other commands find the device there;"
+say "so does region, a program of the tests that reads a region of a VFIO device through the library:"
 try "vfiomig list"
 try "region $to 2 | head -n 2"
 
-say "The same, byte for byte:"
+say "Both devices have the same memory, byte for byte:"
 try "bar $from read >from; region $to 2 >to; cmp from to && echo identical"
 
-say "A driver's author drives single arcs, and sees what is refused:"
+say "The author of a driver can take single arcs, and see what is refused:"
 try "vfiomig state $from STOP_COPY"
 try "vfiomig state $from ERROR || echo exit status \$?"
 
-say "An image that was cut off is refused, and the device reset:"
+say "A truncated image is refused, and the device is reset:"
 try "head -c 1000000 image | vfiomig restore $to || echo exit status \$?"
 
-say "Done with it:"
+say "Close the second device:"
 try "vfiomig release $to"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Devices with interrupts. tests/host/doorbell.sh runs this, with what it takes.
+# ivshmem devices with interrupts. tests/host/doorbell.sh runs this, with the options that it needs.
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
@@ -12,14 +12,14 @@ for address in $(functions_with 0x1110); do
 		set_driver "$address" ivshmem_vfio_pci
 	fi
 done
-check "there are two" test $# -eq 2
+check "there are two devices with interrupts" test $# -eq 2
 
 check "$1 has no reset by PCI" test ! -e "/sys/bus/pci/devices/$1/reset"
-check "$2 has one" test -e "/sys/bus/pci/devices/$2/reset"
+check "$2 has a reset by PCI" test -e "/sys/bus/pci/devices/$2/reset"
 doorbell "$1" "$2" || failed=$((failed + 1))
 doorbell "$2" "$1" || failed=$((failed + 1))
 
-# The rest of their state is that of any other device.
+# Otherwise the state of these devices is like that of any ivshmem device.
 for device; do
 	check "$device: fill" fill "$device"
 	bar "$device" read >memory

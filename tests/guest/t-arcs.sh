@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Every transition between all states, on both devices, if both have migration.
+# Every transition between all states, on both devices if both support migration.
 # guest: -m 1M -s 600
 # kernels: stock cdev 6.1 newest
 
-# Each driver tells in the kernel's log of each arc that it takes.
+# Both drivers log each arc as a debug message.
 for module in ivshmem_vfio_pci mtty; do
 	echo "module $module +p" >/sys/kernel/debug/dynamic_debug/control || exit
 done

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# bind takes no device away from a disk that is mounted or swapped to, nor an interface that is up. Debian's kernel has
-# the drivers for that.
+# bind does not take a device away from a disk that is mounted or used for swapping, nor from an
+# interface that is up. Debian's kernel has the drivers for this test.
 # guest: -m 1M -s 240
 # kernels: stock
 # env: GUEST_FILES=/usr/sbin/mkfs.minix GUEST_QEMU_ARGS='-device e1000,addr=6 -drive if=none,id=disk,format=raw,snapshot=on,file.driver=null-co,file.size=16M -device virtio-blk-pci,drive=disk,addr=7'
@@ -20,26 +20,27 @@ modprobe minix
 ip link set eth0 up
 status 4 "an interface that is up" vfiomig bind $nic
 says "$nic carries the network interface eth0, which is up; take it down (ip link set eth0 down), or use --force"
-status 4 "--dry-run says so too" vfiomig bind $nic --dry-run
-status 4 "--driver does not force it" vfiomig bind $nic --driver vfio-pci
-check "it is as it was" test "$(driver_of $nic)" = e1000 -a "$(cat /sys/class/net/eth0/operstate)" != ''
+status 4 "--dry-run is refused, too" vfiomig bind $nic --dry-run
+status 4 "--driver is refused, too" vfiomig bind $nic --driver vfio-pci
+check "the function has its driver" test "$(driver_of $nic)" = e1000 -a "$(cat /sys/class/net/eth0/operstate)" != ''
 status 0 "--force" vfiomig bind $nic --force
-check "it has no interface" test ! -e /sys/class/net/eth0
+check "the interface is gone" test ! -e /sys/class/net/eth0
 status 0 "unbind" vfiomig unbind $nic
-check "it is back with e1000" test "$(driver_of $nic)" = e1000
+check "the function is back with e1000" test "$(driver_of $nic)" = e1000
 check "the interface is back, and down" test -e /sys/class/net/eth0
 status 0 "an interface that is down" vfiomig bind $nic
 rmmod e1000
 status 0 "unbind loads the former driver" vfiomig unbind $nic
-check "it is back with e1000" test "$(driver_of $nic)" = e1000
+check "the function is back with e1000" test "$(driver_of $nic)" = e1000
 
-# mounted DISK: as it is, and by another name of the disk
+# mounted DISK [NAME]: a function whose disk is mounted is not bound. DISK is the disk's node, or
+# another name of it.
 mounted() {
 	mount -t minix "$1" "/tmp/a disk"
 	status 4 "$1 is mounted" vfiomig bind $disk
 	says "$disk carries the disk ${2:-vda}, which is mounted on /tmp/a disk; unmount it, or use --force"
-	check "it is as it was" test "$(driver_of $disk)" = virtio-pci
-	# The mount is in another name space: the disk is in use all the same.
+	check "the function has its driver" test "$(driver_of $disk)" = virtio-pci
+	# The mount is in another mount namespace, but the disk is in use all the same.
 	unshare -m sh -c 'umount "/tmp/a disk"; exec vfiomig bind '$disk >$OUT 2>$ERR
 	check "$1 is mounted elsewhere" test $? -eq 4
 	umount "/tmp/a disk"
@@ -52,10 +53,10 @@ ln -s ../vda /dev/by-name/disk
 mounted /dev/by-name/disk
 mount -t minix /dev/vda "/tmp/a disk"
 unshare -m sh -c 'umount "/tmp/a disk"; exec vfiomig bind '$disk >log 2>&1
-check "it says so" grep -q "$disk carries the disk vda, which is in use; end that, or use --force" log
+check "the message says that the disk is in use" grep -q "$disk carries the disk vda, which is in use; end that, or use --force" log
 umount "/tmp/a disk"
 
-# Of a partition that is mounted the whole disk is not free either.
+# If a partition is mounted, the whole disk is in use.
 printf 'n\np\n1\n\n\nw\n' | fdisk /dev/vda >/dev/null 2>&1
 mkfs.minix /dev/vda1 >log
 mounted /dev/vda1 vda1
@@ -67,7 +68,7 @@ says "$disk carries the disk vda1, which is swapped to; run \"swapoff /dev/vda1\
 swapoff /dev/vda1
 
 status 0 "a disk that is not in use" vfiomig bind $disk
-check "it is gone" test ! -e /sys/class/block/vda
+check "the disk is gone" test ! -e /sys/class/block/vda
 status 0 "unbind" vfiomig unbind $disk
 check "the disk is back" test -e /sys/class/block/vda
 

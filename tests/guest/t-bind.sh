@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# bind and unbind. The bridge makes a group of two functions, one of which has a driver that is built into the kernel.
-# What a device is used for is in t-bind-use.sh.
+# bind and unbind. The bridge puts two functions into one group. The driver of one of them is built
+# into the kernel. t-bind-use.sh tests devices that are in use.
 # guest: -m 1M -s 480
 # kernels: stock cdev 6.1
 # env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
@@ -16,7 +16,7 @@ rng=$(functions_with 0x1005)
 bridge=0000:00:05.0
 notes=/run/vfiomig/bound
 
-# binding ADDRESS: "DRIVER OVERRIDE", "-" for none
+# binding ADDRESS: print "DRIVER OVERRIDE", with "-" for none
 binding() {
 	driver=$(readlink "$pci/$1/driver") || driver=-
 	override=$(cat "$pci/$1/driver_override")
@@ -24,30 +24,30 @@ binding() {
 	echo "${driver##*/} $override"
 }
 
-# is ADDRESS BINDING
+# is ADDRESS BINDING: check that binding() prints this
 is() {
 	check "$1: $2" test "$(binding "$1")" = "$2"
 }
 
-# one LINE: stdout is this line and no other
+# one LINE: standard output of the last status() is this line and no other
 one() {
-	check "it prints: $1" test "$(cat $OUT)" = "$1"
+	check "standard output is: $1" test "$(cat $OUT)" = "$1"
 }
 
-# The best driver, from none at all, and back to none.
+# From no driver to the best one, and back.
 set_driver "$device" ''
 status 3 "info names the command and the driver" vfiomig info "$device"
 says "not bound to a VFIO driver (bound to no driver); run \"vfiomig bind $device\", which binds it to ivshmem_vfio_pci"
 status 0 "bind --dry-run" vfiomig bind "$device" --dry-run
 one "$device: would be bound to ivshmem_vfio_pci (now no driver)"
 is "$device" '- -'
-check "it has noted nothing" test ! -e $notes
+check "--dry-run writes no note" test ! -e $notes
 rmmod ivshmem_vfio_pci vfio_pci
 status 0 "bind loads the driver" vfiomig bind "$device"
 one "$device: bound to ivshmem_vfio_pci (before no driver)"
 is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
 check "the device can be used at once" vfiomig state "$device"
-check "the note is root's alone" test "$(stat -c %a $notes $notes/"$device" | tr '\n' ' ')" = '700 600 '
+check "only root can read the note" test "$(stat -c %a $notes $notes/"$device" | tr '\n' ' ')" = '700 600 '
 check "the note says no driver" test ! -s "$notes/$device"
 status 0 "bind again" vfiomig bind "$device"
 one "$device: bound to ivshmem_vfio_pci already"
@@ -61,9 +61,9 @@ check "the note is gone" test ! -e "$notes/$device"
 status 0 "unbind again" vfiomig unbind "$device"
 one "$device: bound to no driver already"
 status 0 "bind -q" vfiomig bind -q "$device"
-check "it says nothing" test ! -s $OUT -a ! -s $ERR
+check "-q prints nothing" test ! -s $OUT -a ! -s $ERR
 
-# By the name of a driver, of its module, or of a driver that is a worse one.
+# --driver takes the name of a driver, or of its module, even if there is a better driver.
 for called in vfio-pci vfio_pci; do
 	vfiomig unbind -q "$device"
 	rmmod vfio_pci 2>/dev/null
@@ -78,15 +78,15 @@ status 3 "a driver without migration" vfiomig info "$device"
 says "its driver vfio-pci has no migration support; run \"vfiomig bind $device\", which binds it to ivshmem_vfio_pci"
 status 0 "from one VFIO driver to another" vfiomig bind "$device"
 one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
-status 0 "what it had before them counts" vfiomig unbind "$device"
+status 0 "unbind gives back the driver from before both" vfiomig unbind "$device"
 is "$device" '- -'
 set_driver "$device" vfio-pci
-status 0 "from a VFIO driver that was there" vfiomig bind "$device"
+status 0 "from a VFIO driver that somebody else has bound" vfiomig bind "$device"
 one "$device: bound to ivshmem_vfio_pci (before vfio-pci)"
-status 0 "back to it" vfiomig unbind "$device"
+status 0 "unbind gives back that VFIO driver" vfiomig unbind "$device"
 is "$device" 'vfio-pci vfio-pci'
 
-# What is blacklisted is not chosen, but it can be named.
+# A blacklisted driver is not chosen, but can be named.
 vfiomig unbind -q "$device"
 rmmod ivshmem_vfio_pci
 mkdir -p /etc/modprobe.d
@@ -99,23 +99,23 @@ rm /etc/modprobe.d/local.conf
 vfiomig unbind -q "$device"
 set_driver "$device" vfio-pci
 
-# Without a note the kernel chooses. With one that is old, the present counts.
-status 0 "unbind --dry-run of what others have bound" vfiomig unbind "$device" --dry-run
+# Without a note the kernel chooses the driver. If a note is out of date, the present driver counts.
+status 0 "unbind --dry-run of a function that somebody else has bound" vfiomig unbind "$device" --dry-run
 one "$device: would be bound to the driver that the kernel chooses (now vfio-pci)"
 status 0 "unbind" vfiomig unbind "$device"
 one "$device: bound to no driver (before vfio-pci)"
 is "$device" '- -'
 set_driver "$rng" vfio-pci
-status 0 "unbind of one that has a driver" vfiomig unbind "$rng"
+status 0 "unbind of a function that the kernel has a driver for" vfiomig unbind "$rng"
 one "$rng: bound to virtio-pci (before vfio-pci)"
 is "$rng" 'virtio-pci -'
 vfiomig bind -q "$rng" 2>/dev/null
 set_driver "$rng" ''
-status 0 "unbind of what others have unbound" vfiomig unbind "$rng"
+status 0 "unbind of a function that somebody else has unbound" vfiomig unbind "$rng"
 one "$rng: bound to virtio-pci (before no driver)"
 vfiomig bind -q "$device"
 echo 'driver gone' >"$notes/$device"
-status 0 "a former driver that is not there any more" vfiomig unbind "$device"
+status 0 "a former driver that does not exist any more" vfiomig unbind "$device"
 says "$device had the driver gone, which the kernel has no more"
 is "$device" '- -'
 vfiomig bind -q "$device"
@@ -126,7 +126,7 @@ is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
 rm "$notes/$device"
 vfiomig unbind -q "$device"
 
-# An override that was there comes back too, and the very driver.
+# A former driver_override is given back, too, with its driver.
 echo virtio-pci >"$pci/$rng/driver_override"
 vfiomig bind -q "$rng" 2>/dev/null
 is "$rng" 'vfio-pci vfio-pci'
@@ -134,7 +134,7 @@ status 0 "unbind" vfiomig unbind "$rng"
 is "$rng" 'virtio-pci virtio-pci'
 echo >"$pci/$rng/driver_override"
 
-# A group: all of it or nothing.
+# A group is bound as a whole or not at all.
 status 0 "bind one of two" vfiomig bind "$edu"
 says "cannot be used yet: $rng is in it and bound to virtio-pci; --group takes it along"
 one "$edu: bound to vfio-pci (before no driver)"
@@ -151,22 +151,22 @@ is "$bridge" '- -'
 status 3 "the group is viable now" vfiomig info "$edu"
 says 'its driver vfio-pci has no migration support'
 status 0 "unbind --group" vfiomig unbind --group "$rng"
-check "of both" test "$(wc -l <$OUT)" -eq 2
+check "both functions are unbound" test "$(wc -l <$OUT)" -eq 2
 is "$edu" '- -'
 is "$rng" 'virtio-pci -'
 check "no note is left" test -z "$(ls $notes)"
 
-# What fails is undone.
+# A bind that fails is undone.
 set_driver "$device" ivshmem_vfio_pci
 status 1 "a driver that refuses the device" vfiomig bind "$device" --driver virtio-pci
 says "virtio-pci did not take $device"
 says "; $device is back with ivshmem_vfio_pci"
 is "$device" 'ivshmem_vfio_pci ivshmem_vfio_pci'
-check "it works as before" vfiomig state "$device"
+check "the device works as before" vfiomig state "$device"
 status 1 "the same from no driver" vfiomig bind "$edu" --driver virtio-pci
 says "; $edu is back with no driver, as it was"
 is "$edu" '- -'
-status 3 "a driver that is none of VFIO's" vfiomig bind "$rng" --driver virtio-pci
+status 3 "a driver that is not a VFIO driver" vfiomig bind "$rng" --driver virtio-pci
 says "virtio-pci is not a VFIO driver"
 is "$rng" 'virtio-pci -'
 status 1 "no such driver" vfiomig bind "$device" --driver nosuch
@@ -174,18 +174,18 @@ says 'the kernel has no PCI driver nosuch and no module of that name'
 status 1 "no such driver, --dry-run" vfiomig bind "$device" --driver nosuch --dry-run
 status 1 "a module without a PCI driver" vfiomig bind "$device" --driver mtty
 says 'the module mtty brings no PCI driver'
-status 2 "no name of a driver" vfiomig bind "$device" --driver ../x
+status 2 "a malformed name of a driver" vfiomig bind "$device" --driver ../x
 status 2 "an empty name" vfiomig bind "$device" --driver=
 set_driver "$device" ''
 mount -t tmpfs tmpfs /dev/vfio
-status 1 "a node that does not come" vfiomig bind "$device"
+status 1 "a node that does not appear" vfiomig bind "$device"
 says 'has not appeared within 10 seconds'
 says "; $device is back with no driver, as it was"
 is "$device" '- -'
 for signal in INT TERM; do
 	timeout -s $signal 2 vfiomig bind "$device" 2>log
-	check "SIG$signal ends it" test "$(kill -l $?)" = $signal
-	check "it says so" grep -q "interrupted by a signal; $device is back with no driver, as it was" log
+	check "SIG$signal ends the wait for the node" test "$(kill -l $?)" = $signal
+	check "SIG$signal: the message says so" grep -q "interrupted by a signal; $device is back with no driver, as it was" log
 	is "$device" '- -'
 done
 status 1 "a group of which one fails" vfiomig bind --group "$edu"
@@ -194,14 +194,14 @@ is "$rng" 'virtio-pci -'
 check "no note is left" test -z "$(ls $notes)"
 umount /dev/vfio
 
-# Two at once do not meet half way.
+# Two commands at once do not disturb each other.
 vfiomig bind "$device" --wait >first &
 vfiomig bind "$device" --wait >second
 wait $!
-check "two at once: one has bound it" test "$(sort first second)" = "$device: bound to ivshmem_vfio_pci (before no driver)
+check "two at once: one binds the device" test "$(sort first second)" = "$device: bound to ivshmem_vfio_pci (before no driver)
 $device: bound to ivshmem_vfio_pci already"
 
-# Nor is it taken from a command that works on it.
+# A device is not taken away from a command that is at work on it.
 begin_save "$device"
 for command in unbind 'bind --driver vfio-pci --force' 'bind'; do
 	# shellcheck disable=SC2086 # words
@@ -211,10 +211,10 @@ done
 vfiomig unbind "$device" --wait=60 >after &
 end_save /dev/null
 wait
-check "--wait waits for it" grep -q 'bound to no driver (before ivshmem_vfio_pci)' after
+check "--wait waits for the command" grep -q 'bound to no driver (before ivshmem_vfio_pci)' after
 vfiomig bind -q "$device"
 
-# Who else has it open is not waited for: it may be for ever.
+# No other process that has the device open is waited for, because that may take for ever.
 for via in cdev group; do
 	[ $via = group ] || [ -e /dev/iommu ] || continue
 	vfiomig hold -q "$device" --via=$via
@@ -223,9 +223,9 @@ for via in cdev group; do
 		status 4 "$command of a device that is held by its $via" vfiomig $command "$device"
 		says "holds $device; run \"vfiomig release $device\""
 	done
-	status 2 "by the name of who has it" vfiomig bind "unix:/run/vfiomig/$device.sock"
+	status 2 "a device named by its holder" vfiomig bind "unix:/run/vfiomig/$device.sock"
 	says 'named by who has it open'
-	# A process that nothing is known of, not even by /proc.
+	# A process of which nothing is known, because /proc does not show it.
 	status 4 "$via: an unknown process" env -i PATH="$PATH" unshare -m sh -c \
 		"mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /proc; exec vfiomig unbind $device"
 	says 'busy: another process has the device or its group open'
@@ -236,26 +236,26 @@ exec 5<>"/dev/vfio/$(group_of "$device")"
 status 4 "a group that is open" vfiomig unbind "$device"
 says "busy: process $$ (sh) has the device or its group open"
 exec 5>&-
-status 0 "then it goes" vfiomig unbind "$device"
+status 0 "unbind works once the group is closed" vfiomig unbind "$device"
 
-# Not for these, and not for everybody.
+# Other devices, and other users.
 status 2 "a mediated device" vfiomig bind "$mtty"
 says 'only PCI functions can be bound'
-status 2 "unbind of one" vfiomig unbind "$mtty"
+status 2 "unbind of a mediated device" vfiomig unbind "$mtty"
 status 3 "a bridge" vfiomig bind "$bridge"
 says 'a bridge, which VFIO does not take'
 status 4 "not permitted" as_nobody "exec vfiomig bind $device"
 says "not permitted to change what $device is bound to; run as root"
-status 0 "--dry-run is" as_nobody "exec vfiomig bind $device --dry-run"
+status 0 "--dry-run is permitted" as_nobody "exec vfiomig bind $device --dry-run"
 
-# From a kernel that has no VFIO yet, and then has none at all.
+# The kernel has no VFIO loaded, and then no modules at all.
 for uuid in $MTTY; do
 	echo 1 >"/sys/bus/mdev/devices/$uuid/remove"
 done
 rmmod mtty mdev ivshmem_vfio_pci vfio_pci vfio_pci_core vfio_iommu_type1 vfio
 status 3 "no VFIO" vfiomig info "$device"
 says "the kernel has no VFIO loaded; run \"vfiomig bind $device\", which loads ivshmem_vfio_pci"
-status 0 "bind loads it" vfiomig bind "$device"
+status 0 "bind loads VFIO" vfiomig bind "$device"
 check "the device can be used at once" vfiomig state "$device"
 vfiomig unbind -q "$device"
 rmmod ivshmem_vfio_pci

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The guest itself: the devices that every other test relies on are there.
+# The guest has the devices that all other tests rely on.
 # kernels: stock cdev 6.1 newest
 
 # shellcheck source=tests/guest/lib/lib.sh

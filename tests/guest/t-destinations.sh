@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Where an image can go, and not go: the device comes home, and an existing file is as it was until the new one is
-# whole. t-status.sh has /dev/full, a full disk, a closed pipe, links and a FIFO that is read. In the long variant a
-# reader stops for a minute.
+# Where an image can be written, and where not. If it cannot, the device comes home, and an existing
+# file stays until the new one is whole. t-status.sh tests /dev/full, a full disk, a closed pipe,
+# links and a FIFO that is read. In the long variant a reader stops for a minute.
 # guest: -m 1M -m 1M -s 480
 # long: -s 480
 
@@ -19,15 +19,15 @@ bar "$device" read >memory
 vfiomig hold "$device" -q
 region "$device" 0 0 0x55
 
-# home STATE: the device is there, with what it had
+# home STATE: the device is in STATE, with its former contents
 home() {
-	check "the device is in $1, as it was" sh -c "test \$(vfiomig state $device) = $1 &&
+	check "the device is in $1, with its former contents" sh -c "test \$(vfiomig state $device) = $1 &&
 		test \$(region $device 0 0) = 85 && region $device 2 | cmp - memory"
 }
 
-# kept DIR: the file "image" in it is as it was, and nothing else is there
+# kept DIR: the file "image" is unchanged, and no other file is in DIR
 kept() {
-	check "the file is as it was" test "$(cat "$1/image") $(ls -A "$1")" = "precious image"
+	check "the file is unchanged" test "$(cat "$1/image") $(ls -A "$1")" = "precious image"
 }
 
 # whole FILE
@@ -35,7 +35,7 @@ whole() {
 	check "the image is whole" vfiomig inspect --verify "$1"
 }
 
-# In any state, and from both kinds of save
+# In each state, with and without pre-copy
 for state in RUNNING STOP; do
 	vfiomig state "$device" "$state" -q >/dev/null
 	status 1 "$state: /dev/full" vfiomig save "$device" --raw -o /dev/full
@@ -57,9 +57,9 @@ done
 home RUNNING
 status 1 "ulimit -f 1024, standard output" sh -c "ulimit -f 1024; exec vfiomig save $device >part"
 says 'File too large; the device is back in RUNNING'
-status 5 "what came of it is no image" vfiomig inspect --verify part
+status 5 "the rest is not an image" vfiomig inspect --verify part
 
-# A file system that is full, of bytes and of files
+# A file system without room for more bytes, and one without room for more files
 mkdir small
 mount -t tmpfs -o size=512k tmpfs small
 echo precious >small/image
@@ -78,17 +78,17 @@ says 'No space left on device'
 kept small
 umount small
 
-# A quota: of tmpfs, where the kernel has that
+# A quota of tmpfs, if the kernel has quotas there
 if mount -t tmpfs -o usrquota,usrquota_block_hardlimit=512k tmpfs small 2>/dev/null; then
 	echo precious >small/image
 		chmod 777 small
-	# It limits everybody but root.
+	# Quotas do not limit root.
 	chown nobody "/dev/vfio/$(group_of "$other")"
 	for how in '' --precopy=never; do
 		status 1 "a quota${how:+, $how}" as_nobody \
 			"XDG_RUNTIME_DIR=$PWD/small exec vfiomig save $other --via=group $how -o small/other"
 		says 'Disk quota exceeded; the device is back in RUNNING'
-		check "it has no image" test ! -e small/other
+		check "there is no image" test ! -e small/other
 	done
 	rm -r small/vfiomig
 	kept small
@@ -107,23 +107,24 @@ kept small
 umount small
 home RUNNING
 
-# What is no place for a file, and what is one already
+# Outputs that cannot be opened, and outputs that are open already
 mknod block b 7 0
 status 1 "a block device" vfiomig save "$device" -o block
 says 'block: Operation not supported'
-status 1 "no name" vfiomig save "$device" -o ''
+status 1 "an empty name" vfiomig save "$device" -o ''
 says "'': No such file or directory"
 status 0 "standard error, by name" sh -c "exec vfiomig save $device -q --raw -o /dev/stderr 2>two"
 vfiomig save "$device" -q --raw >out
-check "has all of it" cmp out two
+check "standard error has the whole stream" cmp out two
 exec 7>seven
 status 0 "a descriptor, by number" vfiomig save "$device" -q --raw -o /dev/fd/7
 exec 7>&-
-check "has all of it, too" cmp out seven
+check "the descriptor has the whole stream" cmp out seven
 
-# An image, its summary and the messages are kept apart, or refused while the device is as it was.
+# The image, its summary and the messages go to different files. If they cannot, the save is refused
+# before the device is touched.
 together='the image and the messages would go to the same file; send standard error elsewhere, or use -q'
-# separate NAME COMMAND: what writes the image to "one" and a summary to standard error
+# separate NAME COMMAND: COMMAND writes the image to the file "one" and a summary to standard error
 separate() {
 	: >one
 	status 0 "$1" sh -c "$2"
@@ -153,25 +154,25 @@ status 0 "-q 2>&1 | cat" sh -c "vfiomig save $device -q 2>&1 | cat >one"
 whole one
 status 0 "-q --json -o /dev/stderr" sh -c "exec vfiomig save $device -q --json -o /dev/stderr 2>one"
 cp $OUT log
-check "the summary is on standard output, too" test "$(jq .complete log)" = true
+check "the summary is on standard output" test "$(jq .complete log)" = true
 whole one
 home RUNNING
 
-# What fails when the image has its name already
+# A failure after the image has its name
 echo precious >dir/image
 status 1 "a directory that cannot be synced" inject fsync 2 EIO vfiomig save "$device" -o dir/image
 says 'dir/image: Input/output error; the image is whole and has its name, but may not survive a power failure; the device is back in RUNNING'
 whole dir/image
-status 1 "and with --json" inject fsync 2 EIO vfiomig save "$device" --leave=STOP --json -o dir/image
+status 1 "a directory that cannot be synced, --json" inject fsync 2 EIO vfiomig save "$device" --leave=STOP --json -o dir/image
 cp $OUT log
-check "it says so there" test "$(jq '(.complete | not) and (.error | contains("has its name")) and .state == "RUNNING"' log)" = true
+check "the summary says so" test "$(jq '(.complete | not) and (.error | contains("has its name")) and .state == "RUNNING"' log)" = true
 echo precious >dir/image
 status 1 "a file that cannot be synced" inject fsync 1 EIO vfiomig save "$device" -o dir/image
-check "its error is the first one's alone" sh -c "! grep -q 'has its name' $ERR"
+check "the message does not say that the image has its name" sh -c "! grep -q 'has its name' $ERR"
 kept dir
 home RUNNING
 
-# A directory, by its name and as a path with nothing behind the slash
+# A directory, with and without a slash at the end
 status 1 "a directory" vfiomig save "$device" -o dir
 says 'dir: Is a directory'
 status 1 "a directory with a slash" vfiomig save "$device" -o dir/
@@ -192,15 +193,15 @@ status 1 "a FIFO whose reader goes away" vfiomig save "$device" -o fifo
 says 'Broken pipe; the device is back in RUNNING'
 wait
 home RUNNING
-# As "vfiomig save DEV | ssh host vfiomig restore DEV" meets a connection that ends
+# "vfiomig save DEV | ssh host vfiomig restore DEV", when the connection ends
 status 1 "an ssh that dies" sh -c "exec 4>&2 2>/dev/null
 	{ vfiomig save $device --leave=STOP --raw 2>&4; echo \$? >rc; } |
 	timeout -s KILL 0.5 sh -c 'head -c 50; exec sleep 10' >/dev/null; exit \$(cat rc)"
 says 'the device is back in RUNNING'
-status 5 "and at its other end" sh -c "vfiomig save $device -q | head -c 500000 | vfiomig restore $other --no-hold"
+status 5 "the restore at the other end of that connection" sh -c "vfiomig save $device -q | head -c 500000 | vfiomig restore $other --no-hold"
 says 'the image is truncated'
 
-# A reader that stops for a while: the device waits, and nothing is lost
+# While a reader stops, the device waits, and nothing is lost.
 for how in auto never; do
 	vfiomig save "$device" -q --precopy=$how --raw -o fast
 	vfiomig save "$device" -q --precopy=$how --raw | {
@@ -210,19 +211,19 @@ for how in auto never; do
 	check "a reader that stops, --precopy=$how" cmp fast slow
 done
 home RUNNING
-# A FIFO that nobody reads: a signal ends the wait for the reader
+# Nobody reads the FIFO. A signal ends the wait for a reader.
 timeout -s INT 1 vfiomig save "$device" -o fifo 2>log
-check "a FIFO without a reader" test $? -eq 130
+check "a signal ends the wait for a FIFO's reader" test $? -eq 130
 home RUNNING
 
 # An existing file
 vfiomig save "$device" -q -o dir/image
 whole dir/image
-check "an existing file keeps its name and not its mode" test "$(stat -c %a dir/image)" = 600
+check "an existing file is replaced by one with mode 600" test "$(stat -c %a dir/image)" = 600
 echo precious >dir/image
 exec 8<dir/image
 vfiomig save "$device" -q -o dir/image
-check "who had it open keeps the old one" test "$(cat <&8)" = precious
+check "a process that has the former file open keeps it" test "$(cat <&8)" = precious
 exec 8<&-
 whole dir/image
 

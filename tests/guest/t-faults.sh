@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The driver's own steps fail, and the kernel's allocations: what the driver makes of it, and what vfiomig does.
+# Functions of the driver fail, and allocations of the kernel: how the driver and vfiomig handle
+# this.
 # guest: -m 1M -s 360
 # long: -s 1500
 # kernels: debug
@@ -14,30 +15,30 @@ held=
 runs=20
 [ "${1-}" != long ] || runs=300
 
-# arm FUNCTION NTH TIMES: the driver's function fails from its NTH call on, so many times. 0xffffffffffffff87 is
-# EREMOTEIO, which nothing else returns.
+# arm FUNCTION NTH TIMES: from its NTH call on, this function of the driver fails, TIMES times.
+# 0xffffffffffffff87 is EREMOTEIO, which nothing else returns.
 arm() {
 	echo "ivshmem_vfio_$1" >$faults/inject
 	echo 0xffffffffffffff87 >"$faults/ivshmem_vfio_$1/retval"
-	# A trace of each in the log would look like a fault of the kernel.
+	# A trace of each fault in the log would look like a bug of the kernel.
 	echo 0 >$faults/verbose
 	echo 100 >$faults/probability
 	echo "$2" >$faults/space
 	echo "$3" >$faults/times
 }
 
-# disarm NAME: checks that the faults came
+# disarm NAME: check that the faults have happened
 disarm() {
-	check "$1: so it was" test "$(cat $faults/times)" -eq 0
+	check "$1: the faults have happened" test "$(cat $faults/times)" -eq 0
 	echo >$faults/inject
 }
 
-# works NAME: the device is RUNNING, can be loaded, and gives what was loaded
+# works NAME: the device is RUNNING, can be loaded, and saves what was loaded
 works() {
 	check "$1: the device is RUNNING" test "$(vfiomig state "$device")" = RUNNING
-	check "$1: it can be restored" vfiomig restore "$device" $no_hold --raw -i image
-	check "$1: it can be saved" vfiomig save "$device" --raw -q -o after
-	[ -z "$held" ] || check "$1: and is as it was" cmp image after
+	check "$1: the device can be restored" vfiomig restore "$device" $no_hold --raw -i image
+	check "$1: the device can be saved" vfiomig save "$device" --raw -q -o after
+	[ -z "$held" ] || check "$1: the device has its state" cmp image after
 }
 
 # save_fails NAME FUNCTION NTH TIMES [OPTION...]
@@ -63,11 +64,12 @@ restore_fails() {
 	works "$name"
 }
 
-# Of the calls of hw_load_regs the first may be the open's.
+# transfers N: the N-th call of hw_load_regs is the restore's, because opening the device may be the
+# first one
 transfers() {
 	save_fails "the stop" hw_mask_irqs 1 1 --precopy=never
 	save_fails "the stop after pre-copy" hw_mask_irqs 1 1
-	save_fails "its start" stream_begin 1 1 --precopy=never
+	save_fails "the start" stream_begin 1 1 --precopy=never
 	save_fails "the start of pre-copy" stream_begin 1 1
 	save_fails "the first of the memory" hw_read_memory 1 2 --precopy=never
 	save_fails "the middle of the memory" hw_read_memory 8 2 --precopy=never
@@ -87,7 +89,7 @@ transfers() {
 	says 'Remote I/O error; the device is back in RUNNING'
 	disarm "$name"
 	works "$name"
-	name="restore${held:+ of a held device}, its start"
+	name="restore${held:+ of a held device}, the start"
 	arm stream_begin 1 1
 	status 1 "$name" vfiomig restore "$device" $no_hold -i packed
 	says 'Remote I/O error; the device is back in RUNNING'
@@ -113,10 +115,11 @@ disarm "a device that cannot be opened"
 check "the device is held" vfiomig hold "$device"
 held=yes
 no_hold=
-check "it gets its state" vfiomig restore "$device" --raw -i image
+check "the held device gets its state" vfiomig restore "$device" --raw -i image
 transfers 1
 
-# starved CMD...: CMD, one allocation of which fails, at random. It may fail before it is vfiomig.
+# starved CMD...: run CMD while one of its allocations fails, at random. It may fail before CMD is
+# vfiomig.
 starved() {
 	echo 1 >/sys/kernel/debug/failslab/times
 	(
@@ -145,7 +148,7 @@ while [ $run -lt $runs ]; do
 	starved vfiomig save "$device" --raw -q -o new
 	[ $rc -eq 0 ] || failures=$((failures + 1))
 	if [ $rc -eq 0 ]; then
-		cmp -s image new || not_ok "a save that failed without a word" "run $run"
+		cmp -s image new || not_ok "a save that failed silently" "run $run"
 	elif [ -n "$(find . -name '*new*')" ]; then
 		not_ok "a save that failed and left something behind" "$(cat $ERR)"
 	fi
@@ -159,20 +162,20 @@ done
 echo "# $hits allocations of vfiomig failed; $failures of $((2 * runs)) commands did"
 works "after $hits allocations that failed"
 
-# A read that fails once and has got something is a short one.
+# A read that fails after it has got data is a short read.
 arm hw_read_memory 8 1
 status 0 "save of a held device, one piece at the second attempt" vfiomig save "$device" --raw --precopy=never -o new
 disarm "one piece at the second attempt"
 check "the image is whole" cmp image new
 
-# A device in ERROR: its registers cannot be loaded, nor can it be reset.
+# The device is in ERROR: its registers cannot be loaded, and a reset fails, too.
 arm hw_load_regs 1 2
 status 7 "a restore that ends in ERROR" vfiomig restore "$device" -i packed
 says 'the device could not be reset and is left in ERROR, not in RUNNING'
 disarm "a restore that ends in ERROR"
 check "state prints it" test "$(vfiomig state "$device")" = ERROR
 check "state --json prints it" test "$(vfiomig state "$device" --json | jq -r .state)" = ERROR
-check "info does" vfiomig info "$device"
+check "info works in ERROR" vfiomig info "$device"
 status 7 "in ERROR: save" vfiomig save "$device" -o other
 says 'only a reset leads out of it'
 check "in ERROR: no image" test ! -e other
@@ -184,18 +187,18 @@ for state in RUNNING STOP STOP_COPY RESUMING RUNNING_P2P PRE_COPY PRE_COPY_P2P; 
 done
 status 7 "in ERROR: state ERROR" vfiomig state "$device" ERROR
 says 'ERROR is never a target'
-check "it is still there" test "$(vfiomig state "$device")" = ERROR
+check "the device is still in ERROR" test "$(vfiomig state "$device")" = ERROR
 arm hw_load_regs 1 1
 status 1 "a reset that fails" vfiomig state "$device" --reset
 disarm "a reset that fails"
-check "leaves it there" test "$(vfiomig state "$device")" = ERROR
-check "state --reset leads out of it" test "$(vfiomig state "$device" --reset)" = RUNNING
+check "a reset that fails leaves the device in ERROR" test "$(vfiomig state "$device")" = ERROR
+check "state --reset leads out of ERROR" test "$(vfiomig state "$device" --reset)" = RUNNING
 works "after ERROR"
 
 arm hw_load_regs 1 2
 status 7 "ERROR once more" vfiomig restore "$device" -i packed
 disarm "ERROR once more"
-status 0 "it can be released" vfiomig release "$device"
+status 0 "the device can be released" vfiomig release "$device"
 held=
 no_hold=--no-hold
 works "in the next session"

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Streams that nobody would send, made at random: into the driver's RESUMING, into that of the kernel's sample device,
-# and through vfiomig. The long variant takes 20,000 of the driver's; a second argument is the seed that it starts from.
+# Random streams that nobody would send: into the driver's RESUMING, into that of the kernel's
+# sample device, and through vfiomig. The long variant has 20,000 streams for the driver; a second
+# argument is its seed.
 # guest: -m 1M -s 400
 # long: -s 1500
 # env: GUEST_QEMU_ARGS='-object memory-backend-ram,id=tiny,size=16K,share=on -device ivshmem-plain,memdev=tiny,addr=9 -object memory-backend-ram,id=small,size=256K,share=on -device ivshmem-plain,memdev=small,addr=a'
@@ -30,7 +31,7 @@ run_tap hostile $small $of_small "$seed"
 run_tap hostile "$device" $of_large "$seed"
 run_tap hostile --blind "$mtty" $of_mtty "$seed"
 
-# The tool takes such a stream, or says in one line why not, and the device is as good as before.
+# vfiomig loads such a stream, or says in one line why not. Afterwards the device works as before.
 vfiomig save $tiny --raw -q -o image-of-tiny
 vfiomig save "$mtty" --raw -q -o image-of-mtty
 n=0 refused=0
@@ -43,14 +44,14 @@ while [ $n -lt $of_tool ]; do
 		vfiomig restore "$device" --no-hold --raw -i stream >$OUT 2>$ERR || rc=$?
 		case $rc in
 		0) ;;
-		# Of no bytes at all it knows before.
-		5) [ ! -s stream ] || not_ok "seed $((seed + n)) of $device: damaged, it says" "$(cat $ERR)" ;;
+		# An empty stream is refused before the device is touched.
+		5) [ ! -s stream ] || not_ok "seed $((seed + n)) of $device: vfiomig says that it is damaged" "$(cat $ERR)" ;;
 		7) refused=$((refused + 1)) ;;
 		*) not_ok "seed $((seed + n)) of $device: exit status $rc" "$(cat $ERR)" ;;
 		esac
 		[ "$(wc -l <$ERR)" -le 1 ] || not_ok "seed $((seed + n)) of $device: more than one line" "$(cat $ERR)"
 		vfiomig restore "$device" --no-hold --raw -q -i $image ||
-			not_ok "seed $((seed + n)) of $device: not as good as before" "$(cat $ERR)"
+			not_ok "seed $((seed + n)) of $device: the device does not work as before" "$(cat $ERR)"
 	done
 	n=$((n + 1))
 done

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Images of real devices: the right device, the wrong one, and damage on the way.
+# Images of real devices: restored into the right device, into a wrong one, and after damage.
 # guest: -m 16M -m 16M -m 32M -s 600
 # kernels: stock
 
@@ -10,7 +10,7 @@
 
 from=$device to=$other bigger=$third
 
-# fill_half ADDRESS: noise in one half of the memory, and zeroes in the other one
+# fill_half ADDRESS: put noise into one half of the memory, and zeroes into the other one
 fill_half() {
 	fill "$1" 8388608
 }
@@ -29,36 +29,37 @@ for how in '' -z '-z -T4' --chunk-size=64K '--chunk-size=32M -z1'; do
 	check "the memory is the same again" test "$(bar "$to" digest)" = "$before"
 done
 
-# What the header says.
+# The header
 vfiomig save "$from" -z -o image
 vfiomig inspect --json image >json
 check "the image names its device" test "$(jq -r .header.device.name json)" = "$from"
-check "its ids" test "$(jq -r '.header.device | .vendor + .device + .driver' json)" = 1af41110ivshmem_vfio_pci
-check "its flags" test "$(jq -c .header.migration json)" = '["STOP_COPY","P2P","PRE_COPY"]'
-check "its configuration space" test "$(jq -r .header.config json | cut -c1-8)" = f41a1011
-check "what was expected" test "$(jq .header.expected_bytes json)" -eq "$(jq .trailer.bytes json)"
+check "the image has the device's ids" test "$(jq -r '.header.device | .vendor + .device + .driver' json)" = 1af41110ivshmem_vfio_pci
+check "the image has the migration flags" test "$(jq -c .header.migration json)" = '["STOP_COPY","P2P","PRE_COPY"]'
+check "the image has the configuration space" test "$(jq -r .header.config json | cut -c1-8)" = f41a1011
+check "the expected size was right" test "$(jq .header.expected_bytes json)" -eq "$(jq .trailer.bytes json)"
 check "inspect" sh -c "vfiomig inspect --verify image | grep -q '^device: *$from$'"
 vfiomig save "$from" --raw -o raw
 check "unpack gives the kernel's bytes" sh -c "vfiomig unpack image | cmp - raw"
-check "and so does zstd -dc" sh -c "zstd -dcq image | cmp - raw"
+check "zstd -dc gives the kernel's bytes" sh -c "zstd -dcq image | cmp - raw"
 check "pack makes an image that is restored" sh -c "vfiomig pack raw | vfiomig restore $to --no-hold"
 
 vfiomig save "$mtty" -o image-of-mtty
-check "mtty: its type" test "$(vfiomig inspect --json image-of-mtty | jq -r .header.device.mdev_type)" = mtty-2
+check "mtty: the image has the type" test "$(vfiomig inspect --json image-of-mtty | jq -r .header.device.mdev_type)" = mtty-2
 check "mtty: restore" vfiomig restore "$other_mtty" --no-hold -i image-of-mtty
 
-# Another device: refused before it is touched, from a file and from a pipe.
+# An image of another device is refused before the device is touched, from a file and from a pipe.
 fill_half "$to"
 held=$(bar "$to" digest)
 status 6 "an image of another device" vfiomig restore "$to" --no-hold -i image-of-mtty
 says "the image is of another device: its bus is mdev, this one's is pci"
 status 6 "from a pipe" sh -c "cat image-of-mtty | vfiomig restore $to --no-hold"
-status 6 "mtty too" vfiomig restore "$mtty" --no-hold -i image
+status 6 "mtty: an image of another device" vfiomig restore "$mtty" --no-hold -i image
 check "the device was not touched" test "$(bar "$to" digest)" = "$held"
 status 7 "--force: the driver refuses it" vfiomig restore "$to" --no-hold --force -i image-of-mtty
 status 7 "more memory: the driver refuses it" vfiomig restore "$bigger" --no-hold -i image
 
-# Damaged images. From a file: the device is not even touched.
+# damaged NAME TEXT: the image "bad" is refused with TEXT. From a file, it is refused before the
+# device is touched.
 damaged() {
 	fill_half "$to"
 	held=$(bar "$to" digest)
@@ -66,7 +67,7 @@ damaged() {
 	says "$2"
 	check "$1: the device was not touched" test "$(bar "$to" digest)" = "$held"
 	status 5 "$1, from a pipe" sh -c "cat bad | vfiomig restore $to --no-hold"
-	check "$1: it works afterwards" vfiomig restore "$to" --no-hold -q -i image
+	check "$1: a good image can be restored afterwards" vfiomig restore "$to" --no-hold -q -i image
 }
 size=$(stat -c %s image)
 head -c $((size - 1)) image >bad
@@ -86,15 +87,15 @@ damaged "a zstd file" "a plain zstd file"
 : >bad
 damaged "an empty file" "the image is empty"
 
-# From a pipe, damage at the end is found when the device is RESUMING: reset.
+# From a pipe, damage at the end is found while the device is RESUMING, so the device is reset.
 head -c $((size - 1)) image >bad
 status 5 "truncated, from a pipe" sh -c "cat bad | vfiomig restore $to --no-hold"
 says 'the device had to be reset (its state is lost) and is now in RUNNING'
 status 5 "truncated, not verified" vfiomig restore "$to" --no-hold --no-verify -i bad
 says 'the device had to be reset (its state is lost) and is now in RUNNING'
-check "it works afterwards" vfiomig restore "$to" --no-hold -q -i image
+check "a good image can be restored afterwards" vfiomig restore "$to" --no-hold -q -i image
 
-# The image cannot be kept: a device that was to be left elsewhere comes home.
+# The image cannot be written: the device comes home, although --leave names another state.
 mkdir small
 mount -t tmpfs -o size=256k tmpfs small
 status 1 "a full disk, --leave=stop" vfiomig save "$mtty" --leave=stop -o small/x/y
@@ -102,8 +103,8 @@ status 1 "a full disk" vfiomig save "$from" --leave=stop -o small/image
 says 'No space left on device; the device is back in RUNNING'
 check "nothing is left" test -z "$(ls -A small)"
 
-# Whatever of the image cannot be written (its last part is the trailer), cannot be synced or gets no name: the state
-# is not saved, so the device comes home.
+# Whichever part of the image cannot be written (the last part is the trailer), and if the image
+# cannot be synced or gets no name, the state is not saved. So the device comes home.
 vfiomig hold "$mtty" -q
 for call in writev fsync renameat; do
 	n=1
@@ -116,10 +117,11 @@ for call in writev fsync renameat; do
 		check "the device is RUNNING" test "$(vfiomig state "$mtty")" = RUNNING
 		n=$((n + 1))
 	done
-	check "$call: that is all of them" test $n -gt 1 -a "$(vfiomig state "$mtty")" = STOP
+	check "$call: each call has failed once" test $n -gt 1 -a "$(vfiomig state "$mtty")" = STOP
 	vfiomig state "$mtty" RUNNING -q >out
 done
-# An arc home that fails comes after the image, which is kept: it may be all that is left of the state.
+# If an arc fails on the way home, the image is complete already. It is kept, because it may be all
+# that is left of the state.
 n=1 kept=0
 while
 	rc=0
@@ -131,14 +133,14 @@ do
 		kept=$((kept + 1))
 		check "ioctl $n fails: status 1 or 7" test $rc -eq 1 -o $rc -eq 7
 		check "one line says that the image is whole" test "$(grep -c 'the image is whole; the device' log)" = "$(wc -l <log)"
-		check "which it is" vfiomig inspect --verify new
+		check "the image is whole" vfiomig inspect --verify new
 	fi
 	n=$((n + 1))
 done
-check "there were such" test $kept -gt 0
+check "some of the failed ioctls came after the image" test $kept -gt 0
 vfiomig release "$mtty" -q
 
-# The one thing that is not in the device's stream.
+# The command register is not in the device's stream.
 pci-command "$from" >tap 2>&1 || cat tap
 check "the command register" test "$(grep -c '^ok' tap)" -eq 6
 

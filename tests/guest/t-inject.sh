@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Every system call of saves and restores, failed in turn: lib/inject.sh says how. Some of these faults, spread evenly;
-# the long variant has all of them.
+# Each system call of saves and restores fails in turn, see lib/inject.sh. This runs a part of these
+# faults, spread evenly; the long variant runs all of them.
 # guest: -m 1M -s 900
 # long: -s 3600
 # env: GUEST_FILES=/usr/bin/strace

@@ -1,19 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# --json: the keys that the pages promise, their types, and that they say what the commands do. And list's table.
+# --json: the keys that the pages promise, their types, and whether they describe what the commands
+# do. Also the table of list.
 # guest: -m 1M -m 1M -s 240
 # env: GUEST_FILES=/usr/bin/script
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
-# has FILTER: jq finds it true of the last output
+# has FILTER: jq evaluates FILTER as true for the last output
 has() {
 	check "$1" test "$(jq "$1" out)" = true
 }
 
-# keys KEY...: the object has these and no others
+# keys KEY...: the object has these keys and no others
 keys() {
 	check "keys: $*" test "$(jq -r 'keys_unsorted | sort | join(" ")' out)" = "$(printf '%s\n' "$@" | sort | xargs)"
 }
@@ -25,9 +26,9 @@ keys devices
 has '.devices | length == 4'
 has '[.devices[].name] == ([.devices[].name] | sort)'
 has ".devices[0].name == \"$device\" and .devices[0].vendor == \"1af4\" and .devices[0].device == \"1110\""
-# Debian's releases have different names for it.
+# Debian's releases have different names for the device.
 device_name=$(sed -n '/^1af4/,/^[0-9b-f]/s/^\t1110  //p' /usr/share/misc/pci.ids)
-check "there is a name" test -n "$device_name"
+check "pci.ids has a name for the device" test -n "$device_name"
 has ".devices[0] | .device_name == \"$device_name\" and .vendor_name == \"Red Hat, Inc.\""
 has '.devices[0] | .open_by == null and .state == null and has("migration") == false'
 has ".devices[2] | .name == \"$mtty\" and .mdev_type == \"mtty-2\" and .bus == \"mdev\""
@@ -43,10 +44,10 @@ keys name syspath bus $pci driver group cdev open_by migration states state expe
 has '.driver == "ivshmem_vfio_pci" and (.group | type) == "number" and .state == "RUNNING"'
 has '.expected_bytes >= 1048576 and .features.MIG_DEVICE_STATE == ["get", "set"] and .dma_logging == false'
 has '.states | contains(["STOP", "PRE_COPY"])'
-# A feature of the next kernel: one of the probes, which come last, is answered.
+# A feature of a future kernel: make the kernel answer one of the probes, which come last.
 status 0 "a feature that has no name yet" inject ioctl 100 DONE vfiomig info "$device"
 cp $OUT out
-check "has a number" grep -q -E '^features: .* FEATURE_[2-5][0-9]\((get|set)\)$' out
+check "an unknown feature is printed as a number" grep -q -E '^features: .* FEATURE_[2-5][0-9]\((get|set)\)$' out
 inject ioctl 100 DONE vfiomig info "$device" --json >out
 has '[.features | to_entries[] | select(.key | startswith("FEATURE_"))] | length == 1 and (.[0].value | length) == 1'
 
@@ -89,7 +90,7 @@ check "a state that cannot be read has an object too" test -n "$found"
 save='device complete bytes seconds bytes_per_second path before state reset output precopy precopy_bytes rounds converged downtime_seconds'
 status 0 "save" vfiomig save "$device" -o image --json
 cp "$OUT" out
-check "nothing else is said" test ! -s "$ERR"
+check "standard error is empty" test ! -s "$ERR"
 # shellcheck disable=SC2086 # a list
 keys $save
 has '.path == ["RUNNING", "PRE_COPY", "PRE_COPY_P2P", "STOP_COPY", "STOP", "RUNNING_P2P", "RUNNING"]'
@@ -110,7 +111,7 @@ vfiomig restore "$other" --json -i image >out
 # shellcheck disable=SC2086 # a list
 keys $restore
 has '.path == ["RUNNING", "RUNNING_P2P", "STOP", "RESUMING", "STOP", "RUNNING_P2P", "RUNNING"] and .input == "image"'
-check "the holder is the one that list has" test "$(jq .holder out)" = "$(vfiomig list --json | jq ".devices[1].open_by.pid")"
+check "restore and list name the same holder" test "$(jq .holder out)" = "$(vfiomig list --json | jq ".devices[1].open_by.pid")"
 has '.holder > 0'
 vfiomig list --json >out
 has '.devices[1].open_by | .holder and .command == "vfiomig-hold"'
@@ -123,7 +124,7 @@ keys $restore error
 has '.complete == false and .reset and .holder == null'
 vfiomig inspect --json image >out
 has 'type == "object"'
-# Names are bytes: what is no UTF-8 must not break the object.
+# A name can have any bytes. Bytes that are not UTF-8 must not break the object.
 name=$(printf 'x\303')
 vfiomig save "$device" -o "$name" --json >out
 has '.output == "x\ufffd"'
@@ -139,21 +140,21 @@ check "no blanks at the end of a line" sh -c "! grep -q ' \$' table"
 check "no colour in a pipe" sh -c "! grep -q \$(printf '\\033') table"
 check "names from pci.ids" grep -q -F "$device_name [1af4:1110]" table
 
-# list --probe: what a session of each finds
+# list --probe: each device is opened
 vfiomig list --probe >table
-check "the flags of a device" grep -q "^$device  *RUNNING  *STOP_COPY,P2P,PRE_COPY " table
-check "each was opened" test "$(vfiomig list --probe -v 2>&1 >table | grep -c ': opened')" -eq 4
+check "the table has the migration flags" grep -q "^$device  *RUNNING  *STOP_COPY,P2P,PRE_COPY " table
+check "each device was opened" test "$(vfiomig list --probe -v 2>&1 >table | grep -c ': opened')" -eq 4
 begin_save "$device" --via=group
 vfiomig list --probe >table
-check "what is in use is left alone" grep -q "^$device  *[-A-Z_]*  *-  *[0-9]* (vfiomig) " table
+check "a device in use is not opened" grep -q "^$device  *[-A-Z_]*  *-  *[0-9]* (vfiomig) " table
 vfiomig list --probe --json >out
 has '.devices[0] | .migration == null and .open_by.command == "vfiomig"'
 end_save /dev/null
 
-# A terminal, where the kernel has pseudo-terminals
+# A terminal, if the kernel has pseudo-terminals
 mkdir -p /dev/pts
 if mount -t devpts devpts /dev/pts; then
-	# on_terminal [VARIABLE=VALUE]...: what a terminal of 60 columns gets
+	# on_terminal [VARIABLE=VALUE]...: print what list writes to a terminal of 60 columns
 	on_terminal() {
 		env "$@" script -q -c 'stty cols 60; vfiomig list' /dev/null </dev/null | tr -d '\r'
 	}
@@ -161,12 +162,12 @@ if mount -t devpts devpts /dev/pts; then
 	on_terminal TERM=xterm >shown
 	check "a terminal gets a bold heading" grep -q "^$escape\[1mDEVICE.*$escape\[0m\$" shown
 	on_terminal TERM=xterm NO_COLOR=1 >shown
-	check "not with NO_COLOR" sh -c "grep -q '^DEVICE' shown && ! grep -q '$escape' shown"
-	check "lines that fit" test "$(wc -L <shown)" -le 60
+	check "NO_COLOR: no escape sequences" sh -c "grep -q '^DEVICE' shown && ! grep -q '$escape' shown"
+	check "lines fit into the terminal" test "$(wc -L <shown)" -le 60
 	on_terminal TERM=dumb >shown
-	check "nor on a dumb one" sh -c "! grep -q '$escape' shown"
+	check "a dumb terminal gets no escape sequences" sh -c "! grep -q '$escape' shown"
 	on_terminal TERM=dumb COLUMNS=50 >shown
-	check "COLUMNS" test "$(wc -L <shown)" -le 50
+	check "lines fit into COLUMNS" test "$(wc -L <shown)" -le 50
 	on_terminal TERM=dumb COLUMNS=80 >shown
 	check "whole columns at 80: $(head -n 1 shown)" grep -q -E '(OPEN BY|GROUP)$' shown
 fi

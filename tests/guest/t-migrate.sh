@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The script for an offline migration in vfiomig(1), from one device to another. Its "ssh" runs what it is given here,
-# after it has done to it what the test wants.
+# The script for an offline migration in vfiomig(1), from one device to another. Its "ssh" runs the
+# command here, after the test has arranged some trouble.
 # guest: -m 4M -m 4M -m 1M -s 480
 # kernels: stock
 # env: GUEST_FILES=man/vfiomig.1
@@ -16,7 +16,7 @@ sed -n '/^#!\/bin\/sh/,/^\.Ed/ { /^\.Ed/d; s/\\e/\\/g; p; }' /tests/vfiomig.1 >m
 check "the page has a script" grep -q '^vfiomig release' migrate.sh
 check "sh -n" sh -n migrate.sh
 
-# Whatever follows the host is one command line for the shell of the other end.
+# As with ssh, the words after the host make one command line for the shell at the other end.
 mkdir bin
 cat >bin/ssh <<'END'
 #!/bin/sh
@@ -29,12 +29,14 @@ END
 chmod +x bin/ssh
 PATH=$PWD/bin:$PATH
 
-# memory ADDRESS: its digest; the device must not be open, because some kernels refuse that
+# memory ADDRESS: print the memory's digest. The device must not be open, because some kernels
+# refuse access to it then.
 memory() {
 	bar "$1" digest
 }
 
-# begin [TROUBLE]: two devices of different content, the first one held; and what happens to each ssh
+# begin <TROUBLE: prepare two devices with different contents, the first one held. Each ssh runs
+# TROUBLE.
 begin() {
 	cat >trouble
 	: >ssh.log
@@ -46,7 +48,7 @@ begin() {
 	vfiomig hold -q "$from"
 }
 
-# is_back NAME: the source runs again and has what it had, and nobody has the destination
+# is_back NAME: the source runs again with its former contents, and the destination is not held
 is_back() {
 	check "$1: the source is RUNNING" test "$(vfiomig state "unix:/run/vfiomig/$from.sock")" = RUNNING
 	check "$1: the destination is not held" sh -c "! vfiomig list | grep '^$to .*(holder)'"
@@ -61,21 +63,21 @@ check "the source was released" sh -c "! vfiomig list | grep '^$from .*(holder)'
 check "the destination is held, and RUNNING" test "$(vfiomig state "unix:/run/vfiomig/$to.sock")" = RUNNING
 vfiomig release "$to"
 check "the memory is the same" test "$(memory "$to")" = "$before"
-check "the source's memory, too" test "$(memory "$from")" = "$before"
+check "the source's memory is unchanged" test "$(memory "$from")" = "$before"
 
 begin <<'END'
 END
 vfiomig hold -q "$to"
 check "to a device that is held already: refused" sh -c "! sh migrate.sh $from other $to 2>err"
-check "to a device that is held already: it says so" grep -q "cannot tell that nobody holds $to on other" err
+check "to a device that is held already: the script says so" grep -q "cannot tell that nobody holds $to on other" err
 check "to a device that is held already: it still is" test "$(vfiomig state "unix:/run/vfiomig/$to.sock")" = RUNNING
 vfiomig release "$to"
 is_back "to a device that is held already"
 
 begin <<'END'
 END
-check "restore fails: so does the script" sh -c "! sh migrate.sh $from other $small 2>err"
-check "restore fails: it says so" grep -q "^migrate.sh: failed; $from goes back to RUNNING" err
+check "restore fails: the script fails" sh -c "! sh migrate.sh $from other $small 2>err"
+check "restore fails: the script says so" grep -q "^migrate.sh: failed; $from goes back to RUNNING" err
 is_back "restore fails"
 
 begin <<'END'
@@ -83,7 +85,7 @@ END
 check "no such host: the script fails" sh -c "! sh migrate.sh $from nowhere $to"
 is_back "no such host"
 
-# What has come through by then is a truncated image for the restore.
+# The restore gets a truncated image.
 begin <<'END'
 case $* in
 *restore*)
@@ -92,10 +94,10 @@ case $* in
 	;;
 esac
 END
-check "ssh dies: so does the script" sh -c "! sh migrate.sh $from other $to"
+check "ssh dies: the script fails" sh -c "! sh migrate.sh $from other $to"
 is_back "ssh dies"
 
-# The restore goes well, and nobody learns of it.
+# The restore succeeds, but its status is lost.
 begin <<'END'
 case $* in
 *restore*)
@@ -107,7 +109,7 @@ END
 check "ssh dies at the end: the script fails" sh -c "! sh migrate.sh $from other $to"
 is_back "ssh dies at the end"
 
-# The lock of a device says who is at work on it.
+# The device's lock has the PID of the save.
 begin <<END
 case \$* in
 *restore*)
@@ -123,7 +125,7 @@ END
 check "save is killed: the script fails" sh -c "! sh migrate.sh $from other $to"
 is_back "save is killed"
 
-# The save fails although its image is whole and the restore has it: only its status tells.
+# The save fails although its image is whole and restored: only its status shows that.
 begin <<'END'
 END
 cat >bin/vfiomig <<'END'
@@ -142,10 +144,10 @@ begin <<'END'
 END
 vfiomig release "$from"
 check "a source that is not held is refused" sh -c "! sh migrate.sh $from other $to"
-check "before anything is done" test ! -s ssh.log
+check "a source that is not held is refused before anything is done" test ! -s ssh.log
 check "it was not opened" test "$(memory "$from")" = "$before"
 
-# A signal, once the destination has the state but does not run.
+# A signal comes when the destination has the state but does not run yet.
 begin <<'END'
 case $* in
 *restore*)
@@ -159,7 +161,7 @@ END
 check "SIGTERM: the script fails" sh -c "! sh -c 'echo \$\$ >script; exec sh migrate.sh $from other $to'"
 is_back "SIGTERM"
 
-# The last step fails before, or after, it was done.
+# The last step fails, before or after it has taken effect.
 begin <<'END'
 case $* in
 *RUNNING*) exit 255 ;;
@@ -177,9 +179,9 @@ case $* in
 *release*) exit 255 ;;
 esac
 END
-check "nobody knows whether it runs: the script fails" sh -c "! sh migrate.sh $from other $to 2>err"
-check "nobody knows whether it runs: it says so" grep -q "$from stays in STOP" err
-check "nobody knows whether it runs: only one does" test \
+check "the destination may run: the script fails" sh -c "! sh migrate.sh $from other $to 2>err"
+check "the destination may run: the script says so" grep -q "$from stays in STOP" err
+check "the destination may run: the source does not" test \
 	"$(vfiomig state "unix:/run/vfiomig/$from.sock") $(vfiomig state "unix:/run/vfiomig/$to.sock")" = "STOP RUNNING"
 
 finish

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# PRE_COPY on both devices: the text of the uAPI, and that no write is lost.
+# PRE_COPY on both devices: the rules in the text of the uAPI, and that no write is lost.
 # guest: -m 1M -m 1M -m 16M -s 600
 # kernels: stock cdev newest
 

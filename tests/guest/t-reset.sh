@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Resets, of a device that PCI can reset (behind a port that resets what is below it) and of one that it cannot.
+# Resets of a device that PCI can reset (behind a port that resets what is below it), and of one
+# that PCI cannot reset.
 # guest: -m 1M -s 240
 # env: GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream'
 # kernels: stock cdev 6.1 newest

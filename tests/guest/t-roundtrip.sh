@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
 	check "$size MiB: the memory is the same" test "$(bar "$to" digest)" = "$before"
 	check "$size MiB: -o" vfiomig save "$to" --raw -o image2
 	check "$size MiB: the same device gives the same image" cmp image image2
-	check "$size MiB: the image is for its owner's eyes only" test "$(stat -c %a image2)" = 600
+	check "$size MiB: only the owner can read the image" test "$(stat -c %a image2)" = 600
 	rm image image2
 
 	bar "$to" fill 3
@@ -32,7 +32,7 @@ while [ $# -gt 0 ]; do
 	check "$size MiB: the memory is the same again" test "$(bar "$to" digest)" = "$before"
 done
 
-# mtty: the scratch register of the first port, and bytes that wait in the queue of the second
+# mtty: set the scratch register of the first port, and put bytes into the queue of the second one.
 # shellcheck disable=SC2086 # a list
 set -- $MTTY
 check "mtty: fill" region "$1" 0 7 0x5a

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Data transfer sessions on both devices, if both have migration.
+# Data transfer sessions on both devices if both support migration.
 # guest: -m 1M -s 600
 # kernels: stock cdev 6.1 newest
 

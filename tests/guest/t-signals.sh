@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Signals at many moments of saves and restores: lib/signals.sh says how. The long variant has more of them.
+# Signals at many moments of saves and restores, see lib/signals.sh. The long variant has more of
+# them.
 # guest: -m 1M -m 1M -s 900
 # long: -s 3000
 

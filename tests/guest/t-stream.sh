@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Streams that a device must refuse. After each: status 7, one line, the device reset, and as good as before.
+# Streams that a device must refuse. After each, the status is 7, there is one line, the device is
+# reset and works as before.
 # guest: -m 1M -m 2M -s 600
 # kernels: stock cdev 6.1
 
@@ -16,16 +17,16 @@ vfiomig save "$bigger" --raw -q -o image-of-bigger
 [ "$KERNEL" = 6.1 ] || vfiomig save "$mtty" --raw -q -o image-of-mtty
 size=$(stat -c %s image)
 
-# refused WHAT IMAGE DEVICE GOOD-IMAGE
+# refused WHAT IMAGE DEVICE GOOD-IMAGE: DEVICE refuses IMAGE, and accepts GOOD-IMAGE afterwards
 refused() {
 	status 7 "$1: refused" vfiomig restore "$3" --no-hold --raw -i "$2"
 	says 'the device had to be reset (its state is lost) and is now in RUNNING'
 	check "$1: a good image is restored afterwards" vfiomig restore "$3" --no-hold --raw -i "$4"
 	vfiomig save "$3" --raw -q -o after
-	check "$1: and is there" cmp after "$4"
+	check "$1: the device has the good image's state" cmp after "$4"
 }
 
-# flip OFFSET: a copy of the image with one bit changed
+# flip OFFSET: make "bad", a copy of the image with one bit changed
 flip() {
 	cp image bad
 	byte=$(dd if=image bs=1 skip="$1" count=1 2>/dev/null | od -An -tu1)
@@ -60,14 +61,14 @@ cat image image >bad
 refused "twice" bad "$device" image
 refused "of a device with more memory" image-of-bigger "$device" image
 refused "of a device with less memory" image "$bigger" image-of-bigger
-# Without the memory's last page, but with all that follows it: nothing is missing but that.
+# The memory is missing, but everything after it is there.
 {
 	head -c 32 image
 	tail -c 72 image
 } >bad
 refused "without memory" bad "$device" image
 
-# There mtty has no migration.
+# mtty of Linux 6.1 does not support migration.
 [ "$KERNEL" != 6.1 ] || finish
 
 refused "of another kind of device" image-of-mtty "$device" image

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# As t-stress.sh, and with memory decoding that is switched off meanwhile, by the user or by a reset: of a device that
-# PCI cannot reset, and of one that it can (behind a port that resets what is below it). That is what QEMU's processors
-# have to take turns for ("run" says why).
+# Like t-stress.sh, but memory decoding is also switched off meanwhile, by the user or by a reset:
+# on a device that PCI cannot reset, and on one that it can reset (behind a port that resets what is
+# below it). For this QEMU's processors have to take turns (tests/guest/run says why).
 # guest: -m 1M -s 120
 # long: -s 400
 # env: GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream'
@@ -17,7 +17,7 @@
 below=0000:01:00.0
 set_driver $below ivshmem_vfio_pci
 check "PCI resets $below" test -e /sys/bus/pci/devices/$below/reset
-check "and not $device" test ! -e "/sys/bus/pci/devices/$device/reset"
+check "PCI does not reset $device" test ! -e "/sys/bus/pci/devices/$device/reset"
 
 stress_seconds 12 180 "$@"
 stress_device "$device"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Without root: what a user can do who may open the device's nodes; and what root does in directories that others may
-# write to.
+# Without root: what a user can do who may open the device's nodes. And what root does in
+# directories that others may write to.
 # guest: -m 1M -m 1M -s 240
 
 # shellcheck source=tests/guest/lib/lib.sh
@@ -10,7 +10,7 @@
 
 session=/run/user/65534
 
-# as_user COMMAND: an ordinary user's shell runs it
+# as_user COMMAND: run COMMAND in an ordinary user's shell, in the user's run-time directory
 as_user() {
 	as_nobody "XDG_RUNTIME_DIR=$session; export XDG_RUNTIME_DIR; cd $session; $1"
 }
@@ -23,10 +23,10 @@ bar "$device" read >memory
 
 status 4 "without access to the nodes" as_user "exec vfiomig info $device"
 says 'not permitted to open /dev/'
-status 0 "list needs none" as_user "vfiomig list"
+status 0 "list works without access to the nodes" as_user "vfiomig list"
 status 0 "list --probe says what it may not open" sh -c "su -s /bin/sh nobody -c \"vfiomig list --probe --json\" 2>log; head -n 1 log >&2"
 says "$device: not permitted to open /dev/"
-check "and so does its JSON" test "$(jq '[.devices[] | select(.error | startswith("not permitted to open"))] | length == 4' $OUT)" = true
+check "list --probe --json says so, too" test "$(jq '[.devices[] | select(.error | startswith("not permitted to open"))] | length == 4' $OUT)" = true
 for d in "$device" "$other"; do
 	chown nobody "/dev/vfio/$(group_of "$d")"
 	if [ -e /dev/iommu ]; then
@@ -37,29 +37,29 @@ done
 status 0 "info" as_user "vfiomig info $device"
 status 0 "state" as_user "vfiomig state $device STOP"
 status 0 "save" as_user "umask 0; vfiomig save $device -o image"
-check "the image is its owner's alone, whatever the umask" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
+check "only the owner can read the image, whatever the umask" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
 status 0 "save, umask 777" as_user "umask 0777; vfiomig save $device -o image"
-check "its owner may read it" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
+check "the owner can read the image" test "$(stat -c '%a %U' $session/image)" = "600 nobody"
 status 0 "save into a directory that cannot be read" as_user "mkdir -m 300 blind; vfiomig save $device -o blind/image"
-check "has the image" test "$(stat -c '%a %U' $session/blind/image)" = "600 nobody"
+check "the image is in that directory" test "$(stat -c '%a %U' $session/blind/image)" = "600 nobody"
 status 0 "hold" as_user "vfiomig hold $device"
 says "holds it, on $session/vfiomig/$device.sock"
-check "the directory is the user's alone" test "$(stat -c '%a %U' $session/vfiomig)" = "700 nobody"
-check "so is the socket" test "$(stat -c '%a %U' "$session/vfiomig/$device.sock")" = "600 nobody"
-status 0 "other commands find it there" as_user "vfiomig state $device STOP"
-check "its state stays" test "$(as_user "vfiomig state $device")" = STOP
+check "the run-time directory is for its owner only" test "$(stat -c '%a %U' $session/vfiomig)" = "700 nobody"
+check "the socket is for its owner only" test "$(stat -c '%a %U' "$session/vfiomig/$device.sock")" = "600 nobody"
+status 0 "other commands use the holder" as_user "vfiomig state $device STOP"
+check "the state is kept between commands" test "$(as_user "vfiomig state $device")" = STOP
 status 0 "restore" as_user "vfiomig restore $other -i image"
-check "the memory is there" sh -c "vfiomig state unix:$session/vfiomig/$other.sock && region unix:$session/vfiomig/$other.sock 2 | cmp - memory"
+check "the restored device has the memory" sh -c "vfiomig state unix:$session/vfiomig/$other.sock && region unix:$session/vfiomig/$other.sock 2 | cmp - memory"
 check "list shows the holders" test "$(as_user "vfiomig list" | grep -c '(holder)')" -eq 2
 holder=$(as_user "vfiomig list --json" | jq '.devices[0].open_by.pid')
 check "the holder is the user's" test "$(stat -c %U "/proc/$holder")" = nobody
-check "root may use it" test "$(vfiomig state "unix:$session/vfiomig/$device.sock")" = STOP
-status 4 "by name root is told who has the device" vfiomig state "$device"
+check "root may use the holder" test "$(vfiomig state "unix:$session/vfiomig/$device.sock")" = STOP
+status 4 "by the device's name root is told who has it" vfiomig state "$device"
 says "busy: process $holder (vfiomig-hold) has the device or its group open"
 status 0 "release" as_user "vfiomig release $device && vfiomig release $other"
 status 0 "exec" as_user "vfiomig exec $device -- vfiomig state 'fd:{device}'"
-check "nothing is left in the directory" test -z "$(ls -A $session/vfiomig)"
-status 4 "bind is root's" as_user "vfiomig bind $device --driver vfio-pci"
+check "the directory is empty" test -z "$(ls -A $session/vfiomig)"
+status 4 "bind needs root" as_user "vfiomig bind $device --driver vfio-pci"
 
 # An image in a directory that everybody may write to
 mkdir -m 1777 shared
@@ -70,21 +70,21 @@ ln -s shared/link tolink
 ln -s shared/fifo tofifo
 status 4 "another user's link is not followed" vfiomig save "$device" -o shared/link
 says 'shared/link: Permission denied'
-check "what it points to is as it was" test "$(cat precious)" = precious
-status 4 "another user's FIFO gets no secret" timeout 10 vfiomig save "$device" -o shared/fifo
+check "the link's target is unchanged" test "$(cat precious)" = precious
+status 4 "an image is not written to another user's FIFO" timeout 10 vfiomig save "$device" -o shared/fifo
 for path in shared/dirlink/precious shared/dirlink/new tolink tofifo; do
-	status 4 "nor by way of $path" timeout 10 vfiomig save "$device" -o $path
+	status 4 "an image is not written by way of $path" timeout 10 vfiomig save "$device" -o $path
 	says "$path: Permission denied"
 done
 check "nothing was written" test "$(cat precious)" = precious -a ! -e new
 status 0 "another user's file is replaced" vfiomig save "$device" -q -o shared/file
-check "by one that is not theirs" test "$(stat -c '%a %U' shared/file)" = "600 root"
+check "the new file belongs to root" test "$(stat -c '%a %U' shared/file)" = "600 root"
 ln -s "$PWD/precious" shared/own
 status 0 "one's own link is followed" vfiomig save "$device" -q -o shared/own
-check "what it points to is the image now" sh -c "cmp precious shared/file || vfiomig inspect --verify precious"
-check "no temporary files" test -z "$(find . -name '.vfiomig.*')"
+check "the link's target is the image" sh -c "cmp precious shared/file || vfiomig inspect --verify precious"
+check "there are no temporary files" test -z "$(find . -name '.vfiomig.*')"
 
-# What a command has open stays its own.
+# A command's descriptors are not inherited.
 begin_save "$device"
 wait_for sh -c "test \$(find /proc/$saver/fd -type l | wc -l) -gt 8"
 sleep 0.5
@@ -104,7 +104,7 @@ check "all descriptors are close-on-exec" test $open -eq 0
 end_save /dev/null
 # shellcheck disable=SC2016 # the inner shell's
 vfiomig exec "$device" --via=group -- sh -c 'for fd in /proc/$$/fd/*; do readlink $fd; done' 9</dev/null >handed
-check "exec hands down what it says, and what it was given" test "$(grep -v -e '^/dev/null$' -e /run/output -e /handed handed |
+check "exec hands down the device's descriptors and those that it was given" test "$(grep -v -e '^/dev/null$' -e /run/output -e /handed handed |
 	sed 's/[0-9]*$//' | sort | xargs)" = "/dev/vfio/ /dev/vfio/vfio anon_inode:[vfio-device]"
 
 finish

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Both ways to a device, its cdev and its group, on a kernel that has both; and what can be seen of a device that
-# somebody else has open.
+# Both ways to a device, its cdev and its group, on a kernel that has both. And what is shown of a
+# device that somebody else has open.
 # guest: -m 1M -m 1M -s 240
 # kernels: cdev newest
 
@@ -19,18 +19,18 @@ for d in "$device" "$mtty"; do
 		status 0 "$d: state --via=$via" vfiomig state "$d" --via=$via STOP_COPY
 		vfiomig state "$d" --reset >/dev/null
 	done
-	check "$d: both give the same image" cmp cdev group
+	check "$d: both ways give the same image" cmp cdev group
 	vfiomig save "$d" --raw -v -o auto 2>log
 	check "$d: the cdev is preferred" grep -q 'through its cdev$' log
 	cdev=$(vfiomig list | sed -n "s/^$d .* \(vfio[0-9]*\) .*/\1/p")
-	status 0 "$d: by the cdev's name" vfiomig info "$cdev"
-	status 0 "$d: by the cdev's path" vfiomig info "/dev/vfio/devices/$cdev"
+	status 0 "$d: named by its cdev" vfiomig info "$cdev"
+	status 0 "$d: named by its cdev's path" vfiomig info "/dev/vfio/devices/$cdev"
 done
-check "from one to the other, by both ways" sh -c \
+check "from one device to another, by both ways" sh -c \
 	"vfiomig save $device --via=cdev | vfiomig restore $other --no-hold --via=group"
 check "the memory is the same" sh -c "bar $device read >a; bar $other read >b; cmp a b"
 
-# A save that nobody reads from holds the device in STOP_COPY.
+# A save whose output nobody reads keeps the device in STOP_COPY.
 for via in cdev group; do
 	begin_save "$device" --via=$via
 	wait_for sh -c "vfiomig list | grep -q '^$device .* STOP_COPY '"
@@ -44,13 +44,13 @@ for via in cdev group; do
 	prints ' (vfiomig)'
 	end_save first
 	vfiomig save "$device" --raw -q -o again
-	check "$via: the first one was not disturbed" cmp first again
+	check "$via: the first command was not disturbed" cmp first again
 done
 
-# Without iommufd there is the group.
+# Without iommufd the group is used.
 mv /dev/iommu /dev/iommu-not
 vfiomig save "$device" --raw -v -o x 2>log
-check "without iommufd, the group" grep -q 'through its group$' log
+check "without iommufd the group is used" grep -q 'through its group$' log
 status 3 "--via=cdev without iommufd" vfiomig info "$device" --via=cdev
 says 'go through its group'
 mv /dev/iommu-not /dev/iommu

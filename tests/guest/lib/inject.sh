@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# For t-inject.sh: every system call that a save and a restore make, failed in turn.
+# For t-inject.sh: each system call that a save and a restore make fails in turn.
 #
-# The calls of a good run are counted with strace; then there is one run for each of them and for each errno that makes
-# sense, in which it fails, or moves one byte only ("inject", in the guest's PATH, says why that is not strace). After each:
+# strace lists the calls of a good run. Then there is one run for each call and each errno that makes sense, in which the call
+# fails or moves only one byte. The program "inject" makes it fail, and says why strace cannot. After each run:
 #
-#   - the status is not 0, and there is one line on stderr; or the run succeeded all the same, in every respect, and
-#     harmless() knows why
-#   - no file is left; or the whole image, for what fails after it has its name, which is then said
-#   - the device is in the state that it was in, with what was in it, or the status is 7
-#   - the next command finds the device usable
+#   - the status is not 0, and there is one line on standard error; or the run succeeded completely all the same, and
+#     harmless() knows the reason
+#   - no file is left; or, if the call comes after the image has its name, the whole image is left, and the message says so
+#   - the device has its former state and contents, or the status is 7
+#   - the next command can use the device
 
-# errors_of CALL: the ways to fail it, nothing for what cannot fail
+# errors_of CALL: print the ways in which the call can fail, nothing if it cannot fail. Fails if the
+# call is not known here.
 errors_of() {
 	case $1 in
 	read | pread64) echo EIO EINTR EAGAIN ENOMEM SHORT ;;
@@ -24,48 +25,54 @@ errors_of() {
 	clone | clone3 | mmap | mprotect | madvise) echo EAGAIN ENOMEM ;;
 	access | readlink | readlinkat | newfstatat | fstat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
 	fcntl | flock | lseek | listen | getsockopt | sched_getaffinity) echo EIO EINTR ENOMEM ;;
-	# It returns where the break is, and never an error.
+	# brk returns the break, and never an error.
 	brk) ;;
-	# Not with the arguments that they are given here.
+	# These cannot fail with the arguments that they have here.
 	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list) ;;
-	# Never.
+	# These never fail.
 	exit | exit_group | getpid | gettid | getuid | geteuid | rt_sigreturn | restart_syscall) ;;
 	*) return 1 ;;
 	esac
 }
 
-# harmless: whether a run may succeed all the same. That the image or the device is then what it should be is checked in
-# any case.
+# harmless: succeeds if a run may succeed although this call fails. The image and the device are
+# checked in any case.
 harmless() {
 	case "$call $errno $args" in
-	# It is made again, for the rest.
+	# After a short call another one moves the rest.
 	*' SHORT '*) return 0 ;;
 	*' EINTR '* | *' EAGAIN '*) case $call in read | pread64 | poll | writev | pwrite64 | sendto | recvmsg | connect) return 0 ;; esac ;;
 	esac
 	case "$call $args" in
-	# What is closed is not needed any more; the image was written with fsync before, and its own close is looked at.
+	# A closed descriptor is not needed any more. The image was synced before, and the result of
+	# its own close is checked.
 	'close '*) ;;
-	# Advice; and memory that the C library finds elsewhere.
+	# Advice, and memory that the C library can get in another way.
 	'madvise '* | 'mmap '* | 'mprotect '*) ;;
-	# Random numbers for a name and for hash tables, which can be others.
+	# Random numbers for a name and for hash tables: others will do.
 	'getrandom '*) ;;
-	# How large a pipe is.
+	# The size of a pipe.
 	'fcntl '*F_SETPIPE_SZ* | 'fcntl '*F_GETFD*) ;;
-	# What is asked of a descriptor that no terminal is.
+	# The question whether a descriptor is a terminal. None is.
 	'ioctl '*TCGETS*) ;;
-	# Probes, and estimates of sizes: the arcs are the same ioctl, but a save without one of them would not be right.
+	# Probes of features, and estimates of sizes. Arcs are the same ioctl, but a save that
+	# misses one cannot be right.
 	'ioctl '*VFIO_DEVICE_FEATURE* | 'ioctl '*VFIO_EEH_PE_OP*) ;;
-	# The lock's file: the name of who has it in it, and that it goes away, which only the next one sees.
+	# The lock's file: the PID of its owner in it, and its removal, which only the next command
+	# would notice.
 	'ftruncate '* | 'write '* | 'lseek '* | 'newfstatat '*.lock* | 'newfstatat '*AT_EMPTY_PATH* | 'fstat '* | 'unlink '*.lock*) ;;
-	# Details of the header that not every kernel has: its release, the time zone, the driver's version, the bus.
+	# Details of the header that not every kernel has: the release, the time zone, the driver's
+	# version, the bus.
 	'uname '* | 'openat '*/etc/localtime* | 'openat '*/module/version* | 'read '*'"0.1\n"'*) ;;
-	# Whether there is a cdev.
+	# The question whether there is a cdev.
 	'access '*/dev/vfio/devices/*) ;;
-	# The eventfd that nobody has written to, and whether anybody has.
+	# The eventfd to which nobody has written.
 	'read (3, '* | 'poll '*'1, 0)'* | 'poll '*'1, 0 <'*) ;;
-	# Is there a holder? One that cannot be asked is taken for one, and is asked once more.
+	# The question whether there is a holder. If it cannot be asked, vfiomig assumes that there
+	# is one, and asks again.
 	'socket '* | 'connect '* | 'getsockopt '* | 'sendto '* | 'recvmsg '* | 'poll '*'2, 100)'*) ;;
-	# Which device a descriptor is of is looked for in more than one way, and among devices that are others.
+	# The question which device a descriptor belongs to. There are several ways to find out,
+	# which look at other devices, too.
 	'readlink '*/sys* | 'readlink '*'"/dev/vfio/devices/'* | 'readlinkat '* | 'newfstatat '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
 	'openat '*/sys/* | 'openat '*/proc/* | 'read '*', 1024)'* | 'read '*', 31)'*) $held ;;
 	*) return 1 ;;
@@ -78,16 +85,18 @@ harmless() {
 device=$mtty
 
 note() {
-	# What is in the background has no other standard input than what it is given.
+	# A process in the background has /dev/null as its standard input, unless it is given
+	# another one.
 	/tests/strace -f -qq -o calls "$@" <&3 &
-	# It follows a holder that is left behind, to its end.
+	# strace follows the holder that the restore leaves behind, so the holder has to end.
 	if [ "$run $held" = 'restore false' ]; then
 		wait_for vfiomig release "$device" -q 2>/dev/null
 	fi
 	wait $!
 }
 
-# The command that is failed in one place; without one, all of its calls are noted in the file "calls".
+# Run the command, and make one of its calls fail. If $call is empty, note all its calls in the file
+# "calls".
 call=
 after() {
 	if [ -n "$call" ]; then
@@ -101,7 +110,7 @@ run_save() {
 	after vfiomig save "$device" -q -T 1 -o out/image
 }
 
-# As it is, not by a rename
+# The image is written in place, without a rename.
 run_save_z() {
 	after vfiomig save "$device" -q -T 1 -z >out/image
 }
@@ -117,7 +126,8 @@ run_restore_pipe() {
 
 # ---- What is left of the device ----
 
-# content FILE: the device's state, which shows that the device can be used; prints RUNNING and so on, where it was
+# content FILE: save the device's state into FILE, which shows that the device can be used. Prints
+# the state in which the device was.
 content() {
 	vfiomig save "$device" -v --precopy=never --raw -o "$1" 2>content.log || return
 	sed -n 's/^vfiomig: \([A-Z_0-9]*\) -> .*/\1/p' content.log | head -n 1
@@ -127,7 +137,7 @@ is_held() {
 	[ -S "/run/vfiomig/$device.sock" ]
 }
 
-# prime: the device as it is before each run
+# prime: put the device into the state that it has before each run
 prime() {
 	if $held; then
 		is_held || vfiomig hold "$device" -q
@@ -140,21 +150,22 @@ prime() {
 
 # ---- The judgement ----
 
-# Only the whole image may be there, whatever has failed since.
+# Whatever has failed, there must be no file but the whole image.
 check_files() {
 	[ "$(ls -A out)" = '' ] && [ "$rc" -ne 0 ] && return
 	if [ "$(ls -A out)" != image ]; then
 		complain "files are left: $(ls -A out)"
 	elif vfiomig unpack out/image -o unpacked 2>/dev/null && cmp -s unpacked whole; then
 		[ "$rc" -eq 0 ] || late=$((late + 1))
-		# Standard output that cannot be synced or closed may be whole here, but that is no promise.
+		# If standard output cannot be synced or closed, the image may be whole, but that is
+		# not sure, so the message does not say so.
 		case $call in
 		fsync | close) said='the image is whole\|: standard output: ' ;;
 		*) said='the image is whole' ;;
 		esac
-		[ "$rc" -eq 0 ] || grep -q "$said" "$ERR" || complain "that the image is there is not said"
+		[ "$rc" -eq 0 ] || grep -q "$said" "$ERR" || complain "the message does not say that the image is there"
 	elif [ "$rc" -eq 0 ] || [ "$run" != save_z ]; then
-		complain "an image that is not whole"
+		complain "the image is not whole"
 	fi
 	rm -rf out
 	mkdir out
@@ -184,9 +195,10 @@ check_device() {
 	fi
 }
 
-# judge: what a run has come to
+# judge: check what a run has left behind
 judge() {
-	# There were fewer of these calls this time, or not two bytes to move: it has gone through.
+	# There were fewer of these calls this time, or the call does not move two bytes. So nothing
+	# has failed.
 	if [ "$rc" -eq 99 ]; then
 		rm -f out/image
 		prime
@@ -195,17 +207,17 @@ judge() {
 	tried=$((tried + 1))
 	case $rc in
 	0)
-		harmless || complain "it was not noticed"
+		harmless || complain "the failure was not noticed"
 		unnoticed=$((unnoticed + 1))
 		;;
 	[1-7])
 		if [ "$(wc -l <"$ERR")" -ne 1 ] || ! grep -q '^vfiomig: ' "$ERR"; then
-			complain "not one line of an error"
+			complain "standard error is not one line of an error"
 		fi
 		[ "$rc" -ne 7 ] || lost=$((lost + 1))
 		;;
-	124 | 143) complain "it hangs" && killall -9 vfiomig ;;
-	*) complain "it died" ;;
+	124 | 143) complain "the command hangs" && killall -9 vfiomig ;;
+	*) complain "the command was killed by a signal" ;;
 	esac
 	case $run in
 	save*) check_files ;;
@@ -215,8 +227,9 @@ judge() {
 
 # ---- All of them ----
 
-# faults: "CALL N ERRNO ARGUMENTS", a line for each, from what strace has noted. What comes before the first call of
-# vfiomig's own is the dynamic linker's; what a child calls is the holder's, which has nobody to tell it to.
+# faults: print a line "CALL N ERRNO ARGUMENTS" for each fault, from what strace has noted. Calls
+# before the first one of vfiomig itself are the dynamic linker's. Calls of a child are the
+# holder's, which has nobody to report an error to.
 faults() {
 	awk '
 		NR == FNR && /clone(\(| resumed)/ && !/CLONE_THREAD/ { child[$NF] = 1 }
@@ -239,7 +252,7 @@ faults() {
 	done
 }
 
-# try RUN HELD HOME SHARE: every SHARE-th of all faults
+# try RUN HELD HOME SHARE: make every SHARE-th fault happen
 try() {
 	run=$1 held=$2 home=$3 share=$4
 	tried=0 unnoticed=0 lost=0 late=0
@@ -257,7 +270,7 @@ try() {
 		what="$call $nth $errno, $args"
 		if [ "$nth" -eq 0 ]; then
 			rc=
-			complain "whether this call can fail is not known"
+			complain "errors_of does not know this call"
 			continue
 		fi
 		rc=0
@@ -266,13 +279,13 @@ try() {
 	done <<-EOF
 		$(awk "NR % $share == 0 || \$2 == 0" all-faults)
 	EOF
-	name="$run${held:+, held: $held}: of $(wc -l <all-faults) faults $tried tried and survived"
-	name="$name; $unnoticed without harm, $lost with status 7, $late after the image had its name"
+	name="$run${held:+, held: $held}: $tried of $(wc -l <all-faults) faults tried"
+	name="$name; $unnoticed were harmless, $lost ended with status 7, $late came after the image had its name"
 	verdict "$name"
 	total=$((${total:-0} + tried))
 }
 
-# all SHARE
+# all_faults SHARE: try SHARE for each kind of run
 all_faults() {
 	region "$device" 0 7 0x5a
 	vfiomig save "$device" -q --precopy=never --raw -o theirs.raw

@@ -1,39 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# For t-signals.sh: signals at many moments of saves and restores. The program ends by them, the
-# device is home, or the message says that its state is lost, and what has the image's name is what had it before or
-# all of the image. After SIGKILL the device is usable at once, and there may be a temporary file, but nothing else.
+# For t-signals.sh: signals at many moments of saves and restores. A signal ends the program.
+# Afterwards the device is home, or the message says that its state is lost, and the image's name
+# belongs to the former file or to the whole image. After SIGKILL the device can be used at once,
+# and at most a temporary file is left.
 
 # shellcheck disable=SC2034,SC2154 # lib.sh sets $device and $other, and uses $what
 
-# moment N: some time in which a command begins, works, and ends; always the same for the same number
+# moment N: print a time within which a command begins, works and ends, in microseconds. It is the
+# same for the same N.
 moment() {
 	echo $((span * ($1 * 618 % 1000) / 1000))
 }
 
-# check_ending SIGNAL: by the signal, told in a line; or it was through before that came; or had hardly begun
+# check_ending SIGNAL: the signal has ended the command, which says so in a line; or the command was
+# complete before the signal came; or it had hardly begun
 check_ending() {
 	case $rc in
 	0) through=$((through + 1)) ;;
 	$((128 + $1)))
 		if [ -s "$ERR" ]; then
 			midway=$((midway + 1))
-			[ "$(wc -l <"$ERR")" -eq 1 ] || complain "not one line"
+			[ "$(wc -l <"$ERR")" -eq 1 ] || complain "standard error is not one line"
 		fi
 		;;
-	*) complain "another status" ;;
+	*) complain "the exit status is wrong" ;;
 	esac
 }
 
-# check_image: what was there before, or all of the image
+# check_image: the file is the former one, or the whole image
 check_image() {
 	if [ "$(cat out/image)" != precious ] && ! vfiomig inspect --verify out/image >/dev/null 2>&1; then
-		complain "an image that is not whole"
+		complain "the image is not whole"
 	fi
 }
 
-# check_home DEV STATE MEMORY: the device can be used, is in this state, and has this memory
+# check_home DEV STATE MEMORY: the device can be used, is in STATE, and has the memory that is in
+# the file MEMORY
 check_home() {
 	state=$(vfiomig state "$1" 2>state.log) || complain "the device cannot be used: $(cat state.log)"
 	[ "$state" = "$2" ] || complain "the device is in $state, not in $2"
@@ -56,10 +60,10 @@ during_saves() {
 			rm -rf out && mkdir out
 		done
 	done
-	verdict "signal $1, $((2 * $2)) saves, held: $3 ($midway were met midway, $through were through)"
+	verdict "signal $1, $((2 * $2)) saves, held: $3 ($midway were interrupted, $through were complete)"
 }
 
-# What restores write to: held, in STOP, with a memory that is not the image's.
+# Put the device to which restores write into STOP, held, with a memory that is not the image's.
 prime_other() {
 	vfiomig state "$other" --reset STOP -q >/dev/null
 	vfiomig restore "$other" -q --raw --leave=STOP -i zero.raw
@@ -94,10 +98,10 @@ during_restores() {
 			fi
 		done
 	done
-	verdict "signal $1, $((2 * $2)) restores ($midway were met midway, $through were through)"
+	verdict "signal $1, $((2 * $2)) restores ($midway were interrupted, $through were complete)"
 }
 
-# harmless SIGNAL COUNT: signals that end nothing, once the program has begun
+# harmless SIGNAL COUNT: the signal ends no command that has begun
 harmless() {
 	through=0 early=0
 	for n in $(seq "$2"); do
@@ -114,7 +118,7 @@ harmless() {
 			if [ $rc -eq $((128 + $1)) ] && [ ! -s "$ERR" ]; then
 				early=$((early + 1))
 			elif [ $rc -ne 0 ]; then
-				complain "it did not go on"
+				complain "the command did not go on"
 			else
 				through=$((through + 1))
 				[ $command = restore ] || check_image
@@ -123,7 +127,7 @@ harmless() {
 			rm -rf out && mkdir out
 		done
 	done
-	verdict "signal $1, $((2 * $2)) commands go on ($early had not begun yet)"
+	verdict "signal $1, $((2 * $2)) commands go on ($early had not begun)"
 }
 
 # killed COUNT HELD
@@ -142,7 +146,7 @@ killed() {
 		case $rc in
 		0) through=$((through + 1)) ;;
 		137) ;;
-		*) complain "another status" ;;
+		*) complain "the exit status is wrong" ;;
 		esac
 		check_home "$device" RUNNING memory
 		check_image
@@ -154,13 +158,13 @@ killed() {
 			esac
 		done
 		rm -rf out && mkdir out
-		# What a restore has left behind
+		# A restore leaves a holder behind.
 		[ "$2" = yes ] || vfiomig release "$device" --wait -q 2>/dev/null
 	done
-	verdict "SIGKILL, $1 commands, held: $2 ($through were through, $left temporary files were left)"
+	verdict "SIGKILL, $1 commands, held: $2 ($through were complete, $left temporary files were left)"
 }
 
-# all COUNT KILLS
+# all_signals COUNT KILLS
 all_signals() {
 	fill "$device"
 	bar "$device" read >memory
@@ -169,7 +173,7 @@ all_signals() {
 	bar "$other" write <zero
 	vfiomig save "$other" -q --raw --precopy=never -o zero.raw
 	mkdir out
-	# As long as one takes here, and somewhat longer
+	# Measure how long a save takes here, and add a bit.
 	start=$(cut -d ' ' -f 1 /proc/uptime)
 	for n in 1 2 3 4; do
 		vfiomig save "$device" -q -o out/image

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=sh
 #
-# For the scripts that have "stress" at work; the arguments of those are the variant ("long" or none) and a seed.
+# For the scripts that run the program "stress". Their arguments are the variant ("long" or none)
+# and a seed.
 
-# stress_seconds SHORT LONG [VARIANT [SEED]]: sets $seconds and $seed
+# stress_seconds SHORT LONG [VARIANT [SEED]]: set $seconds and $seed
 stress_seconds() {
 	seconds=$1 seed=0
 	if [ "${3-}" = long ]; then
@@ -12,7 +13,7 @@ stress_seconds() {
 	fi
 }
 
-# stress_device [OPTION] DEVICE: it lives through it
+# stress_device [OPTION] DEVICE: the device survives "stress"
 stress_device() {
 	echo "# stress $* $seconds $seed"
 	run_tap stress "$@" "$seconds" "$seed"
