@@ -15,7 +15,7 @@ static inline void expect(bool good, const char *what)
 {
 	if (good)
 		return;
-	fprintf(stderr, "not as it should be: %s\n", what);
+	fprintf(stderr, "failed: %s\n", what);
 	abort();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A libFuzzer target: the JSON of headers. The text is what a stranger wrote,
- * with a checksum that is right; libFuzzer knows nothing of frames here, and
- * all of its mutations are of the JSON.
+ * A libFuzzer target: the JSON of headers. The input is a text that a stranger wrote; it gets a
+ * right checksum. The target knows nothing of frames, so that all of libFuzzer's mutations change
+ * the JSON.
  */
 #include <err.h>
 #include <errno.h>
@@ -31,7 +31,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* The text as it stands in an image, sealed; to be freed. */
+/* Returns the text with its checksum as it is in an image. The caller frees it. */
 static char *seal(const uint8_t *data, size_t size, size_t *sealed)
 {
 	char *text;
@@ -43,8 +43,10 @@ static char *seal(const uint8_t *data, size_t size, size_t *sealed)
 	return text;
 }
 
-/* json-c (0.16) takes both halves of a pair for one half, where the low 16 bits
- * of the character that they make are those of a surrogate. */
+/*
+ * json-c (0.16) misreads a pair of surrogates as a single surrogate if the low 16 bits of the
+ * character are those of a surrogate.
+ */
 static bool json_c_misreads(const char *text)
 {
 	unsigned int high, low, code;
@@ -60,8 +62,10 @@ static bool json_c_misreads(const char *text)
 	return false;
 }
 
-/* Nothing that a terminal would obey, whatever the header says; and what is
- * printed is the header, for those who read JSON. */
+/*
+ * Whatever the header says, nothing is printed that a terminal would obey, and what is printed is
+ * JSON for the same header.
+ */
 static void expect_printable(struct json_object *header)
 {
 	struct json_object *again;
@@ -76,7 +80,7 @@ static void expect_printable(struct json_object *header)
 		       "a control character was printed");
 	again = json_tokener_parse(text);
 	expect(json_c_misreads(text) || (again && json_object_equal(header, again)),
-	       "what was printed is something else");
+	       "the printed JSON is not the header");
 	json_object_put(again);
 	free(text);
 }
@@ -116,7 +120,7 @@ static void use(const char *json, struct json_object *header)
 	       "an escape sequence in a message");
 }
 
-/* An image of it, opened by who opens images. */
+/* Open an image with this header. */
 static void open_image(const char *text, size_t size)
 {
 	struct vfiomig_image *image = NULL;
@@ -131,7 +135,7 @@ static void open_image(const char *text, size_t size)
 		err(1, "writing the image");
 	lseek(image_fd, 0, SEEK_SET);
 	ret = vfiomig_image_open(ctx, image_fd, &image);
-	expect(ret == 0 || ret == -EBADMSG, "an error of another kind");
+	expect(ret == 0 || ret == -EBADMSG, "an error that no image can cause");
 	if (ret == 0)
 		vfiomig_image_free(image);
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A libFuzzer target: a holder and its peers. The input is what up to eight of
- * them do, one after the other. Whatever that is: nobody has the device while
- * somebody else has it, who ends with it has it brought home, and in the end no
- * descriptor is left. The kernel is replaced at ioctl(2).
+ * A libFuzzer target: a holder and its peers. The input is what up to eight peers do, one after the
+ * other. Whatever they do, only one peer has the device at a time. If this peer goes away, the
+ * holder brings the device home. In the end no descriptor is left. The kernel is replaced at
+ * ioctl(2).
  */
 #include <dirent.h>
 #include <err.h>
 
 #include "../unit/feature.h"
 #include "fuzz.h"
-/* For its loop, step by step. */
+/* The target runs the holder's loop step by step. */
 #include "holder/holder.c"
 
 #define CLIENTS 8
@@ -45,7 +45,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		kernel.state = VFIOMIG_STATE_RUNNING;
 		return 0;
 	}
-	expect(request == VFIO_DEVICE_FEATURE, "an ioctl of no holder");
+	expect(request == VFIO_DEVICE_FEATURE, "an ioctl that no holder needs");
 	return feature_answer(arg, VFIOMIG_STOP_COPY, kernel.state, set_state);
 }
 
@@ -95,7 +95,7 @@ static struct vfiomig_holder *start(void)
 	return h;
 }
 
-/* The holder's loop, as long as it has something to do. */
+/* Run the holder's loop as long as it has something to do. */
 static void go_on(struct vfiomig_holder *h)
 {
 	for (int i = 0; i < 64 && !h->ended; i++) {
@@ -134,7 +134,7 @@ static void close_client(int i)
 	clients[i] = -1;
 }
 
-/* @fds: descriptors that came with it. */
+/* Receive a reply. Stores in @fds how many descriptors came with it. */
 static bool receive(int i, struct wire_reply *reply, int *fds)
 {
 	char control[CMSG_SPACE(8 * sizeof(int))] __attribute__((aligned(8)));
@@ -180,10 +180,10 @@ static void say(struct vfiomig_holder *h, int i, const void *message, size_t siz
 	answered = receive(i, &reply, &fds);
 	taken = answered && fds > 0;
 	expect(!taken || (size == sizeof(*request) && request->op == WIRE_TAKE && before < 0),
-	       "descriptors were given to who must not have them");
+	       "a peer got descriptors that it must not have");
 	if (taken) {
 		owner = i;
-		/* It works on the device. */
+		/* The peer works on the device. */
 		kernel.state = VFIOMIG_STATE_STOP;
 	} else if (before == i) {
 		owner = -1;
@@ -204,7 +204,7 @@ static void die(struct vfiomig_holder *h, int i)
 	expect(h->ended || kernel.state == home, "a claimer died, and the device is not home");
 }
 
-/* One thing that happens; the number of bytes that say what. */
+/* Let one thing happen. Returns how many bytes of the input it took. */
 static size_t happen(struct vfiomig_holder *h, const uint8_t *data, size_t size)
 {
 	struct wire_request request = {
@@ -252,7 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		at += happen(h, data + at, size - at);
 	for (int i = 0; i < CLIENTS; i++)
 		die(h, i);
-	expect(!h->claimer, "somebody who is gone has the device");
+	expect(!h->claimer, "a peer that is gone has the device");
 	vfiomig_holder_free(h);
 	expect(count_fds() == before, "a descriptor is left");
 	expect(access(rundir, F_OK) == 0, "the directory is gone");

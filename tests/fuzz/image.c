@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * A libFuzzer target: what reads images. An image goes through all that looks
- * at one, and they have to agree.
- */
+/* A libFuzzer target: an image goes through all functions that read images, and they must agree. */
 #include <err.h>
 #include <errno.h>
 #include <sys/mman.h>
@@ -25,11 +22,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* Only what the header says of images, and a sentence for it. */
+/* An image can only cause the errors that vfiomig.h names, and each has a sentence. */
 static int expect_image_error(int ret)
 {
 	expect(ret == 0 || ret == -EBADMSG || ret == -ENODATA, "an error that no image can cause");
-	expect(ret == 0 || *vfiomig_get_error(ctx), "an error without a word");
+	expect(ret == 0 || *vfiomig_get_error(ctx), "an error without a sentence");
 	return ret;
 }
 
@@ -77,8 +74,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expect(verify || !skim, "what verifies cannot be skimmed");
 	expect(unpack(&unpacked) == verify,
 	       "what verifies cannot be unpacked, or the other way round");
-	expect(verify || verified.bytes == unpacked.bytes, "they differ in how much it is");
+	expect(verify || verified.bytes == unpacked.bytes,
+	       "verify and unpack differ in the size of the state");
 	expect(verify || lseek(state_fd, 0, SEEK_END) == (off_t)unpacked.bytes,
-	       "and so does what was written");
+	       "unpack wrote another number of bytes than it says");
 	return 0;
 }

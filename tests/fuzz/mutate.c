@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How the fuzzer makes one image of another.
+ * How the fuzzer mutates images.
  *
- * Nearly every byte is under a checksum or a digest, so that a mutated image
- * would hardly ever get past the first of them. The mutator here therefore
- * mutates frames rather than bytes and then, most of the time, puts lengths,
- * checksums and the trailer right.
+ * Nearly every byte of an image is covered by a checksum or a digest, so that an image with random
+ * changes would hardly ever get past the first of them. Therefore this mutator changes frames
+ * rather than bytes. After that it corrects lengths, checksums and the trailer, most of the time.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-/* For ZSTD_d_forceIgnoreChecksum. */
+/* ZSTD_d_forceIgnoreChecksum needs this. */
 #define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
@@ -20,7 +19,7 @@
 #include "image/frame.h"
 #include "image/meta.h"
 
-#define SEAL 24 /* bytes after the JSON text of header and trailer */
+#define SEAL 24 /* the checksum after the JSON text of header and trailer, in bytes */
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned int seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
@@ -29,8 +28,10 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
 
 #define PIECES_MAX 64
 
-/* An image as its frames, without their size frames; the last may be what does
- * not look like a frame. */
+/*
+ * The frames of an image, without their size frames. The last piece can be a rest that does not
+ * look like a frame.
+ */
 struct piece {
 	uint8_t *data;
 	size_t size;
@@ -46,7 +47,7 @@ static void add(struct pieces *p, const uint8_t *data, size_t size, bool frame)
 {
 	struct piece *piece = &p->list[p->count++];
 
-	/* One byte more, for there is no memory of no bytes. */
+	/* One byte more, because malloc(0) may return NULL. */
 	piece->data = malloc(size + 1);
 	memcpy(piece->data, data, size);
 	piece->size = size;
@@ -84,7 +85,7 @@ static bool is_chunk(const struct piece *piece)
 
 static void mutate_piece(struct piece *piece, size_t more)
 {
-	/* Of header and trailer, the JSON text. */
+	/* In the header and the trailer, mutate the JSON text only. */
 	size_t from = is_meta(piece) ? 8 : 0;
 	size_t seal = from ? SEAL : 0;
 	size_t size = piece->size - from - seal;
@@ -117,7 +118,7 @@ static void mutate_order(struct pieces *p, size_t i, int how)
 	}
 }
 
-/* ---- Putting right ------------------------------------------------------- */
+/* ---- Correcting ---------------------------------------------------------- */
 
 static void put_le64_hex(char *to, uint64_t value)
 {
@@ -138,7 +139,7 @@ static void seal(struct piece *piece)
 	text[piece->size - 8 - 1] = '\n';
 }
 
-/* What all chunks have in them, as the trailer tells it. */
+/* The sums over all chunks that are in the trailer. */
 struct sums {
 	uint64_t bytes, frames;
 	XXH3_state_t *state;
@@ -188,7 +189,7 @@ static void put_right(struct pieces *p)
 		.state = XXH3_createState(),
 		.image = XXH64_createState(),
 	};
-	/* A trailer that was mutated is not to be replaced each time. */
+	/* Do not always replace a trailer that was mutated. */
 	bool trailer = rand() % 2;
 
 	XXH3_128bits_reset(sums.state);
@@ -237,7 +238,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
 	srand(seed);
 	how = rand() % 16;
 	p = take_apart(data, size);
-	/* Also as if there were no checksums. */
+	/* At times mutate the bytes, without regard to checksums. */
 	if (how == 3 || !p.count) {
 		for (i = 0; i < p.count; i++)
 			free(p.list[i].data);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A fuzz target without the fuzzer: each file that is named is one input. */
+/* A fuzz target without the fuzzer: each argument is a file with one input. */
 #include <err.h>
 
 #include "fuzz.h"

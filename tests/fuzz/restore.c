@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A libFuzzer target: whole restores. The kernel is replaced at ioctl(2) (see
- * --wrap in the Makefile) by a device that records what reaches it. Whatever
- * the image is:
+ * A libFuzzer target: whole restores. The kernel is replaced at ioctl(2) (see --wrap in the
+ * Makefile) by a device that records the bytes that it gets. Whatever the image is:
  *
- *  - what reaches the device is the content of the image's first frames, as
- *    libzstd decodes them, and nothing of or after one that it does not;
- *  - the device leaves RESUMING by an arc only if that was all of the image
- *    and the trailer has its digest; else it is reset;
- *  - it ends where it was, or RUNNING with all of the image's state;
- *  - from a file, an image that is not whole does not touch it at all.
+ * - the device gets the contents of the image's first frames, as libzstd decodes them, and no byte
+ *   of the first frame that libzstd refuses or of anything after it;
+ * - the device leaves RESUMING by an arc only if these frames were all of the image and the trailer
+ *   has their digest; otherwise it is reset;
+ * - the device ends in its former state, or in RUNNING with all of the image's state;
+ * - an image in a file that is not whole does not touch the device at all.
  */
 #include <err.h>
 #include <errno.h>
@@ -29,7 +28,7 @@
 
 static struct {
 	int state, resets;
-	int data_fd; /* what reached the device */
+	int data_fd; /* the bytes that the device got */
 	bool resumed, loaded;
 } kernel;
 
@@ -75,7 +74,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_list ap;
 	void *arg;
 
-	expect(fd == dev->fd, "an ioctl of something else");
+	expect(fd == dev->fd, "an ioctl of another descriptor");
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
@@ -95,7 +94,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	}
 }
 
-/* ---- What should have reached it ----------------------------------------- */
+/* ---- What the device should have got ------------------------------------- */
 
 struct oracle {
 	uint64_t bytes;
@@ -113,7 +112,7 @@ static void expect_bytes(struct oracle *o, const uint8_t *data, size_t size)
 		ssize_t there = pread(kernel.data_fd, got, n, o->bytes + at);
 
 		expect(there >= 0 && memcmp(got, data + at, there) == 0,
-		       "other bytes than the image's reached the device");
+		       "the device got other bytes than the image's");
 		if ((size_t)there < n)
 			break;
 		at += n;
@@ -122,7 +121,7 @@ static void expect_bytes(struct oracle *o, const uint8_t *data, size_t size)
 	XXH3_128bits_update(o->digest, data, size);
 }
 
-/* Header and trailer are frames that libzstd skips, too. */
+/* libzstd skips the frames of header and trailer, too. */
 static bool is_trailer(const struct oracle *o, const uint8_t *frame, size_t size)
 {
 	XXH128_hash_t h = XXH3_128bits_digest(o->digest);
@@ -184,18 +183,19 @@ static void judge(int ret, const struct vfiomig_result *result, const uint8_t *d
 	XXH3_128bits_reset(o.digest);
 	walk(&o, data, size);
 	XXH3_freeState(o.digest);
-	expect(reached <= o.bytes, "more reached the device than there is");
+	expect(reached <= o.bytes, "the device got more than the image has");
 	expect(ret == 0 || ret == -EBADMSG || ret == -ENODATA || ret == -EXDEV,
 	       "an error that no image can cause");
-	expect(kernel.loaded == (ret == 0), "loaded, or not, and told otherwise");
+	expect(kernel.loaded == (ret == 0), "the result is not whether the state was loaded");
 	expect(!kernel.loaded || (o.whole && reached == o.bytes),
 	       "an image that is not whole was loaded");
 	expect(kernel.resets == (kernel.resumed && !kernel.loaded),
-	       "RESUMING was not left by a reset, or something else was");
-	expect(kernel.resumed == result->touched, "touched or not?");
+	       "RESUMING was not left by a reset, or there was another reset");
+	expect(kernel.resumed == result->touched,
+	       "the result is not whether the device was touched");
 	expect(kernel.state == (ret ? result->before : VFIOMIG_STATE_RUNNING),
-	       "the device is not where it should be");
-	expect(result->state == kernel.state, "nor where it is said to be");
+	       "the device is not in the right state");
+	expect(result->state == kernel.state, "the result has another state than the device");
 }
 
 static void from_file(const uint8_t *data, size_t size)
@@ -208,7 +208,7 @@ static void from_file(const uint8_t *data, size_t size)
 	lseek(file, 0, SEEK_SET);
 	ret = restore(file, false, &result);
 	judge(ret, &result, data, size);
-	expect(!ret || !result.touched, "a bad image in a file did harm");
+	expect(!ret || !result.touched, "a bad image in a file touched the device");
 }
 
 static void from_pipe(const uint8_t *data, size_t size)
@@ -216,7 +216,7 @@ static void from_pipe(const uint8_t *data, size_t size)
 	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	int fds[2], ret;
 
-	/* As much as a pipe takes without a reader. */
+	/* A pipe takes no more without a reader. */
 	if (size > 65536)
 		return;
 	if (pipe2(fds, O_CLOEXEC) || write(fds[1], data, size) != (ssize_t)size)
