@@ -25,6 +25,7 @@ static inline struct vfiomig_device *feature_device(struct vfiomig_ctx *c, int f
 	dev->refs = 1;
 	dev->ctx = vfiomig_ref(c);
 	dev->backend = &opened;
+	dev->origin = (struct origin){ .fd = -1, .given = FDS_NONE };
 	dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
 	dev->fd = fd;
 	return dev;
