@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A library for LD_PRELOAD: of the allocations that vfiomig's command line and json-c make, number
- * $NOMEMORY fails. The file $NOMEMORY_REACHED is made then.
+ * A library for LD_PRELOAD: it counts the allocations that vfiomig's command line and json-c make.
+ * Allocation number $NOMEMORY fails, and the file $NOMEMORY_REACHED is made.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The JSON of headers and trailers: what is taken for it, what is read of it, what is written. */
+/*
+ * The JSON of headers and trailers: which texts are accepted, what is read from them, and what is
+ * written.
+ */
 #include "image/json.h"
 #include "unit.h"
 
@@ -61,7 +64,7 @@ static void test_grammar(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (is_object(bad[i]))
 			fail_msg("taken: %s", bad[i]);
-	/* The size says where the text ends, and a zero byte is nothing that may be in it. */
+	/* The size says where the text ends. The text must not contain a zero byte. */
 	assert_true(json_is_object("{}junk", 2));
 	assert_false(json_is_object("{\"a\":\"\0\"}", 9));
 	for (size_t n = 0; n < strlen(good[5]); n++)
@@ -83,7 +86,7 @@ static void test_depth(void **state)
 	}
 }
 
-/* The edges of each length of UTF-8, and what only looks like it. */
+/* The first and the last character of each length in UTF-8, and bytes that only look like UTF-8 */
 static void test_utf8(void **state)
 {
 	static const char *const characters[] = {
@@ -92,8 +95,8 @@ static void test_utf8(void **state)
 		"\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf",
 	};
 	static const char *const none[] = {
-		"\x80",	    /* the middle of one */
-		"\xc0\xaf", /* '/', in two bytes */
+		"\x80",	    /* a continuation byte alone */
+		"\xc0\xaf", /* '/' in two bytes */
 		"\xc1\xbf",
 		"\xe0\x9f\xbf",	    /* in three instead of two */
 		"\xf0\x8f\xbf\xbf", /* in four instead of three */
@@ -102,7 +105,7 @@ static void test_utf8(void **state)
 		"\xf4\x90\x80\x80", /* beyond Unicode */
 		"\xf5\x80\x80\x80",
 		"\xff",	 /* no byte of it */
-		"\xc3(", /* not gone on with */
+		"\xc3(", /* no continuation byte follows */
 		"\xe2\x82(",
 		"\xf0\x9f\x98(",
 	};
@@ -116,7 +119,7 @@ static void test_utf8(void **state)
 		assert_true(is_object(text));
 		assert_int_equal(json_get_string(json_find(text, "a"), got, sizeof(got)), size);
 		assert_string_equal(got, characters[i]);
-		/* A part of a character is none. */
+		/* A part of a character is not valid. */
 		for (size_t n = 1; n < size; n++) {
 			sprintf(text, "{\"a\":\"%.*s\"}", (int)n, characters[i]);
 			assert_false(is_object(text));
@@ -154,7 +157,7 @@ static void test_strings(void **state)
 	expect_text("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t");
 	expect_text("\"\\u0041\\u00e4\\u20AC\\ud83D\\uDe00\"",
 		    "A\303\244\342\202\254\360\237\230\200");
-	/* No characters: zero, and halves of surrogate pairs */
+	/* These are not characters: zero, and halves of surrogate pairs */
 	expect_text("\"\\u0000\"", "\357\277\275");
 	expect_text("\"\\ud83d\"", "\357\277\275");
 	expect_text("\"\\ude00x\"", "\357\277\275x");
@@ -163,7 +166,7 @@ static void test_strings(void **state)
 	expect_text("null", NULL);
 	expect_text("{\"key\":\"inside\"}", NULL);
 	assert_int_equal(json_get_string(json_find(text, "b"), got, sizeof(got)), -1);
-	/* It is cut short, and its length says so. */
+	/* The text is cut short, and its length says so. */
 	assert_int_equal(json_get_string(json_find(text, "a"), got, sizeof(got)), 4);
 	assert_string_equal(got, "lon");
 }
@@ -177,7 +180,7 @@ static void test_find(void **state)
 
 	(void)state;
 	assert_true(is_object(text));
-	/* The last one of this name, at this depth */
+	/* The last value of this name counts, at this depth. */
 	assert_true(json_get_number(json_find(text, "key"), &n));
 	assert_int_equal(n, 5);
 	assert_true(json_get_number(json_find(text, ""), &n));

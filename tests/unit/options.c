@@ -5,7 +5,7 @@
 #include "image/options.h"
 #include "unit.h"
 
-/* What the first version had; it stays as it is when the structures grow. */
+/* The structures of the first version. They never change when later versions grow. */
 #define OPTIONS_FIRST (offsetof(struct vfiomig_options, progress_data) + sizeof(void *))
 #define RESULT_FIRST  (offsetof(struct vfiomig_result, path) + sizeof(int[VFIOMIG_PATH_MAX]))
 
@@ -63,7 +63,10 @@ static void test_options(void **state)
 			assert_int_equal(opt.size, sizeof(opt));
 		}
 	}
-	/* A byte that is not known here, wherever it is; behind the end it is nobody's. */
+	/*
+	 * A byte that this version does not know, wherever it is. Bytes behind the structure's end
+	 * do not belong to it.
+	 */
 	for (size_t i = 0; i < sizeof(given.more); i++) {
 		((char *)given.more)[i] = 1;
 		given.now.size = sizeof(struct vfiomig_options) + i;
@@ -73,7 +76,7 @@ static void test_options(void **state)
 		assert_non_null(strstr(vfiomig_get_error(ctx), "newer than this libvfiomig"));
 		((char *)given.more)[i] = 0;
 	}
-	/* What nobody has initialised */
+	/* A structure that was not initialised */
 	given.now.size = SIZE_MAX;
 	assert_int_equal(options_read(ctx, &given.now, &opt), -EINVAL);
 }
@@ -99,7 +102,10 @@ static void test_result(void **state)
 		assert_int_equal(given.now.size, size);
 		assert_int_equal(given.now.bytes, 5);
 		assert_int_equal(given.now.path[31], 6);
-		/* What is not known here is 0, and what is not the structure's is left alone. */
+		/*
+		 * The unknown part of the result is 0, and bytes behind the structure are left
+		 * alone.
+		 */
 		for (size_t i = sizeof(result); i < sizeof(given); i++)
 			assert_int_equal(((unsigned char *)&given)[i], i < size ? 0 : 0x5a);
 	}
@@ -107,7 +113,7 @@ static void test_result(void **state)
 	assert_int_equal(result_check(ctx, &given.now), -EINVAL);
 }
 
-/* All transfers obey these rules, and do nothing before. */
+/* All transfers check their options by these rules before they do anything. */
 static void test_transfers(void **state)
 {
 	struct vfiomig_result none = { .bytes = 5 }, result = VFIOMIG_RESULT_INIT;
