@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the library's files share and its users do not see. */
+/* The context, and what else all files of the library share. */
 #ifndef VFIOMIG_INTERNAL_H
 #define VFIOMIG_INTERNAL_H
 
@@ -30,7 +30,7 @@ struct progress {
 
 struct vfiomig_ctx {
 	int refs;
-	/* Where /sys, /dev and /proc are; tests put other trees there. */
+	/* Where /sys, /dev and /proc are. Tests set other trees. */
 	const char *sysfs, *devfs, *procfs;
 	/* Where the kernel's modules are, if not in the usual place. */
 	const char *modules;

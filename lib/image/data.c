@@ -182,6 +182,6 @@ int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what)
 	if (err == ctx->progress.ended)
 		return err;
 	if (err == -EINTR)
-		return ctx_fail(ctx, err, "interrupted by a signal");
+		return ctx_fail_interrupted(ctx);
 	return ctx_fail(ctx, err, "%s: %s", what, strerror(-err));
 }

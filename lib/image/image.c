@@ -16,7 +16,7 @@ static int image_init(struct image *image, struct vfiomig_ctx *ctx, int fd)
 	fd_widen(fd);
 	image->frames_digest = XXH64_createState();
 	if (!image->frames_digest)
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	XXH64_reset(image->frames_digest, 0);
 	return 0;
 }
@@ -189,7 +189,7 @@ static int read_meta(const struct image *image, const uint8_t *frame, size_t siz
 	if (get_le32(frame + 4) == size - 8 && size - 8 <= META_SIZE_MAX)
 		err = meta_read((const char *)frame + 8, size - 8, json);
 	if (err == -ENOMEM)
-		return ctx_fail(image->ctx, err, "out of memory");
+		return ctx_fail_memory(image->ctx);
 	if (err)
 		return ctx_fail(image->ctx, err,
 				"the image is damaged: its %s is not what was written", what);
@@ -234,7 +234,7 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
 		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
 	frame = malloc(size);
 	if (!frame)
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	err = read_bytes(image, frame, size);
 	if (err)
 		return err;

@@ -9,7 +9,7 @@ int inspect_open(struct vfiomig_ctx *ctx, int fd, struct vfiomig_image **imagep)
 	int err;
 
 	if (!image)
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	image->ctx = vfiomig_ref(ctx);
 	err = image_open(&image->image, ctx, fd);
 	if (err)

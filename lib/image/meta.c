@@ -117,7 +117,7 @@ static int begin(struct json_writer *w, struct vfiomig_ctx *ctx)
 {
 	*w = (struct json_writer){ .text = malloc(META_SIZE_MAX), .room = META_SIZE_MAX };
 	if (!w->text)
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	/* For the checksum */
 	w->room -= CHECKSUM_LENGTH + 2;
 	json_open(w, NULL, '{');

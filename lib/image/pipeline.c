@@ -103,7 +103,7 @@ static void *worker(void *arg)
 
 	pthread_mutex_lock(&run->lock);
 	if (!own) {
-		ctx_fail(p->ctx, -ENOMEM, "out of memory");
+		ctx_fail_memory(p->ctx);
 		set_failed(run);
 	}
 	for (;;) {
@@ -262,7 +262,7 @@ int pipeline_run(const struct pipeline *p)
 
 	ctx_keep_first_error(p->ctx, true);
 	if (!threads || make_slots(&run))
-		err = ctx_fail(p->ctx, -ENOMEM, "out of memory");
+		err = ctx_fail_memory(p->ctx);
 	if (!err) {
 		err = start_threads(&run, threads, &started);
 		if (err) {

@@ -13,7 +13,7 @@ int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
 	fd_widen(fd);
 	raw->digest = XXH3_createState();
 	if (!raw->digest)
-		return ctx_fail(ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(ctx);
 	XXH3_128bits_reset(raw->digest);
 	return 0;
 }
@@ -51,7 +51,7 @@ int raw_peek(struct raw *raw)
 
 	raw->peeked = malloc(1);
 	if (!raw->peeked)
-		return ctx_fail(raw->ctx, -ENOMEM, "out of memory");
+		return ctx_fail_memory(raw->ctx);
 	n = fd_read(raw->ctx, raw->fd, raw->peeked, 1);
 	if (n < 0)
 		return raw_fail(raw, n);

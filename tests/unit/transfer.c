@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "feature.h"
 #include "unit.h"
@@ -333,14 +334,17 @@ static int on_progress(void *data, uint64_t bytes, uint64_t expected)
 	return ++told.calls == told.end_at ? told.ret : 0;
 }
 
-/* Save into a pipe that nobody reads from. */
-static int save_blocked(struct vfiomig_options *opt, struct vfiomig_result *r)
+/* Save into a pipe, or a socket, that nobody reads from. */
+static int save_blocked(bool to_socket, struct vfiomig_options *opt, struct vfiomig_result *r)
 {
 	int fds[2], err;
 
 	kernel.more = 8 << 20;
 	opt->raw = raw;
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	if (to_socket)
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	else
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	err = vfiomig_save(dev, fds[1], opt, r);
 	/* It is as it was: others may have it too. */
 	assert_false(fcntl(fds[1], F_GETFL) & O_NONBLOCK);
@@ -367,7 +371,7 @@ static void test_progress_ends(void **state)
 		/* In the middle of the write that blocks */
 		told.end_at = 4;
 		told.ret = values[i];
-		assert_int_equal(save_blocked(&opt, &r), values[i]);
+		assert_int_equal(save_blocked(i % 2, &opt, &r), values[i]);
 		assert_non_null(strstr(vfiomig_get_error(ctx), "the progress function ended it"));
 		assert_int_equal(told.calls, told.end_at);
 	}
@@ -392,10 +396,13 @@ static void test_interrupt_blocked(void **state)
 	pthread_t thread;
 
 	(void)state;
-	assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, NULL), 0);
-	assert_int_equal(save_blocked(&opt, &r), -EINTR);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_non_null(strstr(vfiomig_get_error(ctx), "interrupted by a signal"));
+	for (int to_socket = 0; to_socket <= 1; to_socket++) {
+		assert_int_equal(pthread_create(&thread, NULL, interrupt_soon, NULL), 0);
+		assert_int_equal(save_blocked(to_socket, &opt, &r), -EINTR);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_says("interrupted by a signal");
+		assert_true(vfiomig_resume(ctx));
+	}
 }
 
 static void test_no_data_fd(void **state)
