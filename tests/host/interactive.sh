@@ -17,11 +17,12 @@ terminal=
 trap cleanup EXIT
 mkfifo "$work/keys"
 
-# start ARG...: run -i ARG... on a terminal of 33 rows and 99 columns, typed to through descriptor 3
+size='rows 33 cols 99'
+# start ARG...: run -i ARG... on a terminal of this size, typed to through descriptor 3
 start() {
 	: >"$work/screen"
 	cat >"$work/session" <<-END
-		stty rows 33 cols 99
+		stty $size
 		stty -g >$work/before
 		tests/guest/run -m 1M -i $*
 		status=\$?
@@ -91,9 +92,11 @@ sleep 1000 &
 echo $! >leftover
 exit 3
 END
+size='rows 0 cols 0'
 start "$work/first.sh" a "'b  c'"
 check "a script runs first" on_screen "first: 2 arguments, b  c"
 check "its exit status is told" on_screen "first.sh: exit status 3"
+check "a terminal without a size is no error" sh -c "! grep -q '^stty:' '$work/screen'"
 # shellcheck disable=SC2016
 keys 'kill -0 $(cat leftover) && echo "$(ls) $((40 + 2))"\n'
 wait_for on_screen 42

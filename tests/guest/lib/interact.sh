@@ -6,7 +6,8 @@
 
 # shellcheck disable=SC2086 # two words
 set -- $1 "$@"
-stty rows "$1" columns "$2"
+# A terminal that does not know its size has 0 0.
+[ "$1" -eq 0 ] || stty rows "$1" columns "$2"
 shift 3
 
 if [ -n "$1" ]; then
