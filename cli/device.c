@@ -7,7 +7,6 @@
 
 #include "device.h"
 #include "message.h"
-#include "rundir.h"
 
 /* The open descriptor whose number an environment variable has, or -1. */
 static int inherited(const char *variable)
@@ -49,10 +48,7 @@ int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags)
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_open(dev, flags);
-	if (!err)
-		return STATUS_OK;
-	return fail(cli, status_of(OPEN_DEVICE, err), "%s%s", vfiomig_get_error(cli->ctx),
-		    rundir_hint(err));
+	return err ? fail_at(cli, OPEN_DEVICE, err) : STATUS_OK;
 }
 
 static int open_device(struct cli *cli, struct vfiomig_device **dev)

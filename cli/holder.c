@@ -44,7 +44,7 @@ static void detach(void)
 	log_to_syslog();
 }
 
-int holder_serve(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder)
+int serve_holder(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder)
 {
 	const char *name = vfiomig_device_get_name(dev);
 	int err;
@@ -78,7 +78,7 @@ int holder_leave(const struct cli *cli, struct vfiomig_device *dev, struct vfiom
 		detach();
 		/* -q is about standard error, and the holder writes to the log. */
 		child.quiet = false;
-		status = holder_serve(&child, dev, holder);
+		status = serve_holder(&child, dev, holder);
 		vfiomig_holder_free(holder);
 		exit(status);
 	}

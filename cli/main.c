@@ -162,7 +162,7 @@ int main(int argc, char **argv)
 	cli.command = choice.command->name;
 	status = vfiomig_new(&cli.ctx);
 	if (!status)
-		status = rundir_set(cli.ctx);
+		status = tell_rundir(cli.ctx);
 	if (status)
 		return fail(&cli, STATUS_FAILED, "cannot begin: %s", strerror(-status));
 	status = choice.command->main(&cli, argc - choice.index, argv + choice.index);

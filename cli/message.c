@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "rundir.h"
 
 void make_printable(char *text)
 {
@@ -83,7 +84,9 @@ int fail(const struct cli *cli, enum status status, const char *fmt, ...)
 
 int fail_at(const struct cli *cli, enum task task, int err)
 {
-	return fail(cli, status_of(task, err), "%s", vfiomig_get_error(cli->ctx));
+	const char *why = vfiomig_get_error(cli->ctx);
+
+	return fail(cli, status_of(task, err), "%s%s", why, rundir_hint(why));
 }
 
 void notice(const struct cli *cli, const char *fmt, ...)

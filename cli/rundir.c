@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * Root has /run/vfiomig, which is the library's default. Everybody else has a directory in that of
- * the session.
- */
+/* Root has /run/vfiomig. Everybody else has a directory in that of the session. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "rundir.h"
@@ -20,36 +18,48 @@ static int session_path(char **path)
 	return n < 0 ? -ENOMEM : 0;
 }
 
-int rundir_set(struct vfiomig_ctx *ctx)
+/* The run-time directory; free() it. */
+static int rundir_path(char **path)
 {
-	char *session, *path;
-	int err;
+	char *session;
+	int n, err;
 
-	if (geteuid() == 0)
-		return 0;
+	if (geteuid() == 0) {
+		*path = strdup("/run/vfiomig");
+		return *path ? 0 : -ENOMEM;
+	}
 	err = session_path(&session);
 	if (err)
 		return err;
-	if (asprintf(&path, "%s/vfiomig", session) < 0) {
-		free(session);
-		return -ENOMEM;
-	}
+	n = asprintf(path, "%s/vfiomig", session);
+	free(session);
+	return n < 0 ? -ENOMEM : 0;
+}
+
+int tell_rundir(struct vfiomig_ctx *ctx)
+{
+	char *path;
+	int err = rundir_path(&path);
+
+	if (err)
+		return err;
 	err = vfiomig_set_rundir(ctx, path);
 	free(path);
-	free(session);
 	return err;
 }
 
-const char *rundir_hint(int err)
+const char *rundir_hint(const char *why)
 {
 	const char *hint = "";
-	char *session;
+	char *path, *session;
 
-	if (geteuid() == 0 || (err != -ENOENT && err != -EACCES && err != -EROFS) ||
-	    session_path(&session))
+	if (geteuid() == 0 || rundir_path(&path))
 		return hint;
-	if (access(session, W_OK | X_OK))
-		hint = "; set XDG_RUNTIME_DIR";
-	free(session);
+	if (session_path(&session) == 0) {
+		if (strstr(why, path) && access(session, W_OK | X_OK))
+			hint = "; set XDG_RUNTIME_DIR";
+		free(session);
+	}
+	free(path);
 	return hint;
 }

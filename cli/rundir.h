@@ -6,10 +6,10 @@
 #include <vfiomig.h>
 
 /* Tell the library where it is. Returns 0 or a negative errno. */
-int rundir_set(struct vfiomig_ctx *ctx);
+int tell_rundir(struct vfiomig_ctx *ctx);
 
-/* How a sentence about a device that could not be opened with @err goes on: with what to do, if this
- * user has no session directory, or with nothing. */
-const char *rundir_hint(int err);
+/* Returns what to do, for the end of the sentence @why, if that is about this user's run-time
+ * directory and there is none to make it in; or "". */
+const char *rundir_hint(const char *why);
 
 #endif

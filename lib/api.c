@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The functions of vfiomig.h that can fail, in its order. Each forgets what failed before, has the
+ * The functions of vfiomig.h that can fail. Each forgets what failed before, has the
  * room that is responsible do the work, and leaves a sentence if that failed and none if it did
  * not. The rooms themselves call each other's own functions, never these.
  */
@@ -24,6 +24,13 @@ EXPORT int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path)
 {
 	api_begin(ctx);
 	return api_end(ctx, rundir_set(ctx, path));
+}
+
+/* Begin a function that asks something of an open device. */
+static int begin_open(const struct vfiomig_device *dev)
+{
+	api_begin(dev->ctx);
+	return device_check_open(dev);
 }
 
 /* ---- Devices ------------------------------------------------------------- */
@@ -66,7 +73,12 @@ EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
 
 	api_begin(dev->ctx);
 	state = held_state(dev);
-	return api_end(dev->ctx, state < 0 ? state_from_debugfs(dev) : state);
+	if (state < 0) {
+		/* That nobody holds the device is not the failure to tell. */
+		api_begin(dev->ctx);
+		state = state_from_debugfs(dev);
+	}
+	return api_end(dev->ctx, state);
 }
 
 EXPORT int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags)
@@ -90,7 +102,9 @@ EXPORT int vfiomig_device_close(struct vfiomig_device *dev)
 EXPORT int vfiomig_device_get_fd(const struct vfiomig_device *dev)
 {
 	api_begin(dev->ctx);
-	return api_end(dev->ctx, dev->fd >= 0 ? dev->fd : device_fail_closed(dev));
+	if (dev->fd < 0)
+		return api_end(dev->ctx, device_check_open(dev));
+	return api_end(dev->ctx, dev->fd);
 }
 
 EXPORT int vfiomig_device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16])
@@ -167,56 +181,63 @@ EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char na
 
 EXPORT int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags)
 {
-	api_begin(dev->ctx);
-	return api_end(dev->ctx, feature_migration(dev, flags));
+	int err = begin_open(dev);
+
+	return api_end(dev->ctx, err ? err : feature_migration(dev, flags));
 }
 
 EXPORT int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes)
 {
-	api_begin(dev->ctx);
-	return api_end(dev->ctx, feature_data_size(dev, bytes));
+	int err = begin_open(dev);
+
+	return api_end(dev->ctx, err ? err : feature_data_size(dev, bytes));
 }
 
 /* ---- Driving the state --------------------------------------------------- */
 
 EXPORT int vfiomig_device_get_state(struct vfiomig_device *dev)
 {
-	api_begin(dev->ctx);
-	return api_end(dev->ctx, state_get(dev));
+	int err = begin_open(dev);
+
+	return api_end(dev->ctx, err ? err : state_get(dev));
 }
 
 EXPORT int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd)
 {
-	api_begin(dev->ctx);
-	return api_end(dev->ctx, state_set(dev, state, data_fd));
+	int err = begin_open(dev);
+
+	return api_end(dev->ctx, err ? err : state_set(dev, state, data_fd));
 }
 
 EXPORT int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 				int (*step)(void *data, int state, uint64_t ns), void *data)
 {
-	api_begin(dev->ctx);
-	return api_end_zero(dev->ctx, state_drive(dev, state, data_fd, step, data));
+	int err = begin_open(dev);
+
+	return api_end_zero(dev->ctx, err ? err : state_drive(dev, state, data_fd, step, data));
 }
 
 EXPORT int vfiomig_device_reset(struct vfiomig_device *dev)
 {
-	api_begin(dev->ctx);
-	return api_end(dev->ctx, state_reset(dev));
+	int err = begin_open(dev);
+
+	return api_end(dev->ctx, err ? err : state_reset(dev));
 }
 
 EXPORT int vfiomig_device_walk_home(struct vfiomig_device *dev, int home)
 {
-	api_begin(dev->ctx);
-	return api_end(dev->ctx, state_walk_home(dev, home));
+	int err = begin_open(dev);
+
+	return api_end(dev->ctx, err ? err : state_walk_home(dev, home));
 }
 
 EXPORT int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 {
-	bool done;
-	int err;
+	int err = begin_open(dev);
+	bool done = false;
 
-	api_begin(dev->ctx);
-	err = state_reset_home(dev, home, &done);
+	if (!err)
+		err = state_reset_home(dev, home, &done);
 	if (reset)
 		*reset = done;
 	return api_end(dev->ctx, err);
@@ -263,6 +284,8 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig
 	int err = call_begin(&call, dev->ctx, options, result);
 
 	if (!err)
+		err = device_check_open(dev);
+	if (!err)
 		err = save_device(dev, fd, &call.opt, &call.result);
 	return call_end(&call, err);
 }
@@ -273,6 +296,8 @@ EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
 	struct call call;
 	int err = call_begin(&call, dev->ctx, options, result);
 
+	if (!err)
+		err = device_check_open(dev);
 	if (!err)
 		err = restore_device(dev, fd, &call.opt, &call.result);
 	return call_end(&call, err);

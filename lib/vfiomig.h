@@ -2,11 +2,12 @@
 /*
  * libvfiomig - VFIO device migration, protocol v2, without a VMM
  *
- * Functions that can fail return a negative errno. vfiomig_get_error() then has the sentence that
- * says what failed, why, and what to do about it. After a success it has none.
+ * Functions that can fail return a negative errno. If they work on a context or an object that was
+ * made from one, vfiomig_get_error() then has the sentence that says what failed, why, and what to do
+ * about it. After a success it has none.
  *
- * Objects are reference counted. A context, and whatever was made from it, belongs to one thread at
- * a time. libvfiomig(3) tells what the functions have in common, and has an example.
+ * Contexts and devices are reference counted. A context, and whatever was made from it, belongs to
+ * one thread at a time. libvfiomig(3) tells what the functions have in common, and has an example.
  *
  * "The uAPI" below means the comment above enum vfio_device_mig_state in the kernel's
  * include/uapi/linux/vfio.h, which is the protocol.
@@ -74,8 +75,11 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char 
  * @path: an absolute path, which is copied; NULL for the default, /run/vfiomig
  *
  * The directory has the locks of the devices that are in use, the sockets of holders, and the notes
- * of what vfiomig_device_bind() has changed. It is made when it is needed, with mode 0700; its
- * parent must be there. Programs find each other's locks and holders only in the same directory.
+ * of what vfiomig_device_bind() has changed. A directory that was set by this function is made when
+ * it is needed, with mode 0700, if its parent is there; the default one is only used if somebody has
+ * made it. Without a directory, devices that nobody has open are opened without a lock, which the
+ * log tells (the kernel still gives them to one process only), and everything else that needs the
+ * directory fails. Programs find each other's locks and holders only in the same directory.
  * The command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the
  * library itself reads no environment variable.
  *
@@ -272,10 +276,11 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  *
  * With VFIOMIG_OPEN_UNBOUND a cdev that is opened here is not bound to its iommufd
  * (VFIO_DEVICE_BIND_IOMMUFD), which can be done only once, and which a VMM does itself. Such a
- * device can be given to another program, and nothing else.
+ * device can be given to another program, and nothing else. Everywhere else the flag has no effect.
  *
  * Opening an open device again does nothing. Returns 0, or
- *  -EINVAL	@flags has a bit that this library does not know
+ *  -EINVAL	@flags has a bit that this library does not know, or vfiomig_device_set_via() had no
+ *		value of enum vfiomig_via
  *  -ENODEV	the device is not bound to a VFIO driver
  *  -EOPNOTSUPP	the kernel has no VFIO, or the device has no IOMMU group
  *  -EBUSY	somebody else has the device open or works on it, or the group is not viable
@@ -315,9 +320,10 @@ void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds
  *
  * The library keeps duplicates. vfiomig_device_open() borrows the device as if it were called
  * "fd:N": the session stays the caller's, and goes on when the device is closed here. A cdev that is
- * not bound yet is bound to fds->iommufd, or, without one, to a new iommufd.
+ * not bound yet is bound to fds->iommufd, or, without one, to a new iommufd. What the other
+ * descriptors are is not checked.
  *
- * Returns 0, -EBADF when fds->device is negative, -ENOENT when a descriptor is not open, -ENOTTY when
+ * Returns 0, -EINVAL when fds->device is negative, -EBADF when a descriptor is not open, -ENOTTY when
  * the device descriptor is no VFIO device, or -ENOMEM.
  */
 int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
@@ -446,7 +452,8 @@ typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
  * unbinds, probes, and waits for the node. If a step fails, the functions are given back to the
  * drivers that they had, or the error says that this failed as well. Strings that
  * vfiomig_device_get_*() returned before are not valid any more. Returns 0, or
- *  -EINVAL	the device is no PCI function, or @driver is no name of a driver
+ *  -EINVAL	the device is no PCI function, @driver is no name of a driver, or @flags has a bit that
+ *		this library does not know
  *  -ENOENT	there is no such driver
  *  -EOPNOTSUPP	the device is a bridge or has no IOMMU group, or the kernel has no vfio-pci
  *  -ENODEV	@driver has taken the function, and is no VFIO driver
@@ -512,7 +519,8 @@ int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags);
  * vfiomig_device_get_data_size - the kernel's estimate of the length of the STOP_COPY stream
  * @bytes: receives the estimate
  *
- * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE. Returns 0, or -EOPNOTSUPP when the kernel cannot tell.
+ * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE. Returns 0, -EOPNOTSUPP when the kernel cannot tell, or the errno
+ * of the ioctl.
  */
 int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes);
 
@@ -530,7 +538,7 @@ int vfiomig_device_get_state(struct vfiomig_device *dev);
  * vfiomig_device_set_state - go to a state by one SET_STATE ioctl
  * @state: an enum vfiomig_state, as many arcs away as it may be
  * @data_fd: receives the descriptor of the data transfer session, which the caller closes, or -1 if
- *	the transition started none
+ *	the transition started none; NULL to have it closed
  *
  * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, SET. A transition that vfiomig_fsm_path() refuses is not
  * asked for: kernels without a fix of 2026 hang for ever in the one from STOP_COPY to PRE_COPY.
@@ -544,7 +552,7 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd
 /**
  * vfiomig_device_drive - go to a state by one SET_STATE ioctl for each arc
  * @state: an enum vfiomig_state
- * @data_fd: as for vfiomig_device_set_state(); NULL to have the descriptor closed
+ * @data_fd: as for vfiomig_device_set_state()
  * @step: called after each arc with the state reached and the time that the ioctl took, in
  *	nanoseconds. If it does not return 0, the device stays there. May be NULL.
  *
@@ -578,7 +586,8 @@ int vfiomig_device_reset(struct vfiomig_device *dev);
  * or EBUSY is tried a second time. Afterwards the state is read back, for an ioctl that succeeded
  * proves nothing.
  *
- * Returns 0 when the device is in @home; -EUCLEAN, without touching it, if it is in ERROR, or in
+ * Returns 0 when the device is in @home; -EINVAL, without touching it, if @home is a state that the
+ * device does not have, or that no arcs lead to; -EUCLEAN, without touching it, if it is in ERROR, or in
  * RESUMING, which an arc would leave by loading half of a state; or the errno of what failed.
  */
 int vfiomig_device_walk_home(struct vfiomig_device *dev, int home);
@@ -588,7 +597,8 @@ int vfiomig_device_walk_home(struct vfiomig_device *dev, int home);
  * @home: an enum vfiomig_state
  * @reset: receives whether the reset succeeded, and what the device held is lost; may be NULL
  *
- * Returns 0 when the device is in @home, or the errno of what failed.
+ * Returns 0 when the device is in @home, -EINVAL as vfiomig_device_walk_home() does, or the errno of
+ * what failed.
  */
 int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset);
 

@@ -72,7 +72,7 @@ static int hold_here(const struct cli *cli, struct vfiomig_device *dev,
 	struct service service = { cli, dev, holder };
 
 	vfiomig_holder_set_notify(holder, on_event, &service);
-	return holder_serve(cli, dev, holder);
+	return serve_holder(cli, dev, holder);
 }
 
 static int hold_in_background(const struct cli *cli, struct vfiomig_device *dev,

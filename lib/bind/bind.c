@@ -127,11 +127,23 @@ static void report(const struct members *members, unsigned int flags, vfiomig_bi
 	}
 }
 
+static int check_flags(struct vfiomig_ctx *ctx, unsigned int flags, unsigned int known)
+{
+	if (!(flags & ~known))
+		return 0;
+	return ctx_fail(ctx, -EINVAL, "flags 0x%x for binding a device are unknown",
+			flags & ~known);
+}
+
 int bind_device(struct vfiomig_device *dev, const char *driver, unsigned int flags,
 		vfiomig_binding_fn fn, void *data)
 {
 	struct members members = { .dir = -1 };
-	int err = driver ? check_name(dev->ctx, driver) : 0;
+	int err = check_flags(dev->ctx, flags,
+			      VFIOMIG_BIND_GROUP | VFIOMIG_BIND_DRY_RUN | VFIOMIG_BIND_FORCE);
+
+	if (!err && driver)
+		err = check_name(dev->ctx, driver);
 
 	if (!err)
 		err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
@@ -215,8 +227,10 @@ int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_bindin
 {
 	bool dry_run = flags & VFIOMIG_BIND_DRY_RUN;
 	struct members members = { .dir = -1 };
-	int err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
+	int err = check_flags(dev->ctx, flags, VFIOMIG_BIND_GROUP | VFIOMIG_BIND_DRY_RUN);
 
+	if (!err)
+		err = members_collect(dev, flags & VFIOMIG_BIND_GROUP, &members);
 	if (!err && dry_run && geteuid())
 		err = ctx_fail(dev->ctx, -EPERM,
 			       "not permitted: which driver it had before is known to root");

@@ -197,7 +197,8 @@ static int process_open(struct vfiomig_device *dev)
 
 const struct backend backend_process = {
 	.name = "process",
-	.flags = BACKEND_SESSION_GOES_ON | BACKEND_OWNER_MAY_SAVE | BACKEND_OWNER_HAS_REGISTERS,
+	.flags = BACKEND_SESSION_GOES_ON | BACKEND_OWNER_MAY_SAVE | BACKEND_OWNER_HAS_REGISTERS |
+		 BACKEND_OWNER_EXPECTS_STATE,
 	.prefix = "pid:",
 	.find = process_find,
 	.open = process_open,
@@ -241,7 +242,8 @@ static int duplicate(struct vfiomig_ctx *ctx, const struct origin *origin, int f
 	int own = fd < 0 ? -1 : take(ctx, origin, fd);
 
 	if (fd >= 0 && own < 0)
-		return own;
+		return own == -ENOENT ? ctx_fail(ctx, -EBADF, "descriptor %d is not open", fd)
+				      : own;
 	*to = own;
 	return 0;
 }

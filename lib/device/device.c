@@ -59,7 +59,7 @@ int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
 	char name[32];
 
 	if (fds->device < 0)
-		return ctx_fail(ctx, -EBADF, "there is no device without a device descriptor");
+		return ctx_fail(ctx, -EINVAL, "there is no device without a device descriptor");
 	dev = device_alloc(ctx);
 	if (!dev)
 		return ctx_fail_memory(ctx);
@@ -185,9 +185,15 @@ EXPORT void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds)
 	dev->wait = seconds;
 }
 
-int device_fail_closed(const struct vfiomig_device *dev)
+int device_check_open(const struct vfiomig_device *dev)
 {
-	return ctx_fail(dev->ctx, -EBADF, "the device is not open");
+	if (dev->fd < 0)
+		return ctx_fail(dev->ctx, -EBADF, "the device is not open");
+	if (dev->unbound)
+		return ctx_fail(
+			dev->ctx, -EBADF,
+			"the device was opened without being bound to an iommufd, so nothing can be asked of it");
+	return 0;
 }
 
 /* ---- One command at a time ----------------------------------------------- */
@@ -204,6 +210,8 @@ int device_lock(struct vfiomig_device *dev)
 	struct turn turn = turn_begin(dev->ctx, dev->wait);
 	int err = 0;
 
+	if (dev->locks)
+		return ctx_fail(dev->ctx, -EBUSY, "busy: this process has the device open");
 	dev->locks = calloc(identity->count + 1, sizeof(*dev->locks));
 	if (!dev->locks)
 		return ctx_fail_memory(dev->ctx);
@@ -242,6 +250,12 @@ void device_forget_lock(struct vfiomig_device *dev)
 	end_lock(dev, lock_forget);
 }
 
+void device_forget_fds(struct vfiomig_device *dev)
+{
+	dev->origin.fd = -1;
+	dev->origin.given = FDS_NONE;
+}
+
 /* ---- Open ---------------------------------------------------------------- */
 
 static const struct backend *choose_backend(const struct vfiomig_device *dev)
@@ -274,8 +288,10 @@ static int open_locked(struct vfiomig_device *dev)
 	int err;
 
 	dev->backend = choose_backend(dev);
+	/* Only a cdev can stay unbound. */
+	dev->unbound = dev->unbound && dev->backend == &backend_cdev;
 	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
-	if (!device_is(dev, BACKEND_SESSION_GOES_ON) && !dev->sys.cdev)
+	if (!(dev->backend->flags & BACKEND_SESSION_GOES_ON) && !dev->sys.cdev)
 		return fail_not_bound(dev);
 	err = dev->backend->open(dev);
 	if (!err && !dev->unbound)
@@ -305,10 +321,14 @@ int device_open(struct vfiomig_device *dev, unsigned int flags)
 				flags & ~VFIOMIG_OPEN_UNBOUND);
 	if (dev->fd >= 0)
 		return 0;
-	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;
+	if (dev->via > VFIOMIG_VIA_GROUP)
+		return ctx_fail(dev->ctx, -EINVAL, "there is no way %d to open a device",
+				(int)dev->via);
 	err = device_lock(dev);
-	if (!err)
-		err = open_locked(dev);
+	if (err)
+		return err;
+	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;
+	err = open_locked(dev);
 	if (err)
 		close_after_failure(dev);
 	return err;
@@ -316,7 +336,7 @@ int device_open(struct vfiomig_device *dev, unsigned int flags)
 
 EXPORT bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev)
 {
-	return dev->fd >= 0 && device_is(dev, BACKEND_SESSION_GOES_ON);
+	return device_is(dev, BACKEND_SESSION_GOES_ON);
 }
 
 int device_close(struct vfiomig_device *dev)
@@ -330,6 +350,8 @@ int device_close(struct vfiomig_device *dev)
 	close_fdp(&dev->container);
 	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
 	dev->migration = 0;
+	dev->info_flags = 0;
+	dev->unbound = false;
 	if (dev->backend && dev->backend->close)
 		err = dev->backend->close(dev);
 	device_unlock(dev);

@@ -13,11 +13,14 @@ enum backend_flag {
 	BACKEND_SESSION_GOES_ON = 1 << 0,
 	/* The owner of the session drives the migration state itself, and may be saving. */
 	BACKEND_OWNER_MAY_SAVE = 1 << 1,
-	/* The owner has set the device's registers, and expects its state to stay as it was. */
+	/* The owner has set the device's registers. */
 	BACKEND_OWNER_HAS_REGISTERS = 1 << 2,
+	/* The owner expects the device to be in the state in which it left it. */
+	BACKEND_OWNER_EXPECTS_STATE = 1 << 3,
 };
 
-/* A way to reach a device. Each is one file with one of these, and a line in lib/backends.c. */
+/* A way to reach a device. Each is in one file, is declared in a header, and has a line in
+ * lib/backends.c. */
 struct backend {
 	const char *name;   /* for messages: "opened DEV through its NAME" */
 	unsigned int flags; /* of enum backend_flag */
@@ -68,7 +71,8 @@ struct vfiomig_device {
 	enum vfiomig_via via;
 	int wait;	    /* for others, in seconds; negative: without end */
 	struct lock *locks; /* as many as there are identities, or NULL */
-	bool unbound;	    /* opened without an iommufd's address space */
+	bool unbound;	    /* a cdev is not to be bound to an iommufd, or was not */
+	bool has_holder;    /* a struct vfiomig_holder was made for it here */
 	/* -1 while the device is closed. */
 	int fd;
 	/* These must stay open as long as @fd, or are -1. */
@@ -98,8 +102,9 @@ int device_close(struct vfiomig_device *dev);
 /* Make a device of @s, whose content is moved. */
 int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **dev);
 
-/* Returns -EBADF, with a sentence: the device has to be open for what was asked. */
-int device_fail_closed(const struct vfiomig_device *dev);
+/* Returns 0, or -EBADF with a sentence if nothing can be asked of the device: it is not open, or it is
+ * a cdev that was not bound to an iommufd. */
+int device_check_open(const struct vfiomig_device *dev);
 
 /* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY
  * when another command does. */
@@ -107,14 +112,17 @@ int device_lock(struct vfiomig_device *dev);
 void device_unlock(struct vfiomig_device *dev);
 /* In the child of a fork: the lock stays the parent's. */
 void device_forget_lock(struct vfiomig_device *dev);
+/* In a process that has closed the descriptors that the caller had given: the numbers may be those of
+ * other files by now. */
+void device_forget_fds(struct vfiomig_device *dev);
 
 /* Read the driver and the cdev again, which may have changed. Returns 0 or a negative errno. */
 int device_refresh(struct vfiomig_device *dev);
 
-/* Whether the back end of the open device has this flag of enum backend_flag. */
+/* Whether the device is open, by a back end that has this flag of enum backend_flag. */
 static inline bool device_is(const struct vfiomig_device *dev, enum backend_flag flag)
 {
-	return dev->backend->flags & flag;
+	return dev->fd >= 0 && (dev->backend->flags & flag);
 }
 
 #endif

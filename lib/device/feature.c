@@ -120,9 +120,11 @@ int feature_data_size(struct vfiomig_device *dev, uint64_t *bytes)
 	int err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
 				&size, sizeof(size));
 
+	if (err == -ENOTTY || err == -EINVAL)
+		err = -EOPNOTSUPP;
 	if (err)
-		return ctx_fail(dev->ctx, -EOPNOTSUPP,
-				"the kernel cannot tell the size of the state: %s", strerror(-err));
+		return ctx_fail(dev->ctx, err, "the kernel cannot tell the size of the state: %s",
+				strerror(-err));
 	*bytes = size.stop_copy_length;
 	return 0;
 }

@@ -70,7 +70,8 @@ int rundir_open(struct vfiomig_ctx *ctx)
 	err = rundir_path(ctx, NULL, NULL, path, sizeof(path));
 	if (err)
 		return err;
-	if (mkdir(path, 0700) && errno != EEXIST)
+	/* The default directory belongs to others: use it, but do not make it. */
+	if (ctx->rundir && mkdir(path, 0700) && errno != EEXIST)
 		return ctx_fail(ctx, -errno, "cannot make %s: %m", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP))

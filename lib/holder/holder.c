@@ -86,9 +86,13 @@ int holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder)
 	struct vfiomig_holder *h;
 	int dir, err;
 
-	if (dev->fd < 0)
-		return device_fail_closed(dev);
-	if (dev->backend == &backend_holder)
+	err = device_check_open(dev);
+	if (err)
+		return err;
+	if (dev->has_holder)
+		return ctx_fail(dev->ctx, -EBUSY, "busy: this process has a holder for it already");
+	/* It was borrowed from its holder. */
+	if (dev->claim >= 0)
 		return ctx_fail(dev->ctx, -EBUSY, "busy: process %d holds it already",
 				held_by(dev));
 	if (!dev->sys.syspath)
@@ -103,6 +107,7 @@ int holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder)
 	if (!h)
 		return ctx_fail_memory(dev->ctx);
 	h->dev = vfiomig_device_ref(dev);
+	dev->has_holder = true;
 	h->socket = -1;
 	for (int i = 0; i < PEERS_MAX; i++)
 		h->peers[i].fd = -1;
@@ -169,6 +174,7 @@ EXPORT void vfiomig_holder_free(struct vfiomig_holder *h)
 	close_fdp(&h->socket);
 	for (int i = 0; i < PEERS_MAX; i++)
 		close_fdp(&h->peers[i].fd);
+	h->dev->has_holder = false;
 	vfiomig_device_unref(h->dev);
 	free(h);
 }
@@ -510,6 +516,7 @@ int holder_fork(struct vfiomig_holder *h)
 		wake = -1;
 		device_forget_lock(h->dev);
 		close_others(h);
+		device_forget_fds(h->dev);
 	} else {
 		/* From now on the child removes the file. */
 		h->there.st_ino = 0;

@@ -24,7 +24,8 @@ static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_optio
 		err = transfer_in(opt, NULL, image, &nowhere, result);
 	result->complete = false;
 	result->bytes = 0;
-	result->expected = nowhere.bytes;
+	if (!err)
+		result->expected = nowhere.bytes;
 	raw_free(&nowhere);
 	image_free(image);
 	if (err)
@@ -106,7 +107,7 @@ static int default_leave(struct vfiomig_device *dev)
 {
 	int state = -1;
 
-	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
+	if (device_is(dev, BACKEND_OWNER_EXPECTS_STATE))
 		state = state_get(dev);
 	return state < 0 ? VFIOMIG_STATE_RUNNING : state;
 }

@@ -109,14 +109,22 @@ static int find_path(struct vfiomig_device *dev, int to, int *from, int path[VFI
 
 int state_set(struct vfiomig_device *dev, int state, int *data_fd)
 {
-	int from, arcs = find_path(dev, state, &from, NULL);
+	int from, arcs = find_path(dev, state, &from, NULL), fd, err;
 
-	*data_fd = -1;
+	if (data_fd)
+		*data_fd = -1;
 	/*
 	 * The kernel refuses most of what has no path, too. But STOP_COPY to PRE_COPY hangs it for
 	 * ever on devices with PRE_COPY, from Linux 6.2 to 7.1.
 	 */
-	return arcs < 0 ? arcs : set_state(dev, state, data_fd);
+	if (arcs < 0)
+		return arcs;
+	err = set_state(dev, state, &fd);
+	if (data_fd)
+		*data_fd = fd;
+	else
+		close_fdp(&fd);
+	return err;
 }
 
 static int fail_step(struct vfiomig_device *dev, int state, int err)
@@ -225,9 +233,30 @@ static int walk_once(struct vfiomig_device *dev, int home)
 			vfiomig_state_name(state), vfiomig_state_name(home));
 }
 
+/* Whether arcs lead to @home at all. It may also be the state that the device is in. */
+static int check_home(struct vfiomig_device *dev, int home)
+{
+	uint64_t flags;
+	int err = feature_migration(dev, &flags);
+
+	if (err)
+		return err;
+	if (state_get(dev) == home)
+		return 0;
+	if (home != VFIOMIG_STATE_RESUMING &&
+	    (vfiomig_fsm_path(flags, VFIOMIG_STATE_STOP, home, NULL) >= 0 ||
+	     vfiomig_fsm_path(flags, VFIOMIG_STATE_RUNNING, home, NULL) >= 0))
+		return 0;
+	return ctx_fail(dev->ctx, -EINVAL, "the device cannot go home to %s (%d)",
+			vfiomig_state_name(home), home);
+}
+
 int state_walk_home(struct vfiomig_device *dev, int home)
 {
-	int err = walk_once(dev, home);
+	int err = check_home(dev, home);
+
+	if (!err)
+		err = walk_once(dev, home);
 
 	if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
 		poll(NULL, 0, RETRY_MS);
@@ -238,8 +267,12 @@ int state_walk_home(struct vfiomig_device *dev, int home)
 
 int state_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 {
-	int err = state_reset(dev);
+	int err = check_home(dev, home);
 
+	*reset = false;
+	if (err)
+		return err;
+	err = state_reset(dev);
 	*reset = !err;
 	return err ? err : state_walk_home(dev, home);
 }
@@ -287,5 +320,7 @@ int state_from_debugfs(const struct vfiomig_device *dev)
 	err = sysfs_read_text(dir, "state", state, sizeof(state));
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot read %s/state: %s", dir, strerror(-err));
-	return vfiomig_state_from_name(state);
+	err = vfiomig_state_from_name(state);
+	return err < 0 ? ctx_fail(dev->ctx, err, "%s/state has an unknown state '%s'", dir, state)
+		       : err;
 }

@@ -131,6 +131,9 @@ status 4 "another user's process" as_nobody "XDG_RUNTIME_DIR=/run/session exec v
 says "not permitted to take descriptors of process $qemu: that needs CAP_SYS_PTRACE; run as root"
 status 1 "a user without a run-time directory" as_nobody "exec vfiomig state pid:$qemu/$device"
 says 'nowhere to lock it: cannot make /run/user/65534/vfiomig: No such file or directory; set XDG_RUNTIME_DIR'
+status 4 "a failure that has nothing to do with it" as_nobody "exec vfiomig info $twin"
+says 'not permitted to open /dev/'
+check "says nothing of it" sh -c "! grep XDG_RUNTIME_DIR $ERR"
 
 # The virtual machine runs.
 tell cont

@@ -332,9 +332,9 @@ static void test_bad_fds(void **state)
 	struct vfiomig_device *dev;
 
 	(void)state;
-	assert_int_equal(vfiomig_device_from_fds(ctx, &none, &dev), -EBADF);
+	assert_int_equal(vfiomig_device_from_fds(ctx, &none, &dev), -EINVAL);
 	assert_says("there is no device without a device descriptor");
-	assert_int_equal(vfiomig_device_from_fds(ctx, &closed, &dev), -ENOENT);
+	assert_int_equal(vfiomig_device_from_fds(ctx, &closed, &dev), -EBADF);
 	assert_says("descriptor 700 is not open");
 	assert_int_equal(vfiomig_device_from_fds(ctx, &other, &dev), -ENOTTY);
 	assert_says("is not a VFIO device");

@@ -167,7 +167,11 @@ static void expect_image(int fd)
 
 static int set_rundir_good(void)
 {
-	return CALL(vfiomig_set_rundir(ctx, "/run/vfiomig"));
+	int err = CALL(vfiomig_set_rundir(ctx, "/run/vfiomig"));
+
+	/* That of the machine again */
+	use_rundir(ctx, "run");
+	return err;
 }
 
 static int set_rundir_bad(void)

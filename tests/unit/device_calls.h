@@ -310,7 +310,7 @@ static void end_process(int pid)
 {
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	sh("rm -f run/*");
+	sh("rm -f run/*.sock run/*.lock");
 }
 
 static int get_holder_good(void)
@@ -370,10 +370,16 @@ static int fork_holder(struct vfiomig_device *d)
 
 	assert_int_equal(vfiomig_holder_new(d, &holder), 0);
 	pid = CALL(vfiomig_holder_fork(holder));
+	/* What the caller had given is closed in the child. */
 	if (!pid)
-		_exit(0);
-	if (pid > 0)
-		end_process(pid);
+		_exit(d->origin.fd != -1 || d->origin.given.device != -1);
+	if (pid > 0) {
+		int how;
+
+		assert_int_equal(waitpid(pid, &how, 0), pid);
+		assert_int_equal(how, 0);
+		sh("rm -f run/*.sock run/*.lock");
+	}
 	vfiomig_holder_free(holder);
 	return pid;
 }

@@ -26,7 +26,7 @@
 #                            script ends with this.
 #
 # status() and ends() leave the output in the files $OUT and $ERR, and the exit status in $rc. check()
-# leaves $OUT and $ERR alone, so that its CMD can look at what the last status() tenths there.
+# leaves $OUT and $ERR alone, so that its CMD can look at what the last status() left there.
 #
 # The second half of this file is for scripts in the guest. tests/host uses the first half.
 
