@@ -335,7 +335,7 @@ static void test_no_initial_bytes(void **state)
 
 	(void)state;
 	kernel.initial = 0;
-	kernel.dirty = 10000000;
+	kernel.dirty = 100;
 	expect_whole(&r);
 	assert_false(r.gave_up);
 	assert_true(r.precopy_bytes > 0);
