@@ -763,7 +763,7 @@ void vfiomig_image_free(struct vfiomig_image *image);
 /*
  * After vfiomig_image_open(), one of these, once. vfiomig_image_skim() goes over the chunks to the
  * trailer, without reading them if @fd can seek. vfiomig_image_verify() decodes and checks
- * everything. They return 0 or one of the errors of the transfers.
+ * everything. They return 0, -EINVAL the second time, or one of the errors of the transfers.
  */
 int vfiomig_image_skim(struct vfiomig_image *image);
 int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_options *options,

@@ -28,17 +28,31 @@ EXPORT void vfiomig_image_free(struct vfiomig_image *image)
 	free(image);
 }
 
+/* The chunks can be gone over once: what is read is gone. */
+static int begin_looking(struct vfiomig_image *image)
+{
+	if (image->looked_into)
+		return ctx_fail(image->ctx, -EINVAL,
+				"the image was looked into already; open it again");
+	image->looked_into = true;
+	return 0;
+}
+
 int inspect_skim(struct vfiomig_image *image)
 {
-	return image_skim(&image->image);
+	int err = begin_looking(image);
+
+	return err ? err : image_skim(&image->image);
 }
 
 int inspect_verify(struct vfiomig_image *image, const struct vfiomig_options *opt,
 		   struct vfiomig_result *result)
 {
-	struct raw nowhere;
-	int err = raw_init(&nowhere, image->ctx, -1, "");
+	struct raw nowhere = { .fd = -1 };
+	int err = begin_looking(image);
 
+	if (!err)
+		err = raw_init(&nowhere, image->ctx, -1, "");
 	if (!err) {
 		result->expected = meta_number(image->image.header, "expected_bytes", 0);
 		err = transfer_in(opt, NULL, &image->image, &nowhere, result);

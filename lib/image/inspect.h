@@ -8,6 +8,7 @@
 struct vfiomig_image {
 	struct image image;
 	struct vfiomig_ctx *ctx;
+	bool looked_into; /* the chunks have been gone over, or not all of them */
 };
 
 /* See vfiomig.h for these. They return 0 or what ctx_fail() returned. */

@@ -183,6 +183,22 @@ static void test_unknown_values(void **state)
 	vfiomig_device_unref(d);
 }
 
+/* An image that was looked into is not damaged because somebody looks a second time. */
+static void test_second_look(void **state)
+{
+	struct vfiomig_image *image;
+	int fd = new_image();
+
+	(void)state;
+	assert_int_equal(vfiomig_image_open(ctx, fd, &image), 0);
+	assert_int_equal(vfiomig_image_skim(image), 0);
+	assert_int_equal(vfiomig_image_skim(image), -EINVAL);
+	assert_says("the image was looked into already; open it again");
+	assert_int_equal(vfiomig_image_verify(image, NULL, NULL), -EINVAL);
+	vfiomig_image_free(image);
+	close(fd);
+}
+
 /* A program that has the device open can neither release it nor hold it twice. */
 static void test_twice(void **state)
 {
@@ -221,7 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sentences),      cmocka_unit_test(test_all),
 		cmocka_unit_test(test_closed),	       cmocka_unit_test(test_no_such_home),
-		cmocka_unit_test(test_unknown_values), cmocka_unit_test(test_twice),
+		cmocka_unit_test(test_unknown_values), cmocka_unit_test(test_second_look),
+		cmocka_unit_test(test_twice),
 	};
 
 	map = realpath("lib/libvfiomig.sym", NULL);
