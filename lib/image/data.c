@@ -16,6 +16,15 @@
 #define TICK_MS	  200
 #define PIPE_SIZE (1 << 20)
 
+/* Whether a program may read from @fd (O_RDONLY), or write to it (O_WRONLY). If not, poll(2) would
+ * wait for ever: it passes over negative descriptors, and the wrong end of a pipe is never ready. */
+static bool is_open_for(int fd, int access)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && ((flags & O_ACCMODE) == access || (flags & O_ACCMODE) == O_RDWR);
+}
+
 /*
  * Wait until @fd is ready. Devices and regular files always are. Returns 0, -EINTR after
  * vfiomig_interrupt(), or -ECANCELED when another thread of the pipeline has failed.
@@ -32,8 +41,7 @@ static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 	bool tick = events == POLLOUT && ctx->progress.fn;
 	int n;
 
-	/* poll(2) passes over negative descriptors, and would wait for ever. */
-	if (fd < 0)
+	if (!is_open_for(fd, events == POLLOUT ? O_WRONLY : O_RDONLY))
 		return -EBADF;
 	do {
 		n = poll(p, 2, tick ? TICK_MS : -1);
@@ -58,7 +66,8 @@ int fd_reopen_pipe(int fd)
 	char path[32];
 	struct stat st;
 
-	if (fstat(fd, &st) || !S_ISFIFO(st.st_mode))
+	/* The reading end would become a writing one. */
+	if (!is_open_for(fd, O_WRONLY) || fstat(fd, &st) || !S_ISFIFO(st.st_mode))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);

@@ -30,7 +30,8 @@ void fd_widen(int fd);
  * sleep in the middle, where neither an interruption nor the progress function could end it, and
  * the mode of @fd itself is not ours to change: others may have it too.
  *
- * Returns a new descriptor, or -1 if @fd is no pipe or cannot be opened: then use @fd.
+ * Returns a new descriptor, or -1 if @fd is not the writing end of a pipe or cannot be opened: then
+ * use @fd.
  */
 int fd_reopen_pipe(int fd);
 

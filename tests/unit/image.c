@@ -452,6 +452,30 @@ static void test_write_fails(void **state)
 	free(s.data);
 }
 
+/* A pipe is written to at its writing end and read from at its reading end, and only there. */
+static void test_wrong_end(void **state)
+{
+	struct vfiomig_image *image;
+	int in = new_file("state", 5), fds[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	alarm(5);
+	assert_int_equal(vfiomig_pack(ctx, in, fds[0], NULL, NULL), -EBADF);
+	assert_says("writing the image: Bad file descriptor");
+	assert_int_equal(vfiomig_unpack(ctx, fds[1], in, NULL, NULL), -EBADF);
+	assert_says("reading the image: Bad file descriptor");
+	assert_int_equal(vfiomig_image_open(ctx, fds[1], &image), -EBADF);
+	/* Nothing has come through. */
+	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	assert_int_equal(read(fds[0], &byte, 1), -1);
+	alarm(0);
+	close(fds[0]);
+	close(fds[1]);
+	close(in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,8 +484,9 @@ int main(void)
 		cmocka_unit_test(test_metadata),       cmocka_unit_test(test_not_images),
 		cmocka_unit_test(test_absurd_lengths), cmocka_unit_test(test_foreign_frames),
 		cmocka_unit_test(test_checksums),      cmocka_unit_test(test_dictionary_bits),
-		cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_write_fails),    cmocka_unit_test(test_wrong_end),
 	};
 
+	interrupt_on_alarm();
 	return cmocka_run_group_tests_name("image", tests, make_ctx, free_ctx);
 }
