@@ -53,12 +53,21 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	return 0;
 }
 
+static void set_wake(struct vfiomig_ctx *ctx)
+{
+	uint64_t one = 1;
+	ssize_t n = write(ctx->wake, &one, sizeof(one));
+
+	/* The write fails if the counter is full, and then the eventfd is readable already. */
+	(void)n;
+}
+
 void ctx_after_fork(struct vfiomig_ctx *ctx, int wake)
 {
 	close(ctx->wake);
 	ctx->wake = wake;
 	if (ctx->interrupted)
-		ctx_wake(ctx);
+		set_wake(ctx);
 }
 
 EXPORT struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx)
@@ -105,42 +114,39 @@ int ctx_progress(struct vfiomig_ctx *ctx)
 	return 0;
 }
 
-void ctx_wake(struct vfiomig_ctx *ctx)
-{
-	uint64_t one = 1;
-	ssize_t n = write(ctx->wake, &one, sizeof(one));
-
-	/* The write fails if the counter is full, and then the eventfd is readable already. */
-	(void)n;
-}
-
 EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
 {
 	int saved = errno;
 
 	ctx->interrupted = 1;
-	ctx_wake(ctx);
+	set_wake(ctx);
 	errno = saved;
 }
 
-/* Make the eventfd unreadable, unless the context is interrupted. A signal handler may interrupt it
- * between any two of these steps: therefore the flag is looked at last. */
-static void forget_wake(struct vfiomig_ctx *ctx)
+void ctx_cancel(struct vfiomig_ctx *ctx)
+{
+	ctx->cancelled = 1;
+	set_wake(ctx);
+}
+
+/* A signal handler or another thread may interrupt or cancel between any two of these steps:
+ * therefore the flags are looked at last. */
+void ctx_forget_wake(struct vfiomig_ctx *ctx)
 {
 	uint64_t count;
 	ssize_t n = read(ctx->wake, &count, sizeof(count));
 
 	/* The read fails if nothing was written, which is as good. */
 	(void)n;
-	if (ctx->interrupted)
-		ctx_wake(ctx);
+	if (ctx->interrupted || ctx->cancelled)
+		set_wake(ctx);
 }
 
 EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
 {
 	bool interrupted = atomic_exchange(&ctx->interrupted, 0);
 
-	forget_wake(ctx);
+	ctx_forget_wake(ctx);
 	return interrupted;
 }
 
@@ -149,8 +155,10 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 	ctx->keep_first = keep;
 	ctx->have_first = false;
 	/* The threads have ended: none of them has to be woken any more. */
-	if (!keep)
-		forget_wake(ctx);
+	if (!keep) {
+		ctx->cancelled = 0;
+		ctx_forget_wake(ctx);
+	}
 }
 
 /* Control characters, including those beyond ASCII: U+0080 to U+009F in UTF-8. */

@@ -39,7 +39,10 @@ struct vfiomig_ctx {
 	void *log_data;
 	struct progress progress;
 	_Atomic int interrupted; /* set by signal handlers, read by threads */
-	int wake;		 /* an eventfd, readable when threads must stop waiting */
+	_Atomic int cancelled;	 /* the pipeline that runs has failed */
+	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may be
+	 * readable without them: another thread interrupts the context in two steps. */
+	int wake;
 
 	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
 	bool keep_first, have_first;
@@ -86,8 +89,10 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
  * go on. Otherwise returns what that function returned to end the transfer, after ctx_fail().
  */
 int ctx_progress(struct vfiomig_ctx *ctx);
-/* Wake a thread that waits in fd_read(), so that it gives up. */
-void ctx_wake(struct vfiomig_ctx *ctx);
+/* Have the threads of the pipeline that runs give up waiting, because it has failed. */
+void ctx_cancel(struct vfiomig_ctx *ctx);
+/* Make ctx->wake unreadable, unless there is a reason to stop waiting. */
+void ctx_forget_wake(struct vfiomig_ctx *ctx);
 
 /* In the child of a fork: @wake is what ctx_new_wake() made before it, because the child
  * has nobody to tell that it failed. */

@@ -49,10 +49,14 @@ static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 			return -errno;
 		if (ctx->interrupted)
 			return -EINTR;
+		if (ctx->cancelled)
+			return -ECANCELED;
+		if (p[1].revents)
+			ctx_forget_wake(ctx);
 		if (n <= 0 && tick && ctx_progress(ctx))
 			return ctx->progress.ended;
-	} while (n <= 0);
-	return p[1].revents ? -ECANCELED : 0;
+	} while (n <= 0 || !p[0].revents);
+	return 0;
 }
 
 void fd_widen(int fd)
@@ -75,9 +79,7 @@ int fd_reopen_pipe(int fd)
 
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx)
 {
-	struct pollfd p = { .fd = ctx->wake, .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
+	return ctx->interrupted || ctx->cancelled;
 }
 
 /* Returns 0 if a read or a write that failed with errno is to be tried again, else the errno. */

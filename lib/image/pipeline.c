@@ -44,7 +44,7 @@ static void set_failed(struct run *run)
 	pthread_cond_broadcast(&run->room);
 	pthread_cond_broadcast(&run->work);
 	pthread_cond_broadcast(&run->ready);
-	ctx_wake(run->p->ctx);
+	ctx_cancel(run->p->ctx);
 }
 
 /* Wait for a slot to read into. Returns NULL if the pipeline has failed. */

@@ -5,7 +5,9 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -321,9 +323,18 @@ static void test_resume(void **state)
 }
 
 static struct {
-	int calls, end_at, ret;
+	int calls, late_at, end_at, ret;
 	uint64_t bytes;
 } told;
+
+/*
+ * What remains of an interruption by another thread if the context is resumed after the flag was
+ * set and before the eventfd was written.
+ */
+static void wake_late(void)
+{
+	assert_int_equal(eventfd_write(ctx->wake, 1), 0);
+}
 
 static int on_progress(void *data, uint64_t bytes, uint64_t expected)
 {
@@ -331,7 +342,9 @@ static int on_progress(void *data, uint64_t bytes, uint64_t expected)
 	assert_int_equal(expected, 0);
 	assert_true(bytes >= told.bytes);
 	told.bytes = bytes;
-	return ++told.calls == told.end_at ? told.ret : 0;
+	if (++told.calls == told.late_at)
+		wake_late();
+	return told.calls == told.end_at ? told.ret : 0;
 }
 
 /* Save into a pipe, or a socket, that nobody reads from. */
@@ -386,6 +399,29 @@ static void *interrupt_soon(void *unused)
 	usleep(100000);
 	vfiomig_interrupt(ctx);
 	return NULL;
+}
+
+/* A wake that comes too late ends nothing, and does not keep a wait from sleeping. */
+static void test_late_wake(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	struct pollfd wake = { .fd = ctx->wake, .events = POLLIN };
+
+	(void)state;
+	wake_late();
+	assert_int_equal(save(-1, &r, true), 0);
+	wake_late();
+	assert_int_equal(restore_text(STREAM, VFIOMIG_STATE_RUNNING, &r), 0);
+	assert_int_equal(poll(&wake, 1, 0), 0);
+	/* During the transfer */
+	memset(&told, 0, sizeof(told));
+	told.late_at = 3;
+	told.end_at = 6;
+	told.ret = 7;
+	opt.progress = on_progress;
+	opt.progress_data = &told;
+	assert_int_equal(save_blocked(false, &opt, &r), 7);
 }
 
 /* No signal has to come to end the write. */
@@ -704,6 +740,7 @@ int main(void)
 		TEST(test_resume),
 		TEST(test_progress_ends),
 		TEST(test_interrupt_blocked),
+		TEST(test_late_wake),
 		TEST(test_save_busy),
 		TEST(test_no_data_fd),
 		TEST(test_untouched),
