@@ -632,9 +632,9 @@ struct vfiomig_options {
 	bool force;		  /* a restore: take an image of another device */
 	bool no_verify;		  /* a restore: do not verify an image in a file beforehand */
 	/*
-	 * Called on the caller's thread, several times a second, with the bytes of state that were
-	 * moved so far, and how many are expected, 0 if that is not known. If it does not return 0,
-	 * the transfer ends: the device is brought home, and the transfer returns that value. It
+	 * Called on the caller's thread, several times a second, also while the transfer waits for
+	 * its first byte, with the bytes of state that were moved so far, and how many are
+	 * expected, 0 if that is not known. If it does not return 0, the transfer ends: the device is brought home, and the transfer returns that value. It
 	 * must not call functions with this context. May be NULL.
 	 */
 	int (*progress)(void *data, uint64_t bytes, uint64_t expected);

@@ -29,8 +29,9 @@ static bool is_open_for(int fd, int access)
  * Wait until @fd is ready. Devices and regular files always are. Returns 0, -EINTR after
  * vfiomig_interrupt(), or -ECANCELED when another thread of the pipeline has failed.
  *
- * The caller's thread is the one that writes. While it waits, it calls the progress function, and
- * returns what that returned to end the transfer.
+ * While the caller's thread waits, it calls the progress function, and returns FD_ENDED if that ends
+ * the transfer. The caller's thread is the one that writes; it reads only what comes before the
+ * pipeline.
  */
 static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 {
@@ -38,7 +39,7 @@ static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 		{ .fd = fd, .events = events },
 		{ .fd = ctx->wake, .events = POLLIN },
 	};
-	bool tick = events == POLLOUT && ctx->progress.fn;
+	bool tick = ctx->progress.fn && (events == POLLOUT || !ctx->progress.bytes);
 	int n;
 
 	if (!is_open_for(fd, events == POLLOUT ? O_WRONLY : O_RDONLY))
@@ -54,7 +55,7 @@ static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 		if (p[1].revents)
 			ctx_forget_wake(ctx);
 		if (n <= 0 && tick && ctx_progress(ctx))
-			return ctx->progress.ended;
+			return FD_ENDED;
 	} while (n <= 0 || !p[0].revents);
 	return 0;
 }
@@ -168,8 +169,8 @@ int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
 			return err;
 		n = write_some(fd, to_socket, iov, count);
 		err = n < 0 ? again(ctx) : 0;
-		if (!err)
-			err = ctx_progress(ctx);
+		if (!err && ctx_progress(ctx))
+			err = FD_ENDED;
 		if (err)
 			return err;
 		/* Neither a device nor a file may take nothing for ever. */
@@ -190,8 +191,8 @@ int fd_write(struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size)
 
 int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what)
 {
-	if (err == ctx->progress.ended)
-		return err;
+	if (err == FD_ENDED)
+		return ctx->progress.ended;
 	if (err == -EINTR)
 		return ctx_fail_interrupted(ctx);
 	return ctx_fail(ctx, err, "%s: %s", what, strerror(-err));

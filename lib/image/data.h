@@ -7,13 +7,18 @@
 
 #include "internal.h"
 
-/* Returns the number of bytes of one read that got any, 0 at the end, or a negative errno. */
+/* What the functions below return when the progress function has ended the transfer; fd_fail() knows
+ * what that function returned. It is no errno, and no number of bytes. */
+#define FD_ENDED (-4096)
+
+/* Returns the number of bytes of one read that got any, 0 at the end, a negative errno, or
+ * FD_ENDED. */
 ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
-/* Returns @size, fewer bytes only at the end, or a negative errno. */
+/* Returns @size, fewer bytes only at the end, a negative errno, or FD_ENDED. */
 ssize_t fd_read_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
 /*
- * These write everything, for the caller's thread. They return 0, a negative errno, or what the
- * progress function returned to end the transfer. @iov is used up.
+ * These write everything, for the caller's thread. They return 0, a negative errno, or FD_ENDED.
+ * @iov is used up.
  */
 int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count);
 int fd_write(struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size);
@@ -36,8 +41,8 @@ void fd_widen(int fd);
 int fd_reopen_pipe(int fd);
 
 /*
- * Note that doing @what failed with @err, which one of the above returned; returns @err. What the
- * progress function has ended has its sentence already.
+ * Note that doing @what failed with @err, which one of the above returned. Returns @err or, for
+ * FD_ENDED, what the progress function returned; that has its sentence already.
  */
 int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what);
 

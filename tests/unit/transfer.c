@@ -393,6 +393,46 @@ static void test_progress_ends(void **state)
 	assert_string_equal(vfiomig_get_error(ctx), "");
 }
 
+/* The progress function can end a transfer that waits for its first byte. */
+static void test_progress_ends_silent(void **state)
+{
+	static const int values[] = { -ECANCELED, 7, -EINTR, INT_MIN };
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	int fds[2], out = new_file("", 0);
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	opt.raw = raw;
+	opt.progress = on_progress;
+	opt.progress_data = &told;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		memset(&told, 0, sizeof(told));
+		told.end_at = 2;
+		told.ret = values[i];
+		alarm(5);
+		if (i % 2 && !raw)
+			assert_int_equal(vfiomig_unpack(ctx, fds[0], out, &opt, &r), values[i]);
+		else
+			assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), values[i]);
+		assert_says("the progress function ended it");
+		assert_int_equal(told.calls, told.end_at);
+		assert_false(r.touched);
+	}
+	alarm(0);
+	assert_int_equal(kernel.set_states, 0);
+	/* The header of an image begins, and goes on no further. */
+	assert_int_equal(write(fds[1], "P", 1), 1);
+	memset(&told, 0, sizeof(told));
+	told.end_at = 2;
+	told.ret = 7;
+	if (!raw)
+		assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), 7);
+	close(fds[0]);
+	close(fds[1]);
+	close(out);
+}
+
 static void *interrupt_soon(void *unused)
 {
 	(void)unused;
@@ -739,6 +779,7 @@ int main(void)
 		TEST(test_interrupted),
 		TEST(test_resume),
 		TEST(test_progress_ends),
+		TEST(test_progress_ends_silent),
 		TEST(test_interrupt_blocked),
 		TEST(test_late_wake),
 		TEST(test_save_busy),
