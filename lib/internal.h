@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "uapi.h"
@@ -112,6 +113,14 @@ static inline bool is_exhausted(int err)
 static inline bool is_negative_errno(int ret)
 {
 	return ret < 0 && ret >= -4095;
+}
+
+/* Whether all bytes are equal. */
+static inline bool is_constant(const void *data, size_t size)
+{
+	const char *p = data;
+
+	return size < 2 || memcmp(p, p + 1, size - 1) == 0;
 }
 
 static inline void free_charp(char **p)

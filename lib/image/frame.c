@@ -74,11 +74,6 @@ int frame_pieces(size_t chunk_size)
 	return 2 * nr_blocks(chunk_size) + 2;
 }
 
-static bool is_constant(const uint8_t *p, size_t size)
-{
-	return memcmp(p, p + 1, size - 1) == 0;
-}
-
 /* ---- Storing ------------------------------------------------------------- */
 
 /* Add a piece to the iovec. Pieces that follow each other in memory become one. */

@@ -30,9 +30,7 @@ static size_t smaller(size_t a, size_t b)
 
 static bool is_zero(const void *data, size_t size)
 {
-	const char *p = data;
-
-	return !size || (*p == 0 && memcmp(p, p + 1, size - 1) == 0);
+	return !size || (*(const char *)data == 0 && is_constant(data, size));
 }
 
 static int copy_options(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
@@ -45,8 +43,7 @@ static int copy_options(struct vfiomig_ctx *ctx, const struct vfiomig_options *g
 			ctx, -EINVAL,
 			"struct vfiomig_options has no valid size (%zu); initialise it with VFIOMIG_OPTIONS_INIT",
 			size);
-	if (size > sizeof(*opt) &&
-	    !is_zero((const char *)given + sizeof(*opt), size - sizeof(*opt)))
+	if (size > sizeof(*opt) && !is_zero(given + 1, size - sizeof(*opt)))
 		return ctx_fail(
 			ctx, -E2BIG,
 			"struct vfiomig_options has an option that is newer than this libvfiomig (%s)",

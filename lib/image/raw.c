@@ -86,7 +86,7 @@ int raw_read(void *data, struct chunk *c)
 
 static bool is_zero(const uint8_t *p, size_t size)
 {
-	return *p == 0 && memcmp(p, p + 1, size - 1) == 0;
+	return *p == 0 && is_constant(p, size);
 }
 
 static int write_sparse(const struct raw *raw, const uint8_t *p, size_t size)
