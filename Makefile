@@ -145,8 +145,8 @@ $(B)/tests/unit/bindfail: WRAP = sysfs_write geteuid mkdirat kmod_module_probe_i
 $(B)/tests/unit/bindmem: WRAP = sysfs_write malloc calloc reallocarray strdup kmod_new
 $(B)/tests/unit/borrow: WRAP = ioctl syscall
 $(B)/tests/unit/device: WRAP = ioctl
-$(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_create sched_getaffinity sysconf \
-	ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
+$(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_create \
+	pthread_mutex_init pthread_mutex_destroy eventfd sched_getaffinity sysconf ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
 $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
 $(B)/tests/unit/lock: WRAP = close fchmod flock
 $(B)/tests/unit/memory: WRAP = ioctl

@@ -46,6 +46,7 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	ctx->wake = ctx_new_wake(ctx);
 	if (ctx->wake < 0) {
 		err = ctx->wake;
+		pthread_mutex_destroy(&ctx->lock);
 		free(ctx);
 		return err;
 	}
@@ -80,6 +81,7 @@ EXPORT struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx)
 {
 	if (ctx && --ctx->refs == 0) {
 		close(ctx->wake);
+		pthread_mutex_destroy(&ctx->lock);
 		free(ctx->rundir);
 		free(ctx);
 	}

@@ -774,8 +774,8 @@ int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_optio
  * from a stranger, and so may the characters in its strings. The trailer is NULL before it was
  * read. Owned by @image.
  */
-const char *vfiomig_image_get_header(struct vfiomig_image *image);
-const char *vfiomig_image_get_trailer(struct vfiomig_image *image);
+const char *vfiomig_image_get_header(const struct vfiomig_image *image);
+const char *vfiomig_image_get_trailer(const struct vfiomig_image *image);
 /* The size of the image in bytes, as far as it was read or skipped. */
 uint64_t vfiomig_image_get_size(const struct vfiomig_image *image);
 

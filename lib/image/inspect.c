@@ -61,12 +61,12 @@ int inspect_verify(struct vfiomig_image *image, const struct vfiomig_options *op
 	return err;
 }
 
-EXPORT const char *vfiomig_image_get_header(struct vfiomig_image *image)
+EXPORT const char *vfiomig_image_get_header(const struct vfiomig_image *image)
 {
 	return image->image.header;
 }
 
-EXPORT const char *vfiomig_image_get_trailer(struct vfiomig_image *image)
+EXPORT const char *vfiomig_image_get_trailer(const struct vfiomig_image *image)
 {
 	return image->image.trailer;
 }

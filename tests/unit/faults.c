@@ -18,6 +18,8 @@ static struct {
 	unsigned int calls; /* the number of calls; every third is interrupted or not ready */
 } io;
 
+static int locks; /* mutexes of contexts that were made and not destroyed */
+static bool no_eventfd;
 static int threads; /* how many threads were created */
 static int cpus;    /* how many processors the machine seems to have; 0 for the real number */
 
@@ -262,6 +264,52 @@ static void test_no_memory(void **unused)
 	fail_at = 0;
 }
 
+/* ---- Contexts ------------------------------------------------------------ */
+
+int __real_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr);
+int __wrap_pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attr)
+{
+	locks++;
+	return __real_pthread_mutex_init(mutex, attr);
+}
+
+int __real_pthread_mutex_destroy(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_destroy(pthread_mutex_t *mutex)
+{
+	locks--;
+	return __real_pthread_mutex_destroy(mutex);
+}
+
+int __real_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags);
+int __wrap_eventfd(unsigned int count, int flags)
+{
+	if (no_eventfd) {
+		errno = EMFILE;
+		return -1;
+	}
+	return __real_eventfd(count, flags);
+}
+
+/* A context destroys its mutex, also one that could not be made. */
+static void test_locks(void **unused)
+{
+	struct vfiomig_ctx *other;
+	int before = locks;
+
+	(void)unused;
+	assert_int_equal(vfiomig_new(&other), 0);
+	assert_int_equal(locks, before + 1);
+	vfiomig_unref(other);
+	assert_int_equal(locks, before);
+	no_eventfd = true;
+	assert_int_equal(vfiomig_new(&other), -EMFILE);
+	no_eventfd = false;
+	assert_int_equal(locks, before);
+}
+
 static int make(void **unused)
 {
 	for (size_t i = 0; i < SIZE; i++)
@@ -272,10 +320,9 @@ static int make(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_short_counts),
-		cmocka_unit_test(test_single_bytes),
-		cmocka_unit_test(test_no_memory),
-		cmocka_unit_test(test_processors),
+		cmocka_unit_test(test_short_counts), cmocka_unit_test(test_single_bytes),
+		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_processors),
+		cmocka_unit_test(test_locks),
 	};
 
 	return cmocka_run_group_tests(tests, make, free_ctx);

@@ -64,6 +64,14 @@ static struct bytes pack(struct bytes state, int level)
 	return bytes_of(out);
 }
 
+/* These change nothing. */
+static void look_at(const struct vfiomig_image *image, bool at_end)
+{
+	assert_non_null(vfiomig_image_get_header(image));
+	assert_int_equal(!vfiomig_image_get_trailer(image), !at_end);
+	assert_true(vfiomig_image_get_size(image) > 0);
+}
+
 static int look(struct bytes b, bool verify)
 {
 	struct vfiomig_image *image;
@@ -72,7 +80,10 @@ static int look(struct bytes b, bool verify)
 	int err = vfiomig_image_open(ctx, fd, &image);
 
 	if (!err) {
+		look_at(image, false);
 		err = verify ? vfiomig_image_verify(image, NULL, &r) : vfiomig_image_skim(image);
+		if (!err)
+			look_at(image, true);
 		vfiomig_image_free(image);
 	}
 	close(fd);
