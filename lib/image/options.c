@@ -1,57 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/*
- * The options and the result of a transfer. Both structures grow at their end, and say how large
- * they are, so that programs and libraries of different versions understand each other. The rules
- * are those of copy_struct_from_user() in the kernel.
- */
-#include <string.h>
-
-#include "frame.h"
+/* The options and the result of a transfer. */
 #include "options.h"
+#include "frame.h"
+#include "sized.h"
 
-#define END_OF(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
-
-/* The sizes of the first version. They do not change when the structures grow. */
-#define OPTIONS_SIZE_FIRST   END_OF(struct vfiomig_options, progress_data)
-#define RESULT_SIZE_FIRST    END_OF(struct vfiomig_result, path)
-
-/* More than this is no size, but a structure that was not initialised. */
-#define SIZE_MOST	     4096
-
-/* No version may end with padding: a member that is added there does not make the structure larger.
- */
-_Static_assert(OPTIONS_SIZE_FIRST % _Alignof(struct vfiomig_options) == 0, "padding at the end");
-_Static_assert(RESULT_SIZE_FIRST % _Alignof(struct vfiomig_result) == 0, "padding at the end");
-
-static size_t smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
-static bool is_zero(const void *data, size_t size)
-{
-	return !size || (*(const char *)data == 0 && is_constant(data, size));
-}
-
-static int copy_options(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
-			struct vfiomig_options *opt)
-{
-	size_t size = given->size;
-
-	if (size < OPTIONS_SIZE_FIRST || size > SIZE_MOST)
-		return ctx_fail(
-			ctx, -EINVAL,
-			"struct vfiomig_options has no valid size (%zu); initialise it with VFIOMIG_OPTIONS_INIT",
-			size);
-	if (size > sizeof(*opt) && !is_zero(given + 1, size - sizeof(*opt)))
-		return ctx_fail(
-			ctx, -E2BIG,
-			"struct vfiomig_options has an option that is newer than this libvfiomig (%s)",
-			VERSION);
-	memcpy(opt, given, smaller(size, sizeof(*opt)));
-	opt->size = sizeof(*opt);
-	return 0;
-}
+static const struct sized options_type =
+	SIZED(vfiomig_options, progress_data, "VFIOMIG_OPTIONS_INIT", 0);
+static const struct sized result_type = SIZED(vfiomig_result, path, "VFIOMIG_RESULT_INIT", 0);
 
 int options_read(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 		 struct vfiomig_options *opt)
@@ -59,7 +14,7 @@ int options_read(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 	int err;
 
 	*opt = (struct vfiomig_options)VFIOMIG_OPTIONS_INIT;
-	err = given ? copy_options(ctx, given, opt) : 0;
+	err = given ? sized_read(ctx, &options_type, given, opt) : 0;
 	if (err)
 		return err;
 	if (!opt->downtime_ms)
@@ -79,23 +34,11 @@ int options_read(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 
 int result_check(struct vfiomig_ctx *ctx, const struct vfiomig_result *given)
 {
-	if (!given || (given->size >= RESULT_SIZE_FIRST && given->size <= SIZE_MOST))
-		return 0;
-	return ctx_fail(
-		ctx, -EINVAL,
-		"struct vfiomig_result has no valid size (%zu); initialise it with VFIOMIG_RESULT_INIT",
-		given->size);
+	return given ? sized_check(ctx, &result_type, given) : 0;
 }
 
 void result_write(struct vfiomig_result *given, const struct vfiomig_result *result)
 {
-	size_t size;
-
-	if (!given)
-		return;
-	size = given->size;
-	memcpy(given, result, smaller(size, sizeof(*result)));
-	if (size > sizeof(*result))
-		memset((char *)given + sizeof(*result), 0, size - sizeof(*result));
-	given->size = size;
+	if (given)
+		sized_write(&result_type, given, result);
 }

@@ -112,7 +112,7 @@ check "today's library serves it" grep -qx "$done" "$work/said"
 check "what it does not know is 0 in the result" grep -qx 'added 0' "$work/said"
 run 1 "$today" "program of the next version" 1
 check "an option that it does not know is refused" grep -q '^E2BIG, 0 bytes, complete 0, before -1$' "$work/said"
-check "with a sentence" grep -q '^struct vfiomig_options has an option that is newer than this libvfiomig (' "$work/said"
+check "with a sentence" grep -q '^struct vfiomig_options has a member that is newer than this libvfiomig (' "$work/said"
 check "and nothing is written" test ! -s "$work/image"
 
 finish
