@@ -42,7 +42,7 @@ struct json_object *describe_device(const struct vfiomig_device *dev, const stru
 {
 	struct json_object *object = new_object();
 	int group = vfiomig_device_get_group(dev);
-	struct vfiomig_pci_id id;
+	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
 
 	add_string(object, "name", vfiomig_device_get_name(dev));
 	add_string(object, "syspath", vfiomig_device_get_syspath(dev));

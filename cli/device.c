@@ -24,7 +24,7 @@ static int inherited(const char *variable)
 /* "vfiomig exec" leaves a cdev unbound, and the iommufd to bind it to in the environment. */
 static int new_device(const struct cli *cli, struct vfiomig_device **dev)
 {
-	struct vfiomig_fds fds = { .group = -1, .container = -1 };
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	int err = vfiomig_device_new(cli->ctx, cli->device, dev);
 
 	fds.iommufd = inherited("VFIOMIG_IOMMUFD");

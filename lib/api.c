@@ -49,6 +49,12 @@ EXPORT int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig
 	return api_end(ctx, device_from_fds(ctx, fds, dev));
 }
 
+EXPORT int vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, device_get_fds(dev, fds));
+}
+
 EXPORT int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
 				  int (*fn)(struct vfiomig_device *dev, void *data), void *data)
 {

@@ -153,6 +153,19 @@ bool vfiomig_fsm_supports(uint64_t flags, int state);
  */
 int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATES]);
 
+/* ---- Structures that grow ---------------------------------------------- */
+
+/*
+ * struct vfiomig_pci_id, vfiomig_fds, vfiomig_options and vfiomig_result grow at their end, and
+ * their first member says how large they are. Initialise each with its VFIOMIG_*_INIT.
+ *
+ * A program and a library of different versions work together. What an older program does not know
+ * has its default. What an older library does not know must be unused where the library reads the
+ * structure, or else the function fails with -E2BIG; where the library writes it, it becomes
+ * unused. Unused means 0, and -1 for a descriptor. Nothing is written to a structure that has no
+ * valid size. (Members that are added leave no padding at the end.)
+ */
+
 /* ---- Devices ----------------------------------------------------------- */
 
 /**
@@ -208,13 +221,28 @@ const char *vfiomig_device_get_mdev_type(const struct vfiomig_device *dev);
 /* The number of the IOMMU group, or -1. */
 int vfiomig_device_get_group(const struct vfiomig_device *dev);
 
+/* What a PCI function is. Initialise it with VFIOMIG_PCI_ID_INIT. */
 struct vfiomig_pci_id {
+	size_t size; /* of this structure, in bytes */
 	uint16_t vendor, device;
 	uint16_t subsystem_vendor, subsystem_device;
 	uint32_t class_code; /* 24 bits: class, subclass, programming interface */
-	uint8_t revision;
+	uint32_t revision;   /* 8 bits */
 };
-/* Returns whether the device is a PCI function; else @id is left alone. */
+#ifndef __cplusplus
+/* clang-format off */
+#define VFIOMIG_PCI_ID_INIT { .size = sizeof(struct vfiomig_pci_id) }
+/* clang-format on */
+#else
+#define VFIOMIG_PCI_ID_INIT           \
+	([] {                         \
+		vfiomig_pci_id id{};  \
+		id.size = sizeof(id); \
+		return id;            \
+	}())
+#endif
+/* Returns whether the device is a PCI function. If not, or if @id has no valid size, returns false
+ * and leaves @id alone. */
 bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id);
 
 /**
@@ -303,14 +331,37 @@ int vfiomig_device_close(struct vfiomig_device *dev);
  */
 int vfiomig_device_get_fd(const struct vfiomig_device *dev);
 
-/* The descriptors of an open device; -1 where there is none. */
+/* The descriptors of an open device; -1 where there is none. Initialise it with VFIOMIG_FDS_INIT,
+ * which sets all of them to -1. */
 struct vfiomig_fds {
+	size_t size; /* of this structure, in bytes */
 	int device;
 	int iommufd;	      /* of a cdev */
 	int group, container; /* of a device opened through its group */
 };
-/* The descriptors stay the property of @dev. */
-void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds);
+#ifndef __cplusplus
+/* clang-format off */
+#define VFIOMIG_FDS_INIT \
+	{ .size = sizeof(struct vfiomig_fds), .device = -1, .iommufd = -1, \
+	  .group = -1, .container = -1 }
+/* clang-format on */
+#else
+#define VFIOMIG_FDS_INIT                                                   \
+	([] {                                                              \
+		vfiomig_fds fds{};                                         \
+		fds.size = sizeof(fds);                                    \
+		fds.device = fds.iommufd = fds.group = fds.container = -1; \
+		return fds;                                                \
+	}())
+#endif
+/**
+ * vfiomig_device_get_fds - the descriptors of a device
+ * @fds: receives the descriptors, which stay the property of @dev. All are -1 if the device is
+ *	closed.
+ *
+ * Returns 0, or -EINVAL when @fds has no valid size.
+ */
+int vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds);
 
 /**
  * vfiomig_device_from_fds - a device that the caller has open already
@@ -323,8 +374,12 @@ void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds
  * not bound yet is bound to fds->iommufd, or, without one, to a new iommufd. What the other
  * descriptors are is not checked.
  *
- * Returns 0, -EINVAL when fds->device is negative, -EBADF when a descriptor is not open, -ENOTTY when
- * the device descriptor is no VFIO device, or -ENOMEM.
+ * Returns 0, or
+ *  -EINVAL	@fds has no valid size, or no device descriptor
+ *  -E2BIG	@fds is of a newer version, and has a descriptor that this library does not know
+ *  -EBADF	a descriptor is not open
+ *  -ENOTTY	the device descriptor is no VFIO device
+ *  -ENOMEM
  */
 int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
 			    struct vfiomig_device **dev);
@@ -610,13 +665,6 @@ int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 #define VFIOMIG_CHUNK_SIZE_MAX (32u << 20)
 #define VFIOMIG_PATH_MAX       32 /* states; a transfer passes fewer */
 
-/*
- * The two structures below grow at their end, and their first member says how large they are. A
- * program and a library of different versions work together: what an older program does not know
- * has its default; what an older library does not know must be 0 in the options, and becomes 0 in
- * the result. (Members that are added leave no padding at the end.)
- */
-
 /* How to transfer. Initialise it with VFIOMIG_OPTIONS_INIT, which has the defaults. */
 struct vfiomig_options {
 	size_t size; /* of this structure, in bytes */
@@ -634,8 +682,9 @@ struct vfiomig_options {
 	/*
 	 * Called on the caller's thread, several times a second, also while the transfer waits for
 	 * its first byte, with the bytes of state that were moved so far, and how many are
-	 * expected, 0 if that is not known. If it does not return 0, the transfer ends: the device is brought home, and the transfer returns that value. It
-	 * must not call functions with this context. May be NULL.
+	 * expected, 0 if that is not known. If it does not return 0, the transfer ends: the device
+	 * is brought home, and the transfer returns that value. It must not call functions with
+	 * this context. May be NULL.
 	 */
 	int (*progress)(void *data, uint64_t bytes, uint64_t expected);
 	void *progress_data;

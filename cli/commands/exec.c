@@ -115,9 +115,10 @@ static int hand_down(const struct cli *cli, char **command, struct descriptor *d
 
 static int run(const struct options *opt, struct vfiomig_device *dev)
 {
-	struct vfiomig_fds fds;
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	int status = STATUS_OK;
 
+	/* This fails only for a structure without a size. */
 	vfiomig_device_get_fds(dev, &fds);
 	struct descriptor descriptors[] = {
 		{ "{device}", "VFIOMIG_DEVICE_FD", fds.device },

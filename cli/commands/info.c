@@ -15,7 +15,7 @@ static void print_identity(const struct vfiomig_device *dev)
 {
 	const char *cdev = vfiomig_device_get_cdev(dev);
 	const char *mdev_type = vfiomig_device_get_mdev_type(dev);
-	struct vfiomig_pci_id id;
+	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
 	char vendor[128], device[128];
 
 	printf("device:     %s\n", vfiomig_device_get_name(dev));

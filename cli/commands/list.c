@@ -72,7 +72,7 @@ static const char *describe_flags(const struct finding *found, char text[32])
 
 static const char *describe_name(const struct vfiomig_device *dev, char text[160])
 {
-	struct vfiomig_pci_id id;
+	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
 	char name[128];
 
 	if (!vfiomig_device_get_pci_id(dev, &id))

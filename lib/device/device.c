@@ -8,6 +8,7 @@
 #include "facts.h"
 #include "lock.h"
 #include "origin.h"
+#include "sized.h"
 #include "variant.h"
 
 static struct vfiomig_device *device_alloc(struct vfiomig_ctx *ctx)
@@ -52,19 +53,26 @@ int device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device 
 	return finish(dev, name, origin_find(ctx, name, &dev->origin, &dev->identity), devp);
 }
 
-int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
+static const struct sized fds_type = SIZED(vfiomig_fds, container, "VFIOMIG_FDS_INIT", 0xff);
+static const struct sized pci_id_type = SIZED(vfiomig_pci_id, revision, "VFIOMIG_PCI_ID_INIT", 0);
+
+int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *given,
 		    struct vfiomig_device **devp)
 {
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	struct vfiomig_device *dev;
 	char name[32];
+	int err = sized_read(ctx, &fds_type, given, &fds);
 
-	if (fds->device < 0)
+	if (err)
+		return err;
+	if (fds.device < 0)
 		return ctx_fail(ctx, -EINVAL, "there is no device without a device descriptor");
 	dev = device_alloc(ctx);
 	if (!dev)
 		return ctx_fail_memory(ctx);
-	snprintf(name, sizeof(name), "fd:%d", fds->device);
-	return finish(dev, name, origin_from_fds(ctx, fds, &dev->origin, &dev->identity), devp);
+	snprintf(name, sizeof(name), "fd:%d", fds.device);
+	return finish(dev, name, origin_from_fds(ctx, &fds, &dev->origin, &dev->identity), devp);
 }
 
 int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **devp)
@@ -142,9 +150,10 @@ EXPORT int vfiomig_device_get_group(const struct vfiomig_device *dev)
 
 EXPORT bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_pci_id *id)
 {
-	if (dev->sys.is_pci)
-		*id = dev->sys.pci;
-	return dev->sys.is_pci;
+	if (!dev->sys.is_pci || !sized_is_valid(&pci_id_type, id))
+		return false;
+	sized_write(&pci_id_type, id, &dev->sys.pci);
+	return true;
 }
 
 /* Say which driver has the device, and which VFIO driver would fit it. */
@@ -358,14 +367,19 @@ int device_close(struct vfiomig_device *dev)
 	return err;
 }
 
-EXPORT void vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)
+int device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)
 {
-	*fds = (struct vfiomig_fds){
+	const struct vfiomig_fds own = {
 		.device = dev->fd,
 		.iommufd = dev->iommufd,
 		.group = dev->group_fd,
 		.container = dev->container,
 	};
+	int err = sized_check(dev->ctx, &fds_type, fds);
+
+	if (!err)
+		sized_write(&fds_type, fds, &own);
+	return err;
 }
 
 EXPORT uint32_t vfiomig_device_get_info_flags(const struct vfiomig_device *dev)

@@ -58,7 +58,7 @@ struct origin {
 	struct vfiomig_fds given;
 };
 
-#define FDS_NONE ((struct vfiomig_fds){ .device = -1, .iommufd = -1, .group = -1, .container = -1 })
+#define FDS_NONE ((struct vfiomig_fds)VFIOMIG_FDS_INIT)
 
 struct vfiomig_device {
 	int refs;
@@ -92,6 +92,7 @@ struct vfiomig_device {
 int device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **dev);
 int device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
 		    struct vfiomig_device **dev);
+int device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds);
 int device_foreach(struct vfiomig_ctx *ctx, int (*fn)(struct vfiomig_device *dev, void *data),
 		   void *data);
 int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16]);

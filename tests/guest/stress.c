@@ -97,7 +97,7 @@ static void watch(void)
 
 static void open_device(bool by_group)
 {
-	struct vfiomig_fds fds;
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 
 	vfiomig_device_set_via(dev, by_group ? VFIOMIG_VIA_GROUP : VFIOMIG_VIA_AUTO);
 	if (vfiomig_device_open(dev, 0))

@@ -275,10 +275,21 @@ static bool same_file(int a, int b)
 	return __real_syscall(SYS_kcmp, getpid(), getpid(), 0, a, b) == 0;
 }
 
+static struct vfiomig_fds fds_of(int device, int iommufd, int group, int container)
+{
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
+
+	fds.device = device;
+	fds.iommufd = iommufd;
+	fds.group = group;
+	fds.container = container;
+	return fds;
+}
+
 static void test_from_fds(void **state)
 {
 	int fd = open("/dev/null", O_RDWR), iommufd = open("/dev/zero", O_RDWR);
-	struct vfiomig_fds given = { fd, iommufd, -1, -1 }, fds;
+	struct vfiomig_fds given = fds_of(fd, iommufd, -1, -1), fds = VFIOMIG_FDS_INIT;
 	int before = count_fds();
 	struct vfiomig_device *dev;
 
@@ -308,7 +319,7 @@ static void test_from_fds(void **state)
 static void test_from_group_fds(void **state)
 {
 	int fd = open("/dev/null", O_RDWR), group = open("/dev/zero", O_RDWR);
-	struct vfiomig_fds given = { fd, -1, group, ctx->wake }, fds;
+	struct vfiomig_fds given = fds_of(fd, -1, group, ctx->wake), fds = VFIOMIG_FDS_INIT;
 	struct vfiomig_device *dev;
 
 	(void)state;
@@ -327,8 +338,8 @@ static void test_from_group_fds(void **state)
 static void test_bad_fds(void **state)
 {
 	int fd = open("/dev/null", O_RDWR), before = count_fds();
-	struct vfiomig_fds none = { -1, -1, -1, -1 }, closed = { fd, 700, -1, -1 };
-	struct vfiomig_fds other = { ctx->wake, -1, -1, -1 };
+	struct vfiomig_fds none = VFIOMIG_FDS_INIT, closed = fds_of(fd, 700, -1, -1);
+	struct vfiomig_fds other = fds_of(ctx->wake, -1, -1, -1);
 	struct vfiomig_device *dev;
 
 	(void)state;
@@ -349,6 +360,63 @@ static void test_bad_fds(void **state)
 	close(fd);
 }
 
+/* The structure of a newer version. */
+struct newer_fds {
+	struct vfiomig_fds now;
+	int more[2];
+};
+
+#define FDS_FIRST (offsetof(struct vfiomig_fds, container) + sizeof(int))
+
+/* Programs of other versions: a descriptor that is unknown here is -1, and not 0. */
+static void test_sizes_of_fds(void **state)
+{
+	struct newer_fds fds = { VFIOMIG_FDS_INIT, { -1, -1 } };
+	struct vfiomig_device *dev;
+
+	(void)state;
+	fds.now.device = open("/dev/null", O_RDWR);
+	for (fds.now.size = 0; fds.now.size <= sizeof(fds); fds.now.size++) {
+		int want = fds.now.size < FDS_FIRST ? -EINVAL : 0;
+
+		assert_int_equal(vfiomig_device_from_fds(ctx, &fds.now, &dev), want);
+		if (want)
+			assert_says("no valid size");
+		else
+			vfiomig_device_unref(dev);
+	}
+	fds.now.size = sizeof(fds);
+	for (size_t i = 0; i < ARRAY_SIZE(fds.more); i++) {
+		fds.more[i] = 0;
+		assert_int_equal(vfiomig_device_from_fds(ctx, &fds.now, &dev), -E2BIG);
+		assert_says("newer than this libvfiomig");
+		fds.more[i] = -1;
+	}
+	assert_int_equal(vfiomig_device_from_fds(ctx, &fds.now, &dev), 0);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	close(fds.now.device);
+	for (size_t size = 0; size <= sizeof(fds); size++) {
+		memset(&fds, 0x5a, sizeof(fds));
+		fds.now.size = size;
+		if (size < FDS_FIRST) {
+			assert_int_equal(vfiomig_device_get_fds(dev, &fds.now), -EINVAL);
+			assert_says("VFIOMIG_FDS_INIT");
+			assert_int_equal(fds.now.device, 0x5a5a5a5a);
+			continue;
+		}
+		assert_int_equal(vfiomig_device_get_fds(dev, &fds.now), 0);
+		assert_int_equal(fds.now.size, size);
+		assert_int_equal(fds.now.device, vfiomig_device_get_fd(dev));
+		assert_int_equal(fds.now.container, -1);
+		for (size_t i = sizeof(fds.now); i < sizeof(fds); i++)
+			assert_int_equal(((unsigned char *)&fds)[i], i < size ? 0xff : 0x5a);
+	}
+	vfiomig_device_close(dev);
+	assert_int_equal(vfiomig_device_get_fds(dev, &fds.now), 0);
+	assert_int_equal(fds.now.device, -1);
+	vfiomig_device_unref(dev);
+}
+
 static void test_flags(void **state)
 {
 	struct vfiomig_device *dev = find(A);
@@ -366,6 +434,7 @@ int main(void)
 		TEST(test_number_is_reused), TEST(test_search),		TEST(test_no_owner),
 		TEST(test_process),	     TEST(test_no_descriptors), TEST(test_from_fds),
 		TEST(test_from_group_fds),   TEST(test_bad_fds),	TEST(test_flags),
+		TEST(test_sizes_of_fds),
 	};
 
 	return cmocka_run_group_tests_name("borrow", tests, make_machine, remove_tree);

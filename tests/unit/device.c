@@ -157,7 +157,7 @@ static void test_open_descriptor(void **state)
 {
 	_cleanup_close_ int fd = memfd_create("device", MFD_CLOEXEC);
 	struct vfiomig_device *dev = device_of(fd);
-	struct vfiomig_pci_id id;
+	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
 	int own;
 
 	(void)state;

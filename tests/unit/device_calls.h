@@ -48,9 +48,10 @@ static void furnish_machine(void)
 static struct vfiomig_device *own_device(const char *path, bool is_open)
 {
 	int fd = open(path, O_RDWR | O_CLOEXEC);
-	struct vfiomig_fds fds = { fd, -1, -1, -1 };
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	struct vfiomig_device *d;
 
+	fds.device = fd;
 	assert_int_equal(vfiomig_device_from_fds(ctx, &fds, &d), 0);
 	close(fd);
 	if (is_open)
@@ -90,10 +91,12 @@ static int device_new_bad(void)
 
 static int new_from_fd(int fd)
 {
-	struct vfiomig_fds fds = { fd, -1, -1, -1 };
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	struct vfiomig_device *d = NULL;
-	int err = CALL(vfiomig_device_from_fds(ctx, &fds, &d));
+	int err;
 
+	fds.device = fd;
+	err = CALL(vfiomig_device_from_fds(ctx, &fds, &d));
 	vfiomig_device_unref(d);
 	return err;
 }
@@ -109,6 +112,30 @@ static int from_fds_good(void)
 static int from_fds_bad(void)
 {
 	return new_from_fd(-1);
+}
+
+static int get_fds(struct vfiomig_device *d)
+{
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
+
+	return CALL(vfiomig_device_get_fds(d, &fds));
+}
+
+static int get_fds_good(void)
+{
+	return with_own(true, get_fds);
+}
+
+static int get_no_fds(struct vfiomig_device *d)
+{
+	struct vfiomig_fds none = { .size = 0 };
+
+	return CALL(vfiomig_device_get_fds(d, &none));
+}
+
+static int get_fds_bad(void)
+{
+	return with_own(true, get_no_fds);
 }
 
 static int visit(struct vfiomig_device *d, void *count)

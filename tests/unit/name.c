@@ -113,7 +113,7 @@ static void test_no_names(void **state)
 
 static void test_identity(void **state)
 {
-	struct vfiomig_pci_id id;
+	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
 	struct vfiomig_device *dev;
 
 	(void)state;
@@ -140,6 +140,32 @@ static void test_identity(void **state)
 	vfiomig_device_unref(dev);
 }
 
+/* The structure of a newer version. */
+struct newer_pci_id {
+	struct vfiomig_pci_id now;
+	uint64_t more;
+};
+
+#define PCI_ID_FIRST (offsetof(struct vfiomig_pci_id, revision) + sizeof(uint32_t))
+
+static void test_sizes_of_pci_id(void **state)
+{
+	struct vfiomig_device *dev = new_device("3b:00.1");
+	struct newer_pci_id id;
+
+	(void)state;
+	for (size_t size = 0; size <= sizeof(id); size++) {
+		memset(&id, 0x5a, sizeof(id));
+		id.now.size = size;
+		assert_int_equal(vfiomig_device_get_pci_id(dev, &id.now), size >= PCI_ID_FIRST);
+		assert_int_equal(id.now.size, size);
+		assert_int_equal(id.now.vendor == 0x5a5a, size < PCI_ID_FIRST);
+		for (size_t i = sizeof(id.now); i < sizeof(id); i++)
+			assert_int_equal(((unsigned char *)&id)[i], i < size ? 0 : 0x5a);
+	}
+	vfiomig_device_unref(dev);
+}
+
 /* An error quotes what the user typed, without control characters that a terminal would obey. */
 static void test_error_is_printable(void **state)
 {
@@ -152,9 +178,9 @@ static void test_error_is_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_spellings),	   cmocka_unit_test(test_not_there),
-		cmocka_unit_test(test_no_names),	   cmocka_unit_test(test_identity),
-		cmocka_unit_test(test_error_is_printable),
+		cmocka_unit_test(test_spellings),	cmocka_unit_test(test_not_there),
+		cmocka_unit_test(test_no_names),	cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_sizes_of_pci_id), cmocka_unit_test(test_error_is_printable),
 	};
 
 	return cmocka_run_group_tests_name("name", tests, make_sysfs, remove_tree);
