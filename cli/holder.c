@@ -38,7 +38,7 @@ static void detach(void)
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
-	/* Ignore alarms from outside, too. A holder needs no alarm of its own: it does not write. */
+	/* Ignore alarms from outside, too. A holder does not write, so it needs no alarm itself. */
 	signal(SIGALRM, SIG_IGN);
 	prctl(PR_SET_NAME, "vfiomig-hold");
 	log_to_syslog();

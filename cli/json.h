@@ -31,8 +31,9 @@ void add_state(struct json_object *object, const char *key, int state);
 void append_value(struct json_object *array, struct json_object *value);
 void append_string(struct json_object *array, const char *value);
 
-/* Write a JSON text as print_json() writes objects. @text must be valid JSON in UTF-8; @level is how
- * far it is indented. This needs no memory, which json-c 0.16 does not check when it parses a text. */
+/* Write a JSON text as print_json() writes objects. @text must be valid JSON in UTF-8; @level is
+ * how far it is indented. This needs no memory, which json-c 0.16 does not check when it parses a
+ * text. */
 void copy_json(const char *text, int level, FILE *to);
 
 /* Print @object and free it. Returns 0, or the exit status after a message. */

@@ -31,9 +31,9 @@ struct walk {
 };
 
 /*
- * In a directory where everybody may create files, such as /tmp, a link or a FIFO of another user is
- * a trap. The kernel has the same rule (fs.protected_symlinks), but applies it only to links that it
- * follows itself, and the rule may be switched off.
+ * In a directory where everybody may create files, such as /tmp, a link or a FIFO of another user
+ * is a trap. The kernel has the same rule (fs.protected_symlinks), but applies it only to links
+ * that it follows itself, and the rule may be switched off.
  */
 static bool is_trap(int dir, const struct stat *st)
 {

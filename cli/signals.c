@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A signal that ends programs interrupts the transfer first, so that the device comes home. Then the
- * program ends by the same signal.
+ * A signal that ends programs interrupts the transfer first, so that the device comes home. Then
+ * the program ends by the same signal.
  */
 #include <signal.h>
 #include <unistd.h>
@@ -38,9 +38,9 @@ static void on_signal(int sig)
 }
 
 /*
- * A signal interrupts a write that blocks. But if the signal comes just before the write begins, the
- * write blocks all the same. So, after a signal, an alarm interrupts the program again each second.
- * An alarm before any other signal comes from outside, and ends the program too.
+ * A signal interrupts a write that blocks. But if the signal comes just before the write begins,
+ * the write blocks all the same. So, after a signal, an alarm interrupts the program again each
+ * second. An alarm before any other signal comes from outside, and ends the program too.
  */
 static void on_alarm(int sig)
 {

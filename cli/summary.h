@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What came of a save, of a restore or of a walk: the message of a failure, and the JSON object. The
- * pages of these commands document the keys. */
+/* What came of a save, of a restore or of a walk: the message of a failure, and the JSON object.
+ * The pages of these commands document the keys. */
 #ifndef SUMMARY_H
 #define SUMMARY_H
 

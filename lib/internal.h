@@ -41,8 +41,8 @@ struct vfiomig_ctx {
 	struct progress progress;
 	_Atomic int interrupted; /* set by signal handlers, read by threads */
 	_Atomic int cancelled;	 /* the pipeline that runs has failed */
-	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may be
-	 * readable without them: another thread interrupts the context in two steps. */
+	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
+	 * be readable without them: another thread interrupts the context in two steps. */
 	int wake;
 
 	pthread_mutex_t lock; /* of the members below, while a pipeline runs */

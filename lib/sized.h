@@ -34,8 +34,8 @@ struct sized {
 		       "padding at the end of struct " #of)
 #define SIZED_END(type, member) (offsetof(type, member) + sizeof(((type *)0)->member))
 
-/* Whether the size of the caller's structure @given is that of any version. sized_check() returns 0,
- * or -EINVAL after ctx_fail(). */
+/* Whether the size of the caller's structure @given is that of any version. sized_check() returns
+ * 0, or -EINVAL after ctx_fail(). */
 bool sized_is_valid(const struct sized *type, const void *given);
 int sized_check(struct vfiomig_ctx *ctx, const struct sized *type, const void *given);
 
@@ -46,8 +46,8 @@ int sized_check(struct vfiomig_ctx *ctx, const struct sized *type, const void *g
  */
 int sized_read(struct vfiomig_ctx *ctx, const struct sized *type, const void *given, void *own);
 
-/* Copy @own to the caller's structure, whose size must be valid, and stays. Members that are unknown
- * here become unused. */
+/* Copy @own to the caller's structure, whose size must be valid, and stays. Members that are
+ * unknown here become unused. */
 void sized_write(const struct sized *type, void *given, const void *own);
 
 #endif

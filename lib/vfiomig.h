@@ -370,8 +370,8 @@ int vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds 
  * @dev: receives the device; release it with vfiomig_device_unref()
  *
  * The library keeps duplicates. vfiomig_device_open() borrows the device as if it were called
- * "fd:N": the session stays the caller's, and goes on when the device is closed here. A cdev that is
- * not bound yet is bound to fds->iommufd, or, without one, to a new iommufd. What the other
+ * "fd:N": the session stays the caller's, and goes on when the device is closed here. A cdev that
+ * is not bound yet is bound to fds->iommufd, or, without one, to a new iommufd. What the other
  * descriptors are is not checked.
  *
  * Returns 0, or
@@ -512,8 +512,8 @@ typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
  *  -ENOENT	there is no such driver
  *  -EOPNOTSUPP	the device is a bridge or has no IOMMU group, or the kernel has no vfio-pci
  *  -ENODEV	@driver has taken the function, and is no VFIO driver
- *  -EBUSY	a process has the device open; or, without VFIOMIG_BIND_FORCE, the host uses its disk,
- *		network interface, console or virtual functions
+ *  -EBUSY	a process has the device open; or, without VFIOMIG_BIND_FORCE, the host uses its
+ *		disk, network interface, console or virtual functions
  *  -EPERM	not permitted
  *  -EINTR	vfiomig_interrupt() was called
  *  -ETIMEDOUT	the device got no node
@@ -747,12 +747,12 @@ struct vfiomig_result {
 /*
  * The transfers below return 0, what the progress function returned to end them, or:
  *  -EINTR	vfiomig_interrupt() was called
- *  -EINVAL	a structure has no valid size, an option is out of bounds, or the device cannot be left
- *		in the state asked for; the device was not touched
+ *  -EINVAL	a structure has no valid size, an option is out of bounds, or the device cannot be
+ *		left in the state asked for; the device was not touched
  *  -E2BIG	the options are of a newer version, and have something that this library does not
  *		know; the device was not touched
- *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING), or
- *		its owner may be saving it; the device was not touched
+ *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING),
+ *		or its owner may be saving it; the device was not touched
  *  -ENODATA	there is no image: nothing to read
  *  -EBADMSG	the image is damaged, truncated, or no image at all
  *  -EXDEV	the image is of another device; the device was not touched

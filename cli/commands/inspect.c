@@ -57,8 +57,8 @@ static const struct argp argp = {
 	.children = children,
 };
 
-/* Images come from strangers. Escape everything that is not plain ASCII, so that it cannot control a
- * terminal. */
+/* Images come from strangers. Escape everything that is not plain ASCII, so that it cannot control
+ * a terminal. */
 static void print_escaped(const char *text)
 {
 	for (; *text; text++) {

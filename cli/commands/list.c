@@ -109,7 +109,7 @@ static int add_device(struct vfiomig_device *dev, void *data)
 
 	found.in_use = find_user(dev, &found.user);
 	found.state = found.user.state;
-	/* Probe an open device only through its holder: to borrow it from a process is not harmless. */
+	/* Probe an open device only through its holder: borrowing from a process can do harm. */
 	if (opt->probe && (!found.in_use || found.user.is_holder))
 		probe(opt->cli, dev, &found);
 	if (opt->cli->json)

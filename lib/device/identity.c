@@ -66,7 +66,8 @@ static int from_cdev(struct vfiomig_ctx *ctx, dev_t rdev, struct identity *ident
 	return identity_add(ctx, identity, real);
 }
 
-/* Newer kernels have a line "vfio-device-syspath: /sys/devices/..."; without one, return -ENOENT. */
+/* Newer kernels have a line "vfio-device-syspath: /sys/devices/..."; without one, return
+ * -ENOENT. */
 static int from_fdinfo(struct vfiomig_ctx *ctx, int fd, struct identity *identity)
 {
 	char path[PATH_MAX], line[PATH_MAX], real[PATH_MAX];

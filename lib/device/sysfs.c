@@ -13,7 +13,8 @@ int sysfs_is_visible(const struct dirent *entry)
 	return entry->d_name[0] != '.';
 }
 
-/* @target receives the target of the link @dir/@name. Returns its last component, or NULL and errno. */
+/* @target receives the target of the link @dir/@name. Returns its last component, or NULL and
+ * errno. */
 static const char *read_link(const char *dir, const char *name, char target[PATH_MAX])
 {
 	char path[PATH_MAX];
@@ -120,7 +121,7 @@ bool sysfs_is_device(const char *dir)
 {
 	char drivers[PATH_MAX];
 
-	/* The devices of a class (net, vfio-dev) have a subsystem, too. But only a bus has drivers. */
+	/* Devices of a class (net, vfio-dev) have a subsystem too, but only a bus has drivers. */
 	return snprintf(drivers, sizeof(drivers), "%s/subsystem/drivers", dir) <
 		       (int)sizeof(drivers) &&
 	       access(drivers, F_OK) == 0;

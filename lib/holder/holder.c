@@ -420,7 +420,7 @@ static void watch_all(struct watch *w, struct vfiomig_holder *h)
 	if (ctx->interrupted)
 		return;
 	watch(w, ctx->wake, NULL);
-	/* The socket comes last, so that no slot gets another peer while the loop goes over them. */
+	/* The socket comes last: no slot may get another peer while the loop goes over them. */
 	watch(w, h->socket, NULL);
 }
 

@@ -10,9 +10,9 @@
  * WIRE_QUERY	 Ask who the holder is, and which device it has.
  * WIRE_TAKE	 Ask for the descriptors. They come with the reply (SCM_RIGHTS) in the order of enum
  *		 wire_fd, and reply.fds has a bit for each. From then on this connection has claimed
- *		 the device until it sends WIRE_DONE, and nobody else gets it. If the connection ends
- *		 before WIRE_DONE, the claimer has died, and the holder brings the device back to the
- *		 state that it had when it was claimed.
+ *		 the device until it sends WIRE_DONE, and nobody else gets it. If the connection
+ *		 ends before WIRE_DONE, the claimer has died, and the holder brings the device back
+ *		 to the state that it had when it was claimed.
  * WIRE_DONE	 End the claim. The device stays as it is.
  * WIRE_RELEASE	 End the holder. The reply comes when the device is closed.
  *

@@ -17,7 +17,8 @@
 #define PIPE_SIZE (1 << 20)
 
 /* Whether a program may read from @fd (O_RDONLY), or write to it (O_WRONLY). If not, poll(2) would
- * wait for ever: it passes over negative descriptors, and the wrong end of a pipe is never ready. */
+ * wait for ever: it passes over negative descriptors, and the wrong end of a pipe is never
+ * ready. */
 static bool is_open_for(int fd, int access)
 {
 	int flags = fcntl(fd, F_GETFL);
@@ -29,9 +30,9 @@ static bool is_open_for(int fd, int access)
  * Wait until @fd is ready. Devices and regular files always are. Returns 0, -EINTR after
  * vfiomig_interrupt(), or -ECANCELED when another thread of the pipeline has failed.
  *
- * While the caller's thread waits, it calls the progress function, and returns FD_ENDED if that ends
- * the transfer. The caller's thread is the one that writes; it reads only what comes before the
- * pipeline.
+ * While the caller's thread waits, it calls the progress function, and returns FD_ENDED if that
+ * ends the transfer. The caller's thread is the one that writes; it reads only what comes before
+ * the pipeline.
  */
 static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 {

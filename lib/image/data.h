@@ -7,8 +7,8 @@
 
 #include "internal.h"
 
-/* What the functions below return when the progress function has ended the transfer; fd_fail() knows
- * what that function returned. It is no errno, and no number of bytes. */
+/* What the functions below return when the progress function has ended the transfer; fd_fail()
+ * knows what that function returned. It is no errno, and no number of bytes. */
 #define FD_ENDED (-4096)
 
 /* Returns the number of bytes of one read that got any, 0 at the end, a negative errno, or

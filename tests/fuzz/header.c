@@ -93,6 +93,9 @@ static void expect_same(const char *json, struct json_object *header, const char
 	char text[4096];
 	ssize_t n = meta_string(json, key, text, sizeof(text));
 
+	/* For json-c a key ends at a zero byte, so that it takes another key for this one. */
+	if (strstr(json, "\\u0000"))
+		return;
 	expect(json_object_is_type(theirs, json_type_string) == (n >= 0), "not the same type");
 	/* json-c leaves a zero byte in the middle of a string. */
 	expect(n < 0 || n >= (ssize_t)sizeof(text) || strstr(json, "\\u") ||

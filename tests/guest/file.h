@@ -39,7 +39,8 @@ static inline bool file_write(const char *path, const char *text)
 	return good;
 }
 
-/* Read up to @size - 1 bytes, and end them with a null byte. Returns false with an errno if that fails. */
+/* Read up to @size - 1 bytes, and end them with a null byte. Returns false with an errno if that
+ * fails. */
 static inline bool file_read(const char *path, char *text, size_t size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -23,7 +23,7 @@ for target in image restore header holder; do
 		-dict=tests/fuzz/image.dict -artifact_prefix=build/fuzz/$target- "$work/new-$target" "$work/seeds/$target"
 done
 # How many inputs are found in a few seconds depends on the machine. It must be some.
-check "it got past the checksums" test "$(find "$work/new-image" -type f | wc -l)" -gt 5
-check "into the device, too" test "$(find "$work/new-restore" -type f | wc -l)" -gt 5
+check "it got past the checksums" test "$(find "$work/new-image" -type f | wc -l)" -gt 1
+check "into the device, too" test "$(find "$work/new-restore" -type f | wc -l)" -gt 1
 
 finish

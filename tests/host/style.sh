@@ -21,6 +21,18 @@ scripts=$(files 'tests' 'packaging' '.ci/run' | xargs grep -l -E '^#!/bin/sh|^#!
 
 # shellcheck disable=SC2086 # lists, here and below
 check "clang-format" clang-format --dry-run -Werror $programs
+# clang-format does not break comments. A tab counts as 8 columns. A string may be longer than a line.
+# shellcheck disable=SC2086
+for file in $programs; do
+	expand -t 8 "$file" | awk -v file="$file" '{
+		line = $0
+		if (line !~ /^ *(\/\*|\*|\/\/)/)
+			gsub(/"([^"\\]|\\.)*"/, "\"\"", line)
+		if (length(line) > 100)
+			print file ":" FNR ": " $0
+	}'
+done >"$work/long"
+check "no line is longer than 100 columns" sh -c "! grep . '$work/long'"
 # cppcheck does not know that a cleanup attribute frees memory (the unit tests look for leaks), or __has_include.
 # shellcheck disable=SC2317 # check calls it
 cpp_check() {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The functions of vfiomig.h that can fail, each called once so that it succeeds and once so that it
- * fails. sentences.c looks at the sentence that is left, memory.c has each allocation fail.
+ * The functions of vfiomig.h that can fail, each called once so that it succeeds and once so that
+ * it fails. sentences.c looks at the sentence that is left, memory.c has each allocation fail.
  *
  * A function that is added to the library goes into one of the tables at the end of this file.
  */

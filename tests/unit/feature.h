@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An open device behind which a test is the kernel: the device itself, and how VFIO_DEVICE_FEATURE is
- * answered. Fuzz targets use this too.
+ * An open device behind which a test is the kernel: the device itself, and how VFIO_DEVICE_FEATURE
+ * is answered. Fuzz targets use this too.
  */
 #ifndef FEATURE_H
 #define FEATURE_H
@@ -12,8 +12,8 @@
 #include "device/device.h"
 
 /*
- * Make a device that is open on @fd, in a session of its own. The device has no name, and closes @fd
- * when it is freed.
+ * Make a device that is open on @fd, in a session of its own. The device has no name, and closes
+ * @fd when it is freed.
  */
 static inline struct vfiomig_device *feature_device(struct vfiomig_ctx *c, int fd)
 {
@@ -37,8 +37,8 @@ static inline int feature_null(void)
 }
 
 /*
- * Answer the ioctl for a device with these migration flags that is in @state; @set_state is what takes it
- * elsewhere. Every other feature is unknown. Returns what the ioctl returns.
+ * Answer the ioctl for a device with these migration flags that is in @state; @set_state is what
+ * takes it elsewhere. Every other feature is unknown. Returns what the ioctl returns.
  */
 static inline int feature_answer(struct vfio_device_feature *f, uint64_t flags, int state,
 				 int (*set_state)(struct vfio_device_feature_mig_state *mig))

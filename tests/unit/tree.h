@@ -20,8 +20,8 @@ __attribute__((format(printf, 1, 2))) static void sh(const char *fmt, ...)
 }
 
 /*
- * Make an empty directory and go there: it is the sysfs of a new context, and "dev", "proc" and "run"
- * in it are the other directories that the context looks at.
+ * Make an empty directory and go there: it is the sysfs of a new context, and "dev", "proc" and
+ * "run" in it are the other directories that the context looks at.
  */
 static void begin_tree(void)
 {
@@ -36,8 +36,8 @@ static void begin_tree(void)
 }
 
 /*
- * Add a PCI function that a VFIO driver is bound to. Its cdev is vfio@number; it is in an IOMMU group of
- * its own or shares one.
+ * Add a PCI function that a VFIO driver is bound to. Its cdev is vfio@number; it is in an IOMMU
+ * group of its own or shares one.
  */
 static inline void add_function(const char *name, int number, int group)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What every unit test includes: cmocka, the library's internal headers, and what most tests need: a
- * context, devices, files in memory, and limits on descriptors.
+ * What every unit test includes: cmocka, the library's internal headers, and what most tests need:
+ * a context, devices, files in memory, and limits on descriptors.
  */
 #ifndef UNIT_H
 #define UNIT_H
