@@ -53,10 +53,14 @@ cat >"$work/program.c" <<'END'
 int main(void)
 {
 	struct vfiomig_options options = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	struct vfiomig_device *dev;
 	struct vfiomig_ctx *ctx;
 
 	if (vfiomig_new(&ctx))
+		return 1;
+	if (id.size != sizeof(id) || fds.size != sizeof(fds) || fds.device != -1 || fds.container != -1)
 		return 1;
 	if (vfiomig_device_new(ctx, "no device", &dev) == 0 || options.leave != -1)
 		return 1;
