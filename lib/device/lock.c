@@ -33,7 +33,10 @@ int turn_wait(const struct turn *turn)
 	if (now_ns() >= turn->until)
 		return -EBUSY;
 	poll(&wake, 1, RETRY_MS);
-	return turn->ctx->interrupted ? ctx_fail_interrupted(turn->ctx) : 0;
+	if (turn->ctx->interrupted)
+		return ctx_fail_interrupted(turn->ctx);
+	ctx_forget_wake(turn->ctx);
+	return 0;
 }
 
 /* Whether @path still names the open file. Whoever drops a lock removes its file. */

@@ -151,6 +151,7 @@ int node_wait(struct vfiomig_device *dev)
 					"%s has not appeared within %llu seconds; is udev running?",
 					path, WAIT_NS / 1000000000ULL);
 		poll(&wake, 1, INTERVAL_MS);
+		ctx_forget_wake(dev->ctx);
 	}
 	return 0;
 }

@@ -31,7 +31,7 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 {
 	switch (err) {
 	case -EINTR:
-		return ctx_fail(ctx, err, "interrupted by a signal");
+		return ctx_fail_interrupted(ctx);
 	case -EPERM:
 		return ctx_fail(ctx, err,
 				"not permitted: the holder on %s serves its own user and root",

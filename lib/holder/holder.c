@@ -444,6 +444,8 @@ static int look(struct vfiomig_holder *h)
 			answer(h, w.peer[i]);
 		else if (w.p[i].fd == h->socket)
 			admit(h);
+		else
+			ctx_forget_wake(h->dev->ctx);
 	}
 	return 0;
 }

@@ -123,7 +123,7 @@ static int receive_reply(int socket, struct wire_reply *reply, int fds[WIRE_NR_F
  * Wait for the reply, but not for ever: a holder that a debugger has stopped must not stop its
  * peers as well. A query, which list sends to every holder, waits for less time.
  */
-static int wait_reply(const struct vfiomig_ctx *ctx, int socket, enum wire_op op)
+static int wait_reply(struct vfiomig_ctx *ctx, int socket, enum wire_op op)
 {
 	uint64_t seconds = op == WIRE_QUERY ? 2 : 2 * WIRE_PATIENCE;
 	uint64_t until = now_ns() + seconds * 1000000000ULL;
@@ -137,6 +137,7 @@ static int wait_reply(const struct vfiomig_ctx *ctx, int socket, enum wire_op op
 			return 0;
 		if (ctx->interrupted)
 			return -EINTR;
+		ctx_forget_wake(ctx);
 	}
 	return -ETIMEDOUT;
 }
