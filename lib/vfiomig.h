@@ -3,8 +3,8 @@
  * libvfiomig - VFIO device migration, protocol v2, without a VMM
  *
  * Functions that can fail return a negative errno. If they work on a context or an object that was
- * made from one, vfiomig_get_error() then has the sentence that says what failed, why, and what to do
- * about it. After a success it has none.
+ * made from one, vfiomig_get_error() then has the sentence that says what failed, why, and what to
+ * do about it. After a success it has none.
  *
  * Contexts and devices are reference counted. A context, and whatever was made from it, belongs to
  * one thread at a time. libvfiomig(3) tells what the functions have in common, and has an example.
@@ -76,11 +76,11 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char 
  *
  * The directory has the locks of the devices that are in use, the sockets of holders, and the notes
  * of what vfiomig_device_bind() has changed. A directory that was set by this function is made when
- * it is needed, with mode 0700, if its parent is there; the default one is only used if somebody has
- * made it. Without a directory, devices that nobody has open are opened without a lock, which the
- * log tells (the kernel still gives them to one process only), and everything else that needs the
- * directory fails. Programs find each other's locks and holders only in the same directory.
- * The command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the
+ * it is needed, with mode 0700, if its parent is there; the default one is only used if somebody
+ * has made it. Without a directory, devices that nobody has open are opened without a lock, which
+ * the log tells (the kernel still gives them to one process only), and everything else that needs
+ * the directory fails. Programs find each other's locks and holders only in the same directory. The
+ * command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the
  * library itself reads no environment variable.
  *
  * Returns 0, -EINVAL when @path is not absolute, or -ENOMEM.
@@ -507,8 +507,8 @@ typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
  * unbinds, probes, and waits for the node. If a step fails, the functions are given back to the
  * drivers that they had, or the error says that this failed as well. Strings that
  * vfiomig_device_get_*() returned before are not valid any more. Returns 0, or
- *  -EINVAL	the device is no PCI function, @driver is no name of a driver, or @flags has a bit that
- *		this library does not know
+ *  -EINVAL	the device is no PCI function, @driver is no name of a driver, or @flags has a bit
+ *		that this library does not know
  *  -ENOENT	there is no such driver
  *  -EOPNOTSUPP	the device is a bridge or has no IOMMU group, or the kernel has no vfio-pci
  *  -ENODEV	@driver has taken the function, and is no VFIO driver
@@ -574,8 +574,8 @@ int vfiomig_device_get_migration(struct vfiomig_device *dev, uint64_t *flags);
  * vfiomig_device_get_data_size - the kernel's estimate of the length of the STOP_COPY stream
  * @bytes: receives the estimate
  *
- * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE. Returns 0, -EOPNOTSUPP when the kernel cannot tell, or the errno
- * of the ioctl.
+ * VFIO_DEVICE_FEATURE_MIG_DATA_SIZE. Returns 0, -EOPNOTSUPP when the kernel cannot tell, or the
+ * errno of the ioctl.
  */
 int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes);
 
@@ -642,8 +642,8 @@ int vfiomig_device_reset(struct vfiomig_device *dev);
  * proves nothing.
  *
  * Returns 0 when the device is in @home; -EINVAL, without touching it, if @home is a state that the
- * device does not have, or that no arcs lead to; -EUCLEAN, without touching it, if it is in ERROR, or in
- * RESUMING, which an arc would leave by loading half of a state; or the errno of what failed.
+ * device does not have, or that no arcs lead to; -EUCLEAN, without touching it, if it is in ERROR,
+ * or in RESUMING, which an arc would leave by loading half of a state; or the errno of what failed.
  */
 int vfiomig_device_walk_home(struct vfiomig_device *dev, int home);
 
@@ -652,8 +652,8 @@ int vfiomig_device_walk_home(struct vfiomig_device *dev, int home);
  * @home: an enum vfiomig_state
  * @reset: receives whether the reset succeeded, and what the device held is lost; may be NULL
  *
- * Returns 0 when the device is in @home, -EINVAL as vfiomig_device_walk_home() does, or the errno of
- * what failed.
+ * Returns 0 when the device is in @home, -EINVAL as vfiomig_device_walk_home() does, or the errno
+ * of what failed.
  */
 int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset);
 

@@ -103,8 +103,8 @@ int device_close(struct vfiomig_device *dev);
 /* Make a device of @s, whose content is moved. */
 int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **dev);
 
-/* Returns 0, or -EBADF with a sentence if nothing can be asked of the device: it is not open, or it is
- * a cdev that was not bound to an iommufd. */
+/* Returns 0, or -EBADF with a sentence if nothing can be asked of the device: it is not open, or it
+ * is a cdev that was not bound to an iommufd. */
 int device_check_open(const struct vfiomig_device *dev);
 
 /* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY
@@ -113,8 +113,8 @@ int device_lock(struct vfiomig_device *dev);
 void device_unlock(struct vfiomig_device *dev);
 /* In the child of a fork: the lock stays the parent's. */
 void device_forget_lock(struct vfiomig_device *dev);
-/* In a process that has closed the descriptors that the caller had given: the numbers may be those of
- * other files by now. */
+/* In a process that has closed the descriptors that the caller had given: the numbers may be those
+ * of other files by now. */
 void device_forget_fds(struct vfiomig_device *dev);
 
 /* Read the driver and the cdev again, which may have changed. Returns 0 or a negative errno. */
