@@ -29,24 +29,24 @@ CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PKGS)) -lunistring
 B = build
 comma = ,
 
-# CC, CPPFLAGS, CFLAGS and LDFLAGS are the user's, from the environment or the command line, and come after the project's
-# own flags. WERROR=1 makes warnings errors, for the project's own checks.
+# CC, CPPFLAGS, CFLAGS and LDFLAGS belong to the user, who sets them in the environment or on the command line. They come
+# after the project's own flags. WERROR=1 makes warnings errors, for the project's own checks.
 WARN = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes \
 	-Wwrite-strings -Wshadow -Wvla -Wformat=2 -Wno-psabi
 OWN_CFLAGS = -std=gnu17 $(WARN) $(if $(filter 1,$(WERROR)),-Werror) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 	-DVERSION='"$(VERSION)"' -Ilib -MMD -MP
 
-# Hardening: what this compiler takes together with the user's flags. HARDENING= switches all of it off.
+# The hardening flags that this compiler accepts together with the user's flags. HARDENING= switches all of them off.
 HARDENING = $(eval HARDENING := $$(fortify) $$(foreach flag,$$(HARDENING_CFLAGS),$$(call accepted,$$(flag))) \
 	-pie -Wl,-z,relro -Wl,-z,now)$(HARDENING)
 HARDENING_CFLAGS = -fstack-protector-strong -fstack-clash-protection -fcf-protection -mbranch-protection=standard -fPIE
 accepted = $(shell $(CC) -Werror $(1) $(filter-out --coverage -ftest-coverage,$(CPPFLAGS) $(CFLAGS)) \
 	-x c -c -o /dev/null /dev/null 2>/dev/null && echo '$(1)')
-# Only with optimisation, and not where it has another value already: that is a warning.
+# _FORTIFY_SOURCE needs optimisation. A second definition with another value would be a warning.
 fortify = $(if $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null 2>/dev/null | grep __OPTIMIZE__), \
 	$(call accepted,-D_FORTIFY_SOURCE=2))
 
-# BASE_CFLAGS are for what is not hardened: the sanitizers do not go together with it.
+# BASE_CFLAGS are for programs under the sanitizers, which do not work together with hardening.
 BASE_CFLAGS = $(OWN_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 ALL_CFLAGS = $(filter-out -pie -Wl%,$(HARDENING)) $(BASE_CFLAGS)
 ALL_LDFLAGS = $(filter -pie -Wl%,$(HARDENING)) $(LDFLAGS)
@@ -78,12 +78,12 @@ $(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
 $(B)/libvfiomig.so: $(B)/$(SONAME)
 	ln -sf $(SONAME) $@
 
-# Runs from the build directory as it is, and once installed.
+# The program finds its library in the directory in which it is.
 $(B)/vfiomig: $(CLI_OBJS) $(B)/libvfiomig.so
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $(CLI_OBJS) -L$(B) -lvfiomig \
 		-Wl,-rpath,'$$ORIGIN' $(CLI_LIBS)
 
-# Made anew each time, because the directories may be other ones.
+# Make this file each time, because the directories may have changed.
 $(B)/libvfiomig.pc: lib/libvfiomig.pc.in FORCE
 	sed 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|; s|@version@|$(VERSION)|' $< > $@
 
@@ -96,7 +96,7 @@ KDIR = /lib/modules/$(shell uname -r)/build
 
 DRIVER_SOURCES = $(filter-out %.mod.c,$(wildcard driver/*.[ch])) driver/Kbuild
 
-# In a directory of links, so that the sources stay as they are.
+# Build in a directory of links, so that the source directory stays clean.
 driver:
 	@test -d $(KDIR) || { echo "no headers of this kernel ($(KDIR)); install them, or set KDIR=" >&2; exit 1; }
 	@mkdir -p $(B)/driver
@@ -105,7 +105,7 @@ driver:
 
 # ---- Tests ---------------------------------------------------------------
 
-# With all processors, if the caller has not said how many.
+# Use all processors, unless the caller has said how many.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 DEPS = tests/deps
@@ -117,7 +117,7 @@ UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*
 GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
 HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/host/*.c))
 
-# The library once more, its inside visible and under the sanitizers.
+# The library is built once more for the unit tests: with its internal functions visible, and under the sanitizers.
 SANITIZE = -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
 SANITIZED_OBJS = $(LIB_SOURCES:lib/%.c=$(B)/sanitized/%.o)
 
@@ -133,13 +133,13 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libsanitized.a
 	$(CC) $(BASE_CFLAGS) $(SANITIZE) -I$(@D) $(LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< \
 		$(B)/libsanitized.a $(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka)
 
-# It has an allocator of its own, so that the allocations of the other libraries fail as well.
+# This test has an allocator of its own, so that the allocations of other libraries can fail as well.
 $(B)/tests/unit/memory: tests/unit/memory.c $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(WRAP:%=-Wl$(comma)--wrap=%) -o $@ $< $(LIB_OBJS) \
 		$(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka) -pthread
 
-# What a test has a version of its own of. With 64-bit offsets the C library's open() is open64(), and so on.
+# The functions that a test replaces. With 64-bit offsets the C library's open() is open64(), and so on.
 $(B)/tests/unit/bind: WRAP = sysfs_write stat64 open64
 $(B)/tests/unit/bindfail: WRAP = sysfs_write geteuid mkdirat kmod_module_probe_insert_module
 $(B)/tests/unit/bindmem: WRAP = sysfs_write malloc calloc reallocarray strdup kmod_new
@@ -170,7 +170,7 @@ $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -L$(B) -lvfiomig -Wl,-rpath,'$$ORIGIN/../..' -lxxhash
 
-# And once more for the fuzzer, which is clang's.
+# The library is built once more for the fuzzer, which belongs to clang.
 FUZZ_CC = clang
 FUZZ_SECONDS = 60
 FUZZ_SANITIZE = -U_FORTIFY_SOURCE -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -195,14 +195,14 @@ $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
 $(B)/fuzz/header: $(B)/fuzz/cli/json.o $(B)/fuzz/cli/message.o $(B)/fuzz/cli/rundir.o $(B)/fuzz/cli/status.o
 $(B)/fuzz/header: FUZZ_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
-# It has the holder's inside in itself.
+# This target includes the source of the holder.
 $(B)/fuzz/holder: FUZZ_WITHOUT = $(B)/fuzz/lib/holder/holder.o
 
 $(FUZZ_PROGRAMS): $(B)/fuzz/%: $(B)/fuzz/%.o $(FUZZ_OBJS)
 	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -fsanitize=fuzzer $(LDFLAGS) $(FUZZ_WRAP:%=-Wl$(comma)--wrap=%) -o $@ \
 		$(filter-out $(FUZZ_WITHOUT),$(filter %.o,$^)) $(LIB_LIBS) $(FUZZ_LIBS) -pthread
 
-# What valgrind runs: the holder, with what the fuzzer begins with and has found.
+# The program for valgrind: the holder, which gets the inputs that the fuzzer begins with and has found.
 $(B)/valgrind/holder: tests/fuzz/holder.c tests/fuzz/replay.c $(LIB_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=ioctl -o $@ $(filter %.c,$^) \
@@ -228,21 +228,21 @@ check: deps
 	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check
 
-# README's two commands as newcomers run them, on each Debian as it comes; and the packages.
+# Run the two commands of README.md, and the test of the packages, in a newly installed Debian of each suite.
 check-fresh:
 	@tests/deps fresh
 	@for suite in bookworm trixie; do \
 		tests/fresh $$suite make demo && tests/fresh $$suite make check && tests/fresh $$suite tests/packages || exit; \
 	done
 
-# The driver's tests on a kernel with KASAN, lockdep and kmemleak.
+# Run the driver's tests on a kernel with KASAN, lockdep and kmemleak.
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress stress-decode
 
 check-debug: deps
 	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
 
-# The terminal session in README.md, recorded anew. tests/guest/t-readme.sh has what is run.
+# Record the terminal session in README.md again. tests/guest/t-readme.sh has its commands.
 readme: deps
 	@$(SUBMAKE) -s tests
 	@GUEST_FILES=README.md tests/guest/run -m 16M -m 16M tests/guest/t-readme.sh print >$(B)/session
@@ -250,8 +250,8 @@ readme: deps
 	@sed -i -e 's/^..*/    &/' $(B)/session
 	@sed -i -e '/<!-- session -->/{p;s/.*//;r $(B)/session' -e '}' -e 's/^<!-- end -->/\n&/' README.md
 
-# The host's tests of the program under the sanitizers, those for threads with the unit tests too (which always run under
-# the others). Not all kernels lay memory out as that for threads wants it: without randomization they do.
+# Run the host tests under the sanitizers. Unit tests always run under ASan and UBSan, so only TSan runs them here. TSan needs
+# a memory layout that some kernels have only without randomization.
 ASAN_B = $(B)/asan
 TSAN_B = $(B)/tsan
 
@@ -267,7 +267,7 @@ check-tsan: deps
 coverage: deps
 	@tests/coverage
 
-# What takes too long for every day: many more of the same, from other seeds each time.
+# These tests take too long for every day: they do many more of the same, with other seeds each time.
 LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long guest/t-stress-decode@debug+long \
 	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long \
 	guest/t-image@cdev guest/t-migrate@cdev
@@ -292,7 +292,7 @@ bench: deps
 
 MAN_SECTIONS = 1 3 5
 
-# Where the dynamic linker looks by itself, no path is needed in the program.
+# The program needs no path to a library that is where the dynamic linker looks anyway.
 RPATH = $(if $(filter /usr/lib%,$(libdir)),,-Wl,-rpath,$(libdir))
 
 install: all
@@ -318,7 +318,7 @@ uninstall:
 		$(DESTDIR)$(bashcompdir)/vfiomig $(DESTDIR)$(zshcompdir)/_vfiomig \
 		$(DESTDIR)$(fishcompdir)/vfiomig.fish $(DESTDIR)$(unitdir)/$(UNIT)
 
-# The driver's sources, from which DKMS builds it for each kernel. Where it looks for them does not depend on prefix.
+# DKMS builds the driver for each kernel from these sources. It looks for them in a place that does not depend on prefix.
 dkms_sources = /usr/src
 dkms_tree = /var/lib/dkms
 DKMS_MODULE = ivshmem-vfio-pci/$(VERSION)
@@ -332,7 +332,7 @@ install-dkms:
 	chmod 644 $(DKMS_DIR)/dkms.conf
 	@test -n "$(DESTDIR)" || echo "now: dkms install $(DKMS_MODULE)"
 
-# What DKMS has built is DKMS's to remove, which it cannot without the sources.
+# DKMS must remove what it has built, and cannot do that without the sources.
 uninstall-dkms:
 	@test -n "$(DESTDIR)" || ! test -e $(dkms_tree)/$(DKMS_MODULE) || \
 		{ echo "DKMS still has the driver; first: dkms remove $(DKMS_MODULE) --all" >&2; exit 1; }
@@ -342,7 +342,7 @@ uninstall-dkms:
 
 DIST = $(B)/vfiomig-$(VERSION).tar.xz
 
-# What is committed, and the same bytes each time, whatever the settings of the user's git are.
+# The tarball has what is committed, and is the same each time, whatever the user has configured for git.
 dist:
 	@test -e .git || { echo "make dist packs what git has committed, and this is no git checkout" >&2; exit 1; }
 	@test -z "$$(git status --porcelain)" || echo "make: what is not committed is not in the tarball" >&2
@@ -350,18 +350,18 @@ dist:
 	git -c tar.umask=0022 -c core.autocrlf=false archive --format=tar --prefix=vfiomig-$(VERSION)/ -o $(DIST:.xz=) HEAD
 	XZ_DEFAULTS= XZ_OPT= xz -T1 -f $(DIST:.xz=)
 
-# Debian packages of it, for the suite that this runs on, in $(B)/deb.
+# Build Debian packages, for the suite of this machine, in $(B)/deb.
 deb:
 	@tests/deps program packages
 ifneq ($(wildcard .git),)
 	@$(SUBMAKE) dist
-else # what make dist has packed
+else # this directory was unpacked from the tarball of make dist
 	@mkdir -p $(B)
 	tar -cJf $(DIST) --exclude=./$(B) --transform='s|^\.|vfiomig-$(VERSION)|' .
 endif
 	packaging/build $(DIST) $(B)/deb
 
-# Built and installed on each Debian as it comes.
+# Build and install the packages in a newly installed Debian of each suite.
 check-packages:
 	@tests/deps fresh
 	@for suite in bookworm trixie; do tests/fresh $$suite tests/packages || exit; done
