@@ -152,6 +152,21 @@ EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
 	return interrupted;
 }
 
+struct failure ctx_get_failure(const struct vfiomig_ctx *ctx)
+{
+	struct failure failure = { .err = ctx->error_code };
+
+	_Static_assert(sizeof(failure.sentence) == sizeof(ctx->error), "it holds each sentence");
+	memcpy(failure.sentence, ctx->error, sizeof(ctx->error));
+	return failure;
+}
+
+void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure)
+{
+	ctx->error_code = failure->err;
+	memcpy(ctx->error, failure->sentence, sizeof(ctx->error));
+}
+
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 {
 	ctx->keep_first = keep;

@@ -82,6 +82,13 @@ int api_end(struct vfiomig_ctx *ctx, int ret);
 int api_end_zero(struct vfiomig_ctx *ctx, int ret);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
+/* A failure that is kept while something else is tried, which may fail as well. */
+struct failure {
+	int err;
+	char sentence[512];
+};
+struct failure ctx_get_failure(const struct vfiomig_ctx *ctx);
+void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure);
 /* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the
  * others follow from it. */
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);

@@ -160,9 +160,8 @@ void members_clear(struct members *members)
 static int undo(struct members *members, int err)
 {
 	struct vfiomig_ctx *ctx = members->list[0].dev->ctx;
-	_cleanup_free_ char *why = strdup(vfiomig_get_error(ctx));
+	struct failure why = ctx_get_failure(ctx), trouble = { 0 };
 	const struct member *first = NULL, *stuck = NULL;
-	_cleanup_free_ char *trouble = NULL;
 	size_t back = 0;
 
 	for (size_t i = members->n; i-- > 0;) {
@@ -177,21 +176,23 @@ static int undo(struct members *members, int err)
 			back++;
 		} else if (!stuck) {
 			stuck = m;
-			trouble = strdup(vfiomig_get_error(ctx));
+			trouble = ctx_get_failure(ctx);
 		}
 	}
 	if (stuck)
 		return ctx_fail(
 			ctx, err,
 			"%s; and %s, which was bound to %s, could not be given back and is bound to %s: %s",
-			why, stuck->dev->name, stuck->was.driver ? stuck->was.driver : "no driver",
-			stuck->dev->sys.driver ? stuck->dev->sys.driver : "no driver", trouble);
+			why.sentence, stuck->dev->name,
+			stuck->was.driver ? stuck->was.driver : "no driver",
+			stuck->dev->sys.driver ? stuck->dev->sys.driver : "no driver",
+			trouble.sentence);
 	if (back > 1)
 		return ctx_fail(ctx, err,
-				"%s; all %zu functions are back with the drivers they had", why,
-				back);
+				"%s; all %zu functions are back with the drivers they had",
+				why.sentence, back);
 	if (back)
-		return ctx_fail(ctx, err, "%s; %s is back with %s", why, first->dev->name,
+		return ctx_fail(ctx, err, "%s; %s is back with %s", why.sentence, first->dev->name,
 				first->was.driver ? first->was.driver : "no driver, as it was");
 	return err;
 }

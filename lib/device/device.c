@@ -314,11 +314,10 @@ static int open_locked(struct vfiomig_device *dev)
 /* The message is about the first failure, even if the holder turns out to have ended as well. */
 static void close_after_failure(struct vfiomig_device *dev)
 {
-	char why[sizeof(dev->ctx->error)];
+	struct failure why = ctx_get_failure(dev->ctx);
 
-	memcpy(why, dev->ctx->error, sizeof(why));
 	device_close(dev);
-	memcpy(dev->ctx->error, why, sizeof(why));
+	ctx_set_failure(dev->ctx, &why);
 }
 
 int device_open(struct vfiomig_device *dev, unsigned int flags)

@@ -84,11 +84,11 @@ int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *
 
 void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result)
 {
-	char why[sizeof(dev->ctx->error)];
+	struct failure why;
 
 	state_bring_home(dev, result->before, &result->reset);
-	memcpy(why, dev->ctx->error, sizeof(why));
+	why = ctx_get_failure(dev->ctx);
 	result->state = state_get(dev);
-	memcpy(dev->ctx->error, why, sizeof(why));
+	ctx_set_failure(dev->ctx, &why);
 	result->home = result->state == result->before;
 }

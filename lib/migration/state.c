@@ -279,15 +279,14 @@ int state_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 
 int state_bring_home(struct vfiomig_device *dev, int home, bool *reset)
 {
-	char why[sizeof(dev->ctx->error)];
+	struct failure why = ctx_get_failure(dev->ctx);
 	int err;
 
-	memcpy(why, dev->ctx->error, sizeof(why));
 	*reset = false;
 	err = state_walk_home(dev, home);
 	if (err)
 		err = state_reset_home(dev, home, reset);
-	memcpy(dev->ctx->error, why, sizeof(why));
+	ctx_set_failure(dev->ctx, &why);
 	return err;
 }
 
