@@ -21,6 +21,9 @@ int options_read(struct vfiomig_ctx *ctx, const struct vfiomig_options *given,
 		opt->downtime_ms = 300;
 	if (!opt->chunk_size)
 		opt->chunk_size = CHUNK_SIZE_DEFAULT;
+	if (opt->leave < -1 || opt->leave >= VFIOMIG_NR_STATES)
+		return ctx_fail(ctx, -EINVAL, "there is no state %d to leave the device in",
+				opt->leave);
 	if (opt->threads < 0 || opt->threads > VFIOMIG_THREADS_MAX)
 		return ctx_fail(ctx, -EINVAL, "%d threads are out of bounds", opt->threads);
 	if (opt->level < 0 || opt->level > VFIOMIG_LEVEL_MAX)

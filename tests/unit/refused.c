@@ -308,6 +308,8 @@ static void test_bounds(void **state)
 	} wrong[] = {
 		{ { SIZE, .threads = -1 }, "-1 threads are out of bounds" },
 		{ { SIZE, .threads = VFIOMIG_THREADS_MAX + 1 }, "out of bounds" },
+		{ { SIZE, .leave = -2 }, "there is no state -2 to leave the device in" },
+		{ { SIZE, .leave = VFIOMIG_NR_STATES }, "there is no state 8" },
 		{ { SIZE, .level = -1 }, "there is no compression level -1" },
 		{ { SIZE, .level = VFIOMIG_LEVEL_MAX + 1 }, "no compression level" },
 		{ { SIZE, .chunk_size = VFIOMIG_CHUNK_SIZE_MIN - 1 }, "is not from 64 KiB to" },
