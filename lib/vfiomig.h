@@ -77,9 +77,9 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char 
  * The directory has the locks of the devices that are in use, the sockets of holders, and the notes
  * of what vfiomig_device_bind() has changed. A directory that was set by this function is made when
  * it is needed, with mode 0700, if its parent is there; the default one is only used if somebody
- * has made it. Without a directory, devices that nobody has open are opened without a lock, which
- * the log tells (the kernel still gives them to one process only), and everything else that needs
- * the directory fails. Programs find each other's locks and holders only in the same directory. The
+ * has made it. Without a directory, a device is opened without a lock, which the log tells, if the
+ * kernel gives it to one process only or if no directory was set. Everything else that needs the
+ * directory fails. Programs find each other's locks and holders only in the same directory. The
  * command line takes /run/vfiomig for root and $XDG_RUNTIME_DIR/vfiomig for other users; the
  * library itself reads no environment variable.
  *

@@ -228,9 +228,11 @@ int device_lock(struct vfiomig_device *dev)
 		dev->locks[i].fd = -1;
 	for (size_t i = 0; i < identity->count && !err; i++)
 		err = lock_take(&dev->locks[i], strrchr(identity->syspath[i], '/') + 1, &turn);
-	/* Without a lock the kernel itself still gives a device to one process only, unless the
-	 * device is borrowed. */
-	if (is_nowhere(err) && !dev->origin.backend) {
+	/*
+	 * Without a lock the kernel itself still gives a device to one process only, unless the
+	 * device is borrowed. If the default directory is not there, nobody else has locks either.
+	 */
+	if ((is_nowhere(err) && !dev->origin.backend) || (err == -ENOENT && !dev->ctx->rundir)) {
 		ctx_log(dev->ctx, "no lock: %s", dev->ctx->error);
 		err = 0;
 	}

@@ -417,6 +417,27 @@ static void test_sizes_of_fds(void **state)
 	vfiomig_device_unref(dev);
 }
 
+/* A library that was told of no run-time directory makes none, and opens the device all the same. */
+static void test_no_rundir(void **state)
+{
+	int fd = open("/dev/null", O_RDWR);
+	bool was_there = access("/run/vfiomig", F_OK) == 0;
+	struct vfiomig_device *dev = find("fd:%d", fd);
+
+	(void)state;
+	use_rundir(ctx, NULL);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_true(was_there || access("/run/vfiomig", F_OK));
+	vfiomig_device_unref(dev);
+	use_rundir(ctx, "nowhere/run");
+	dev = find("fd:%d", fd);
+	assert_int_equal(vfiomig_device_open(dev, 0), -ENOENT);
+	assert_says("nowhere to lock it: cannot make nowhere/run: No such file or directory");
+	vfiomig_device_unref(dev);
+	use_rundir(ctx, "run");
+	close(fd);
+}
+
 static void test_flags(void **state)
 {
 	struct vfiomig_device *dev = find(A);
@@ -431,9 +452,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 	const struct CMUnitTest tests[] = {
-		TEST(test_number_is_reused), TEST(test_search),		TEST(test_no_owner),
-		TEST(test_process),	     TEST(test_no_descriptors), TEST(test_from_fds),
-		TEST(test_from_group_fds),   TEST(test_bad_fds),	TEST(test_flags),
+		TEST(test_number_is_reused), TEST(test_search),
+		TEST(test_no_owner),	     TEST(test_process),
+		TEST(test_no_descriptors),   TEST(test_from_fds),
+		TEST(test_from_group_fds),   TEST(test_bad_fds),
+		TEST(test_no_rundir),	     TEST(test_flags),
 		TEST(test_sizes_of_fds),
 	};
 
