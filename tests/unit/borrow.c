@@ -417,7 +417,7 @@ static void test_sizes_of_fds(void **state)
 	vfiomig_device_unref(dev);
 }
 
-/* A library that was told of no run-time directory makes none, and opens the device all the same. */
+/* A library that was told of no run-time directory makes none, and still opens the device. */
 static void test_no_rundir(void **state)
 {
 	int fd = open("/dev/null", O_RDWR);
