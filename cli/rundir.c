@@ -18,16 +18,12 @@ static int session_path(char **path)
 	return n < 0 ? -ENOMEM : 0;
 }
 
-/* The run-time directory; free() it. */
+/* The run-time directory of an ordinary user; free() it. */
 static int rundir_path(char **path)
 {
 	char *session;
 	int n, err;
 
-	if (geteuid() == 0) {
-		*path = strdup("/run/vfiomig");
-		return *path ? 0 : -ENOMEM;
-	}
 	err = session_path(&session);
 	if (err)
 		return err;
@@ -39,8 +35,11 @@ static int rundir_path(char **path)
 int tell_rundir(struct vfiomig_ctx *ctx)
 {
 	char *path;
-	int err = rundir_path(&path);
+	int err;
 
+	if (geteuid() == 0)
+		return vfiomig_set_rundir(ctx, "/run/vfiomig");
+	err = rundir_path(&path);
 	if (err)
 		return err;
 	err = vfiomig_set_rundir(ctx, path);
