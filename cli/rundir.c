@@ -8,7 +8,8 @@
 
 #include "rundir.h"
 
-/* The session's directory: $XDG_RUNTIME_DIR, or the place that systemd-logind has for it. */
+/* The session's directory: $XDG_RUNTIME_DIR, or the place that systemd-logind has for it. The caller
+ * frees it. */
 static int session_path(char **path)
 {
 	const char *session = secure_getenv("XDG_RUNTIME_DIR");
@@ -18,30 +19,20 @@ static int session_path(char **path)
 	return n < 0 ? -ENOMEM : 0;
 }
 
-/* The run-time directory of an ordinary user; free() it. */
-static int rundir_path(char **path)
-{
-	char *session;
-	int n, err;
-
-	err = session_path(&session);
-	if (err)
-		return err;
-	n = asprintf(path, "%s/vfiomig", session);
-	free(session);
-	return n < 0 ? -ENOMEM : 0;
-}
-
 int tell_rundir(struct vfiomig_ctx *ctx)
 {
-	char *path;
-	int err;
+	char *session, *path;
+	int n, err;
 
 	if (geteuid() == 0)
 		return vfiomig_set_rundir(ctx, "/run/vfiomig");
-	err = rundir_path(&path);
+	err = session_path(&session);
 	if (err)
 		return err;
+	n = asprintf(&path, "%s/vfiomig", session);
+	free(session);
+	if (n < 0)
+		return -ENOMEM;
 	err = vfiomig_set_rundir(ctx, path);
 	free(path);
 	return err;
@@ -50,15 +41,12 @@ int tell_rundir(struct vfiomig_ctx *ctx)
 const char *rundir_hint(const char *why)
 {
 	const char *hint = "";
-	char *path, *session;
+	char *session;
 
-	if (geteuid() == 0 || rundir_path(&path))
+	if (geteuid() == 0 || session_path(&session))
 		return hint;
-	if (session_path(&session) == 0) {
-		if (strstr(why, path) && access(session, W_OK | X_OK))
-			hint = "; set XDG_RUNTIME_DIR";
-		free(session);
-	}
-	free(path);
+	if (strstr(why, session) && access(session, W_OK | X_OK))
+		hint = "; set XDG_RUNTIME_DIR";
+	free(session);
 	return hint;
 }
