@@ -8,8 +8,8 @@
 
 #include "rundir.h"
 
-/* The session's directory: $XDG_RUNTIME_DIR, or the place that systemd-logind has for it. The caller
- * frees it. */
+/* Find the session's directory: $XDG_RUNTIME_DIR, or the place that systemd-logind has for it. The
+ * caller frees @path. */
 static int session_path(char **path)
 {
 	const char *session = secure_getenv("XDG_RUNTIME_DIR");
