@@ -163,8 +163,8 @@ $(B)/tests/unit/vfio_mig_get_next_state.inc:
 	@mkdir -p $(@D)
 	sed -n '/^int vfio_mig_get_next_state/,/^}/p' "$$(tests/guest/kernel stock)/vfio_main.c" >$@
 
-# A library for LD_PRELOAD.
-$(B)/tests/guest/nomemory: HARDENING = -fPIC -shared
+# Libraries for LD_PRELOAD.
+$(B)/tests/guest/nomemory $(B)/tests/host/emulate: HARDENING = -fPIC -shared
 
 $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)

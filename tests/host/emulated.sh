@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The commands with emulated devices that do what they should: the emulation itself is right.
+
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/guest/lib/lib.sh
+. tests/guest/lib/lib.sh
+# shellcheck source=tests/host/lib/emulate.sh
+. tests/host/lib/emulate.sh
+
+# same ADDRESS FILE: the file is what the device's memory has
+# shellcheck disable=SC2317 # check calls it
+same() {
+	cmp "$emulated/$1/memory" "$2"
+}
+
+# held_and_released NAME OPTION...: the device is held, saved, restored and released
+held_and_released() {
+	name=$1
+	shift
+	status 0 "$name: hold" vfiomig hold "$@" "$device"
+	says "process $(openers "$device") holds it"
+	status 0 "$name: state" vfiomig state "$device"
+	prints RUNNING
+	noise "$device"
+	status 0 "$name: save" vfiomig save "$device" -o image
+	cp "$emulated/$device/memory" memory
+	check "$name: it is what the device had" sh -c "vfiomig unpack image | cmp - memory"
+	status 0 "$name: a reset" vfiomig state --reset "$device" STOP
+	check "$name: the memory is gone" cmp -n 100 "$emulated/$device/memory" /dev/zero
+	check "$name: the device is stopped" test "$(state_of "$device")" = STOP
+	status 0 "$name: restore" vfiomig restore "$device" -i image
+	check "$name: it has its memory back" same "$device" memory
+	check "$name: and runs" test "$(state_of "$device")" = RUNNING
+	status 0 "$name: pid:" vfiomig state "pid:$(openers "$device")/$device"
+	status 4 "$name: it is busy" env XDG_RUNTIME_DIR=/run vfiomig hold "$device"
+	status 0 "$name: release" vfiomig release "$device"
+	check "$name: nobody has it open" test -z "$(openers "$device")"
+}
+
+for flags in 1 3 5 7; do
+	emulate 0000:3b:00.1 flags=$flags
+	for via in cdev group; do
+		held_and_released "flags $flags, $via" --via=$via
+	done
+	no_devices
+done
+emulate 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+held_and_released "a mediated device"
+no_devices
+
+emulate 0000:3b:00.1
+emulate 0000:3b:00.2
+status 0 "list" vfiomig list
+check "two devices" test "$(wc -l <"$OUT")" -eq 3
+vfiomig hold -q 0000:3b:00.1
+check "who has it open" test "$(vfiomig list --json | jq '.devices[0].open_by.pid')" = "$(openers 0000:3b:00.1)"
+check "and nobody the other one" test "$(vfiomig list --json | jq '.devices[1].open_by')" = null
+end_holder 0000:3b:00.1
+
+finish
