@@ -9,7 +9,8 @@
 #include <vfiomig.h>
 
 #include "arguments.h"
-#include "message.h"
+#include "printable.h"
+#include "status.h"
 
 /*
  * getopt prints its own messages, with the arguments as they are. Collect them, which is possible
@@ -33,9 +34,10 @@ int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int
 	if (err && (!text || !size))
 		goto no_memory;
 	if (text && size) {
-		text[size - 1] = '\0'; /* the line break */
+		/* Without the line break, and not too long */
+		text[size - 1 < 500 ? size - 1 : 500] = '\0';
 		make_printable(text);
-		fprintf(stderr, "%.500s\n", text);
+		fprintf(stderr, "%s\n", text);
 	}
 	free(text);
 	return err ? STATUS_USAGE : STATUS_OK;

@@ -6,9 +6,9 @@
  * Each file has a header for what it offers. A file includes only headers of files that come before
  * it in this list, so that no two of them need each other:
  *
- *	status, cli (this header), rundir, message, signals, notify, place, table, names, user,
- *	json, arguments, options, device, holder, input, output, transfer, progress, describe,
- *	summary, commands/, main
+ *	status, cli (this header), rundir, printable, message, signals, stream, notify, place, table,
+ *	names, user, json, arguments, options, device, holder, output, input, transfer, progress,
+ *	describe, summary, commands/, main
  */
 #ifndef CLI_H
 #define CLI_H

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "message.h"
 #include "rundir.h"
 #include "signals.h"
+#include "stream.h"
 
 const char *argp_program_version = "vfiomig " VERSION;
 
@@ -116,20 +116,6 @@ static const struct argp argp = {
 	.help_filter = help_filter,
 };
 
-/* A result counts only when all of it was written: a failure here is one of the command. */
-static void close_stdout(int status, void *data)
-{
-	(void)data;
-	/* Nothing was printed, so that a closed standard output does no harm. */
-	if (__fbufsize(stdout) == 0)
-		return;
-	if (fclose(stdout) == 0)
-		return;
-	/* Not to stderr, which collects messages while parse_arguments() runs. */
-	dprintf(STDERR_FILENO, "vfiomig: standard output: %m\n");
-	_exit(status ? status : STATUS_FAILED);
-}
-
 /*
  * If a standard descriptor is closed, the next file that is opened gets its number: a device or an
  * image could become standard output. Occupy such a descriptor. Open /dev/null in the wrong
@@ -149,13 +135,12 @@ int main(int argc, char **argv)
 	struct cli cli = { 0 };
 	int status;
 
+	signals_begin();
 	setlocale(LC_ALL, "");
 	/* Numbers have a decimal point everywhere: scripts and JSON need that. */
 	setlocale(LC_NUMERIC, "C");
 	occupy_standard_descriptors();
-	on_exit(close_stdout, NULL);
-	/* Let write(2) fail if the reader is gone or the file is too large. */
-	signals_ignore();
+	streams_open();
 	status = parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice);
 	if (status)
 		return status;
@@ -166,9 +151,11 @@ int main(int argc, char **argv)
 	if (status)
 		return fail(&cli, STATUS_FAILED, "cannot begin: %s", strerror(-status));
 	status = choice.command->main(&cli, argc - choice.index, argv + choice.index);
-	vfiomig_unref(cli.ctx);
+	status = streams_finish(status);
 	/* A signal that came after all was done did not end anything. */
 	if (status)
 		signals_raise();
+	signals_end(status);
+	vfiomig_unref(cli.ctx);
 	return status;
 }

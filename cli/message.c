@@ -9,18 +9,8 @@
 #include <unistd.h>
 
 #include "message.h"
+#include "printable.h"
 #include "rundir.h"
-
-void make_printable(char *text)
-{
-	for (unsigned char *p = (unsigned char *)text; *p; p++) {
-		/* U+0080 to U+009F are control characters too; this is their UTF-8. */
-		if (*p < ' ' || *p == 0x7f)
-			*p = '?';
-		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-			p[0] = p[1] = '?';
-	}
-}
 
 static bool in_syslog;
 

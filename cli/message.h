@@ -5,8 +5,6 @@
 
 #include "cli.h"
 
-/* Replace everything in @text that could control a terminal. */
-void make_printable(char *text);
 /* Print "vfiomig: COMMAND DEVICE: ...". Returns @status, so that a command can end with
  * "return fail(...)". */
 __attribute__((format(printf, 3, 4))) int fail(const struct cli *cli, enum status status,

@@ -60,6 +60,7 @@ static void draw(uint64_t bytes, uint64_t expected, double seconds)
 			fprintf(stderr, ", %d:%02d left", seconds_left / 60, seconds_left % 60);
 	}
 	fprintf(stderr, "\033[K");
+	fflush(stderr);
 	progress.dirty = true;
 }
 
@@ -94,7 +95,9 @@ void progress_start(struct transfer *t)
 
 void progress_end(void)
 {
-	if (progress.dirty)
+	if (progress.dirty) {
 		fprintf(stderr, "\r\033[K");
+		fflush(stderr);
+	}
 	progress.dirty = false;
 }

@@ -10,17 +10,39 @@
 #include "signals.h"
 
 static volatile sig_atomic_t caught, usr1;
-static struct vfiomig_ctx *interrupted;
+static struct vfiomig_ctx *volatile interrupted;
 
 static const int ignored[] = { SIGPIPE, SIGXFSZ };
 static struct sigaction as_found[2];
 
-void signals_ignore(void)
-{
-	struct sigaction act = { .sa_handler = SIG_IGN };
+/* Signals that end programs */
+static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGALRM };
+#define NR_ENDS (sizeof(ends) / sizeof(ends[0]))
 
+static void on_usr1(int sig)
+{
+	(void)sig;
+	usr1 = 1;
+}
+
+/* A signal that nohup made ignored stays ignored. */
+static bool is_ignored(int sig)
+{
+	struct sigaction now;
+
+	return sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
+void signals_begin(void)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	/* It must not end the wait for the other end of a FIFO. */
+	struct sigaction note = { .sa_handler = on_usr1, .sa_flags = SA_RESTART };
+
+	if (!is_ignored(SIGUSR1))
+		sigaction(SIGUSR1, &note, NULL);
 	for (int i = 0; i < 2; i++)
-		sigaction(ignored[i], &act, &as_found[i]);
+		sigaction(ignored[i], &ignore, &as_found[i]);
 }
 
 void signals_restore(void)
@@ -33,7 +55,8 @@ static void on_signal(int sig)
 {
 	if (!caught)
 		caught = sig;
-	vfiomig_interrupt(interrupted);
+	if (interrupted)
+		vfiomig_interrupt(interrupted);
 	alarm(1);
 }
 
@@ -50,31 +73,43 @@ static void on_alarm(int sig)
 		on_signal(sig);
 }
 
-static void on_usr1(int sig)
+static void handle(int sig, void (*handler)(int))
 {
-	(void)sig;
-	usr1 = 1;
-}
+	struct sigaction act = { .sa_handler = handler };
 
-static void catch_signal(int sig, void (*handler)(int))
-{
-	struct sigaction now, act = { .sa_handler = handler };
-
-	/* A signal that nohup made ignored stays ignored. */
-	if (sigaction(sig, NULL, &now) == 0 && now.sa_handler == SIG_IGN)
-		return;
-	sigaction(sig, &act, NULL);
+	if (!is_ignored(sig))
+		sigaction(sig, &act, NULL);
 }
 
 void signals_catch(struct vfiomig_ctx *ctx)
 {
 	interrupted = ctx;
-	catch_signal(SIGINT, on_signal);
-	catch_signal(SIGTERM, on_signal);
-	catch_signal(SIGHUP, on_signal);
-	catch_signal(SIGXCPU, on_signal);
-	catch_signal(SIGALRM, on_alarm);
-	catch_signal(SIGUSR1, on_usr1);
+	signals_catch_again();
+}
+
+void signals_catch_again(void)
+{
+	for (size_t i = 0; i < NR_ENDS; i++)
+		handle(ends[i], ends[i] == SIGALRM ? on_alarm : on_signal);
+}
+
+bool signals_uncatch(void)
+{
+	for (size_t i = 0; i < NR_ENDS; i++)
+		handle(ends[i], SIG_DFL);
+	return !caught;
+}
+
+void signals_end(int status)
+{
+	/* The alarm would end a program that has nothing left to do. */
+	if (caught && interrupted) {
+		handle(SIGALRM, SIG_IGN);
+		alarm(0);
+	}
+	for (size_t i = 0; i < NR_ENDS; i++)
+		handle(ends[i], status ? SIG_DFL : SIG_IGN);
+	interrupted = NULL;
 }
 
 void signals_hold(void)
@@ -89,10 +124,15 @@ void signals_hold(void)
 
 void signals_raise(void)
 {
+	sigset_t this_one;
+
 	if (!caught)
 		return;
 	alarm(0);
 	signal(caught, SIG_DFL);
+	sigemptyset(&this_one);
+	sigaddset(&this_one, caught);
+	sigprocmask(SIG_UNBLOCK, &this_one, NULL);
 	raise(caught);
 }
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "message.h"
+#include "printable.h"
 #include "table.h"
 
 #define LEAST 12 /* the last column is left out if it has room for fewer places */
@@ -57,25 +57,25 @@ void table_row(struct table *t, ...)
 }
 
 /* The places in a line of the terminal. Without a terminal, there is no limit. */
-static size_t line_width(FILE *to)
+static size_t line_width(void)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
 
-	if (!isatty(fileno(to)))
+	if (!isatty(STDOUT_FILENO))
 		return SIZE_MAX;
 	if (columns && atoi(columns) > 0)
 		return atoi(columns);
-	if (ioctl(fileno(to), TIOCGWINSZ, &size) == 0 && size.ws_col)
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
 		return size.ws_col;
 	return 80;
 }
 
-static bool wants_colour(FILE *to)
+static bool wants_colour(void)
 {
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(fileno(to)) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
 /* How many places the part of @text takes that fits into @max places, and how many bytes. */
@@ -138,8 +138,8 @@ static size_t columns_that_fit(const struct table *t, const size_t *width, size_
 	return n;
 }
 
-static void print_row(const struct table *t, size_t row, FILE *to, const size_t *width,
-		      size_t columns, size_t left)
+static void print_row(const struct table *t, size_t row, const size_t *width, size_t columns,
+		      size_t left)
 {
 	size_t blanks = 0;
 
@@ -148,19 +148,19 @@ static void print_row(const struct table *t, size_t row, FILE *to, const size_t 
 		size_t bytes, done;
 
 		/* Pad the cell before this one only now: a line has no blanks at its end. */
-		fprintf(to, "%*s", (int)blanks, "");
+		printf("%*s", (int)blanks, "");
 		left -= blanks;
 		done = measure(text, left, &bytes);
-		fwrite(text, 1, bytes, to);
+		fwrite(text, 1, bytes, stdout);
 		left -= done;
 		blanks = width[i] - done + 2;
 	}
 }
 
-void table_print(const struct table *t, FILE *to)
+void table_print(const struct table *t)
 {
-	size_t width[TABLE_COLUMNS_MAX] = { 0 }, line = line_width(to), columns;
-	bool colour = wants_colour(to);
+	size_t width[TABLE_COLUMNS_MAX] = { 0 }, line = line_width(), columns;
+	bool colour = wants_colour();
 
 	for (size_t i = 0; i < t->columns; i++)
 		width[i] = column_width(t, i);
@@ -168,9 +168,9 @@ void table_print(const struct table *t, FILE *to)
 	for (size_t row = 0; row < t->cells; row += t->columns) {
 		bool bold = colour && row == 0;
 
-		fputs(bold ? "\033[1m" : "", to);
-		print_row(t, row, to, width, columns, line);
-		fputs(bold ? "\033[0m\n" : "\n", to);
+		fputs(bold ? "\033[1m" : "", stdout);
+		print_row(t, row, width, columns, line);
+		fputs(bold ? "\033[0m\n" : "\n", stdout);
 	}
 }
 

@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #define TABLE_COLUMNS_MAX 8
 
@@ -18,7 +17,8 @@ struct table {
 void table_init(struct table *t, size_t columns);
 /* Add a row: one string for each column, NULL for an empty cell. */
 void table_row(struct table *t, ...);
-void table_print(const struct table *t, FILE *to);
+/* To standard output */
+void table_print(const struct table *t);
 void table_free(struct table *t);
 
 #endif

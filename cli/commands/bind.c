@@ -8,6 +8,7 @@
 #include "message.h"
 #include "options.h"
 #include "signals.h"
+#include "stream.h"
 
 struct options {
 	struct cli *cli;
@@ -110,10 +111,10 @@ static void print_binding(void *data, const struct vfiomig_binding *b)
 	if (opt->cli->quiet)
 		return;
 	if (b->unchanged)
-		printf("%s: bound to %s already\n", b->device, driver_name(b->from));
+		print_line("%s: bound to %s already", b->device, driver_name(b->from));
 	else
-		printf("%s: %sbound to %s (%s %s)\n", b->device, dry_run ? "would be " : "", to,
-		       dry_run ? "now" : "before", driver_name(b->from));
+		print_line("%s: %sbound to %s (%s %s)", b->device, dry_run ? "would be " : "", to,
+			   dry_run ? "now" : "before", driver_name(b->from));
 	if (b->lost)
 		notice(opt->cli, "%s had the driver %s, which the kernel has no more", b->device,
 		       b->lost);

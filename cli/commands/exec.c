@@ -132,6 +132,7 @@ static int run(const struct options *opt, struct vfiomig_device *dev)
 		return status;
 	/* End this command's turn on the device. The duplicates keep the device open. */
 	vfiomig_device_close(dev);
+	fflush(NULL);
 	signals_restore();
 	execvp(opt->command[0], opt->command);
 	return fail(opt->cli, status_of(RUN_COMMAND, -errno), "%s: %m", opt->command[0]);

@@ -9,6 +9,7 @@
 #include "message.h"
 #include "names.h"
 #include "options.h"
+#include "stream.h"
 #include "user.h"
 
 static void print_identity(const struct vfiomig_device *dev)
@@ -18,23 +19,23 @@ static void print_identity(const struct vfiomig_device *dev)
 	struct vfiomig_pci_id id = VFIOMIG_PCI_ID_INIT;
 	char vendor[128], device[128];
 
-	printf("device:     %s\n", vfiomig_device_get_name(dev));
+	print_line("device:     %s", vfiomig_device_get_name(dev));
 	if (vfiomig_device_get_pci_id(dev, &id))
-		printf("name:       %s %s\n", pci_vendor_name(&id, vendor, sizeof(vendor)) ?: "?",
-		       pci_device_name(&id, device, sizeof(device)) ?: "?");
-	printf("bus:        %s\n", vfiomig_device_get_bus(dev) ?: "unknown");
+		print_line("name:       %s %s", pci_vendor_name(&id, vendor, sizeof(vendor)) ?: "?",
+			   pci_device_name(&id, device, sizeof(device)) ?: "?");
+	print_line("bus:        %s", vfiomig_device_get_bus(dev) ?: "unknown");
 	if (vfiomig_device_get_pci_id(dev, &id)) {
-		printf("PCI id:     %04x:%04x (rev %02x), subsystem %04x:%04x\n", id.vendor,
-		       id.device, id.revision, id.subsystem_vendor, id.subsystem_device);
-		printf("PCI class:  %06x (%s)\n", id.class_code,
-		       pci_class_name(&id, device, sizeof(device)) ?: "?");
+		print_line("PCI id:     %04x:%04x (rev %02x), subsystem %04x:%04x", id.vendor,
+			   id.device, id.revision, id.subsystem_vendor, id.subsystem_device);
+		print_line("PCI class:  %06x (%s)", id.class_code,
+			   pci_class_name(&id, device, sizeof(device)) ?: "?");
 	}
 	if (mdev_type)
-		printf("mdev type:  %s\n", mdev_type);
-	printf("driver:     %s\n", vfiomig_device_get_driver(dev) ?: "unknown");
-	printf("group:      %d\n", vfiomig_device_get_group(dev));
+		print_line("mdev type:  %s", mdev_type);
+	print_line("driver:     %s", vfiomig_device_get_driver(dev) ?: "unknown");
+	print_line("group:      %d", vfiomig_device_get_group(dev));
 	if (cdev)
-		printf("cdev:       %s\n", cdev);
+		print_line("cdev:       %s", cdev);
 }
 
 static void print_migration(struct vfiomig_device *dev, uint64_t flags)
@@ -118,9 +119,9 @@ static void print_from_outside(const struct vfiomig_device *dev)
 	print_identity(dev);
 	if (!find_user(dev, &user))
 		return;
-	printf("open by:    %d (%s)\n", user.pid, user.is_holder ? "holder" : user.comm);
+	print_line("open by:    %d (%s)", user.pid, user.is_holder ? "holder" : user.comm);
 	if (user.state >= 0)
-		printf("state:      %s\n", vfiomig_state_name(user.state));
+		print_line("state:      %s", vfiomig_state_name(user.state));
 }
 
 /* ---- The same as JSON ---------------------------------------------------- */

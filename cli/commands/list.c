@@ -172,7 +172,7 @@ static int print_table(const struct options *opt)
 	if (opt->table.cells == opt->table.columns)
 		notice(opt->cli, "no device has a VFIO driver");
 	else
-		table_print(&opt->table, stdout);
+		table_print(&opt->table);
 	return STATUS_OK;
 }
 

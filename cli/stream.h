@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Standard output and standard error: what is printed there arrives, or the command fails. */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include <stdio.h>
+
+/* Replace stdout and stderr by streams that wait where a pipe in non-blocking mode is full, and
+ * that remember each failure. */
+void streams_open(void);
+/* Print a line to stdout, with a line break at its end, and with everything in it made printable. For
+ * a line that has text from outside in it. */
+__attribute__((format(printf, 1, 2))) void print_line(const char *fmt, ...);
+/* Write what stdout still has in its buffer, and close it. Returns @status; or, if something that was
+ * printed there did not arrive and @status is 0, STATUS_FAILED. A message says so, except after a
+ * signal. */
+int streams_finish(int status);
+
+#endif
