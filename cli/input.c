@@ -8,6 +8,7 @@
 
 #include "input.h"
 #include "message.h"
+#include "output.h"
 
 int open_input(const struct cli *cli, const char *path, int *status)
 {
@@ -28,6 +29,9 @@ int open_input(const struct cli *cli, const char *path, int *status)
 		*status = fail(
 			cli, STATUS_USAGE,
 			"an image does not come from a terminal; redirect standard input or name a file");
+	} else if (prints_to(STDOUT_FILENO, fd)) {
+		*status = fail(cli, STATUS_USAGE,
+			       "standard output is the input, too; write to another file");
 	} else {
 		return fd;
 	}

@@ -13,15 +13,22 @@
 #include "message.h"
 #include "output.h"
 #include "place.h"
+#include "signals.h"
+
+/* How messages name @path. */
+static const char *path_or_standard(const char *path)
+{
+	if (!path || strcmp(path, "-") == 0)
+		return "standard output";
+	return *path ? path : "''";
+}
 
 void output_why(const struct output *out, const char *path, int err, char why[OUTPUT_WHY])
 {
 	static const char named[] =
 		"; the image is whole and has its name, but may not survive a power failure";
 
-	if (!path)
-		path = "standard output";
-	snprintf(why, OUTPUT_WHY, "%.3800s: %s%s", *path ? path : "''", strerror(-err),
+	snprintf(why, OUTPUT_WHY, "%.3800s: %s%s", path_or_standard(path), strerror(-err),
 		 out->named ? named : "");
 }
 
@@ -32,6 +39,12 @@ int fail_output(const struct cli *cli, const struct output *out, const char *pat
 	output_why(out, path, err, why);
 	return fail(cli, status_of(STORE_IMAGE, err), "%s", why);
 }
+
+/* Why a file is refused that could be opened */
+enum {
+	REFUSE_INPUT = 1,
+	REFUSE_DISK,
+};
 
 /* Create a file under a random name, which nobody can have prepared. */
 static int create(int dir, char name[TEMPORARY_NAME])
@@ -79,6 +92,29 @@ static bool is_open_as(int fd, const struct stat *st)
 	return fstat(fd, &open) == 0 && st->st_dev == open.st_dev && st->st_ino == open.st_ino;
 }
 
+/* What is written to such a file can be read from it, so that a command that reads and writes the
+ * same one would never end, or lose what it has not read yet. */
+static bool keeps_bytes(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) || S_ISFIFO(st->st_mode);
+}
+
+bool prints_to(int fd, int input)
+{
+	struct stat st;
+
+	return fstat(input, &st) == 0 && keeps_bytes(&st) && is_open_as(fd, &st) &&
+	       (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
+/* Refuse a file before anything in it is changed. Returns 0 or one of the REFUSE_ numbers. */
+static int refuse(const struct output *out, const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return REFUSE_DISK;
+	return keeps_bytes(st) && is_open_as(out->input, st) ? REFUSE_INPUT : 0;
+}
+
 /* The N of /dev/fd/N and of similar paths, or -1. Such a descriptor is written to at its current
  * position. */
 static int descriptor_of(const char *path)
@@ -105,8 +141,12 @@ static int descriptor_of(const char *path)
 
 static int open_descriptor(struct output *out, int fd)
 {
+	struct stat st;
+
 	out->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	return out->fd < 0 ? -errno : 0;
+	if (out->fd < 0 || fstat(out->fd, &st))
+		return -errno;
+	return refuse(out, &st);
 }
 
 /* Take the directory and the name from @place, for a file that appears when it is whole. */
@@ -122,16 +162,27 @@ static int open_file(struct output *out, struct place *place)
 /* Write to a pipe or a device itself: nobody wants /dev/null replaced by a file. */
 static int open_in_place(struct output *out, const struct place *place)
 {
-	int fd;
+	/* Nothing has to be undone yet. So a signal may end the wait for a FIFO's reader at once. */
+	if (signals_uncatch())
+		out->fd = place_open(place);
+	else
+		out->fd = -EINTR;
+	signals_catch_again();
+	return out->fd < 0 ? out->fd : 0;
+}
 
-	/* The old content of a disk would follow the image. */
-	if (S_ISBLK(place->st.st_mode))
-		return -ENOTSUP;
-	fd = place_open(place);
-	if (fd < 0)
-		return fd;
-	out->fd = fd;
-	return 0;
+static int open_place(struct output *out, struct place *place)
+{
+	int refusal = place->fd < 0 ? 0 : refuse(out, &place->st);
+
+	if (refusal)
+		return refusal;
+	/* Do not replace the file that standard output is, whatever name it has here. */
+	if (place->fd >= 0 && is_open_as(STDOUT_FILENO, &place->st))
+		return open_descriptor(out, STDOUT_FILENO);
+	if (place->fd < 0 || S_ISREG(place->st.st_mode))
+		return open_file(out, place);
+	return open_in_place(out, place);
 }
 
 static int open_path(struct output *out, const char *path)
@@ -141,27 +192,33 @@ static int open_path(struct output *out, const char *path)
 
 	if (err)
 		return err;
-	/* Do not replace the file that standard output is, whatever name it has here. */
-	if (place.fd >= 0 && is_open_as(STDOUT_FILENO, &place.st))
-		err = open_descriptor(out, STDOUT_FILENO);
-	else if (place.fd < 0 || S_ISREG(place.st.st_mode))
-		err = open_file(out, &place);
-	else
-		err = open_in_place(out, &place);
+	err = open_place(out, &place);
 	place_close(&place);
 	return err;
 }
 
-int output_open(const struct cli *cli, struct output *out, const char *path)
+static int fail_refused(const struct cli *cli, int refusal, const char *path)
+{
+	if (refusal == REFUSE_INPUT)
+		return fail(cli, STATUS_USAGE, "%s is the input, too; write to another file", path);
+	return fail(
+		cli, STATUS_USAGE,
+		"%s is a block device, whose old contents would follow the new ones; write to a file",
+		path);
+}
+
+int output_open(const struct cli *cli, struct output *out, const char *path, int input)
 {
 	int err, fd;
 
-	*out = (struct output){ .fd = -1, .dir = -1 };
+	*out = (struct output){ .fd = -1, .dir = -1, .input = input };
 	fd = !path || strcmp(path, "-") == 0 ? STDOUT_FILENO : descriptor_of(path);
 	err = fd < 0 ? open_path(out, path) : open_descriptor(out, fd);
 	if (err) {
 		output_discard(out);
-		return fail_output(cli, out, path, err);
+		if (err < 0)
+			return fail_output(cli, out, path, err);
+		return fail_refused(cli, err, path_or_standard(path));
 	}
 	if (!isatty(out->fd))
 		return STATUS_OK;
@@ -194,13 +251,28 @@ static int sync_directory(int dir)
 	return err;
 }
 
+/*
+ * Standard output can be a file that was longer before, as in "1<>FILE". Cut off what follows the
+ * image, which would damage it. A file in append mode ends where the image ends.
+ */
+static int cut(int fd)
+{
+	off_t end = lseek(fd, 0, SEEK_CUR);
+	struct stat st;
+
+	if (end < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size <= end ||
+	    (fcntl(fd, F_GETFL) & O_APPEND))
+		return 0;
+	return ftruncate(fd, end) ? -errno : 0;
+}
+
 int output_commit(struct output *out)
 {
 	bool named = false;
-	int err = 0;
+	int err = cut(out->fd);
 
 	/* Pipes and the like cannot be synced. */
-	if (fsync(out->fd) && errno != EINVAL && errno != EROFS)
+	if (!err && fsync(out->fd) && errno != EINVAL && errno != EROFS)
 		err = -errno;
 	/* Network file systems report a full disk only here. */
 	if (close(out->fd) && !err)

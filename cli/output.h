@@ -13,11 +13,14 @@ struct output {
 	char temporary[TEMPORARY_NAME];
 	int dir;
 	char *name;
+	int input;  /* the descriptor that the command reads from, or -1 */
 	bool named; /* the file was renamed, whatever failed after that */
 };
 
-/* Open @path; NULL or "-" is standard output. Returns 0, or the exit status after a message. */
-int output_open(const struct cli *cli, struct output *out, const char *path);
+/* Open @path; NULL or "-" is standard output. A file that is @input, too, is refused before it is
+ * changed; @input is -1 if the command reads no file. Returns 0, or the exit status after a
+ * message. */
+int output_open(const struct cli *cli, struct output *out, const char *path, int input);
 /* Make the image durable and give it its name. Returns 0 or a negative errno; the output is closed
  * in both cases. */
 int output_commit(struct output *out);
@@ -30,7 +33,9 @@ void output_why(const struct output *out, const char *path, int err, char why[OU
 /* Print that sentence. Returns the exit status. */
 int fail_output(const struct cli *cli, const struct output *out, const char *path, int err);
 
-/* Whether a write to @fd, standard output or error, would go into the image. */
+/* Whether a write to @fd would go into the file that @input reads. */
+bool prints_to(int fd, int input);
+/* Whether a write to @fd would go into the image. */
 bool output_shares(const struct output *out, int fd);
 
 #endif

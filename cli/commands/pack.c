@@ -75,7 +75,7 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn, int 
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);
-	status = output_open(cli, &out, t.output);
+	status = output_open(cli, &out, t.output, fd);
 	if (!status)
 		status = keep_apart(&t, &out, false);
 	if (!status)

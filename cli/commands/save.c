@@ -173,7 +173,7 @@ static int save(struct cli *cli, int argc, char **argv)
 		return status;
 	signals_catch(cli->ctx);
 	/* Open the output first: if that fails, the device is not touched. */
-	status = output_open(cli, &out, t.output);
+	status = output_open(cli, &out, t.output, -1);
 	if (!status)
 		status = keep_apart(&t, &out, !cli->quiet || cli->verbose);
 	if (status)

@@ -109,8 +109,8 @@ home RUNNING
 
 # Outputs that cannot be opened, and outputs that are open already
 mknod block b 7 0
-status 1 "a block device" vfiomig save "$device" -o block
-says 'block: Operation not supported'
+status 2 "a block device" vfiomig save "$device" -o block
+says 'block is a block device, whose old contents would follow the new ones; write to a file'
 status 1 "an empty name" vfiomig save "$device" -o ''
 says "'': No such file or directory"
 status 0 "standard error, by name" sh -c "exec vfiomig save $device -q --raw -o /dev/stderr 2>two"

@@ -1,0 +1,75 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Run a command whose standard output, standard error or file is a pipe that is full, or that nobody
+# reads.
+#
+#   pipes.pl DELAY SIGNAL FLAGS COMMAND...
+#
+# DELAY     seconds until the pipe is read, or "never"
+# SIGNAL    sent to the command after 0.3 seconds, or 0
+# FLAGS     words, joined by commas: "1" or "2", the descriptor that is the pipe; "nonblock" for a pipe in
+#           non-blocking mode; "full" if the pipe is full at the beginning
+#
+# What the command wrote is printed, without what the pipe was filled with. The exit status is the
+# command's, 128 + N if signal N ended it, or 99 if it did not end within a second after the signal, or
+# within two seconds without.
+use strict;
+use warnings;
+use Fcntl;
+use POSIX ();
+use Time::HiRes qw(sleep time);
+
+my ($delay, $signal, $flags, @command) = @ARGV;
+my %flag = map { $_ => 1 } split /,/, $flags;
+pipe my $reader, my $writer or die;
+my $old = fcntl $writer, F_GETFL, 0;
+my $filled = 0;
+if ($flag{full}) {
+	fcntl $writer, F_SETFL, $old | O_NONBLOCK or die;
+	while (my $n = syswrite $writer, "x" x 4096) {
+		$filled += $n;
+	}
+	fcntl $writer, F_SETFL, $old or die;
+}
+fcntl $writer, F_SETFL, $old | O_NONBLOCK or die if $flag{nonblock};
+
+my $pid = fork // die;
+if (!$pid) {
+	close $reader if $delay ne 'never';
+	for my $fd (grep { $flag{$_} } 1, 2) {
+		POSIX::dup2(fileno $writer, $fd) or die;
+	}
+	exec @command or die;
+}
+close $writer;
+my $start = time;
+if ($signal) {
+	sleep 0.3;
+	kill $signal, $pid;
+	$start = time;
+}
+my $end = $start + ($signal ? 1 : 2);
+
+my ($text, $status, $open) = ('', undef, 1);
+while (!defined $status || $open) {
+	if ($delay ne 'never' && time - $start >= $delay) {
+		vec(my $set = '', fileno $reader, 1) = 1;
+		while ($open && select my $ready = $set, undef, undef, 0) {
+			$open = sysread $reader, $text, 65536, length $text;
+		}
+	} elsif (defined $status) {
+		last if $delay eq 'never';
+	}
+	if (!defined $status && waitpid $pid, POSIX::WNOHANG()) {
+		$status = $? & 127 ? 128 + ($? & 127) : $? >> 8;
+	}
+	if (!defined $status && time > $end) {
+		kill 9, $pid;
+		waitpid $pid, 0;
+		$status = 99;
+	}
+	sleep 0.01;
+}
+print substr $text, $filled if length $text > $filled;
+exit $status;
