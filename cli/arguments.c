@@ -6,11 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <vfiomig.h>
 
 #include "arguments.h"
 #include "printable.h"
+#include "spelling.h"
 #include "status.h"
+
+int fail_usage(const char *text)
+{
+	char line[500];
+
+	snprintf(line, sizeof(line), "%s", text);
+	make_printable(line);
+	fprintf(stderr, "%s\n", line);
+	return STATUS_USAGE;
+}
 
 /*
  * getopt prints its own messages, with the arguments as they are. Collect them, which is possible
@@ -34,10 +44,8 @@ int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int
 	if (err && (!text || !size))
 		goto no_memory;
 	if (text && size) {
-		/* Without the line break, and not too long */
-		text[size - 1 < 500 ? size - 1 : 500] = '\0';
-		make_printable(text);
-		fprintf(stderr, "%s\n", text);
+		text[size - 1] = '\0'; /* the line break */
+		fail_usage(text);
 	}
 	free(text);
 	return err ? STATUS_USAGE : STATUS_OK;
@@ -74,9 +82,12 @@ int parse_number(struct argp_state *state, const char *what, const char *arg, in
 
 int parse_state(struct argp_state *state, const char *arg)
 {
-	int value = vfiomig_state_from_name(arg);
+	int value = spell_state(arg);
+	const char *guess = value < 0 ? guess_state(arg) : NULL;
 
-	if (value < 0)
+	if (guess)
+		usage_error(state, "'%s' is not a state; did you mean %s?", arg, guess);
+	else if (value < 0)
 		usage_error(
 			state,
 			"'%s' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY and PRE_COPY_P2P",

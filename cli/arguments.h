@@ -8,6 +8,8 @@
 /* argp_parse(), but an error is one line on standard error. Returns 0 or the exit status. */
 int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
 		    void *input);
+/* Print a line about what was typed. Returns STATUS_USAGE. */
+int fail_usage(const char *text);
 /* For parsers: like argp_error(), but one line. Returns EINVAL. */
 __attribute__((format(printf, 2, 3))) error_t usage_error(struct argp_state *state, const char *fmt,
 							  ...);

@@ -15,6 +15,7 @@
 #include "rundir.h"
 #include "signals.h"
 #include "stream.h"
+#include "words.h"
 
 const char *argp_program_version = "vfiomig " VERSION;
 
@@ -83,6 +84,67 @@ struct choice {
 	int index; /* where argv has its name */
 };
 
+/* What other tools call it. */
+static const struct {
+	const char *word, *meant;
+} synonyms[] = {
+	{ "ls", "list" },
+	{ "devices", "list" },
+	{ "show", "info" },
+	{ "status", "state DEV" },
+	{ "get", "state DEV" },
+	{ "set", "state DEV STATE" },
+	{ "start", "state DEV RUNNING" },
+	{ "run", "state DEV RUNNING" },
+	{ "resume", "state DEV RUNNING" },
+	{ "continue", "state DEV RUNNING" },
+	{ "stop", "state DEV STOP" },
+	{ "pause", "state DEV STOP" },
+	{ "suspend", "state DEV STOP" },
+	{ "reset", "state DEV --reset" },
+	{ "dump", "save DEV -o FILE" },
+	{ "snapshot", "save DEV -o FILE" },
+	{ "export", "save DEV -o FILE" },
+	{ "load", "restore DEV -i FILE" },
+	{ "import", "restore DEV -i FILE" },
+	{ "migrate", "save DEV --leave=STOP | ssh HOST vfiomig restore DEV" },
+	{ "verify", "inspect --verify FILE" },
+	{ "open", "hold DEV" },
+	{ "keep", "hold DEV" },
+	{ "close", "release DEV" },
+	{ "attach", "bind DEV" },
+	{ "detach", "unbind DEV" },
+};
+
+static const char *meant_by(const char *word)
+{
+	const char *names[NR_COMMANDS];
+
+	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
+		if (strcasecmp(word, synonyms[i].word) == 0)
+			return synonyms[i].meant;
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		names[i] = commands[i]->name;
+	return nearest_word(word, names, NR_COMMANDS);
+}
+
+static error_t refuse_word(struct argp_state *state, const char *word)
+{
+	const char *meant = meant_by(word);
+
+	if (meant)
+		return usage_error(state, "there is no command '%s'; did you mean \"vfiomig %s\"?",
+				   word, meant);
+	/* "vfiomig DEV save" */
+	for (int i = state->next; i < state->argc; i++)
+		if (find_command(state->argv[i]))
+			return usage_error(
+				state,
+				"there is no command '%s'; the command comes first: \"vfiomig %s %s\"",
+				word, state->argv[i], word);
+	return usage_error(state, "there is no command '%s'; \"vfiomig --help\" lists them", word);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct choice *choice = state->input;
@@ -92,12 +154,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		/* getopt reports an error in one line. Do not let argp add another one. */
 		state->err_stream = NULL;
 		return 0;
+	case 'q':
+	case 'v':
+		return 0;
+	case 'h':
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
 	case ARGP_KEY_ARG:
 		choice->command = find_command(arg);
 		if (!choice->command)
-			return usage_error(
-				state, "there is no command '%s'; \"vfiomig --help\" lists them",
-				arg);
+			return refuse_word(state, arg);
 		/* The command parses the rest. */
 		choice->index = state->next - 1;
 		state->next = state->argc;
@@ -109,7 +175,58 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+static const struct argp_option options[] = {
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 },
+	/* The commands have these. */
+	{ "quiet", 'q', NULL, OPTION_HIDDEN, NULL, 0 },
+	{ "verbose", 'v', NULL, OPTION_HIDDEN, NULL, 0 },
+	{ 0 },
+};
+
+/* Put argv[from] before the words from argv[1] on. */
+static void put_first(char **argv, int from)
+{
+	char *word = argv[from];
+
+	memmove(argv + 2, argv + 1, (from - 1) * sizeof(*argv));
+	argv[1] = word;
+}
+
+/* "vfiomig -v list" is "vfiomig list -v". */
+static void put_command_first(int argc, char **argv)
+{
+	int word = 0;
+
+	if (argc < 2 || argv[1][0] != '-')
+		return;
+	for (int i = argc - 1; i > 0; i--)
+		if (argv[i][0] != '-')
+			word = i;
+	for (int i = argc - 1; i > 0; i--)
+		if (find_command(argv[i]) || strcmp(argv[i], "help") == 0)
+			word = i;
+	if (word)
+		put_first(argv, word);
+}
+
+/* "vfiomig help save" is "vfiomig save --help". */
+static void turn_words_into_options(int argc, char **argv)
+{
+	static char help[] = "--help", version[] = "--version";
+
+	if (argc < 2)
+		return;
+	if (strcmp(argv[1], "version") == 0)
+		argv[1] = version;
+	if (strcmp(argv[1], "help") != 0)
+		return;
+	argv[1] = help;
+	if (argc > 2)
+		put_first(argv, 2);
+}
+
 static const struct argp argp = {
+	.options = options,
 	.parser = parse,
 	.args_doc = "COMMAND [ARG...]",
 	.doc = "Save, restore and debug the migration state of VFIO devices.\v",
@@ -131,6 +248,7 @@ static void occupy_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
+	static char program_name[] = "vfiomig";
 	struct choice choice = { 0 };
 	struct cli cli = { 0 };
 	int status;
@@ -141,6 +259,10 @@ int main(int argc, char **argv)
 	setlocale(LC_NUMERIC, "C");
 	occupy_standard_descriptors();
 	streams_open();
+	/* getopt's messages and the help begin with it. */
+	argv[0] = program_name;
+	put_command_first(argc, argv);
+	turn_words_into_options(argc, argv);
 	status = parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice);
 	if (status)
 		return status;

@@ -11,6 +11,8 @@
 #include "arguments.h"
 #include "message.h"
 #include "options.h"
+#include "spelling.h"
+#include "values.h"
 
 static void log_verbosely(void *data, const char *line)
 {
@@ -29,12 +31,13 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	(void)arg;
 	switch (key) {
 	case '?':
+	case 'h':
 	case OPT_USAGE:
 		/* argp would name the command by argv[0], see cli_parse(). */
 		state->name = cli->usage_name;
 		argp_state_help(state, stdout,
-				key == '?' ? ARGP_HELP_STD_HELP
-					   : ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK);
+				key == OPT_USAGE ? ARGP_HELP_USAGE | ARGP_HELP_EXIT_OK
+						 : ARGP_HELP_STD_HELP);
 		return 0;
 	case 'V':
 		printf("%s\n", argp_program_version);
@@ -55,6 +58,7 @@ static const struct argp_option common_options[] = {
 	{ "verbose", 'v', NULL, 0, "Report each arc, with its time, on stderr", -1 },
 	{ "quiet", 'q', NULL, 0, "Print nothing but errors", -1 },
 	{ "help", '?', NULL, 0, "Print this help", -1 },
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, -1 },
 	{ "version", 'V', NULL, 0, "Print the version", -1 },
 	{ "usage", OPT_USAGE, NULL, 0, "Print a short usage message", -1 },
 	{ 0 }
@@ -85,6 +89,24 @@ static error_t parse_wrapper(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static bool has_child(const struct argp *argp, const struct argp *wanted)
+{
+	for (const struct argp_child *child = argp->children; child && child->argp; child++)
+		if (child->argp == wanted || has_child(child->argp, wanted))
+			return true;
+	return false;
+}
+
+/* Print "vfiomig: COMMAND: @error", and free @error. Returns the exit status. */
+static int fail_words(const struct cli *cli, char *error)
+{
+	char line[500];
+
+	snprintf(line, sizeof(line), "%s: %s", cli->message_name, error);
+	free(error);
+	return fail_usage(line);
+}
+
 int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, void *input)
 {
 	const struct argp_child children[] = {
@@ -96,12 +118,21 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, v
 		.parser = parse_wrapper,
 		.children = children,
 	};
+	static char help[] = "--help";
 	struct inputs in = { .cli = cli, .own = input };
+	char *error;
 
 	/* getopt's messages begin with argv[0], and the usage message needs another name. */
 	snprintf(cli->message_name, sizeof(cli->message_name), "vfiomig: %s", cli->command);
 	snprintf(cli->usage_name, sizeof(cli->usage_name), "vfiomig %s", cli->command);
 	argv[0] = cli->message_name;
+	/* "vfiomig save help": nothing else can be called so. */
+	if (argc == 2 && strcmp(argv[1], "help") == 0)
+		argv[1] = help;
+	error = join_values(&wrapper, &argc, argv, cli->in_order,
+			    !has_child(&wrapper, &argp_device));
+	if (error)
+		return fail_words(cli, error);
 	return parse_arguments(&wrapper, argc, argv,
 			       ARGP_NO_HELP | (cli->in_order ? ARGP_IN_ORDER : 0), &in);
 }
@@ -140,6 +171,35 @@ const struct argp argp_json = {
 	.parser = parse_json_flag,
 };
 
+/* The option whose value somebody may have given without it, as in "restore DEV FILE". */
+static const char *option_for_second(const struct cli *cli)
+{
+	static const struct {
+		const char *command, *option;
+	} table[] = { { "save", "-o" }, { "restore", "-i" }, { "bind", "-d" } };
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(cli->command, table[i].command) == 0)
+			return table[i].option;
+	return NULL;
+}
+
+static error_t refuse_second(struct argp_state *state, const struct cli *cli, const char *arg)
+{
+	const char *option = option_for_second(cli), *device = cli->device, *value = arg;
+
+	if (!option)
+		return usage_error(state, "'%s' is one argument too many", arg);
+	/* "save FILE DEV" */
+	if (!names_device(device) && names_device(spell_device(arg))) {
+		value = device;
+		device = spell_device(arg);
+	}
+	return usage_error(state,
+			   "'%s' is one argument too many; did you mean \"vfiomig %s %s %s %s\"?",
+			   arg, cli->command, device, option, value);
+}
+
 static error_t parse_device(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
@@ -150,8 +210,8 @@ static error_t parse_device(int key, char *arg, struct argp_state *state)
 		return arg && cli->wait < 0 ? EINVAL : 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
-			return usage_error(state, "'%s' is one argument too many", arg);
-		cli->device = arg;
+			return refuse_second(state, cli, arg);
+		cli->device = spell_device(arg);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		return usage_error(state, "which device? \"vfiomig list\" shows them");

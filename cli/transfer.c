@@ -164,6 +164,9 @@ static error_t parse_file(int key, char *arg, struct argp_state *state)
 
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
+	if (state->arg_num && strcmp(t->cli->command, "inspect") != 0)
+		return usage_error(state, "'%s' is one argument too many; to write to it: -o %s",
+				   arg, arg);
 	if (state->arg_num)
 		return usage_error(state, "'%s' is one argument too many", arg);
 	t->input = arg;

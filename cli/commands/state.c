@@ -9,6 +9,7 @@
 #include "message.h"
 #include "options.h"
 #include "signals.h"
+#include "spelling.h"
 #include "summary.h"
 
 struct options {
@@ -30,6 +31,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (!opt->cli->device || opt->state >= 0)
 			return ARGP_ERR_UNKNOWN;
+		/* "state STOP DEV" */
+		if (spell_state(opt->cli->device) >= 0 && spell_state(arg) < 0) {
+			const char *name = opt->cli->device;
+
+			opt->cli->device = spell_device(arg);
+			arg = (char *)name;
+		}
 		opt->state = parse_state(state, arg);
 		return opt->state < 0 ? EINVAL : 0;
 	default:

@@ -1,0 +1,197 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# What people type: it does what they mean, or they are told the one thing to type instead. And nothing that they type reaches
+# a terminal as anything but printable text.
+
+cd "$(dirname "$0")/../.." || exit
+# shellcheck source=tests/guest/lib/lib.sh
+. tests/guest/lib/lib.sh
+OUT=$(mktemp) ERR=$(mktemp)
+work=$(mktemp -d)
+trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
+vfiomig=$PWD/${VFIOMIG_BUILD:-build}/vfiomig
+cd "$work" || exit
+
+# like A B: the two command lines do the same
+like() {
+	# shellcheck disable=SC2086 # words
+	"$vfiomig" $2 >"$OUT" 2>"$ERR" </dev/null
+	want=$?
+	# shellcheck disable=SC2086 # words
+	"$vfiomig" $1 >out 2>err </dev/null
+	check "\"$1\" is \"$2\"" sh -c "test $? = $want && cmp out $OUT && cmp err $ERR"
+}
+
+for help in help -h '-?'; do
+	like "$help" --help
+done
+for help in 'help save' 'save help' 'save -h' '--help save' '-h save'; do
+	like "$help" 'save --help'
+done
+like '--usage save' 'save --usage'
+like 'help exec' 'exec --help'
+like version --version
+like '-v list' 'list -v'
+like '-q --json list' 'list -q --json'
+like '--wait=5 info vfio0' 'info --wait=5 vfio0'
+like '-v exec vfio0 -- true list' 'exec -v vfio0 -- true list'
+
+dev=0000:3b:00.1
+for wait in '--wait 5' '--wai 5' '--wait=5'; do
+	for command in info state hold release bind unbind 'exec --via group'; do
+		case $command in
+		exec*) cmd='-- true' ;;
+		*) cmd= ;;
+		esac
+		like "$command $wait $dev $cmd" "$command $dev $cmd"
+	done
+	like "save $dev $wait -o image" "save $dev -o image"
+	like "restore $dev $wait -i /dev/null" "restore $dev -i /dev/null"
+done
+for options in '-z 5' '-qz 5' '--compress 5' '--precopy never' '--precopy auto'; do
+	like "save $dev $options --raw -o image" "save $dev $(echo "$options" | sed 's/\(--[a-z]*\) /\1=/; s/z /z/') --raw -o image"
+done
+status 2 "a level that is none" "$vfiomig" save -z 25 $dev -o image
+says "-z is a number from 1 to 19, not '25'"
+echo state >./5
+status 2 "pack -z 5, a level or a file" "$vfiomig" pack -z 5
+says 'the value of -z is in the same word, as in -z5; for a file: ./5'
+status 0 "pack -z5" "$vfiomig" pack -z5 ./5 -o image
+status 0 "pack 5" "$vfiomig" pack 5 -o image
+like "state STOP $dev" "state $dev STOP"
+like "state stop $dev" "state $dev STOP"
+for state in stop-copy Stop_Copy stopcopy 'STOP-COPY' VFIO_DEVICE_STATE_STOP_COPY vfio_device_state_stop_copy; do
+	like "state $dev $state" "state $dev STOP_COPY"
+	like "save $dev -o image --leave $state" "save $dev -o image --leave=STOP_COPY"
+done
+for state in running-p2p runningp2p RunningP2P; do
+	like "state $dev $state" "state $dev RUNNING_P2P"
+done
+like "save $dev --out image" "save $dev --output=image"
+
+# The names of a device, as other tools print them
+for spelling in pci_0000_3b_00_1 0000_3b_00_1 00000000:3b:00.1 host=0000:3b:00.1 vfio-pci,host=$dev vfio-pci,host=$dev,id=x \
+	host=3b:00.1 pci/$dev pci@$dev pci:$dev PCI:$dev 0x0000:0x3b:0x00.0x1 0000:3b:00:1 0000-3b-00.1 3b:0.1 $dev/; do
+	like "info $spelling" "info $dev"
+	like "hold pid:1/$spelling" "hold pid:1/$dev"
+done
+for spelling in "<address domain='0x0000' bus='0x3b' slot='0x00' function='0x1'/>" \
+	'<address type="pci" domain="0" bus="59" slot="0" function="1"/>' '3b:00.1 Ethernet controller: Mellanox'; do
+	"$vfiomig" info "$spelling" 2>"$ERR"
+	says "info 0000:3b:00.1: there is no device 0000:3b:00.1"
+done
+uuid=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+for spelling in mdev_83b8f4f2_509f_382f_3c1e_e6bfe0fa1001 mdev_83b8f4f2_509f_382f_3c1e_e6bfe0fa1001_0000_00_02_0 mdev:$uuid; do
+	like "info $spelling" "info $uuid"
+done
+like "info vfio-pci,sysfsdev=/sys/bus/mdev/devices/$uuid,id=x" "info /sys/bus/mdev/devices/$uuid"
+for spelling in 3b:00.1 10000:e1:00.0 $uuid; do
+	"$vfiomig" info "$spelling" 2>"$ERR"
+	says "vfiomig: info $spelling: there is no device"
+done
+for spelling in a.b.c 1.2 0:3b:00.9 0:3b:20.0 0000:3b:000.1: nonsense pci_; do
+	status 2 "$spelling is no device" "$vfiomig" info "$spelling"
+	says "'$spelling' does not name a device"
+done
+
+# instead WORDS TEXT: typing WORDS is an error, and the message has TEXT
+instead() {
+	# shellcheck disable=SC2086 # words
+	status 2 "\"$1\"" "$vfiomig" $1 </dev/null
+	says "$2"
+}
+
+instead 'relase x' "there is no command 'relase'; did you mean \"vfiomig release\"?"
+instead 'SAVE x' 'did you mean "vfiomig save"?'
+instead 'insp x' 'did you mean "vfiomig inspect"?'
+instead 'unbnd x' 'did you mean "vfiomig unbind"?'
+instead 'ilst' 'did you mean "vfiomig list"?'
+instead 'help relase' 'did you mean "vfiomig release"?'
+instead '-v relase' 'did you mean "vfiomig release"?'
+instead 'resume x' 'did you mean "vfiomig state DEV RUNNING"?'
+instead 'stop x' 'did you mean "vfiomig state DEV STOP"?'
+instead 'reset x' 'did you mean "vfiomig state DEV --reset"?'
+instead 'status x' 'did you mean "vfiomig state DEV"?'
+instead 'load x' 'did you mean "vfiomig restore DEV -i FILE"?'
+instead 'verify x' 'did you mean "vfiomig inspect --verify FILE"?'
+instead 'frobnicate x' "there is no command 'frobnicate'; \"vfiomig --help\" lists them"
+instead "$dev info" "the command comes first: \"vfiomig info $dev\""
+instead "-v" 'which command?'
+instead "restore $dev image" "did you mean \"vfiomig restore $dev -i image\"?"
+instead "restore image $dev" "did you mean \"vfiomig restore $dev -i image\"?"
+instead "save $dev image" "did you mean \"vfiomig save $dev -o image\"?"
+instead "bind $dev vfio-pci" "did you mean \"vfiomig bind $dev -d vfio-pci\"?"
+instead "bind vfio-pci $dev" "did you mean \"vfiomig bind $dev -d vfio-pci\"?"
+instead "pack 5 image" "'image' is one argument too many; to write to it: -o image"
+instead "state $dev stopp" "'stopp' is not a state; did you mean STOP?"
+instead "state $dev stopcpy" 'did you mean STOP_COPY?'
+instead "state $dev resume" 'did you mean RUNNING?'
+instead "state $dev ERR" "'ERR' is not a state; they are RUNNING"
+instead "save $dev --leave resumin" 'did you mean RESUMING?'
+instead "inspect --verfy x" "there is no option '--verfy'; did you mean '--verify'?"
+instead "restore $dev --nohold" "did you mean '--no-hold'?"
+instead "save $dev --frobnicate" "unrecognized option '--frobnicate'"
+instead "save $dev -o" "requires an argument"
+
+# ---- Nothing but printable text ------------------------------------------------------------------------------------------
+
+# Control characters of ASCII and of Latin 1, also as UTF-8; directions of text; separators of lines; what is no UTF-8 at all
+hostile=$(printf 'a\033[2J\r\n\a\177\302\233\233\342\200\256\342\201\246\330\234\342\200\250\357\273\277\363\240\200\201\303\355\240\200\364\220\200\200\377b')
+good=$(printf '\303\244\342\202\254\360\237\230\200')
+# feed ARG...: collect what the program prints
+feed() {
+	"$vfiomig" "$@" >out 2>err </dev/null
+	cat out >>printed
+	cat err >>printed
+	[ "$(wc -l <err)" -le 1 ] || not_ok "one line on standard error" "$(cat err)"
+}
+
+# clean NAME: what was collected is lines of printable UTF-8, without invisible characters
+clean() {
+	# shellcheck disable=SC2016 # Perl's own
+	check "$1: $(wc -l <printed) lines" perl -e '
+		use Encode;
+		local $/;
+		my $text = decode("UTF-8", scalar <STDIN>, Encode::FB_CROAK);
+		exit(!$text || $text =~ /[^\P{C}\n]|[\x{2028}\x{2029}]/)' <printed
+	rm printed
+}
+
+printf 'state' >"$hostile"
+for locale in C C.UTF-8; do
+	export LC_ALL=$locale
+	for spelling in "$hostile" "pid:1/$hostile" "unix:/$hostile" "/sys/$hostile" "fd:$hostile"; do
+		for command in info state hold release bind unbind save restore 'exec --'; do
+			# shellcheck disable=SC2086 # words
+			feed $command "$spelling" -v
+		done
+	done
+	clean "$locale: the names of devices"
+	for option in "--$hostile" "--via=$hostile" "--wait=$hostile" "--leave=$hostile" "-$hostile" "$hostile" "-z$hostile" \
+		"--chunk-size=$hostile" "--progress=$hostile" "-T$hostile" "--precopy=$hostile" "--downtime=$hostile"; do
+		for command in save restore state pack inspect list help "$hostile" -v; do
+			feed "$command" x "$option"
+		done
+	done
+	clean "$locale: options"
+	for command in pack unpack inspect; do
+		feed $command "$hostile" -o "$hostile/x"
+		feed $command "$hostile/x"
+	done
+	for command in unpack inspect; do
+		feed $command "$hostile"
+	done
+	clean "$locale: the names of files"
+	for option in --help --frob; do
+		perl -e 'exec { shift } @ARGV' "$vfiomig" "$hostile" $option >>printed 2>&1
+	done
+	clean "$locale: the program's own name"
+	XDG_RUNTIME_DIR=/$hostile NOTIFY_SOCKET=$hostile feed hold vfio0 -f
+	clean "$locale: the environment"
+done
+LC_ALL=C.UTF-8 "$vfiomig" info "$good" 2>"$ERR"
+says "info $good: '$good' does not name a device"
+check "a long name is cut between two characters" sh -c "LC_ALL=C.UTF-8 $vfiomig info \"\$(printf '\\303\\244%.0s' \$(seq 300))\" 2>long; ! grep -q '[^:]?' long"
+
+finish
