@@ -20,12 +20,12 @@ static void log_event(void *data, const char *line)
 	log_line(LOG_NOTICE, "%s", line);
 }
 
-/* Become independent of the terminal, of the current directory and of the caller's descriptors. */
+/* Become independent of the current directory, of the caller's standard descriptors and of its
+ * signals, which are still blocked. */
 static void detach(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	setsid();
 	if (chdir("/"))
 		_exit(STATUS_FAILED);
 	umask(0077);
@@ -33,13 +33,14 @@ static void detach(void)
 		dup2(null, fd);
 	if (null > STDERR_FILENO)
 		close(null);
-	/* Catch SIGTERM even if the parent ignored it. The other signals come from the terminal. */
-	signals_hold();
+	/* These signals come from a terminal or from a shell. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGUSR1, SIG_IGN);
 	/* Ignore alarms from outside, too. A holder does not write, so it needs no alarm itself. */
 	signal(SIGALRM, SIG_IGN);
+	/* Catch SIGTERM even if the parent ignored it. This opens all signals, so do it last. */
+	signals_hold();
 	prctl(PR_SET_NAME, "vfiomig-hold");
 	log_to_syslog();
 }

@@ -67,8 +67,7 @@ void ctx_after_fork(struct vfiomig_ctx *ctx, int wake)
 {
 	close(ctx->wake);
 	ctx->wake = wake;
-	if (ctx->interrupted)
-		set_wake(ctx);
+	ctx->interrupted = 0;
 }
 
 EXPORT struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx)

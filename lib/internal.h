@@ -103,8 +103,8 @@ void ctx_cancel(struct vfiomig_ctx *ctx);
  * calls this each time: the wake of an interruption may come after vfiomig_resume(). */
 void ctx_forget_wake(struct vfiomig_ctx *ctx);
 
-/* In the child of a fork: @wake is what ctx_new_wake() made before it, because the child
- * has nobody to tell that it failed. */
+/* In the child of a fork: @wake is what ctx_new_wake() made before it. An interruption was the
+ * parent's. */
 int ctx_new_wake(struct vfiomig_ctx *ctx);
 void ctx_after_fork(struct vfiomig_ctx *ctx, int wake);
 

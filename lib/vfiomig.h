@@ -447,11 +447,16 @@ void vfiomig_holder_set_notify(struct vfiomig_holder *holder,
 /**
  * vfiomig_holder_fork - go on in a process of its own
  *
- * Like fork(2). In the child, all descriptors beyond standard error are closed, except for those
- * that the holder needs. From then on the holder is the child's, which is to call
- * vfiomig_holder_serve(). The calling process must have one thread.
+ * Like fork(2), but returns in the parent only when the child has said that it serves. The child
+ * has a session of its own, so that no signal to the parent's process group or terminal reaches it,
+ * and has forgotten an interruption of the context. All descriptors beyond standard error are
+ * closed in it, except for those that the holder needs. All signals are blocked in it: it is to set
+ * its own handlers, to unblock the signals, and to call vfiomig_holder_serve(), which tells the
+ * parent. From then on the holder is the child's. The calling process must have one thread.
  *
- * Returns the PID of the child, 0 in the child, or a negative errno.
+ * Returns the PID of the child, 0 in the child, or a negative errno: -EINTR when
+ * vfiomig_interrupt() was called before the child served, -ECHILD when the child has ended before
+ * that, or what failed in it. Then there is no child any more, and the device is still open here.
  */
 int vfiomig_holder_fork(struct vfiomig_holder *holder);
 

@@ -4,15 +4,14 @@
  * because a peer may send garbage or nothing, or be one of a thousand.
  */
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
+#include "background.h"
 #include "device/device.h"
 #include "device/lock.h"
 #include "device/process.h"
@@ -41,6 +40,7 @@ struct vfiomig_holder {
 	struct peer *claimer;
 	int home; /* the state when the device was claimed */
 	bool ending, ended;
+	int word; /* in a child of vfiomig_holder_fork(): where to say that it serves, or -1 */
 	/* See vfiomig_holder_set_notify(). */
 	void (*notify)(void *data, enum vfiomig_holder_event event);
 	void *notify_data;
@@ -108,7 +108,7 @@ int holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder)
 		return ctx_fail_memory(dev->ctx);
 	h->dev = vfiomig_device_ref(dev);
 	dev->has_holder = true;
-	h->socket = -1;
+	h->socket = h->word = -1;
 	for (int i = 0; i < PEERS_MAX; i++)
 		h->peers[i].fd = -1;
 	err = rundir_path(dev->ctx, dev->sys.name, ".sock", h->path, sizeof(h->path));
@@ -172,6 +172,7 @@ EXPORT void vfiomig_holder_free(struct vfiomig_holder *h)
 		return;
 	remove_socket(h);
 	close_fdp(&h->socket);
+	close_fdp(&h->word);
 	for (int i = 0; i < PEERS_MAX; i++)
 		close_fdp(&h->peers[i].fd);
 	h->dev->has_holder = false;
@@ -450,13 +451,30 @@ static int look(struct vfiomig_holder *h)
 	return 0;
 }
 
+/* Tell the parent, if this is the child of vfiomig_holder_fork(), that it serves or why not. */
+static void tell_parent(struct vfiomig_holder *h, int err)
+{
+	struct failure failure = { .err = 0 };
+
+	if (h->word < 0)
+		return;
+	if (err)
+		failure = ctx_get_failure(h->dev->ctx);
+	background_say(h->word, &failure);
+	close(h->word);
+	h->word = -1;
+}
+
 int holder_serve(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 	int err = 0;
 
 	if (listen(h->socket, BACKLOG))
-		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
+		err = ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
+	tell_parent(h, err);
+	if (err)
+		return err;
 	/* From here on others may have the device. */
 	device_unlock(h->dev);
 	notify(h, VFIOMIG_HOLDER_READY);
@@ -472,56 +490,44 @@ int holder_serve(struct vfiomig_holder *h)
 
 /* ---- In a process of its own --------------------------------------------- */
 
-static int by_number(const void *a, const void *b)
+/* A process that stays must not keep open what its caller had open, a pipe for example. */
+static void become_child(struct vfiomig_holder *h, int wake, int word)
 {
-	return *(const int *)a - *(const int *)b;
-}
+	int keep[] = { h->socket,	 word, wake, h->dev->fd, h->dev->iommufd, h->dev->group_fd,
+		       h->dev->container };
 
-/* Close all descriptors but the first three and the holder's own. A process that stays must not
- * keep open what its caller had open, a pipe for example. */
-static void close_others(const struct vfiomig_holder *h)
-{
-	int keep[] = { h->socket,	h->dev->ctx->wake, h->dev->fd,
-		       h->dev->iommufd, h->dev->group_fd,  h->dev->container };
-	int next = 3;
-
-	qsort(keep, ARRAY_SIZE(keep), sizeof(keep[0]), by_number);
-	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
-		if (keep[i] < next)
-			continue;
-		if (keep[i] > next)
-			syscall(SYS_close_range, next, keep[i] - 1, 0);
-		next = keep[i] + 1;
-	}
-	syscall(SYS_close_range, next, ~0U, 0);
+	h->word = word;
+	ctx_after_fork(h->dev->ctx, wake);
+	device_forget_lock(h->dev);
+	background_close_others(keep, ARRAY_SIZE(keep));
+	device_forget_fds(h->dev);
 }
 
 int holder_fork(struct vfiomig_holder *h)
 {
 	struct vfiomig_ctx *ctx = h->dev->ctx;
 	_cleanup_close_ int wake = -1;
-	pid_t pid;
+	int pid, word, err;
 
-	if (ctx->interrupted)
-		return ctx_fail_interrupted(ctx);
 	/* Listen in the parent, so that a peer can connect before the child runs. */
 	if (listen(h->socket, BACKLOG))
 		return ctx_fail(ctx, -errno, "cannot serve on %s: %m", h->path);
 	wake = ctx_new_wake(ctx);
 	if (wake < 0)
 		return wake;
-	pid = fork();
+	pid = background_fork(ctx, &word);
 	if (pid < 0)
-		return ctx_fail(ctx, -errno, "cannot fork: %m");
+		return pid;
 	if (pid == 0) {
-		ctx_after_fork(ctx, wake);
+		become_child(h, wake, word);
 		wake = -1;
-		device_forget_lock(h->dev);
-		close_others(h);
-		device_forget_fds(h->dev);
-	} else {
-		/* From now on the child removes the file. */
-		h->there.st_ino = 0;
+		return 0;
 	}
+	err = background_wait(ctx, pid, word);
+	close(word);
+	if (err)
+		return err;
+	/* From now on the child removes the file. */
+	h->there.st_ino = 0;
 	return pid;
 }

@@ -398,8 +398,13 @@ static int fork_holder(struct vfiomig_device *d)
 	assert_int_equal(vfiomig_holder_new(d, &holder), 0);
 	pid = CALL(vfiomig_holder_fork(holder));
 	/* What the caller had given is closed in the child. */
-	if (!pid)
-		_exit(d->origin.fd != -1 || d->origin.given.device != -1);
+	if (!pid) {
+		int bad = d->origin.fd != -1 || d->origin.given.device != -1;
+
+		vfiomig_interrupt(ctx);
+		vfiomig_holder_serve(holder);
+		_exit(bad);
+	}
 	if (pid > 0) {
 		int how;
 

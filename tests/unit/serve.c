@@ -496,10 +496,22 @@ static void test_no_event_without_service(void **state)
 	vfiomig_holder_free(holder);
 }
 
-/*
- * After a fork the child has its own eventfd for interrupts, and keeps an interrupt from just
- * before the fork.
- */
+/* What the child of a fork says to its parent. */
+static int run_child(void)
+{
+	uint64_t count;
+	int pid = vfiomig_holder_fork(holder);
+
+	if (pid)
+		return pid;
+	/* It has its own eventfd for interrupts. */
+	vfiomig_interrupt(its_ctx);
+	if (read(its_ctx->wake, &count, sizeof(count)) == sizeof(count))
+		vfiomig_holder_serve(holder);
+	_exit(0);
+}
+
+/* The parent believes what the child says: that it serves, that it cannot, or nothing. */
 static void test_after_fork(void **state)
 {
 	uint64_t count;
@@ -507,24 +519,29 @@ static void test_after_fork(void **state)
 
 	(void)state;
 	assert_int_equal(vfiomig_holder_new(held, &holder), 0);
+	fail_once("listen", EADDRINUSE, 1);
+	expect_not_served(run_child(), -EADDRINUSE,
+			  "cannot serve on " SOCKET ": Address already in use");
+	fault.call = NULL;
 	pid = vfiomig_holder_fork(holder);
-	if (!pid) {
-		vfiomig_interrupt(its_ctx);
-		_exit(read(its_ctx->wake, &count, sizeof(count)) != sizeof(count));
-	}
+	if (!pid)
+		_exit(0);
+	expect_not_served(pid, -ECHILD, "which was to hold it, has ended");
+
+	pid = run_child();
+	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	assert_int_equal(read(its_ctx->wake, &count, sizeof(count)), -1);
-	/* The socket belongs to the child now. */
+	/* The child has removed the socket: it was the child's. */
+	assert_int_equal(access(SOCKET, F_OK), -1);
 	vfiomig_holder_free(holder);
-	assert_int_equal(unlink(SOCKET), 0);
 
-	ctx_after_fork(ctx, ctx_new_wake(ctx));
-	assert_int_equal(read(ctx->wake, &count, sizeof(count)), -1);
+	/* An interruption is the parent's. */
 	ctx->interrupted = 1;
 	ctx_after_fork(ctx, ctx_new_wake(ctx));
-	assert_int_equal(read(ctx->wake, &count, sizeof(count)), sizeof(count));
-	ctx->interrupted = 0;
+	assert_int_equal(read(ctx->wake, &count, sizeof(count)), -1);
+	assert_false(vfiomig_resume(ctx));
 }
 
 static void test_no_context(void **state)
