@@ -253,12 +253,14 @@ readme: deps
 
 # Run the host tests under the sanitizers. Unit tests always run under ASan and UBSan, so only TSan runs them here. TSan needs
 # a memory layout that some kernels have only without randomization.
+EMULATED_TESTS = $(patsubst tests/%.sh,%,$(filter-out %-valgrind.sh,$(wildcard tests/host/emulated*.sh)))
 ASAN_B = $(B)/asan
 TSAN_B = $(B)/tsan
 
 check-asan: deps
 	@$(SUBMAKE) -s WERROR=1 B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
-	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage
+	@$(SUBMAKE) -s WERROR=1 $(HOST_PROGRAMS)
+	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage $(EMULATED_TESTS)
 
 check-tsan: deps
 	@$(SUBMAKE) -s WERROR=1 B=$(TSAN_B) CFLAGS="-O1 -g -U_FORTIFY_SOURCE -fsanitize=thread" SANITIZE= all unit-tests

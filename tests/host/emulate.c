@@ -1017,8 +1017,12 @@ static int container_ioctl(int fd, unsigned long request, void *arg)
 
 	switch (request) {
 	case VFIO_GET_API_VERSION:
-		return VFIO_API_VERSION;
+		err = meet(COMMON, "api-version", NULL);
+		return err < 0 ? err : VFIO_API_VERSION + err;
 	case VFIO_CHECK_EXTENSION:
+		err = meet(COMMON, "extension", NULL);
+		if (err)
+			return err < 0 ? err : 0;
 		return (uintptr_t)arg == VFIO_TYPE1v2_IOMMU || (uintptr_t)arg == VFIO_TYPE1_IOMMU;
 	case VFIO_SET_IOMMU:
 		err = meet(COMMON, "set-iommu", NULL);
@@ -1050,6 +1054,17 @@ static uint64_t initial_size(const char *dir)
 	return setting(dir, "initial", memory_size(dir) / 2);
 }
 
+/* What read() returns then. Drivers differ. */
+static int temporary_end(const char *dir)
+{
+	char name[32];
+
+	if (!read_text(dir, "end", name, sizeof(name)))
+		return -ENOMSG;
+	name[strcspn(name, "\n")] = '\0';
+	return name[0] == '0' ? 0 : -number_of_errno(name);
+}
+
 static ssize_t data_move(const struct thing *t, int fd, bool writes, void *buf, size_t size)
 {
 	const char *dir = dir_of(t), *name = writes ? "write" : "read";
@@ -1074,7 +1089,7 @@ static ssize_t data_move(const struct thing *t, int fd, bool writes, void *buf, 
 		uint64_t end = initial_size(dir);
 
 		if (at >= end)
-			return -ENOMSG;
+			return temporary_end(dir);
 		size = size < end - at ? size : end - at;
 	}
 	file = open_in(dir, writes ? "incoming" : "memory", writes ? O_WRONLY : O_RDONLY);

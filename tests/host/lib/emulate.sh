@@ -35,6 +35,7 @@
 #   log_of ADDRESS           print what has happened: "PID open", "PID arc STOP-STOP_COPY", "PID reset: 0"...
 #   no_log ADDRESS           forget it
 #   openers ADDRESS          print the PIDs of the processes that have the device open
+#   said_state               print the state in which the last message says that the device is
 #   end_holder ADDRESS       kill the holder, if there is one, and wait for its end
 #
 # A device's files are in $emulated/ADDRESS, and a test may read and write all of them at any time:
@@ -50,7 +51,8 @@
 #   group       the number of the IOMMU group (default: one of its own, 7 and up)
 #   lenient     1: a state of another size loads as well (default: EINVAL, and ERROR)
 #   keeps       1: opening the device does not reset it
-#   initial     the bytes that can be read in PRE_COPY before ENOMSG (default: half of them)
+#   initial     the bytes that can be read in PRE_COPY (default: half of them)
+#   end         what read() returns after them: ENOMSG (the default), EAGAIN, 0...
 #   initial_bytes, dirty_bytes, data_size
 #               what VFIO_MIG_GET_PRECOPY_INFO and MIG_DATA_SIZE say, if it is not the truth
 #
@@ -67,13 +69,15 @@
 #   read, write              of a data_fd
 #   region-read, region-write
 #                            pread() and pwrite() of the device
-#   Of "common": open-group, open-container, open-iommufd, ioas, status, set-container, set-iommu, device-fd
+#   Of "common": open-group, open-container, open-iommufd, ioas, api-version, extension, status, set-container,
+#   set-iommu, device-fd
 #
 # and these the words:
 #
 #   errno=EIO                the call fails and does nothing (an arc with to=: it was done, but fails)
 #   to=STATE                 (arc, to) the device goes there instead; without errno= the call returns 0
-#   skip                     the call returns 0, and does nothing; "status" says that the group is not viable
+#   skip                     the call returns 0, and does nothing; status says that the group is not viable, extension
+#                            that there is no type1 IOMMU, and api-version 1
 #   sleep=SECONDS, hang      the call sleeps so long, or for ever. Signals interrupt it: EINTR
 #   slow=SECONDS             the call sleeps, and no signal interrupts it
 #   signal=TERM              the caller's process group gets this signal during the call. Run the program with setsid!
@@ -295,6 +299,10 @@ log_of() {
 
 no_log() {
 	: >"$emulated/$1/log"
+}
+
+said_state() {
+	sed -n 's/.*\(the device is\|is now\|back\|stays\|left\) in \([A-Z_0-9]*\).*/\2/p' "$ERR" | tail -n 1
 }
 
 # is_gone PID
