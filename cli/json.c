@@ -283,6 +283,6 @@ int print_json(const struct cli *cli, struct json_object *object, FILE *to)
 	json_object_put(object);
 	/* streams_finish() has the message about standard output. */
 	if (!out_of_memory)
-		return fflush(to) ? STATUS_FAILED : STATUS_OK;
+		return fflush(to) || ferror(to) ? STATUS_FAILED : STATUS_OK;
 	return fail(cli, STATUS_FAILED, "cannot print the JSON object: out of memory");
 }

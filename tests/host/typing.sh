@@ -7,6 +7,8 @@
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
 . tests/guest/lib/lib.sh
+# shellcheck source=tests/host/lib/printable.sh
+. tests/host/lib/printable.sh
 OUT=$(mktemp) ERR=$(mktemp)
 work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
@@ -136,28 +138,7 @@ instead "save $dev -o" "requires an argument"
 
 # ---- Nothing but printable text ------------------------------------------------------------------------------------------
 
-# Control characters of ASCII and of Latin 1, also as UTF-8; directions of text; separators of lines; what is no UTF-8 at all
-hostile=$(printf 'a\033[2J\r\n\a\177\302\233\233\342\200\256\342\201\246\330\234\342\200\250\357\273\277\363\240\200\201\303\355\240\200\364\220\200\200\377b')
 good=$(printf '\303\244\342\202\254\360\237\230\200')
-# feed ARG...: collect what the program prints
-feed() {
-	"$vfiomig" "$@" >out 2>err </dev/null
-	cat out >>printed
-	cat err >>printed
-	[ "$(wc -l <err)" -le 1 ] || not_ok "one line on standard error" "$(cat err)"
-}
-
-# clean NAME: what was collected is lines of printable UTF-8, without invisible characters
-clean() {
-	# shellcheck disable=SC2016 # Perl's own
-	check "$1: $(wc -l <printed) lines" perl -e '
-		use Encode;
-		local $/;
-		my $text = decode("UTF-8", scalar <STDIN>, Encode::FB_CROAK);
-		exit(!$text || $text =~ /[^\P{C}\n]|[\x{2028}\x{2029}]/)' <printed
-	rm printed
-}
-
 printf 'state' >"$hostile"
 for locale in C C.UTF-8; do
 	export LC_ALL=$locale
@@ -184,7 +165,7 @@ for locale in C C.UTF-8; do
 	done
 	clean "$locale: the names of files"
 	for option in --help --frob; do
-		perl -e 'exec { shift } @ARGV' "$vfiomig" "$hostile" $option >>printed 2>&1
+		perl -e 'exec { shift } @ARGV' "$vfiomig" "$hostile" $option >>fed 2>&1
 	done
 	clean "$locale: the program's own name"
 	XDG_RUNTIME_DIR=/$hostile NOTIFY_SOCKET=$hostile feed hold vfio0 -f
