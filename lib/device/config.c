@@ -34,6 +34,9 @@ ssize_t config_read(int fd, uint32_t info_flags, uint8_t config[CONFIG_SIZE_MAX]
 			continue;
 		if (n <= 0)
 			return n ? -errno : -EIO;
+		/* More than was asked for cannot be. */
+		if ((size_t)n > size - done)
+			return -EIO;
 		done += n;
 	}
 	return done;
@@ -50,6 +53,8 @@ static int write_all(int fd, const uint8_t *bytes, size_t size, off_t at)
 			continue;
 		if (n <= 0)
 			return n ? -errno : -EIO;
+		if ((size_t)n > size - done)
+			return -EIO;
 		done += n;
 	}
 	return 0;

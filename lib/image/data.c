@@ -106,7 +106,7 @@ ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 			return err;
 		n = read(fd, buf, size);
 		if (n >= 0)
-			return n;
+			return fd_count(n, size);
 		err = again(ctx);
 	} while (!err);
 	return err;
@@ -153,8 +153,13 @@ static bool is_socket(int fd)
 static ssize_t write_some(int fd, bool to_socket, struct iovec *iov, int count)
 {
 	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count < IOV_MAX ? count : IOV_MAX };
+	size_t most = 0;
 
-	return to_socket ? sendmsg(fd, &msg, MSG_DONTWAIT) : writev(fd, iov, msg.msg_iovlen);
+	for (size_t i = 0; i < msg.msg_iovlen; i++)
+		most += iov[i].iov_len;
+	return fd_count(to_socket ? sendmsg(fd, &msg, MSG_DONTWAIT)
+				  : writev(fd, iov, msg.msg_iovlen),
+			most);
 }
 
 int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
@@ -169,6 +174,8 @@ int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
 		if (err)
 			return err;
 		n = write_some(fd, to_socket, iov, count);
+		if (n == FD_BEYOND)
+			return n;
 		err = n < 0 ? again(ctx) : 0;
 		if (!err && ctx_progress(ctx))
 			err = FD_ENDED;
@@ -194,6 +201,10 @@ int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what)
 {
 	if (err == FD_ENDED)
 		return ctx->progress.ended;
+	if (err == FD_BEYOND)
+		return ctx_fail(ctx, -EIO,
+				"%s: the driver reports more bytes than it was asked to move",
+				what);
 	if (err == -EINTR)
 		return ctx_fail_interrupted(ctx);
 	return ctx_fail(ctx, err, "%s: %s", what, strerror(-err));

@@ -7,21 +7,30 @@
 
 #include "internal.h"
 
-/* What the functions below return when the progress function has ended the transfer; fd_fail()
- * knows what that function returned. It is no errno, and no number of bytes. */
-#define FD_ENDED (-4096)
+/*
+ * What the functions below also return. These are no errnos, and no numbers of bytes; fd_fail()
+ * knows what they mean.
+ */
+#define FD_ENDED  (-4096) /* the progress function has ended the transfer */
+#define FD_BEYOND (-4097) /* a driver claims to have moved more bytes than it was asked for */
 
-/* Returns the number of bytes of one read that got any, 0 at the end, a negative errno, or
- * FD_ENDED. */
+/* Returns the number of bytes of one read that got any, 0 at the end, or a negative number: an
+ * errno or one of the above. */
 ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
-/* Returns @size, fewer bytes only at the end, a negative errno, or FD_ENDED. */
+/* Returns @size, fewer bytes only at the end, or a negative number. */
 ssize_t fd_read_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
 /*
- * These write everything, for the caller's thread. They return 0, a negative errno, or FD_ENDED.
- * @iov is used up.
+ * These write everything, for the caller's thread. They return 0 or a negative number. @iov is used
+ * up.
  */
 int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count);
 int fd_write(struct vfiomig_ctx *ctx, int fd, const void *buf, size_t size);
+
+/* What read(2) or write(2) of @most bytes returned, or FD_BEYOND if that cannot be. */
+static inline ssize_t fd_count(ssize_t n, size_t most)
+{
+	return n > 0 && (size_t)n > most ? FD_BEYOND : n;
+}
 
 /* Whether a read would end with -EINTR or -ECANCELED. */
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx);
@@ -41,8 +50,8 @@ void fd_widen(int fd);
 int fd_reopen_pipe(int fd);
 
 /*
- * Note that doing @what failed with @err, which one of the above returned. Returns @err or, for
- * FD_ENDED, what the progress function returned; that has its sentence already.
+ * Note that doing @what failed with @err, which one of the above returned. Returns @err; for
+ * FD_ENDED what the progress function returned, which has its sentence already; for FD_BEYOND -EIO.
  */
 int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what);
 

@@ -181,7 +181,7 @@ static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == ENOMSG || errno == EAGAIN))
 		return 0;
-	return n < 0 ? -errno : n;
+	return n < 0 ? -errno : fd_count(n, size);
 }
 
 static ssize_t read_some(struct precopy *p, void *buf, size_t size)
