@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
+#include <unictype.h>
+#include <unistr.h>
 
 #include "internal.h"
 
@@ -54,7 +56,7 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	return 0;
 }
 
-static void set_wake(struct vfiomig_ctx *ctx)
+void ctx_wake(struct vfiomig_ctx *ctx)
 {
 	uint64_t one = 1;
 	ssize_t n = write(ctx->wake, &one, sizeof(one));
@@ -120,14 +122,14 @@ EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
 	int saved = errno;
 
 	ctx->interrupted = 1;
-	set_wake(ctx);
+	ctx_wake(ctx);
 	errno = saved;
 }
 
 void ctx_cancel(struct vfiomig_ctx *ctx)
 {
 	ctx->cancelled = 1;
-	set_wake(ctx);
+	ctx_wake(ctx);
 }
 
 /* A signal handler or another thread may interrupt or cancel between any two of these steps:
@@ -140,7 +142,7 @@ void ctx_forget_wake(struct vfiomig_ctx *ctx)
 	/* The read fails if nothing was written, which is as good. */
 	(void)n;
 	if (ctx->interrupted || ctx->cancelled)
-		set_wake(ctx);
+		ctx_wake(ctx);
 }
 
 EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
@@ -177,10 +179,31 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 	}
 }
 
-/* Control characters, including those beyond ASCII: U+0080 to U+009F in UTF-8. */
-static bool is_control(unsigned char before, unsigned char c, unsigned char next)
+/* What must not reach a terminal: control characters, and what has no shape but changes how the
+ * text around it looks, such as the direction in which it runs. */
+#define NOT_PRINTABLE                                                                            \
+	(UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Cs | UC_CATEGORY_MASK_Co | \
+	 UC_CATEGORY_MASK_Cn | UC_CATEGORY_MASK_Zl | UC_CATEGORY_MASK_Zp)
+
+/* Names come from users, sysfs, images and other processes. Replace each character that must not be
+ * printed, and each byte that is not UTF-8, by a question mark. */
+static void make_printable(char *text)
 {
-	return c < ' ' || c == 0x7f || (c == 0xc2 && next < 0xa0) || (before == 0xc2 && c < 0xa0);
+	const uint8_t *from = (uint8_t *)text;
+	char *to = text;
+	ucs4_t c;
+	int n;
+
+	for (; *from; from += n > 0 ? n : 1) {
+		n = u8_strmbtouc(&c, from);
+		if (n <= 0 || uc_is_general_category_withtable(c, NOT_PRINTABLE)) {
+			*to++ = '?';
+		} else {
+			memmove(to, from, n);
+			to += n;
+		}
+	}
+	*to = '\0';
 }
 
 int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
@@ -192,6 +215,7 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	make_printable(text);
 
 	pthread_mutex_lock(&ctx->lock);
 	if (ctx->keep_first && ctx->have_first) {
@@ -200,15 +224,7 @@ int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	}
 	ctx->have_first = true;
 	ctx->error_code = err;
-	/* Names come from users, sysfs and images, and must not reach a terminal as commands. */
-	for (size_t i = 0; i < sizeof(text) - 1; i++) {
-		ctx->error[i] =
-			is_control(i ? text[i - 1] : 0, text[i], text[i + 1]) ? '?' : text[i];
-		if (!text[i]) {
-			ctx->error[i] = '\0';
-			break;
-		}
-	}
+	strcpy(ctx->error, text);
 	pthread_mutex_unlock(&ctx->lock);
 	return err;
 }
@@ -251,6 +267,7 @@ void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	make_printable(line);
 	ctx->log(ctx->log_data, line);
 }
 

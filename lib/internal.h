@@ -99,6 +99,8 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
 int ctx_progress(struct vfiomig_ctx *ctx);
 /* Have the threads of the pipeline that runs give up waiting, because it has failed. */
 void ctx_cancel(struct vfiomig_ctx *ctx);
+/* End each poll(2) that waits for ctx->wake, once. */
+void ctx_wake(struct vfiomig_ctx *ctx);
 /* Make ctx->wake unreadable, unless there is a reason to stop waiting. A loop that waits for it
  * calls this each time: the wake of an interruption may come after vfiomig_resume(). */
 void ctx_forget_wake(struct vfiomig_ctx *ctx);

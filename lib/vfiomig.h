@@ -57,8 +57,9 @@ struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx);
  * vfiomig_get_error - what the last function that could fail has to say, as one sentence
  *
  * The sentence is owned by @ctx, and valid until the next call with the context or an object that
- * was made from it. It is never NULL, and empty after a success. It has no line break and no
- * control characters.
+ * was made from it. It is never NULL, and empty after a success. It has no line break and no other
+ * control or direction characters: each is replaced by a question mark, and so is each byte that is
+ * not UTF-8.
  */
 const char *vfiomig_get_error(const struct vfiomig_ctx *ctx);
 
@@ -93,7 +94,8 @@ int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path);
  * Async-signal-safe: meant for a signal's handler, which is to be installed without SA_RESTART;
  * other threads may call it, too. The transfer that runs, and whatever else waits for a device,
  * fails with -EINTR, after the device was brought home. So does what is started later, until
- * vfiomig_resume(). An arc or a reset that has begun is waited for.
+ * vfiomig_resume(). An arc or a reset that has begun is waited for. A read or a write of a transfer
+ * that sleeps is ended by a real-time signal, see libvfiomig(3).
  */
 void vfiomig_interrupt(struct vfiomig_ctx *ctx);
 
@@ -676,8 +678,8 @@ struct vfiomig_options {
 	/* The state to leave the device in. -1: after a save, and always for a device that was
 	 * named by a process, the state that it was found in; after a restore RUNNING. */
 	int leave;
-	int level;		  /* of compression, 1 to VFIOMIG_LEVEL_MAX; 0 to store */
-	int threads;		  /* that work on chunks; 0 for one on each processor */
+	int level;   /* of compression, 1 to VFIOMIG_LEVEL_MAX; 0 to store */
+	int threads; /* that work on chunks, at most, as memory allows; 0: one for each processor */
 	unsigned int downtime_ms; /* to aim at with pre-copy, in milliseconds; 0 for 300 */
 	size_t chunk_size;	  /* bytes of state in a frame; 0 for 4 MiB */
 	bool raw;		  /* the kernel's bytes, without a container */

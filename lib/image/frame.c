@@ -176,6 +176,25 @@ static int compress_chunk(struct encoder *e, struct chunk *c)
 	return 0;
 }
 
+/*
+ * libzstd tells the size of a context only when the context has been used. These are the MiB that
+ * the levels take for chunks of more than 1 MiB. Smaller chunks have smaller tables. A test
+ * compares the bounds with what contexts take.
+ */
+size_t frame_encoder_room(size_t chunk_size, int level)
+{
+	static const uint8_t mib[LEVEL_MAX + 1] = { 0,	1,  1,	2,  3,	4,  4,	7,  7,	13,
+						    25, 25, 49, 33, 49, 65, 33, 49, 50, 50 };
+	size_t large = (size_t)mib[level] << 20, small = 2u << 20, power = VFIOMIG_CHUNK_SIZE_MIN;
+
+	if (level == LEVEL_MAX && chunk_size > 4u << 20)
+		return 84u << 20;
+	while (power < chunk_size)
+		power *= 2;
+	small += 17 * power;
+	return power <= 1u << 20 && small < large ? small : large;
+}
+
 void *frame_encoder_new(const void *how)
 {
 	const struct frame_how *h = how;
@@ -215,6 +234,11 @@ int frame_encode(void *encoder, struct chunk *c)
 }
 
 /* ---- Decoding ------------------------------------------------------------ */
+
+size_t frame_decoder_room(void)
+{
+	return 128u << 10;
+}
 
 struct decoder {
 	const struct frame_how *how;

@@ -40,6 +40,10 @@ int frame_pieces(size_t chunk_size);
 /* The largest number of bytes that the frame of such a chunk may have in an image. */
 size_t frame_size_max(size_t chunk_size);
 
+/* The memory that an encoder of this level, or a decoder, needs for chunks of this size. */
+size_t frame_encoder_room(size_t chunk_size, int level);
+size_t frame_decoder_room(void);
+
 /* How workers encode or decode. */
 struct frame_how {
 	struct vfiomig_ctx *ctx;

@@ -6,6 +6,9 @@
  *
  * Chunks are read and written in order, and worked on in parallel. There is a fixed number of slots
  * for them, so that memory is bounded, and the slower side holds up the other one.
+ *
+ * When the context is interrupted, or one of the threads fails, all of them end, also where one
+ * sleeps in a system call that a signal can interrupt.
  */
 #ifndef VFIOMIG_PIPELINE_H
 #define VFIOMIG_PIPELINE_H
@@ -13,6 +16,10 @@
 #include <sys/uio.h>
 
 #include "internal.h"
+
+/* The memory that a pipeline takes at most, whatever it is asked for. vfiomig-image(5) promises
+ * that the whole program needs no more than 256 MiB. */
+#define PIPELINE_MEMORY_MAX (240u << 20)
 
 struct chunk {
 	uint64_t number; /* from 0 */
@@ -27,10 +34,11 @@ struct chunk {
 /* All stages return 0 or what ctx_fail() returned. */
 struct pipeline {
 	struct vfiomig_ctx *ctx;
-	int threads;	 /* workers */
-	size_t in_room;	 /* bytes at chunk->in */
-	size_t out_room; /* bytes at chunk->out */
-	int iov_room;	 /* pieces at chunk->iov */
+	int threads;	    /* workers, if the memory allows as many */
+	size_t in_room;	    /* bytes at chunk->in */
+	size_t out_room;    /* bytes at chunk->out */
+	int iov_room;	    /* pieces at chunk->iov */
+	size_t worker_room; /* bytes that each worker needs */
 
 	/* Fill chunk->in, and chunk->iov if there is no work to be done. Leave in_size 0 at the
 	 * end. */

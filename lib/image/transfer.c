@@ -76,6 +76,7 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 		if (!opt->level && !opt->threads)
 			p.threads = 1;
 		p.out_room = frame_room(opt->chunk_size, opt->level);
+		p.worker_room = frame_encoder_room(opt->chunk_size, opt->level);
 		p.iov_room = frame_pieces(opt->chunk_size);
 		p.work = frame_encode;
 		p.worker_new = frame_encoder_new;
@@ -101,6 +102,7 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct imag
 		how.stored = !image->compressed;
 		p.in_room = frame_size_max(image->chunk_size);
 		p.out_room = image->chunk_size;
+		p.worker_room = frame_decoder_room();
 		p.read = image_read;
 		p.from = image;
 		p.work = frame_decode;

@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "image/data.h"
+#include "image/frame.h"
 #include "memory.h"
 
 #define SIZE 300000
@@ -16,6 +17,9 @@ static struct {
 	bool on;
 	size_t most;	    /* how many bytes one call moves at most */
 	unsigned int calls; /* the number of calls; every third is interrupted or not ready */
+	/* The descriptor whose calls tell of one byte more than they were asked to move; or 0 */
+	int liar;
+	int truths; /* how many calls tell the truth before that */
 } io;
 
 static int locks; /* mutexes of contexts that were made and not destroyed */
@@ -40,6 +44,8 @@ ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
 {
+	if (io.liar == fd && io.truths-- <= 0)
+		return size + 1;
 	if (!io.on || fd == ctx->wake)
 		return __real_read(fd, buf, size);
 	if (hinder())
@@ -51,6 +57,13 @@ ssize_t __real_writev(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 {
+	if (io.liar == fd && io.truths-- <= 0) {
+		ssize_t size = 1;
+
+		for (int i = 0; i < count; i++)
+			size += iov[i].iov_len;
+		return size;
+	}
 	if (!io.on)
 		return __real_writev(fd, iov, count);
 	if (hinder())
@@ -123,12 +136,51 @@ static void test_single_bytes(void **unused)
 	close(to);
 }
 
+/* A call says that it has moved more than it could. Nothing is believed. */
+static void test_lies(void **unused)
+{
+	const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+					     .leave = -1,
+					     .chunk_size = VFIOMIG_CHUNK_SIZE_MIN };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)unused;
+	for (int call = 0; call < 10; call++) {
+		int from = new_file(state, SIZE), image = new_file("", 0), to = new_file("", 0);
+
+		io.liar = call % 2 ? from : image;
+		io.truths = call / 2;
+		assert_int_equal(vfiomig_pack(ctx, from, image, &opt, &r), -EIO);
+		assert_says("more bytes than it was asked to move");
+		assert_false(r.complete);
+		io.liar = 0;
+		lseek(from, 0, SEEK_SET);
+		lseek(image, 0, SEEK_SET);
+		assert_int_equal(ftruncate(image, 0), 0);
+		assert_int_equal(vfiomig_pack(ctx, from, image, &opt, &r), 0);
+		lseek(image, 0, SEEK_SET);
+		io.liar = call % 2 ? image : to;
+		io.truths = call / 2;
+		assert_int_equal(vfiomig_unpack(ctx, image, to, &opt, &r), -EIO);
+		assert_says("more bytes than it was asked to move");
+		assert_false(r.complete);
+		io.liar = 0;
+		close(from);
+		close(image);
+		close(to);
+	}
+}
+
 /* ---- No memory ----------------------------------------------------------- */
+
+/* How many bytes of the pipeline's large buffers were allocated. */
+static _Atomic size_t buffers;
 
 void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
+	buffers += size;
 	return is_out() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
@@ -196,8 +248,8 @@ long __wrap_sysconf(int name)
 }
 
 /*
- * By default there is a worker for each processor, up to the maximum of -T, and one more thread
- * that reads.
+ * By default there is a worker for each processor, as far as the memory allows, and two more
+ * threads: one reads, and one watches.
  */
 static void test_processors(void **unused)
 {
@@ -213,16 +265,66 @@ static void test_processors(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
 		int from = new_file("state", 5), image = new_file("", 0);
-		int most = counts[i] < VFIOMIG_THREADS_MAX ? counts[i] : VFIOMIG_THREADS_MAX;
+		/* What the memory allows */
+		int most = counts[i] < 174 ? counts[i] : 174;
 
 		cpus = counts[i];
 		threads = 0;
 		assert_int_equal(vfiomig_pack(ctx, from, image, &opt, &r), 0);
-		assert_int_equal(threads, most + 1);
+		assert_int_equal(threads, most + 2);
 		cpus = 0;
 		close(from);
 		close(image);
 	}
+}
+
+/* Pack a little state with these options, and unpack it. Returns the greatest number of bytes that
+ * one of the two has for its chunks and its workers. */
+static size_t memory_of(const struct vfiomig_options *opt)
+{
+	size_t worker = frame_encoder_room(opt->chunk_size, opt->level), packed, unpacked;
+	int from = new_file("state", 5), image = new_file("", 0), to = new_file("", 0);
+
+	threads = 0;
+	buffers = 0;
+	assert_int_equal(vfiomig_pack(ctx, from, image, opt, NULL), 0);
+	packed = buffers + (threads - 2) * worker;
+	lseek(image, 0, SEEK_SET);
+	threads = 0;
+	buffers = 0;
+	assert_int_equal(vfiomig_unpack(ctx, image, to, opt, NULL), 0);
+	assert_true(threads > 2);
+	unpacked = buffers;
+	close(from);
+	close(image);
+	close(to);
+	return packed > unpacked ? packed : unpacked;
+}
+
+/* Whatever the size of the chunks, the level, the number of processors and that of threads is,
+ * there is one bound. */
+static void test_memory(void **unused)
+{
+	static const struct {
+		size_t chunk_size;
+		int level, threads;
+	} cases[] = {
+		{ CHUNK_SIZE_DEFAULT, 3, 0 },
+		{ CHUNK_SIZE_DEFAULT, 19, 512 },
+		{ VFIOMIG_CHUNK_SIZE_MAX, 19, 512 },
+	};
+
+	(void)unused;
+	cpus = 256;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+
+		opt.threads = cases[i].threads;
+		opt.chunk_size = cases[i].chunk_size;
+		opt.level = cases[i].level;
+		assert_in_range(memory_of(&opt), 0, PIPELINE_MEMORY_MAX);
+	}
+	cpus = 0;
 }
 
 /*
@@ -321,7 +423,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_short_counts), cmocka_unit_test(test_single_bytes),
-		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_processors),
+		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_processors),
 		cmocka_unit_test(test_locks),
 	};
 

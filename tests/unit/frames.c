@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Images with an additional frame, which vfiomig never writes. */
+#include <zstd.h>
+
 #include "image/frame.h"
 #include "unit.h"
 
@@ -71,11 +73,41 @@ static void test_unknown_kind(void **state)
 	close(fd);
 }
 
+/* What the pipeline reckons with for an encoder and a decoder is what they take, at most. */
+static void test_room(void **state)
+{
+	const size_t sizes[] = { 65537, 1 << 20, 3 << 20, 9 << 20 };
+	size_t most = sizes[ARRAY_SIZE(sizes) - 1];
+	char *in = calloc(1, most), *out = malloc(most);
+
+	(void)state;
+	for (int level = 1; level <= LEVEL_MAX; level++) {
+		/* The last size is an exception of the last level. */
+		for (size_t i = 0; i < ARRAY_SIZE(sizes) - (level < LEVEL_MAX); i++) {
+			ZSTD_CCtx *c = ZSTD_createCCtx();
+
+			ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, level);
+			ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+			assert_false(ZSTD_isError(ZSTD_compress2(c, out, most, in, sizes[i])));
+			assert_in_range(ZSTD_sizeof_CCtx(c), 0,
+					frame_encoder_room(sizes[i], level));
+			ZSTD_freeCCtx(c);
+		}
+	}
+	ZSTD_DCtx *d = ZSTD_createDCtx();
+
+	assert_in_range(ZSTD_sizeof_DCtx(d), 0, frame_decoder_room());
+	ZSTD_freeDCtx(d);
+	free(in);
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_too_short),
 		cmocka_unit_test(test_unknown_kind),
+		cmocka_unit_test(test_room),
 	};
 
 	return cmocka_run_group_tests_name("frames", tests, make_ctx, free_ctx);
