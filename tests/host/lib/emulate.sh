@@ -159,16 +159,22 @@ make_program() {
 	cp -L "$build/vfiomig" "$build"/libvfiomig.so.[0-9]* "$top/build/tests/host/emulate" /run/build/
 	# The runtime of a sanitizer has to come first.
 	runtime=$(ldd "$build/vfiomig" | sed -n 's/.*=> \(.*lib[at]san[^ ]*\) .*/\1/p')
+	preload="${runtime:+$runtime }/run/build/emulate"
 	cat >/run/bin/vfiomig <<-END
 		#!/bin/sh
-		export LD_PRELOAD="${runtime:+$runtime }/run/build/emulate"
+		export LD_PRELOAD="$preload"
 		exec \$UNDER /run/build/vfiomig "\$@"
 	END
 	chmod 755 /run/bin/vfiomig
 	PATH=/run/bin:$PATH
 }
 
-# number DIGITS BYTES: print a number in little endian, for printf
+# The same without a shell in between
+vfiomig() {
+	LD_PRELOAD=$preload $UNDER /run/build/vfiomig "$@"
+}
+
+# little_endian NUMBER BYTES: print a number in little endian, for printf
 little_endian() {
 	value=$(($1)) rest=$2
 	while [ "$rest" -gt 0 ]; do
