@@ -18,28 +18,33 @@ static int find_region(int fd, uint32_t info_flags, struct vfio_region_info *inf
 	return ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, info) ? -errno : 0;
 }
 
+static int read_all(int fd, uint8_t *bytes, size_t size, off_t at)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, bytes + done, size - done, at + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || (size_t)n > size - done)
+			return n < 0 ? -errno : -EIO;
+		done += n;
+	}
+	return 0;
+}
+
 ssize_t config_read(int fd, uint32_t info_flags, uint8_t config[CONFIG_SIZE_MAX])
 {
 	struct vfio_region_info info;
 	int err = find_region(fd, info_flags, &info);
-	size_t size, done = 0;
+	size_t size;
 
 	if (err)
 		return err;
 	size = info.size < CONFIG_SIZE_MAX ? info.size : CONFIG_SIZE_MAX;
-	while (done < size) {
-		ssize_t n = pread(fd, config + done, size - done, info.offset + done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n ? -errno : -EIO;
-		/* More than was asked for cannot be. */
-		if ((size_t)n > size - done)
-			return -EIO;
-		done += n;
-	}
-	return done;
+	err = read_all(fd, config, size, info.offset);
+	return err ? err : (ssize_t)size;
 }
 
 static int write_all(int fd, const uint8_t *bytes, size_t size, off_t at)
@@ -71,11 +76,41 @@ bool config_is_valid(const char *hex)
 	       length <= 2 * CONFIG_SIZE_MAX && strspn(hex, "0123456789abcdef") == length;
 }
 
+static uint16_t get_le16(const uint8_t *p)
+{
+	return p[0] | p[1] << 8;
+}
+
+/* Whether one of the base address registers is of I/O ports. */
+static bool has_ports(const uint8_t *header)
+{
+	bool upper = false; /* half of an address of 64 bits */
+
+	for (int i = 0; i < PCI_STD_NUM_BARS; i++) {
+		uint8_t bar = header[PCI_BASE_ADDRESS_0 + 4 * i];
+
+		if (!upper && (bar & PCI_BASE_ADDRESS_SPACE_IO))
+			return true;
+		upper = !upper &&
+			(bar & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
+	}
+	return false;
+}
+
+/* The command register in a saved configuration space. */
+static uint16_t saved_command(const char *hex)
+{
+	unsigned int low = 0, high = 0;
+
+	sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high);
+	return low | high << 8;
+}
+
 int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 {
+	uint16_t bits = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, now, then;
+	uint8_t header[PCI_STD_HEADER_SIZEOF];
 	struct vfio_region_info info;
-	unsigned int low = 0, high = 0;
-	uint8_t command[2];
 	int err = find_region(dev->fd, dev->info_flags, &info);
 
 	if (err == -ENOTTY)
@@ -83,13 +118,19 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot find the configuration space: %s",
 				strerror(-err));
-	sscanf(hex + 2 * PCI_COMMAND, "%2x%2x", &low, &high);
-	command[0] = low;
-	command[1] = high;
-	err = write_all(dev->fd, command, 2, info.offset + PCI_COMMAND);
+	err = read_all(dev->fd, header, sizeof(header), info.offset);
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot read the configuration space: %s",
+				strerror(-err));
+	if (has_ports(header))
+		bits |= PCI_COMMAND_IO;
+	now = get_le16(header + PCI_COMMAND);
+	then = (now & ~bits) | (bits & (hex ? saved_command(hex) : bits));
+	err = write_all(dev->fd, (const uint8_t[]){ then & 0xff, then >> 8 }, 2,
+			info.offset + PCI_COMMAND);
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot write the PCI command register: %s",
 				strerror(-err));
-	ctx_log(dev->ctx, "PCI command register: %04x", low | high << 8);
+	ctx_log(dev->ctx, "PCI command register: %04x, after %04x", then, now);
 	return 0;
 }

@@ -18,9 +18,10 @@ ssize_t config_read(int fd, uint32_t info_flags, uint8_t config[CONFIG_SIZE_MAX]
 bool config_is_valid(const char *hex);
 
 /*
- * Write the PCI command register of the saved configuration space @hex to the device. Without bus
- * mastering and memory decode a restored device does not work. Returns 0 or a negative errno, after
- * ctx_fail().
+ * Without memory decoding and bus mastering a restored PCI function does not work. Set these two
+ * bits of the command register, and I/O decoding if the function has I/O ports, as they are in the
+ * saved configuration space @hex. If that is NULL, because the state came without one, switch them
+ * on. All other bits stay as they are. Returns 0 or a negative errno, after ctx_fail().
  */
 int config_restore_command(const struct vfiomig_device *dev, const char *hex);
 

@@ -56,11 +56,12 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 static int restore_command(struct vfiomig_device *dev, const struct image *image)
 {
 	char config[2 * CONFIG_SIZE_MAX + 1];
+	bool has_config = image->header &&
+			  meta_string(image->header, "config", config, sizeof(config)) >= 0;
 
-	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS) || !image->header ||
-	    meta_string(image->header, "config", config, sizeof(config)) < 0)
+	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
 		return 0;
-	return config_restore_command(dev, config);
+	return config_restore_command(dev, has_config ? config : NULL);
 }
 
 /* From RESUMING to STOP, which loads the state, and on to where the device is to be left. */

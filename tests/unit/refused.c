@@ -18,6 +18,7 @@ static struct {
 	int migration_error, state_error, region_error;
 	int read_error, write_error; /* read_error is for one read only */
 	bool short_config, no_write;
+	uint8_t config[CONFIG_SIZE];
 	int interrupted_writes, short_writes;
 	int set_states, data_fd;
 } kernel;
@@ -38,8 +39,7 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 	kernel.state = to;
 	mig->data_fd = -1;
 	if (to == VFIOMIG_STATE_STOP_COPY || to == VFIOMIG_STATE_RESUMING) {
-		mig->data_fd = memfd_create("data_fd", MFD_CLOEXEC);
-		kernel.data_fd = mig->data_fd;
+		mig->data_fd = kernel.data_fd = new_file("state", 5);
 	}
 	return 0;
 }
@@ -87,9 +87,11 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
 		return refuse(error);
 	if (kernel.short_config && at)
 		return 0;
-	memset(buf, 0xab, size);
 	/* The kernel may return less than it was asked for. */
-	return size > 10 ? 10 : size;
+	if (size > 10)
+		size = 10;
+	memcpy(buf, kernel.config + at, size);
+	return size;
 }
 
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at);
@@ -97,20 +99,22 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t size, off_t at)
 {
 	assert_int_equal(fd, dev->fd);
 	assert_in_range(at, 4, 5);
-	assert_memory_equal(buf, &"\x07\x01"[at - 4], size);
 	assert_int_equal(at + size, 6);
 	/* The first write is interrupted by a signal, the second one is short. */
 	if (kernel.interrupted_writes) {
 		kernel.interrupted_writes--;
 		return refuse(EINTR);
 	}
-	if (kernel.short_writes) {
-		kernel.short_writes--;
-		return 1;
-	}
 	if (kernel.write_error)
 		return refuse(kernel.write_error);
-	return kernel.no_write ? 0 : size;
+	if (kernel.no_write)
+		return 0;
+	if (kernel.short_writes) {
+		kernel.short_writes--;
+		size = 1;
+	}
+	memcpy(kernel.config + at, buf, size);
+	return size;
 }
 
 static int setup(void **state)
@@ -276,6 +280,17 @@ static void test_config_is_no_detail(void **state)
 	close(image);
 }
 
+static void put16(int at, uint16_t value)
+{
+	kernel.config[at] = value & 0xff;
+	kernel.config[at + 1] = value >> 8;
+}
+
+static int command(void)
+{
+	return kernel.config[4] | kernel.config[5] << 8;
+}
+
 static void test_config_write(void **state)
 {
 	(void)state;
@@ -283,18 +298,98 @@ static void test_config_write(void **state)
 	assert_int_equal(config_restore_command(dev, HEX), 0);
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
 	assert_int_equal(config_restore_command(dev, HEX), 0);
+	assert_int_equal(command(), 0x0006);
+	put16(4, 0);
 	kernel.interrupted_writes = kernel.short_writes = 1;
 	assert_int_equal(config_restore_command(dev, HEX), 0);
 	assert_int_equal(kernel.interrupted_writes + kernel.short_writes, 0);
+	assert_int_equal(command(), 0x0006);
 	kernel.no_write = true;
 	assert_fails(config_restore_command(dev, HEX), -EIO,
 		     "cannot write the PCI command register: Input/output error");
 	kernel.write_error = EPERM;
 	assert_fails(config_restore_command(dev, HEX), -EPERM,
 		     "cannot write the PCI command register: Operation not permitted");
+	kernel.read_error = EIO;
+	assert_fails(config_restore_command(dev, HEX), -EIO,
+		     "cannot read the configuration space: Input/output error");
 	kernel.region_error = EINVAL;
 	assert_fails(config_restore_command(dev, HEX), -EINVAL,
 		     "cannot find the configuration space: Invalid argument");
+}
+
+/* Of the command register, these three bits are the saved ones, and all others stay. */
+static void test_command_bits(void **state)
+{
+	static const struct {
+		unsigned int now, bar, bar_at;
+		const char *saved;
+		unsigned int then;
+	} cases[] = {
+		/* No I/O ports: that bit has no meaning, and stays, too. */
+		{ 0x0000, 0xfebf0000, 0x10, "f41a10110701", 0x0006 },
+		{ 0x0403, 0xfebf0000, 0x10, "f41a1011f8fa", 0x0401 },
+		{ 0x0403, 0xfebf0000, 0x10, "f41a1011ffff", 0x0407 },
+		{ 0x0407, 0xfebf0000, 0x10, "f41a10110000", 0x0401 },
+		/* The upper half of an address is no register of its own. */
+		{ 0x0000, 0x0000000c, 0x10, "f41a10110701", 0x0006 },
+		{ 0x0000, 0x0000c001, 0x24, "f41a10110700", 0x0007 },
+		{ 0xffff, 0x0000c001, 0x10, "f41a10110000", 0xfff8 },
+		/* No saved register, as after --raw */
+		{ 0x0000, 0xfebf0000, 0x10, NULL, 0x0006 },
+		{ 0x0403, 0xfebf0000, 0x10, NULL, 0x0407 },
+		{ 0x0000, 0x0000c001, 0x18, NULL, 0x0007 },
+	};
+
+	(void)state;
+	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		memset(kernel.config, 0, sizeof(kernel.config));
+		put16(4, cases[i].now);
+		put16(cases[i].bar_at, cases[i].bar);
+		/* The upper half of an address of 64 bits may be odd. */
+		if (cases[i].bar & 4)
+			put16(cases[i].bar_at + 4, 0x0001);
+		assert_int_equal(config_restore_command(dev, cases[i].saved), 0);
+		assert_int_equal(command(), cases[i].then);
+	}
+}
+
+static int restore(bool raw)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	int fd = new_file("state", 5), image = new_file("", 0), err;
+
+	opt.raw = raw;
+	if (!raw) {
+		assert_int_equal(vfiomig_pack(ctx, fd, image, NULL, &r), 0);
+		lseek(image, 0, SEEK_SET);
+	}
+	err = vfiomig_restore(dev, raw ? fd : image, &opt, &r);
+	close(fd);
+	close(image);
+	return err;
+}
+
+/* Neither raw state nor an image that was packed has a command register. */
+static void test_no_command(void **state)
+{
+	static const struct backend borrowed = { .name = "a test",
+						 .flags = BACKEND_OWNER_HAS_REGISTERS };
+
+	(void)state;
+	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
+	for (int raw = 0; raw <= 1; raw++) {
+		put16(4, 0x0400);
+		assert_int_equal(restore(raw), 0);
+		assert_int_equal(command(), 0x0406);
+	}
+	/* What the device's owner has made of it stays. */
+	dev->backend = &borrowed;
+	put16(4, 0x0400);
+	assert_int_equal(restore(true), 0);
+	assert_int_equal(command(), 0x0400);
 }
 
 /* ---- Saving and restoring ------------------------------------------------ */
@@ -385,6 +480,8 @@ int main(void)
 		TEST(test_config_read),
 		TEST(test_config_is_no_detail),
 		TEST(test_config_write),
+		TEST(test_command_bits),
+		TEST(test_no_command),
 		TEST(test_bounds),
 		TEST(test_no_room_for_the_trailer),
 		TEST(test_unreadable_image),
