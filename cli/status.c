@@ -33,6 +33,8 @@ static const struct {
 	{ EACCES,     { BUSY,        BUSY,        OTHER,        BUSY,        OTHER } },
 	{ EPERM,      { BUSY,        BUSY,        OTHER,        BUSY,        OTHER } },
 	{ EOWNERDEAD, { OTHER,       DEVICE_LOST, OTHER,        OTHER,       OTHER } },
+	{ ENOTRECOVERABLE,
+		      { OTHER,       OTHER,       DEVICE_LOST,  OTHER,       OTHER } },
 	{ EBADMSG,    { OTHER,       OTHER,       IMAGE,        OTHER,       OTHER } },
 	{ ENODATA,    { OTHER,       OTHER,       IMAGE,        OTHER,       OTHER } },
 	{ EXDEV,      { OTHER,       OTHER,       OTHER_DEVICE, OTHER,       OTHER } },

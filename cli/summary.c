@@ -18,6 +18,10 @@ int fail_transfer(const struct cli *cli, enum status status, const char *why,
 		return fail(cli,
 			    result->before == VFIOMIG_STATE_ERROR ? STATUS_DEVICE_LOST : status,
 			    "%s", why);
+	/* Somebody else has reset it. */
+	if (result->reset && status == STATUS_DEVICE_LOST)
+		return fail(cli, status, "%s; its state is lost, and it is now in %s%s%s", why,
+			    state, result->home ? "" : ", not in ", result->home ? "" : before);
 	if (result->home && !result->reset)
 		return fail(cli, status, "%s; the device is back in %s%s", why, state,
 			    result->loaded ? ", with the image's state" : "");

@@ -592,7 +592,9 @@ int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes);
  * vfiomig_device_get_state - the state that the kernel reports now
  *
  * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, GET. It changes nothing, which makes it the way to find out
- * where a device is after a failure. Returns an enum vfiomig_state or a negative errno.
+ * where a device is after a failure. It asks once more if the first attempt fails. Returns an enum
+ * vfiomig_state, -EPROTO if the driver reports a state that does not exist, or the errno of the
+ * ioctl.
  */
 int vfiomig_device_get_state(struct vfiomig_device *dev);
 
@@ -604,10 +606,14 @@ int vfiomig_device_get_state(struct vfiomig_device *dev);
  *
  * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, SET. A transition that vfiomig_fsm_path() refuses is not
  * asked for: kernels without a fix of 2026 hang for ever in the one from STOP_COPY to PRE_COPY.
+ * An ioctl that succeeds proves nothing, so the state is read back.
  *
  * After another failure the device may be in any state of the path, or in ERROR: see
- * vfiomig_device_get_state(). Returns 0, -EOPNOTSUPP for a transition that the protocol refuses or
- * the device does not support (the device was not touched), or the errno of the ioctl.
+ * vfiomig_device_get_state(). Returns 0 when the device is in @state; -EOPNOTSUPP for a transition
+ * that the protocol refuses or the device does not support (the device was not touched); -EPROTO if
+ * the ioctl succeeded but the device is elsewhere, or came without the descriptor that the
+ * transition has to give, or with one although the session goes on; -ENOTRECOVERABLE if the device
+ * is in RUNNING, where only a reset by somebody else can have taken it; or the errno of the ioctl.
  */
 int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd);
 
@@ -619,10 +625,12 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd
  *	nanoseconds. If it does not return 0, the device stays there. May be NULL.
  *
  * The device passes through the same states as with one SET_STATE, but a failure can name its arc,
- * and each arc can be timed. Signals do not interrupt an arc.
+ * and each arc can be timed. The state is read back after each arc. An arc that fails with EINTR,
+ * EAGAIN or EBUSY, and leaves the device where it was, is tried a second time. Signals do not
+ * interrupt an arc.
  *
- * Returns 0, what @step returned, -EOPNOTSUPP as vfiomig_device_set_state() does, or the errno of
- * the arc that failed.
+ * Returns 0, what @step returned, -EOPNOTSUPP, -EPROTO or -ENOTRECOVERABLE as
+ * vfiomig_device_set_state() does, or the errno of the arc that failed.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 			 int (*step)(void *data, int state, uint64_t ns), void *data);
@@ -630,8 +638,8 @@ int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 /**
  * vfiomig_device_reset - VFIO_DEVICE_RESET
  *
- * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Returns 0
- * or the errno of the ioctl.
+ * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Returns 0,
+ * -EPROTO if the ioctl succeeded but the device is not in RUNNING, or the errno of the ioctl.
  */
 int vfiomig_device_reset(struct vfiomig_device *dev);
 
@@ -644,9 +652,9 @@ int vfiomig_device_reset(struct vfiomig_device *dev);
  * vfiomig_device_walk_home - go back to a state by arcs, after a failure
  * @home: an enum vfiomig_state
  *
- * Goes by way of STOP where the protocol has no straight way. An arc that fails with EINTR, EAGAIN
- * or EBUSY is tried a second time. Afterwards the state is read back, for an ioctl that succeeded
- * proves nothing.
+ * Goes by way of STOP where the protocol has no straight way, with each arc as in
+ * vfiomig_device_drive(). If an arc leaves the device in a state that it was not to reach, the way
+ * from there is tried.
  *
  * Returns 0 when the device is in @home; -EINVAL, without touching it, if @home is a state that the
  * device does not have, or that no arcs lead to; -EUCLEAN, without touching it, if it is in ERROR,
@@ -727,9 +735,11 @@ struct vfiomig_result {
 	bool touched;  /* the device has left the state that it was found in */
 	bool loaded;   /* a restore: the device has the image's state */
 	bool precopy;  /* a save: the device was read before it was stopped */
-	bool gave_up;  /* pre-copy: the device changed faster than it was read */
+	bool gave_up;  /* pre-copy: it ended before the rest could be read within the downtime */
 	bool home;     /* the device is in @before, or in the state that it was to be left in */
-	bool reset;    /* a reset was needed to get there, so what the device held is lost */
+	bool reset;    /* what the device held is lost: a reset was needed to get there, or somebody
+			* else has reset the device during the transfer */
+	bool outpaced; /* @gave_up, because the device changes as fast as it can be read */
 	unsigned int rounds; /* of pre-copy over what had changed, after the first pass */
 	int before; /* the state that the device was found in; negative if that is not known */
 	int state;  /* the state that it is in now; negative if that is not known */
@@ -760,9 +770,13 @@ struct vfiomig_result {
  *		know; the device was not touched
  *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING),
  *		or its owner may be saving it; the device was not touched
- *  -ENODATA	there is no image: nothing to read
+ *  -ENODATA	there is no image: nothing to read, or it has no state in it
  *  -EBADMSG	the image is damaged, truncated, or no image at all
  *  -EXDEV	the image is of another device; the device was not touched
+ *  -EPROTO	the driver breaks the protocol: an arc returned success and led elsewhere, the state
+ *		is empty, or a session came without a descriptor
+ *  -ENOTRECOVERABLE	somebody else has reset the device, or driven it on, during the transfer;
+ *		what it held is lost
  * or the negative errno of what failed. After any failure of a save or a restore the device is
  * brought home: by arcs or, if none lead there, by a reset.
  *

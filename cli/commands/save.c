@@ -76,8 +76,9 @@ static void print_text(const struct cli *cli, const struct vfiomig_result *r)
 	char size[32], before[32], after[32];
 
 	if (r->gave_up)
-		notice(cli,
-		       "pre-copy did not converge: the device changes its state faster than it can be read");
+		notice(cli, "pre-copy did not converge: %s",
+		       r->outpaced ? "the device changes its state faster than it can be read"
+				   : "it ended before the rest could be read within the downtime");
 	if (r->precopy)
 		notice(cli,
 		       "saved %llu bytes (%s) in %.3f s: %s running, in %u pass%s, and %s stopped, for %.1f ms; the device is in %s",

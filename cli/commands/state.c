@@ -143,8 +143,10 @@ static int drive(struct cli *cli, struct vfiomig_device *dev, uint64_t flags, in
 	snprintf(error, sizeof(error), "%s", vfiomig_get_error(cli->ctx));
 	if (err)
 		bring_home(dev, &result);
-	else
-		result.state = vfiomig_device_get_state(dev);
+	if (err == -ENOTRECOVERABLE)
+		result.reset = true;
+	if (!err)
+		result.state = state;
 	return report(cli, err, error, &p.walk, &result);
 }
 

@@ -280,14 +280,27 @@ static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 	return check_end(image);
 }
 
+int image_peek(struct image *image)
+{
+	int err = read_size(image, frame_size_max(image->chunk_size), &image->peeked);
+
+	if (!err)
+		err = read_bytes(image, image->magic, sizeof(image->magic));
+	if (!err && get_le32(image->magic) == MAGIC_TRAILER)
+		err = ctx_fail(image->ctx, -ENODATA, "the image has no state in it");
+	return err;
+}
+
 int image_read(void *data, struct chunk *c)
 {
 	struct image *image = data;
-	size_t size;
-	int err = read_size(image, frame_size_max(image->chunk_size), &size);
+	size_t size = image->peeked, have = size ? sizeof(image->magic) : 0;
+	int err = have ? 0 : read_size(image, frame_size_max(image->chunk_size), &size);
 
+	memcpy(c->in, image->magic, have);
+	image->peeked = 0;
 	if (!err)
-		err = read_bytes(image, c->in, size);
+		err = read_bytes(image, c->in + have, size - have);
 	if (err)
 		return err;
 	switch (get_le32(c->in)) {

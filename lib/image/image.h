@@ -19,6 +19,9 @@ struct image {
 	bool skimmed; /* the chunks were passed over */
 	uint64_t frames;
 	uint64_t size; /* of the image, in bytes */
+	/* What image_peek() has read: the next frame's size (0 if nothing) and its first bytes. */
+	size_t peeked;
+	uint8_t magic[4];
 	/* The digest of the compressed frames, in which a bit may flip without changing what they
 	 * decode to. */
 	XXH64_state_t *frames_digest;
@@ -35,6 +38,9 @@ int image_end(struct image *image, const struct raw *raw);
 /* Read the header. Returns -EBADMSG for a bad header, -ENODATA when there is nothing to read, and
  * other negative errnos. */
 int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd);
+/* Wait for the first frame after the header. Returns -ENODATA after ctx_fail() if that is the
+ * trailer: the image has no state in it. */
+int image_peek(struct image *image);
 /* Read a frame; or at the end the trailer, and check it against the frames. */
 int image_read(void *image, struct chunk *chunk);
 /* Pass over the chunks to the trailer instead, without reading them if @fd can seek. */

@@ -52,21 +52,6 @@ void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *sta
 			      NULL, 0);
 }
 
-/*
- * How many bytes would be left to move if the device were stopped now. The kernel's estimate may
- * count bytes that were read already. Then the bounds below end the pre-copy.
- */
-static uint64_t left_to_move(struct precopy *p, const struct vfio_precopy_info *info)
-{
-	struct vfio_device_feature_mig_data_size size = { 0 };
-
-	if (feature_ioctl(p->dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE,
-			  &size, sizeof(size)) == 0 &&
-	    size.stop_copy_length > info->dirty_bytes)
-		return size.stop_copy_length;
-	return info->dirty_bytes;
-}
-
 /* How many nanoseconds it would take to move @bytes, at the rate so far. */
 static uint64_t time_to_move(const struct precopy *p, uint64_t bytes)
 {
@@ -92,6 +77,7 @@ static bool converges(struct precopy *p, uint64_t left)
 	} else if (p->state->bytes >= p->round_end) {
 		p->rounds++;
 		p->no_better = left < p->round_left - p->round_left / 10 ? 0 : p->no_better + 1;
+		p->outpaced = p->no_better > 0;
 	} else {
 		return true;
 	}
@@ -121,11 +107,13 @@ static bool in_first_copy(struct precopy *p, const struct vfio_precopy_info *inf
 	return info->initial_bytes && p->state->bytes < p->initial_end;
 }
 
-/* Whether it is time to stop the device. */
+/*
+ * Whether it is time to stop the device. After the first copy dirty_bytes is what is left to read.
+ * MIG_DATA_SIZE is not: several drivers (mlx5, mtty) count there what was read already.
+ */
 static bool is_time(struct precopy *p)
 {
 	struct vfio_precopy_info info = { .argsz = sizeof(info) };
-	uint64_t left;
 
 	if (p->has_info && ioctl(p->state->fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
 		p->has_info = false;
@@ -141,13 +129,10 @@ static bool is_time(struct precopy *p)
 	/* Nothing was read yet, so the rate is not known. */
 	if (info.dirty_bytes && !p->state->bytes)
 		return false;
-	left = left_to_move(p, &info);
-	if (!info.dirty_bytes || time_to_move(p, left) <= p->downtime)
+	if (!info.dirty_bytes || time_to_move(p, info.dirty_bytes) <= p->downtime)
 		return true;
-	if (converges(p, left))
-		return false;
-	p->gave_up = true;
-	return true;
+	p->gave_up = !converges(p, info.dirty_bytes);
+	return p->gave_up;
 }
 
 /*
@@ -157,13 +142,13 @@ static bool is_time(struct precopy *p)
  */
 static int stop(struct precopy *p)
 {
-	int fd, err;
+	int err;
 
 	p->bytes = p->state->bytes;
 	p->stop_ns = now_ns();
-	err = state_drive(p->dev, VFIOMIG_STATE_STOP_COPY, &fd, NULL, NULL);
-	if (fd >= 0)
-		close(fd);
+	p->stopping = true;
+	/* From another state the arcs would begin another session. */
+	err = state_continue(p->dev, VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_STOP_COPY);
 	p->stopped = !err;
 	return err;
 }

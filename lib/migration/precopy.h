@@ -14,6 +14,7 @@ struct precopy {
 	struct vfiomig_device *dev;
 	struct raw *state;
 	uint64_t downtime; /* nanoseconds that moving the rest may take */
+	bool stopping;	   /* it is on its way from PRE_COPY to STOP_COPY, or was left on it */
 	bool stopped;	   /* the device is in STOP_COPY now */
 	uint64_t stop_ns;  /* CLOCK_MONOTONIC, when the device began to leave PRE_COPY */
 
@@ -22,12 +23,13 @@ struct precopy {
 	bool has_info, seen_initial;
 	unsigned int reinits;	/* first copies that began anew */
 	unsigned int rounds;	/* passes over what had changed */
-	unsigned int no_better; /* the last so many rounds did not bring the end nearer */
+	unsigned int no_better; /* after the last so many rounds no less was left to read */
 	uint64_t round_end;	/* bytes at which the current round is over */
 	uint64_t round_left;	/* bytes that were left when it began */
 	uint64_t first_pass_ns;
 	uint64_t bytes; /* that were read before the stop */
-	bool gave_up;	/* it did not converge */
+	bool outpaced;	/* during the last round as much changed as was read */
+	bool gave_up;	/* it ended before the rest could be read within the downtime */
 };
 
 /* Whether the device, which is in @state, can be read while it runs. */

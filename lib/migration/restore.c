@@ -13,6 +13,12 @@
 #include "session.h"
 #include "state.h"
 
+/* An image of no state is whole, too, but loading nothing would be no restore. */
+static int check_size(const struct raw *state)
+{
+	return state->bytes ? 0 : ctx_fail(state->ctx, -ENODATA, "the image has no state in it");
+}
+
 /* Verify all of an image in a regular file, and go back to its start. */
 static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
 		  struct image *image, off_t start, struct vfiomig_result *result)
@@ -25,7 +31,8 @@ static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_optio
 	result->complete = false;
 	result->bytes = 0;
 	if (!err)
-		result->expected = nowhere.bytes;
+		err = check_size(&nowhere);
+	result->expected = nowhere.bytes;
 	raw_free(&nowhere);
 	image_free(image);
 	if (err)
@@ -48,7 +55,7 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 		return err;
 	result->expected = meta_number(image->header, "expected_bytes", 0);
 	if (opt->no_verify || start < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
-		return 0;
+		return image_peek(image);
 	return verify(dev, fd, opt, image, start, result);
 }
 
@@ -56,27 +63,41 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 static int restore_command(struct vfiomig_device *dev, const struct image *image)
 {
 	char config[2 * CONFIG_SIZE_MAX + 1];
-	bool has_config = image->header &&
-			  meta_string(image->header, "config", config, sizeof(config)) >= 0;
+	bool has_config =
+		image->header && meta_string(image->header, "config", config, sizeof(config)) >= 0;
 
 	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
 		return 0;
 	return config_restore_command(dev, has_config ? config : NULL);
 }
 
-/* From RESUMING to STOP, which loads the state, and on to where the device is to be left. */
+/*
+ * If somebody else has reset the device and then began a restore, too, this session's data_fd is
+ * dead.
+ */
+static int check_alive(struct vfiomig_device *dev, int data_fd)
+{
+	if (write(data_fd, "", 0) >= 0 || errno != ENODEV)
+		return 0;
+	return ctx_fail(dev->ctx, -ENOTRECOVERABLE,
+			"somebody else has reset the device: the restore's session is over");
+}
+
+/*
+ * From RESUMING to STOP, which loads the state, and on to where the device is to be left. From
+ * another state an arc would lead to STOP as well, with what somebody else has put there.
+ */
 static int revive(struct vfiomig_device *dev, const struct image *image, int state,
 		  struct vfiomig_result *result)
 {
-	int err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+	int err = state_continue(dev, VFIOMIG_STATE_RESUMING, VFIOMIG_STATE_STOP);
 
 	result->loaded = !err;
 	if (!err)
 		err = restore_command(dev, image);
 	if (!err)
 		return session_leave(dev, state, result);
-	session_go_home(dev, result);
-	return err;
+	return session_abort(dev, -1, err, result);
 }
 
 static int restore(struct vfiomig_device *dev, struct raw *from, const struct vfiomig_options *opt,
@@ -89,18 +110,23 @@ static int restore(struct vfiomig_device *dev, struct raw *from, const struct vf
 	/* Without a trailer there is no digest to compare with. */
 	if (opt->raw)
 		raw_free(&state);
-	if (!err)
-		err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd, result);
-	if (!err) {
-		state.fd = data_fd;
-		err = transfer_in(opt, from, opt->raw ? NULL : image, &state, result);
+	if (err)
+		return err;
+	err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd, result);
+	if (err) {
+		raw_free(&state);
+		return session_abort(dev, -1, err, result);
 	}
-	raw_free(&state);
+	state.fd = data_fd;
+	err = transfer_in(opt, from, opt->raw ? NULL : image, &state, result);
 	if (!err)
-		return revive(dev, image, leave, result);
-	if (result->touched)
-		session_go_home(dev, result);
-	return err;
+		err = check_size(&state);
+	if (!err)
+		err = check_alive(dev, data_fd);
+	raw_free(&state);
+	if (err)
+		return session_abort(dev, VFIOMIG_STATE_RESUMING, err, result);
+	return revive(dev, image, leave, result);
 }
 
 /* The device of a process goes back to the state in which its owner left it. */

@@ -25,6 +25,7 @@ static int pump(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 		result->precopy_bytes = live->bytes;
 		result->rounds = live->rounds;
 		result->gave_up = live->gave_up;
+		result->outpaced = live->gave_up && live->outpaced;
 	}
 	return err;
 }
@@ -40,25 +41,47 @@ static int begin(struct vfiomig_device *dev, int fd, const struct vfiomig_option
 	return err ? err : image_begin(image, dev->ctx, fd, header);
 }
 
+/* The data transfer state that the device must be in, or -1 during arcs. */
+static int transfer_state(const struct precopy *live)
+{
+	if (!live || live->stopped)
+		return VFIOMIG_STATE_STOP_COPY;
+	return live->stopping ? -1 : VFIOMIG_STATE_PRE_COPY;
+}
+
+/* The end of the stream is that of the state only if the session was not ended by somebody else:
+ * some drivers let a dead data_fd end, too. */
+static int check_end(struct vfiomig_device *dev, const struct raw *state)
+{
+	int err = state_expect(dev, VFIOMIG_STATE_STOP_COPY);
+
+	if (!err && !state->bytes)
+		err = ctx_fail(dev->ctx, -EPROTO,
+			       "the device's state is empty: its driver has given no byte of it");
+	return err;
+}
+
 static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
 		struct image *image, struct raw *state, struct vfiomig_result *result)
 {
+	struct precopy precopy = { .dev = dev };
+	struct precopy *live = result->precopy ? &precopy : NULL;
 	uint64_t stop = now_ns();
-	struct precopy live;
 	int err, left;
 
-	err = session_start(dev, result->precopy ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY,
+	err = session_start(dev, live ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY,
 			    &state->fd, result);
-	if (!err && result->precopy)
-		precopy_init(&live, dev, state, opt->downtime_ms * 1000000ULL);
+	if (err)
+		return session_abort(dev, -1, err, result);
+	if (live)
+		precopy_init(live, dev, state, opt->downtime_ms * 1000000ULL);
+	err = pump(dev, fd, opt, live, image, state, result);
 	if (!err)
-		err = pump(dev, fd, opt, result->precopy ? &live : NULL, image, state, result);
-	if (err) {
-		session_go_home(dev, result);
-		return err;
-	}
+		err = check_end(dev, state);
+	if (err)
+		return session_abort(dev, transfer_state(live), err, result);
 	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave, result);
-	result->downtime_ns = now_ns() - (result->precopy ? live.stop_ns : stop);
+	result->downtime_ns = now_ns() - (live ? live->stop_ns : stop);
 	if (!opt->raw)
 		err = image_end(image, state);
 	result->complete = !err;

@@ -6,12 +6,6 @@
 #include "session.h"
 #include "state.h"
 
-static bool is_saving(int state)
-{
-	return state == VFIOMIG_STATE_STOP_COPY || state == VFIOMIG_STATE_PRE_COPY ||
-	       state == VFIOMIG_STATE_PRE_COPY_P2P;
-}
-
 int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig_result *result)
 {
 	uint64_t flags;
@@ -32,7 +26,7 @@ int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,
 			"the device is RESUMING, a restore of it has not ended; only a reset leads out of it without loading half a state");
-	if (is_saving(result->before) && device_is(dev, BACKEND_OWNER_MAY_SAVE))
+	if (state_is_saving(result->before) && device_is(dev, BACKEND_OWNER_MAY_SAVE))
 		return ctx_fail(
 			dev->ctx, -EUCLEAN,
 			"the device is in %s: its owner may be in the middle of saving it, which this would end; drive it to STOP first if that is not so",
@@ -53,13 +47,10 @@ int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 	int err = 0;
 
 	result->touched = true;
-	if (is_saving(result->before))
+	if (state_is_saving(result->before))
 		err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
 	if (!err)
 		err = state_drive(dev, state, data_fd, NULL, NULL);
-	if (!err && *data_fd < 0)
-		err = ctx_fail(dev->ctx, -EIO, "%s came without a data_fd",
-			       vfiomig_state_name(state));
 	return err;
 }
 
@@ -67,18 +58,46 @@ int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *
 {
 	int err = state_walk(dev, state);
 
-	/* A SET_STATE that succeeded proves nothing. */
-	if (!err) {
-		result->state = state_get(dev);
-		if (result->state < 0)
-			err = result->state;
-		else if (result->state != state)
-			err = ctx_fail(dev->ctx, -EIO, "the device is in %s, not in %s",
-				       vfiomig_state_name(result->state),
-				       vfiomig_state_name(state));
-	}
 	if (err)
+		return session_abort(dev, -1, err, result);
+	result->state = state;
+	return 0;
+}
+
+/*
+ * Whether the device, which is in the data transfer state that it should be in, is there in a
+ * session of its owner. ENODEV is what the data_fd of a session says that was ended.
+ */
+static bool is_theirs(const struct vfiomig_device *dev, int err)
+{
+	return device_is(dev, BACKEND_OWNER_MAY_SAVE) &&
+	       (err == -ENODEV || err == -ENOTRECOVERABLE);
+}
+
+int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result)
+{
+	struct failure why = ctx_get_failure(dev->ctx);
+	int found = state < 0 ? -1 : state_expect(dev, state);
+	bool theirs = !found && is_theirs(dev, err);
+
+	if (theirs)
+		err = ctx_fail(dev->ctx, -ENOTRECOVERABLE,
+			       "somebody else has reset the device, and has begun another %s",
+			       state == VFIOMIG_STATE_RESUMING ? "restore" : "save");
+	else if (found == -ENOTRECOVERABLE && err == -ENODEV)
+		err = found;
+	else
+		ctx_set_failure(dev->ctx, &why);
+	if (theirs) {
+		result->state = state;
+		result->home = false;
+	} else {
 		session_go_home(dev, result);
+	}
+	if (found == -ENOTRECOVERABLE || err == -ENOTRECOVERABLE) {
+		result->reset = true;
+		result->loaded = false;
+	}
 	return err;
 }
 

@@ -22,8 +22,18 @@ int session_start(struct vfiomig_device *dev, int state, int *data_fd,
  * fails, go home. */
 int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *result);
 
-/* After a failure: bring the device back to the state that it was found in, and note how. The
- * sentence about the failure stays. */
+/*
+ * After the failure @err: bring the device back to the state that it was found in, and note how.
+ * The sentence about the failure stays.
+ *
+ * @state is the data transfer state that the device must be in, or negative where an arc may have
+ * left it anywhere. If it is elsewhere, somebody else has ended the session, and what the device
+ * held is lost. If it is there, but in a session that its owner has begun since, it is left alone.
+ * Returns @err or, if that only follows from this, -ENOTRECOVERABLE.
+ */
+int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result);
+
+/* Do no more than bring the device back. */
 void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result);
 
 #endif

@@ -11,15 +11,47 @@
 
 #define RETRY_MS 10
 
-int state_get(struct vfiomig_device *dev)
+static int get_state(const struct vfiomig_device *dev, uint32_t *state)
 {
 	struct vfio_device_feature_mig_state mig = { 0 };
 	int err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
 				&mig, sizeof(mig));
 
+	*state = mig.device_state;
+	return err;
+}
+
+int state_get(struct vfiomig_device *dev)
+{
+	uint32_t state;
+	int err = get_state(dev, &state);
+
+	/* What follows from a state that is not known may be a reset, so ask once more. */
+	if (err) {
+		poll(NULL, 0, RETRY_MS);
+		err = get_state(dev, &state);
+	}
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot read the state: %s", strerror(-err));
-	return mig.device_state;
+	if (state >= VFIOMIG_NR_STATES)
+		return ctx_fail(dev->ctx, -EPROTO, "the driver reports state %u, which is none",
+				state);
+	return state;
+}
+
+int state_expect(struct vfiomig_device *dev, int state)
+{
+	int now = state_get(dev);
+
+	if (now < 0 || now == state)
+		return now < 0 ? now : 0;
+	if (now == VFIOMIG_STATE_ERROR)
+		return ctx_fail(dev->ctx, -EIO, "the device has left %s for ERROR",
+				vfiomig_state_name(state));
+	return ctx_fail(
+		dev->ctx, -ENOTRECOVERABLE,
+		"somebody else has reset the device, or driven it on: it is in %s, not in %s",
+		vfiomig_state_name(now), vfiomig_state_name(state));
 }
 
 /*
@@ -35,7 +67,7 @@ static void block_signals(sigset_t *before)
 	pthread_sigmask(SIG_SETMASK, &all, before);
 }
 
-/* One SET_STATE ioctl. */
+/* One SET_STATE ioctl. Returns 0 or its errno, without a sentence. */
 static int set_state(struct vfiomig_device *dev, int state, int *data_fd)
 {
 	struct vfio_device_feature_mig_state mig = {
@@ -49,13 +81,8 @@ static int set_state(struct vfiomig_device *dev, int state, int *data_fd)
 	err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
 			    &mig, sizeof(mig));
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-
-	*data_fd = -1;
-	if (err)
-		return ctx_fail(dev->ctx, err, "cannot enter %s: %s", vfiomig_state_name(state),
-				strerror(-err));
-	*data_fd = mig.data_fd;
-	return 0;
+	*data_fd = err ? -1 : mig.data_fd;
+	return err;
 }
 
 static void path_add(struct vfiomig_device *dev, int state)
@@ -92,27 +119,111 @@ static int fail_no_path(struct vfiomig_device *dev, uint64_t flags, int from, in
 			vfiomig_state_name(from), vfiomig_state_name(to), why);
 }
 
-/* The number of arcs from the state that the device is in, @from, to the state @to. */
-static int find_path(struct vfiomig_device *dev, int to, int *from, int path[VFIOMIG_NR_STATES])
+/* The number of arcs from @from to @to. */
+static int find_path(struct vfiomig_device *dev, int from, int to, int path[VFIOMIG_NR_STATES])
 {
 	uint64_t flags;
 	int arcs, err = feature_migration(dev, &flags);
 
 	if (err)
 		return err;
-	*from = state_get(dev);
-	if (*from < 0)
-		return *from;
-	arcs = vfiomig_fsm_path(flags, *from, to, path);
-	return arcs < 0 ? fail_no_path(dev, flags, *from, to) : arcs;
+	arcs = vfiomig_fsm_path(flags, from, to, path);
+	return arcs < 0 ? fail_no_path(dev, flags, from, to) : arcs;
+}
+
+bool state_is_saving(int state)
+{
+	return state == VFIOMIG_STATE_STOP_COPY || state == VFIOMIG_STATE_PRE_COPY ||
+	       state == VFIOMIG_STATE_PRE_COPY_P2P;
+}
+
+/*
+ * "If the new_state starts a new data transfer session then the FD associated with that session is
+ * returned in data_fd." @from -> @to is an arc. Without that descriptor nothing can be moved, and
+ * where the session goes on, another descriptor is of another session: what was read so far does
+ * not belong to it.
+ */
+static int check_data_fd(struct vfiomig_device *dev, int from, int to, int data_fd)
+{
+	bool saves = state_is_saving(to);
+	bool starts = to == VFIOMIG_STATE_RESUMING || (saves && !state_is_saving(from));
+
+	if (starts && data_fd < 0)
+		return ctx_fail(dev->ctx, -EPROTO, "arc %s -> %s came without a data_fd",
+				vfiomig_state_name(from), vfiomig_state_name(to));
+	if (!starts && data_fd >= 0 && saves)
+		return ctx_fail(
+			dev->ctx, -EPROTO,
+			"arc %s -> %s came with a new data_fd, although the session goes on",
+			vfiomig_state_name(from), vfiomig_state_name(to));
+	if (!starts && data_fd >= 0)
+		ctx_log(dev->ctx, "%s -> %s came with a data_fd, which nobody needs",
+			vfiomig_state_name(from), vfiomig_state_name(to));
+	return 0;
+}
+
+/*
+ * After a SET_STATE that returned 0, which proves nothing. @from is where the last arc to @to
+ * began. If this fails, it closes *@data_fd.
+ */
+static int check_arrival(struct vfiomig_device *dev, int from, int to, int *data_fd)
+{
+	int err = 0, now = state_get(dev);
+
+	path_add(dev, now);
+	if (now < 0)
+		err = now;
+	else if (now == VFIOMIG_STATE_RUNNING && to != now && from != now)
+		err = ctx_fail(
+			dev->ctx, -ENOTRECOVERABLE,
+			"somebody else has reset the device: after arc %s -> %s it is in RUNNING",
+			vfiomig_state_name(from), vfiomig_state_name(to));
+	else if (now != to)
+		err = ctx_fail(
+			dev->ctx, -EPROTO, "arc %s -> %s returned success, but the device is in %s",
+			vfiomig_state_name(from), vfiomig_state_name(to), vfiomig_state_name(now));
+	else
+		err = check_data_fd(dev, from, to, *data_fd);
+	if (err) {
+		close_fdp(data_fd);
+		*data_fd = -1;
+	}
+	return err;
+}
+
+/* Take the arc @from -> @to. @ns receives how long the ioctl took. */
+static int take_arc(struct vfiomig_device *dev, int from, int to, int *data_fd, uint64_t *ns)
+{
+	uint64_t start = now_ns();
+	int err = set_state(dev, to, data_fd);
+
+	/* These may be over in a moment. */
+	if ((err == -EINTR || err == -EAGAIN || err == -EBUSY) && state_get(dev) == from) {
+		poll(NULL, 0, RETRY_MS);
+		start = now_ns();
+		err = set_state(dev, to, data_fd);
+	}
+	*ns = now_ns() - start;
+	if (err)
+		return ctx_fail(dev->ctx, err, "arc %s -> %s failed: %s", vfiomig_state_name(from),
+				vfiomig_state_name(to), strerror(-err));
+	err = check_arrival(dev, from, to, data_fd);
+	if (!err)
+		ctx_log(dev->ctx, "%s -> %s (%.3f ms)", vfiomig_state_name(from),
+			vfiomig_state_name(to), *ns / 1e6);
+	return err;
 }
 
 int state_set(struct vfiomig_device *dev, int state, int *data_fd)
 {
-	int from, arcs = find_path(dev, state, &from, NULL), fd, err;
+	int path[VFIOMIG_NR_STATES];
+	int from = state_get(dev), arcs, fd, err;
 
 	if (data_fd)
 		*data_fd = -1;
+	if (from < 0)
+		return from;
+	arcs = find_path(dev, from, state, path);
 	/*
 	 * The kernel refuses most of what has no path, too. But STOP_COPY to PRE_COPY hangs it for
 	 * ever on devices with PRE_COPY, from Linux 6.2 to 7.1.
@@ -120,6 +231,10 @@ int state_set(struct vfiomig_device *dev, int state, int *data_fd)
 	if (arcs < 0)
 		return arcs;
 	err = set_state(dev, state, &fd);
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot enter %s: %s", vfiomig_state_name(state),
+				strerror(-err));
+	err = check_arrival(dev, arcs > 1 ? path[arcs - 2] : from, state, &fd);
 	if (data_fd)
 		*data_fd = fd;
 	else
@@ -139,30 +254,22 @@ static int fail_step(struct vfiomig_device *dev, int state, int err)
 			vfiomig_state_name(state), err);
 }
 
-int state_drive(struct vfiomig_device *dev, int state, int *data_fd,
-		int (*step)(void *data, int state, uint64_t ns), void *data)
+/* See state_drive(). The device is in @from. */
+static int drive_from(struct vfiomig_device *dev, int from, int state, int *data_fd,
+		      int (*step)(void *data, int state, uint64_t ns), void *data)
 {
 	int path[VFIOMIG_NR_STATES];
-	int from, arcs, err, fd = -1;
+	int arcs = find_path(dev, from, state, path), err, fd = -1;
 
-	if (data_fd)
-		*data_fd = -1;
-	arcs = find_path(dev, state, &from, path);
 	if (arcs < 0)
 		return arcs;
 	for (int i = 0; i < arcs; i++) {
-		uint64_t start = now_ns(), ns;
+		uint64_t ns;
 
-		err = set_state(dev, path[i], &fd);
-		ns = now_ns() - start;
+		err = take_arc(dev, from, path[i], &fd, &ns);
 		if (err)
-			return ctx_fail(dev->ctx, err, "arc %s -> %s failed: %s",
-					vfiomig_state_name(from), vfiomig_state_name(path[i]),
-					strerror(-err));
-		ctx_log(dev->ctx, "%s -> %s (%.3f ms)", vfiomig_state_name(from),
-			vfiomig_state_name(path[i]), ns / 1e6);
+			return err;
 		from = path[i];
-		path_add(dev, from);
 		err = step ? step(data, from, ns) : 0;
 		/* Only the last arc can start a session that the caller wants. */
 		if (fd >= 0 && (err || i < arcs - 1 || !data_fd))
@@ -175,10 +282,27 @@ int state_drive(struct vfiomig_device *dev, int state, int *data_fd,
 	return 0;
 }
 
+int state_drive(struct vfiomig_device *dev, int state, int *data_fd,
+		int (*step)(void *data, int state, uint64_t ns), void *data)
+{
+	int from = state_get(dev);
+
+	if (data_fd)
+		*data_fd = -1;
+	return from < 0 ? from : drive_from(dev, from, state, data_fd, step, data);
+}
+
+int state_continue(struct vfiomig_device *dev, int from, int state)
+{
+	int err = state_expect(dev, from);
+
+	return err ? err : drive_from(dev, from, state, NULL, NULL, NULL);
+}
+
 int state_reset(struct vfiomig_device *dev)
 {
 	sigset_t before;
-	int err;
+	int err, state;
 
 	block_signals(&before);
 	err = ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
@@ -186,8 +310,13 @@ int state_reset(struct vfiomig_device *dev)
 	if (err)
 		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s", strerror(-err));
 	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
-	path_add(dev, VFIOMIG_STATE_RUNNING);
-	return 0;
+	state = state_get(dev);
+	path_add(dev, state);
+	if (state < 0 || state == VFIOMIG_STATE_RUNNING)
+		return state < 0 ? state : 0;
+	return ctx_fail(dev->ctx, -EPROTO,
+			"VFIO_DEVICE_RESET returned success, but the device is in %s",
+			vfiomig_state_name(state));
 }
 
 int state_walk(struct vfiomig_device *dev, int state)
@@ -212,25 +341,15 @@ static bool is_dead_end(int state)
 
 static int walk_once(struct vfiomig_device *dev, int home)
 {
-	int err, state = state_get(dev);
+	int state = state_get(dev);
 
-	if (state < 0)
-		return state;
 	path_add(dev, state);
-	if (state == home)
-		return 0;
+	if (state < 0 || state == home)
+		return state < 0 ? state : 0;
 	if (is_dead_end(state))
 		return ctx_fail(dev->ctx, -EUCLEAN, "only a reset leads out of %s",
 				vfiomig_state_name(state));
-	err = state_walk(dev, home);
-	if (err)
-		return err;
-	/* A SET_STATE that succeeded proves nothing. */
-	state = state_get(dev);
-	if (state < 0 || state == home)
-		return state < 0 ? state : 0;
-	return ctx_fail(dev->ctx, -EAGAIN, "the device is in %s, not in %s",
-			vfiomig_state_name(state), vfiomig_state_name(home));
+	return state_walk(dev, home);
 }
 
 /* Whether arcs lead to @home at all. It may also be the state that the device is in. */
@@ -252,15 +371,16 @@ static int check_home(struct vfiomig_device *dev, int home)
 
 int state_walk_home(struct vfiomig_device *dev, int home)
 {
-	int err = check_home(dev, home);
+	int err = check_home(dev, home), from;
 
-	if (!err)
+	if (err)
+		return err;
+	from = state_get(dev);
+	err = walk_once(dev, home);
+	/* An arc that failed, or led elsewhere, may have left the device where another one leads
+	 * home from. */
+	if (err && (err == -EPROTO || state_get(dev) != from))
 		err = walk_once(dev, home);
-
-	if (err == -EINTR || err == -EAGAIN || err == -EBUSY) {
-		poll(NULL, 0, RETRY_MS);
-		err = walk_once(dev, home);
-	}
 	return err;
 }
 

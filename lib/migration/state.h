@@ -15,9 +15,16 @@ void path_end(const struct vfiomig_device *dev, struct vfiomig_result *result);
 
 /* See vfiomig_device_get_state() and so on, in vfiomig.h. */
 int state_get(struct vfiomig_device *dev);
+/* Find out whether the device is where this transfer has left it. -ENOTRECOVERABLE: somebody else
+ * has taken it away from there, and so has ended the transfer's session. */
+int state_expect(struct vfiomig_device *dev, int state);
+bool state_is_saving(int state);
 int state_set(struct vfiomig_device *dev, int state, int *data_fd);
 int state_drive(struct vfiomig_device *dev, int state, int *data_fd,
 		int (*step)(void *data, int state, uint64_t ns), void *data);
+/* Drive the device from the state @from in which this transfer has left it, or return what
+ * state_expect() returned. */
+int state_continue(struct vfiomig_device *dev, int from, int state);
 int state_reset(struct vfiomig_device *dev);
 
 /* Go to @state by arcs, by way of STOP where the protocol has no straight way, as from STOP_COPY

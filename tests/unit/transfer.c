@@ -51,6 +51,12 @@ static int new_data_fd(bool with_state)
 	return fd;
 }
 
+static bool is_saving(int state)
+{
+	return state == VFIOMIG_STATE_STOP_COPY || state == VFIOMIG_STATE_PRE_COPY ||
+	       state == VFIOMIG_STATE_PRE_COPY_P2P;
+}
+
 static int set_state(struct vfio_device_feature_mig_state *mig)
 {
 	int to = mig->device_state;
@@ -74,9 +80,9 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 		assert_int_equal(pread(kernel.data_fd, got, sizeof(got), 0), strlen(STREAM));
 		assert_string_equal(got, STREAM);
 	}
-	if (!kernel.no_data_fd && (to == VFIOMIG_STATE_STOP_COPY || to == VFIOMIG_STATE_RESUMING ||
-				   to == VFIOMIG_STATE_PRE_COPY))
-		mig->data_fd = new_data_fd(to == VFIOMIG_STATE_STOP_COPY);
+	if (!kernel.no_data_fd &&
+	    (to == VFIOMIG_STATE_RESUMING || (is_saving(to) && !is_saving(kernel.state))))
+		mig->data_fd = new_data_fd(to != VFIOMIG_STATE_RESUMING);
 	kernel.state = to;
 	return 0;
 }
@@ -487,7 +493,7 @@ static void test_no_data_fd(void **state)
 
 	(void)state;
 	kernel.no_data_fd = true;
-	assert_int_equal(save(-1, &r, false), -EIO);
+	assert_int_equal(save(-1, &r, false), -EPROTO);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 }
 
@@ -640,13 +646,13 @@ static void test_set_state(void **state)
 	}
 }
 
-/* The path is looked up once for all of its arcs. */
+/* The state is read before the first arc, and after each. */
 static void test_drive(void **state)
 {
 	(void)state;
 	assert_int_equal(vfiomig_device_drive(dev, VFIOMIG_STATE_STOP_COPY, NULL, NULL, NULL), 0);
 	assert_int_equal(kernel.set_states, 3);
-	assert_int_equal(kernel.get_states, 1);
+	assert_int_equal(kernel.get_states, 4);
 }
 
 static int stop_here(void *data, int state, uint64_t ns)
