@@ -6,8 +6,8 @@
  * Each file has a header for what it offers. A file includes only headers of files that come before
  * it in this list, so that no two of them need each other:
  *
- *	status, cli (this header), rundir, printable, message, signals, stream, notify, place, table,
- *	names, user, json, words, spelling, values, arguments, options, device, holder, output,
+ *	status, cli (this header), rundir, printable, message, signals, stream, notify, place,
+ *	table, names, user, json, words, spelling, values, arguments, options, device, holder, output,
  *	input, transfer, progress, describe, summary, commands/, main
  */
 #ifndef CLI_H

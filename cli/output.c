@@ -162,7 +162,7 @@ static int open_file(struct output *out, struct place *place)
 /* Write to a pipe or a device itself: nobody wants /dev/null replaced by a file. */
 static int open_in_place(struct output *out, const struct place *place)
 {
-	/* Nothing has to be undone yet. So a signal may end the wait for a FIFO's reader at once. */
+	/* Nothing has to be undone yet: a signal may end the wait for a FIFO. */
 	if (signals_uncatch())
 		out->fd = place_open(place);
 	else

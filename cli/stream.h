@@ -8,12 +8,12 @@
 /* Replace stdout and stderr by streams that wait where a pipe in non-blocking mode is full, and
  * that remember each failure. */
 void streams_open(void);
-/* Print a line to stdout, with a line break at its end, and with everything in it made printable. For
- * a line that has text from outside in it. */
+/* Print a line that has text from outside in it to stdout, with a line break at its end, and with
+ * all of it made printable. */
 __attribute__((format(printf, 1, 2))) void print_line(const char *fmt, ...);
-/* Write what stdout still has in its buffer, and close it. Returns @status; or, if something that was
- * printed there did not arrive and @status is 0, STATUS_FAILED. A message says so, except after a
- * signal. */
+/* Write what stdout still has in its buffer, and close it. Returns @status; or, if something that
+ * was printed there did not arrive and @status is 0, STATUS_FAILED. A message says so, except after
+ * a signal. */
 int streams_finish(int status);
 
 #endif

@@ -117,8 +117,8 @@ static char *tell_file(const char *option, const char *value)
 	return text;
 }
 
-/* Join @value, the next word, to *@option if it is a value. Returns whether it is. The new word lives
- * as long as the program. */
+/* Join @value, the next word, to *@option if it is a value. Returns whether it is. The new word
+ * lives as long as the program. */
 static bool join(char **option, const char *value)
 {
 	return is_value(value) && asprintf(option, "%s%s%s", *option, sign_of(*option), value) >= 0;

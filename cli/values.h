@@ -10,8 +10,8 @@
  * word is one: "--wait 5" becomes "--wait=5". Changes @argv, and @argc. @in_order: the options end
  * at the first argument; @files: the arguments are files, which can have any name.
  *
- * Returns NULL; or a sentence, which the caller frees, about an option that nearly exists or a value
- * that could be a file as well.
+ * Returns NULL; or a sentence, which the caller frees, about an option that nearly exists or a
+ * value that could be a file as well.
  */
 char *join_values(const struct argp *argp, int *argc, char **argv, bool in_order, bool files);
 
