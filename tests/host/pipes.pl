@@ -12,8 +12,8 @@
 #           non-blocking mode; "full" if the pipe is full at the beginning
 #
 # What the command wrote is printed, without what the pipe was filled with. The exit status is the
-# command's, 128 + N if signal N ended it, or 99 if it did not end within a second after the signal, or
-# within two seconds without.
+# command's, 128 + N if signal N ended it, or 99 if it did not end within two seconds after the signal, or
+# after its start. (It ends within one, but machines can be busy.)
 use strict;
 use warnings;
 use Fcntl;
@@ -36,6 +36,8 @@ fcntl $writer, F_SETFL, $old | O_NONBLOCK or die if $flag{nonblock};
 
 my $pid = fork // die;
 if (!$pid) {
+	# A shell's background processes ignore SIGINT.
+	$SIG{$_} = 'DEFAULT' for qw(HUP INT TERM USR1);
 	close $reader if $delay ne 'never';
 	for my $fd (grep { $flag{$_} } 1, 2) {
 		POSIX::dup2(fileno $writer, $fd) or die;
@@ -49,7 +51,7 @@ if ($signal) {
 	kill $signal, $pid;
 	$start = time;
 }
-my $end = $start + ($signal ? 1 : 2);
+my $end = $start + 2;
 
 my ($text, $status, $open) = ('', undef, 1);
 while (!defined $status || $open) {
