@@ -66,12 +66,6 @@ for what in "pack state -o fifo" "pack fifo"; do
 	# shellcheck disable=SC2086 # words
 	status 99 "SIGUSR1 does not end $what" perl "$pipes" never 10 1 "$vfiomig" $what
 done
-# The signal is pending when the program starts.
-status 0 "SIGUSR1 at the very beginning" perl -MPOSIX -e '
-	sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGUSR1));
-	kill "USR1", $$;
-	exec @ARGV' "$vfiomig" pack state -o /dev/null
-
 # The input as the output
 check "the image is as it was" cmp image precious
 ln image link

@@ -17,6 +17,8 @@ static int run(void (*fn)(int sig), int sig)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		/* A shell's background processes ignore SIGINT. */
+		signal(sig, SIG_DFL);
 		fn(sig);
 		_exit(0);
 	}
