@@ -16,7 +16,7 @@ has() {
 
 # keys KEY...: the object has these keys and no others
 keys() {
-	check "keys: $*" test "$(jq -r 'keys_unsorted | sort | join(" ")' out)" = "$(printf '%s\n' "$@" | sort | xargs)"
+	check "keys: $*" test "$(jq -r 'keys | join(" ")' out)" = "$(printf '%s\n' "$@" | sort | xargs)"
 }
 
 pci='vendor device subsystem_vendor subsystem_device class revision vendor_name device_name class_name'
