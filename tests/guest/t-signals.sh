@@ -14,7 +14,7 @@
 if [ "${1-}" = long ]; then
 	all_signals 25 200
 else
-	all_signals 3 20
+	all_signals 2 12
 fi
 
 finish
