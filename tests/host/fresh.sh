@@ -69,6 +69,7 @@ ln -s "$(tests/debian cache)/fresh/bookworm.tar" "$cache/fresh/"
 status 125 "no network for apt" offline
 says 'fresh: cannot install git in the root of bookworm (is the network there?): '
 says ': E: '
+ln -s "$(tests/debian cache)/fresh/bookworm-git.tar" "$cache/fresh/"
 
 # ---- What it promises ----
 
