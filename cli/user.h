@@ -9,10 +9,15 @@ struct user {
 	int pid;
 	char comm[16];
 	bool is_holder;
-	int state; /* the device's migration state, negative if unknown */
+	bool is_silent; /* a holder has it, and does not answer */
+	int state;	/* the device's migration state, negative if unknown */
 };
 
+/* How long to look for users, in milliseconds: the program answers within two seconds. */
+#define PATIENCE_MS 1200
+
 /* Returns false if nobody has the device open, as far as this user may see. */
-bool find_user(const struct vfiomig_device *dev, struct user *user);
+bool take_user(const struct vfiomig_use *use, struct user *user);
+bool find_user(struct vfiomig_device *dev, struct user *user);
 
 #endif

@@ -11,6 +11,7 @@
 #include "device/rundir.h"
 #include "holder/held.h"
 #include "holder/holder.h"
+#include "holder/use.h"
 #include "image/inspect.h"
 #include "image/options.h"
 #include "image/pack.h"
@@ -85,6 +86,20 @@ EXPORT int vfiomig_device_peek_state(const struct vfiomig_device *dev)
 		state = state_from_debugfs(dev);
 	}
 	return api_end(dev->ctx, state);
+}
+
+EXPORT int vfiomig_device_foreach_use(struct vfiomig_ctx *ctx, unsigned int ms, vfiomig_use_fn fn,
+				      void *data)
+{
+	api_begin(ctx);
+	return api_end_zero(ctx, use_foreach(ctx, ms, fn, data));
+}
+
+EXPORT int vfiomig_device_get_use(struct vfiomig_device *dev, unsigned int ms, vfiomig_use_fn fn,
+				  void *data)
+{
+	api_begin(dev->ctx);
+	return api_end_zero(dev->ctx, use_get(dev, ms, fn, data));
 }
 
 EXPORT int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags)

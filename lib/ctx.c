@@ -101,6 +101,13 @@ EXPORT void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, cons
 	ctx->log_data = data;
 }
 
+EXPORT void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line),
+			       void *data)
+{
+	ctx->notice = fn;
+	ctx->notice_data = data;
+}
+
 int ctx_progress(struct vfiomig_ctx *ctx)
 {
 	struct progress *p = &ctx->progress;
@@ -269,6 +276,19 @@ void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	va_end(ap);
 	make_printable(line);
 	ctx->log(ctx->log_data, line);
+}
+
+void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	if (!ctx->notice)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	ctx->notice(ctx->notice_data, line);
 }
 
 uint64_t now_ns(void)

@@ -38,6 +38,8 @@ struct vfiomig_ctx {
 	char *rundir; /* see vfiomig_set_rundir(); NULL for the default */
 	void (*log)(void *data, const char *line);
 	void *log_data;
+	void (*notice)(void *data, const char *line);
+	void *notice_data;
 	struct progress progress;
 	_Atomic int interrupted; /* set by signal handlers, read by threads */
 	_Atomic int cancelled;	 /* the pipeline that runs has failed */
@@ -58,6 +60,9 @@ struct vfiomig_ctx {
 __attribute__((format(printf, 3, 4))) int ctx_fail(struct vfiomig_ctx *ctx, int err,
 						   const char *fmt, ...);
 __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...);
+/* Tell the user what is waited for, see vfiomig_set_notice(). */
+__attribute__((format(printf, 2, 3))) void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt,
+						      ...);
 /* The two failures that can happen nearly everywhere. */
 static inline int ctx_fail_memory(struct vfiomig_ctx *ctx)
 {

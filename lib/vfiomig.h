@@ -89,6 +89,15 @@ void vfiomig_set_log(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char 
 int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path);
 
 /**
+ * vfiomig_set_notice - say why a function takes long
+ * @fn: called on the caller's thread with a sentence, without a line break, for the user of the
+ *	program: what the function waits for. NULL: say nothing, which is the default.
+ * @data: passed to @fn
+ */
+void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line),
+			void *data);
+
+/**
  * vfiomig_interrupt - end what runs on this context
  *
  * Async-signal-safe: meant for a signal's handler, which is to be installed without SA_RESTART;
@@ -266,6 +275,43 @@ int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char c
  * vfiomig_state or a negative errno.
  */
 int vfiomig_device_peek_state(const struct vfiomig_device *dev);
+
+/* Who uses a device. */
+struct vfiomig_use {
+	struct vfiomig_device *device;
+	/* The process that has it open, 0 if none is seen, and the name of its command. */
+	int pid;
+	const char *comm;
+	bool holder; /* that process is the device's holder */
+	bool silent; /* the device has a holder, which does not answer */
+	int state;   /* an enum vfiomig_state, negative if it is not known or nobody has it open */
+	/* 0, or the negative errno of what could not be found out: -ETIMEDOUT if that took too
+	 * long. */
+	int error;
+};
+typedef int (*vfiomig_use_fn)(void *data, const struct vfiomig_use *use);
+
+/**
+ * vfiomig_device_foreach_use - visit every device that has a VFIO driver, and tell who uses it
+ * @ms: how long to look at most, in milliseconds
+ * @fn: called for each device as for vfiomig_device_foreach(). @use and its strings are the
+ *	library's.
+ * @data: passed to @fn
+ *
+ * Finds out for all devices at once what vfiomig_device_get_holder(), vfiomig_device_get_opener()
+ * and vfiomig_device_peek_state() tell of one, with a single look at the descriptors of all
+ * processes. The time is kept to whatever a driver, a holder or another process does: processes of
+ * the library's own do what can get stuck. One of these is left behind if nothing ends it, without
+ * any of the caller's descriptors. Also visits devices which are being taken from VFIO, while
+ * somebody still has them open.
+ *
+ * Returns what vfiomig_device_foreach() returns, or -EINTR.
+ */
+int vfiomig_device_foreach_use(struct vfiomig_ctx *ctx, unsigned int ms, vfiomig_use_fn fn,
+			       void *data);
+/* The same for one device. @fn is called once, and what it returns is returned. */
+int vfiomig_device_get_use(struct vfiomig_device *dev, unsigned int ms, vfiomig_use_fn fn,
+			   void *data);
 
 /* The way to reach a device. */
 enum vfiomig_via {

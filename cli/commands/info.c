@@ -112,16 +112,13 @@ static bool has_dma_logging(const struct vfiomig_device *dev)
 }
 
 /* What can be known about a device that somebody else has open. */
-static void print_from_outside(const struct vfiomig_device *dev)
+static void print_from_outside(const struct vfiomig_device *dev, const struct user *user)
 {
-	struct user user;
-
 	print_identity(dev);
-	if (!find_user(dev, &user))
+	if (!user->pid)
 		return;
-	print_line("open by:    %d (%s)", user.pid, user.is_holder ? "holder" : user.comm);
-	if (user.state >= 0)
-		print_line("state:      %s", vfiomig_state_name(user.state));
+	print_line("open by:    %d (%s)", user->pid, user->is_holder ? "holder" : user->comm);
+	print_line("state:      %s", user->state < 0 ? "-" : vfiomig_state_name(user->state));
 }
 
 /* ---- The same as JSON ---------------------------------------------------- */
@@ -167,17 +164,16 @@ static void add_features(struct json_object *object, const struct vfiomig_device
 }
 
 /* @open: the device is open, so that it can be asked. Returns the exit status. */
-static int print_object(const struct cli *cli, struct vfiomig_device *dev, bool open)
+static int print_object(const struct cli *cli, struct vfiomig_device *dev, const struct user *user,
+			bool open)
 {
-	struct user user;
-	bool in_use = find_user(dev, &user);
-	struct json_object *object = describe_device(dev, in_use ? &user : NULL);
+	struct json_object *object = describe_device(dev, user->pid ? user : NULL);
 
 	if (open) {
 		add_migration(object, dev);
 		add_features(object, dev);
 	} else {
-		add_state(object, "state", user.state);
+		add_state(object, "state", user->state);
 	}
 	return print_json(cli, object, stdout);
 }
@@ -215,30 +211,39 @@ static void print_text(struct vfiomig_device *dev)
 }
 
 /* Returns the exit status. */
-static int print_open(const struct cli *cli, struct vfiomig_device *dev)
+static int print_open(const struct cli *cli, struct vfiomig_device *dev, const struct user *user)
 {
 	int err, status = STATUS_OK;
 	uint64_t flags;
 
 	if (cli->json)
-		status = print_object(cli, dev, true);
+		status = print_object(cli, dev, user, true);
 	else
 		print_text(dev);
 	err = vfiomig_device_get_migration(dev, &flags);
 	return err ? fail_at(cli, OPEN_DEVICE, err) : status;
 }
 
-static void print_busy(const struct cli *cli, struct vfiomig_device *dev)
+static void print_busy(const struct cli *cli, struct vfiomig_device *dev, const struct user *user)
 {
 	if (cli->json)
-		print_object(cli, dev, false);
+		print_object(cli, dev, user, false);
 	else
-		print_from_outside(dev);
+		print_from_outside(dev, user);
+}
+
+/* A holder that does not answer is not asked again: that would take as long as it is stopped. */
+static int open_answering(struct cli *cli, struct vfiomig_device *dev, const struct user *user)
+{
+	if (user->is_silent && cli->wait == 0)
+		return fail(cli, STATUS_BUSY, "busy: its holder does not answer");
+	return open_found(cli, dev, 0);
 }
 
 static int info(struct cli *cli, int argc, char **argv)
 {
 	struct vfiomig_device *dev;
+	struct user user;
 	int status = cli_parse(cli, &argp, argc, argv, cli);
 
 	if (status)
@@ -246,11 +251,12 @@ static int info(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	status = open_found(cli, dev, 0);
+	find_user(dev, &user);
+	status = open_answering(cli, dev, &user);
 	if (!status)
-		status = print_open(cli, dev);
+		status = print_open(cli, dev, &user);
 	else if (status == STATUS_BUSY)
-		print_busy(cli, dev);
+		print_busy(cli, dev, &user);
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -102,12 +102,13 @@ static void add_row(struct options *opt, const struct vfiomig_device *dev,
 			  vfiomig_device_get_cdev(dev), describe_name(dev, name));
 }
 
-static int add_device(struct vfiomig_device *dev, void *data)
+static int add_device(void *data, const struct vfiomig_use *use)
 {
+	struct vfiomig_device *dev = use->device;
 	struct options *opt = data;
 	struct finding found = { .state = -1 };
 
-	found.in_use = find_user(dev, &found.user);
+	found.in_use = take_user(use, &found.user);
 	found.state = found.user.state;
 	/* Probe an open device only through its holder: borrowing from a process can do harm. */
 	if (opt->probe && (!found.in_use || found.user.is_holder))
@@ -196,7 +197,7 @@ static int list(struct cli *cli, int argc, char **argv)
 		opt.devices = new_array();
 	else
 		begin_table(&opt);
-	err = vfiomig_device_foreach(cli->ctx, add_device, &opt);
+	err = vfiomig_device_foreach_use(cli->ctx, PATIENCE_MS, add_device, &opt);
 	if (err)
 		status = fail_at(cli, FIND_DEVICE, err);
 	else if (cli->json)

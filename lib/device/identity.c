@@ -208,6 +208,9 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *ide
 		err = -ENOTTY;
 	else
 		err = from_device(ctx, pid, fd, identity);
+	/* While somebody takes the device from VFIO, sysfs has no cdev for it any more. */
+	if (err == -ENOTTY && strstr(target, " (deleted)") && identity_is_device(target))
+		err = from_device(ctx, pid, fd, identity);
 	if (err == -ENOTTY)
 		return ctx_fail(ctx, err, "%s is not a VFIO device",
 				n < 0 ? "the descriptor" : target);

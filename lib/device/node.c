@@ -116,6 +116,7 @@ int node_fail_not_viable(struct vfiomig_device *dev)
 static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
 {
 	const struct vfiomig_ctx *ctx = dev->ctx;
+	char group[32];
 
 	/* The kernel has a cdev for the device if there is this file. */
 	snprintf(path, PATH_MAX, "%s/class/vfio-dev/%s/dev", ctx->sysfs, dev->sys.cdev);
@@ -124,10 +125,12 @@ static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
 		if (access(path, F_OK))
 			return true;
 	}
-	snprintf(path, PATH_MAX, "%s/class/vfio/%d", ctx->sysfs, dev->sys.group);
+	if (!sysdev_group_name(ctx, &dev->sys, group))
+		return false;
+	snprintf(path, PATH_MAX, "%s/class/vfio/%s", ctx->sysfs, group);
 	if (access(path, F_OK))
 		return false;
-	snprintf(path, PATH_MAX, "%s/vfio/%d", ctx->devfs, dev->sys.group);
+	snprintf(path, PATH_MAX, "%s/vfio/%s", ctx->devfs, group);
 	return access(path, F_OK) != 0;
 }
 

@@ -1,81 +1,314 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Which process has a device open. */
+/*
+ * Which process has a device open. Nodes are told apart by their device numbers, for in another
+ * root directory or mount namespace a node can have any name.
+ *
+ * A descriptor may be of a file on a server that does not answer. So a process of its own looks at
+ * the descriptors, see apart.h. If it gets stuck at one, another one goes on behind that.
+ */
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
-#include "device.h"
+#include "apart.h"
+#include "opener.h"
 #include "process.h"
+#include "sysfs.h"
 
-/* A directory that this process may not read is passed over. A directory that could be read, but
- * not opened for want of descriptors, is a failure. */
-static int missed(void)
+#define OPENERS_MAX 65536
+#define STUCK_NS    200000000ULL
+#define LOOK_NS	    1000000000ULL /* for one device */
+
+/* A node that a process has open. */
+struct opener {
+	int pid;
+	mode_t type; /* S_IFCHR, S_IFBLK, or 0 if only the name is known */
+	dev_t number;
+	char name[40]; /* in /dev, if that could be read and is not too long */
+};
+
+struct openers {
+	const struct vfiomig_ctx *ctx;
+	int self; /* the process that asks may be about to open the device itself */
+	/* Where the look is: the process and the descriptor, or -1. */
+	_Atomic int pid, fd;
+	_Atomic bool full, done;
+	_Atomic int err;
+	_Atomic size_t count;
+	struct opener list[OPENERS_MAX];
+};
+
+/* ---- The look, in a process of its own ----------------------------------- */
+
+/* The entries of a directory. readdir(3) allocates memory, which is not safe in such a process. */
+struct listing {
+	int fd;
+	long size, at;
+	_Alignas(struct dirent64) char data[32768];
+};
+
+static const char *next_entry(struct listing *l)
 {
-	return is_exhausted(errno) ? -errno : -ENOENT;
+	const struct dirent64 *entry;
+
+	if (l->at >= l->size) {
+		l->at = 0;
+		l->size = syscall(SYS_getdents64, l->fd, l->data, sizeof(l->data));
+		if (l->size <= 0)
+			return NULL;
+	}
+	entry = (const struct dirent64 *)(l->data + l->at);
+	l->at += entry->d_reclen;
+	return entry->d_name;
 }
 
-/* Returns 0 if one of the descriptors in @fd_dir is of @path, or a negative errno. */
-static int look_for(const char *fd_dir, const char *path)
+/* Sockets, pipes and anonymous inodes are called "KIND:[NUMBER]" or "anon_inode:NAME". */
+static bool is_path(const char *target)
 {
+	size_t length = strcspn(target, ":/");
+
+	return target[length] == '/';
+}
+
+/* The name of the node in /dev, "" if it has none. */
+static void note_name(const struct openers *o, const char *target, char name[40])
+{
+	size_t length = strlen(o->ctx->devfs);
+
+	name[0] = '\0';
+	if (strncmp(target, o->ctx->devfs, length) == 0 && target[length] == '/' &&
+	    strlen(target + length + 1) < 40)
+		strcpy(name, target + length + 1);
+}
+
+static void note(struct openers *o, const struct opener *found, size_t first)
+{
+	size_t n = o->count;
+
+	/* A process may have the same node open any number of times. */
+	for (size_t i = first; i < n; i++)
+		if (o->list[i].type == found->type && o->list[i].number == found->number &&
+		    (found->type || strcmp(o->list[i].name, found->name) == 0))
+			return;
+	if (n == OPENERS_MAX) {
+		o->full = true;
+		return;
+	}
+	o->list[n] = *found;
+	o->count = n + 1;
+}
+
+/* Do not ask a server for the attributes of a file. For a device node they are known anyway. */
+static void look_at_fd(struct openers *o, int dir, const char *name, size_t first)
+{
+	struct opener found = { .pid = o->pid };
 	char target[PATH_MAX];
-	struct dirent *entry;
-	int err = -ENOENT;
-	DIR *d = opendir(fd_dir);
+	struct statx st;
+	ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
 
-	if (!d)
-		return missed();
-	while (err && (entry = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
-
-		if (n < 0)
-			continue;
-		target[n] = '\0';
-		if (strcmp(target, path) == 0)
-			err = 0;
+	if (n < 0)
+		return;
+	target[n] = '\0';
+	if (!is_path(target))
+		return;
+	note_name(o, target, found.name);
+	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) == 0) {
+		found.type = st.stx_mode & S_IFMT;
+		found.number = makedev(st.stx_rdev_major, st.stx_rdev_minor);
 	}
-	closedir(d);
-	return err;
+	if (found.type == S_IFCHR || found.type == S_IFBLK)
+		note(o, &found, first);
+	else if (!found.type && strncmp(found.name, "vfio/", 5) == 0)
+		note(o, &found, first);
 }
 
-static int opener_of(const struct vfiomig_ctx *ctx, const char *path, int *pid, char comm[16])
+static void look_at_process(struct openers *o, int pid, int after)
 {
-	char fd_dir[PATH_MAX];
-	struct dirent *entry;
-	int err = -ENOENT;
-	DIR *d = opendir(ctx->procfs);
+	struct listing l = { .fd = -1 };
+	const char *entry;
+	char path[PATH_MAX];
+	size_t first = o->count;
 
-	if (!d)
-		return missed();
-	while (err == -ENOENT && (entry = readdir(d))) {
-		int n = atoi(entry->d_name);
+	snprintf(path, sizeof(path), "%s/%d/fd", o->ctx->procfs, pid);
+	l.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (l.fd >= 0 && (entry = next_entry(&l))) {
+		int fd = entry[0] == '.' ? -1 : atoi(entry);
 
-		/* Skip this process, which may be about to open the device. */
-		if (n <= 0 || n == getpid())
+		if (fd <= after)
 			continue;
-		snprintf(fd_dir, sizeof(fd_dir), "%s/%d/fd", ctx->procfs, n);
-		err = look_for(fd_dir, path);
-		if (!err) {
-			*pid = n;
-			process_comm(ctx, n, comm);
-		}
+		o->fd = fd;
+		look_at_fd(o, l.fd, entry, first);
 	}
-	closedir(d);
-	return err;
+	close_fdp(&l.fd);
+}
+
+static void look(void *arg)
+{
+	struct openers *o = arg;
+	int from = o->pid, after = o->fd;
+	struct listing l = { .fd = open(o->ctx->procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	const char *entry;
+
+	while (l.fd >= 0 && (entry = next_entry(&l))) {
+		int pid = atoi(entry);
+
+		/* The kernel lists processes, and their descriptors, in the order of their numbers.
+		 */
+		if (pid <= 0 || pid == o->self || pid < from)
+			continue;
+		o->fd = -1;
+		o->pid = pid;
+		look_at_process(o, pid, pid == from ? after : -1);
+	}
+	if (l.fd < 0)
+		o->err = -errno;
+	o->done = true;
+}
+
+/* ---- Having it looked ---------------------------------------------------- */
+
+/* Wait for the process that looks. Returns -EAGAIN when it is stuck. */
+static int watch(struct vfiomig_ctx *ctx, const struct openers *o, const struct apart *a,
+		 uint64_t until)
+{
+	int pid, fd, err;
+
+	do {
+		uint64_t next = now_ns() + STUCK_NS;
+
+		pid = o->pid;
+		fd = o->fd;
+		/* The way back after an interruption needs the answer, too, which comes soon. */
+		err = apart_wait(NULL, a, next < until ? next : until);
+		if (err != -ETIMEDOUT || now_ns() >= until)
+			return err;
+	} while (o->pid != pid || o->fd != fd || apart_is_running(ctx, a));
+	ctx_log(ctx, "passed over descriptor %d of process %d, which does not answer", fd, pid);
+	return -EAGAIN;
+}
+
+int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers)
+{
+	struct openers *o = apart_alloc(sizeof(*o));
+	struct apart a;
+	int err;
+
+	*openers = o;
+	if (!o)
+		return -ENOMEM;
+	o->ctx = ctx;
+	o->self = getpid();
+	o->fd = -1;
+	do {
+		err = apart_start(&a, look, o);
+		if (!err)
+			err = watch(ctx, o, &a, until);
+		apart_end(&a);
+		/* Opening the directory got stuck, and not a descriptor in it. */
+		if (err == -EAGAIN && o->fd < 0)
+			o->pid++;
+	} while (err == -EAGAIN);
+	if (!err && !o->done)
+		return -EIO;
+	if (!err && o->full)
+		return -E2BIG;
+	return err ? err : o->err;
+}
+
+void openers_free(struct openers *o)
+{
+	apart_free(o, sizeof(*o));
+}
+
+/* ---- What was seen ------------------------------------------------------- */
+
+/* The number in the file "dev" of a directory of sysfs; 0 if there is none. */
+static dev_t number_of(const struct vfiomig_ctx *ctx, const char *class, const char *name)
+{
+	char dir[PATH_MAX], text[32];
+	unsigned int major, minor;
+
+	snprintf(dir, sizeof(dir), "%s/class/%s/%s", ctx->sysfs, class, name);
+	if (sysfs_read_text(dir, "dev", text, sizeof(text)) ||
+	    sscanf(text, "%u:%u", &major, &minor) != 2)
+		return 0;
+	return makedev(major, minor);
+}
+
+static int opener_of_node(const struct openers *o, dev_t number, const char *name)
+{
+	for (size_t i = 0; i < o->count; i++) {
+		const struct opener *opener = &o->list[i];
+
+		if (opener->type == S_IFCHR && number ? opener->number == number
+						      : strcmp(opener->name, name) == 0)
+			return opener->pid;
+	}
+	return 0;
+}
+
+int openers_of_device(const struct openers *o, const struct vfiomig_device *dev)
+{
+	char group[32], name[NAME_MAX + 16];
+	int pid = 0;
+
+	if (sysdev_group_name(dev->ctx, &dev->sys, group)) {
+		snprintf(name, sizeof(name), "vfio/%s", group);
+		pid = opener_of_node(o, number_of(dev->ctx, "vfio", group), name);
+	}
+	if (!pid && dev->sys.cdev) {
+		snprintf(name, sizeof(name), "vfio/devices/%s", dev->sys.cdev);
+		pid = opener_of_node(o, number_of(dev->ctx, "vfio-dev", dev->sys.cdev), name);
+	}
+	return pid;
+}
+
+static bool is_below(const struct vfiomig_device *dev, const struct opener *opener)
+{
+	size_t length = strlen(dev->sys.syspath);
+	char path[PATH_MAX], real[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/dev/%s/%u:%u", dev->ctx->sysfs,
+		 opener->type == S_IFBLK ? "block" : "char", major(opener->number),
+		 minor(opener->number));
+	return realpath(path, real) && strncmp(real, dev->sys.syspath, length) == 0 &&
+	       real[length] == '/';
+}
+
+int openers_below(const struct openers *o, const struct vfiomig_device *dev, char node[64])
+{
+	for (size_t i = 0; i < o->count; i++) {
+		const struct opener *opener = &o->list[i];
+
+		if (!opener->type || !is_below(dev, opener))
+			continue;
+		if (opener->name[0])
+			snprintf(node, 64, "%s/%s", dev->ctx->devfs, opener->name);
+		else
+			snprintf(node, 64, "%s device %u:%u",
+				 opener->type == S_IFBLK ? "block" : "character",
+				 major(opener->number), minor(opener->number));
+		return opener->pid;
+	}
+	return 0;
 }
 
 int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])
 {
-	char path[PATH_MAX];
-	int err = -ENOENT;
+	struct openers *openers;
+	int err = openers_look(dev->ctx, now_ns() + LOOK_NS, &openers);
 
-	if (dev->sys.group >= 0) {
-		snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
-		err = opener_of(dev->ctx, path, pid, comm);
+	*pid = openers ? openers_of_device(openers, dev) : 0;
+	openers_free(openers);
+	if (*pid) {
+		process_comm(dev->ctx, *pid, comm);
+		return 0;
 	}
-	if (err == -ENOENT && dev->sys.cdev) {
-		snprintf(path, sizeof(path), "%s/vfio/devices/%s", dev->ctx->devfs, dev->sys.cdev);
-		err = opener_of(dev->ctx, path, pid, comm);
-	}
-	return err;
+	return err ? err : -ENOENT;
 }

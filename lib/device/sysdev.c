@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apart.h"
 #include "name.h"
 #include "sysdev.h"
 #include "sysfs.h"
@@ -104,15 +105,33 @@ static int by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *cdev)
+static bool has_device(const struct sysdevs *all, const char *syspath)
 {
-	struct sysdev *s = &all->list[all->count];
-	_cleanup_free_ char *syspath = NULL;
-	int err = name_to_syspath(ctx, cdev, &syspath);
+	for (size_t i = 0; i < all->count; i++)
+		if (strcmp(all->list[i].syspath, syspath) == 0)
+			return true;
+	return false;
+}
 
+/* Add the device that @path leads to, unless it is one of the list already, or does not @fit. */
+static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *path,
+	       bool (*fits)(struct vfiomig_ctx *ctx, const struct sysdev *s))
+{
+	struct sysdev *list = reallocarray(all->list, all->count + 1, sizeof(*list)), *s;
+	_cleanup_free_ char *syspath = NULL;
+	int err;
+
+	if (!list)
+		return ctx_fail_memory(ctx);
+	all->list = list;
+	s = &list[all->count];
+	*s = SYSDEV_NONE;
+	err = name_to_syspath(ctx, path, &syspath);
+	if (!err && has_device(all, syspath))
+		return 0;
 	if (!err)
 		err = sysdev_read(ctx, syspath, s);
-	if (!err) {
+	if (!err && (!fits || fits(ctx, s))) {
 		all->count++;
 		return 0;
 	}
@@ -122,28 +141,123 @@ static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *cdev)
 	return err == -ENOENT || err == -ENODEV ? 0 : err;
 }
 
-int sysdevs_read(struct vfiomig_ctx *ctx, struct sysdevs *all)
+/* Call add() for each entry of the directory @dir. It is no failure if there is no such directory.
+ */
+static int add_all(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *dir,
+		   bool (*fits)(struct vfiomig_ctx *ctx, const struct sysdev *s))
 {
 	struct dirent **entries;
 	char path[PATH_MAX];
 	int n, err = 0;
 
-	*all = (struct sysdevs){ .count = 0 };
-	snprintf(path, sizeof(path), "%s/class/vfio-dev", ctx->sysfs);
-	n = scandir(path, &entries, sysfs_is_visible, NULL);
-	if (n < 0 && errno == ENOENT)
-		return 0;
+	n = scandir(dir, &entries, sysfs_is_visible, NULL);
 	if (n < 0)
-		return ctx_fail(ctx, -errno, "cannot read %s: %m", path);
-	all->list = calloc(n + 1, sizeof(*all->list));
-	if (!all->list)
-		err = ctx_fail_memory(ctx);
+		return errno == ENOENT ? 0 : ctx_fail(ctx, -errno, "cannot read %s: %m", dir);
 	for (int i = 0; i < n; i++) {
-		if (!err)
-			err = add(ctx, all, entries[i]->d_name);
+		if (!err && snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name) <
+				    (int)sizeof(path))
+			err = add(ctx, all, path, fits);
 		free(entries[i]);
 	}
 	free(entries);
+	return err;
+}
+
+bool sysdev_group_name(const struct vfiomig_ctx *ctx, const struct sysdev *s, char name[32])
+{
+	char path[PATH_MAX];
+
+	if (s->group < 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/class/vfio/noiommu-%d", ctx->sysfs, s->group);
+	snprintf(name, 32, "%s%d", access(path, F_OK) ? "" : "noiommu-", s->group);
+	return true;
+}
+
+/*
+ * While the kernel takes a driver from a device, it holds the device's lock, without which it does
+ * not tell the driver_override. Newer kernels tell that without the lock, and mediated devices have
+ * none. But a group stays registered with VFIO as long as somebody has one of its devices open.
+ */
+static bool is_last_of_group(struct vfiomig_ctx *ctx, const struct sysdev *s)
+{
+	char path[PATH_MAX], name[32];
+	struct dirent **entries;
+	int n, registered = 0, idle = 0;
+
+	if (s->driver || s->cdev || !sysdev_group_name(ctx, s, name))
+		return false;
+	snprintf(path, sizeof(path), "%s/class/vfio/%s", ctx->sysfs, name);
+	if (access(path, F_OK))
+		return false;
+	snprintf(path, sizeof(path), "%s/iommu_group/devices", s->syspath);
+	n = scandir(path, &entries, sysfs_is_visible, NULL);
+	for (int i = 0; i < n; i++) {
+		char member[PATH_MAX + NAME_MAX + 2];
+		_cleanup_free_ char *driver = NULL, *cdev = NULL;
+
+		snprintf(member, sizeof(member), "%s/%s", path, entries[i]->d_name);
+		driver = sysfs_link_name(member, "driver");
+		cdev = sysfs_first_entry(member, "vfio-dev");
+		registered += cdev != NULL;
+		idle += !driver;
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	return !registered && idle == 1;
+}
+
+bool sysdev_is_changing(struct vfiomig_ctx *ctx, const struct sysdev *s)
+{
+	char text[256];
+
+	return apart_read_text(ctx, s->syspath, "driver_override", text, sizeof(text),
+			       now_ns() + APART_PATIENCE) == -ETIMEDOUT ||
+	       is_last_of_group(ctx, s);
+}
+
+/* Whether a device in a group of VFIO's is being taken from VFIO. */
+static bool is_leaving(struct vfiomig_ctx *ctx, const struct sysdev *s)
+{
+	return !s->driver && sysdev_is_changing(ctx, s);
+}
+
+/* Add the devices that are in the groups of VFIO, and not registered with it any more. */
+static int add_leaving(struct vfiomig_ctx *ctx, struct sysdevs *all)
+{
+	struct dirent **entries;
+	char path[PATH_MAX];
+	int n, group, err = 0;
+
+	snprintf(path, sizeof(path), "%s/class/vfio", ctx->sysfs);
+	n = scandir(path, &entries, sysfs_is_visible, NULL);
+	for (int i = 0; i < n; i++) {
+		const char *name = entries[i]->d_name;
+
+		if (!err &&
+		    (sscanf(name, "%d", &group) == 1 || sscanf(name, "noiommu-%d", &group) == 1)) {
+			snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/devices",
+				 ctx->sysfs, group);
+			err = add_all(ctx, all, path, is_leaving);
+		}
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	return err;
+}
+
+int sysdevs_read(struct vfiomig_ctx *ctx, struct sysdevs *all)
+{
+	char path[PATH_MAX];
+	int err;
+
+	*all = (struct sysdevs){ .count = 0 };
+	snprintf(path, sizeof(path), "%s/class/vfio-dev", ctx->sysfs);
+	err = add_all(ctx, all, path, NULL);
+	if (!err)
+		err = add_leaving(ctx, all);
 	if (all->count)
 		qsort(all->list, all->count, sizeof(*all->list), by_name);
 	return err;

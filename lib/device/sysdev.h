@@ -31,7 +31,21 @@ int sysdev_read(struct vfiomig_ctx *ctx, const char *syspath, struct sysdev *s);
 int sysdev_refresh(struct vfiomig_ctx *ctx, struct sysdev *s);
 void sysdev_free(struct sysdev *s);
 
-/* Devices that are registered with VFIO, on whatever bus, sorted by name. */
+/* The name of the node of its group in /dev/vfio: "12", or "noiommu-12" where the kernel has no
+ * IOMMU for it. Returns false if it is in no group. */
+bool sysdev_group_name(const struct vfiomig_ctx *ctx, const struct sysdev *s, char name[32]);
+
+/*
+ * Whether a driver is being taken from the device, or given to it, at this moment: the kernel does
+ * one step of that after the other, and in between waits for those who have the device open. Then
+ * whatever needs the device's lock waits, too, and no signal ends that.
+ */
+bool sysdev_is_changing(struct vfiomig_ctx *ctx, const struct sysdev *s);
+
+/*
+ * Devices that are registered with VFIO, on whatever bus, and those that are being taken from it
+ * while somebody has them open; sorted by name.
+ */
 struct sysdevs {
 	struct sysdev *list;
 	size_t count;

@@ -140,14 +140,26 @@ static int fail_nobody(const struct vfiomig_device *dev)
 	return ctx_fail(dev->ctx, -ENOENT, "nobody holds it");
 }
 
-int held_by(const struct vfiomig_device *dev)
+bool held_has_socket(const struct vfiomig_device *dev)
 {
-	struct wire_reply reply;
+	char path[108];
+
+	return find_socket(dev, path) == 0 && access(path, F_OK) == 0;
+}
+
+int held_ask(const struct vfiomig_device *dev, struct wire_reply *reply)
+{
 	char path[108];
 	int err = find_socket(dev, path);
 
-	if (!err)
-		err = held_query(dev->ctx, path, &reply);
+	return err ? err : held_query(dev->ctx, path, reply);
+}
+
+int held_by(const struct vfiomig_device *dev)
+{
+	struct wire_reply reply;
+	int err = held_ask(dev, &reply);
+
 	/* Users have no holders in directories that they cannot read. */
 	if (err == -ENOENT || (err == -EACCES && !dev->origin.backend))
 		return 0;
@@ -157,11 +169,8 @@ int held_by(const struct vfiomig_device *dev)
 int held_state(const struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
-	char path[108];
 
-	if (find_socket(dev, path) || held_query(dev->ctx, path, &reply))
-		return -ENOENT;
-	return reply.state;
+	return held_ask(dev, &reply) ? -ENOENT : reply.state;
 }
 
 int held_get_pid(const struct vfiomig_device *dev, int *pid)

@@ -16,6 +16,10 @@ int held_connect(struct vfiomig_ctx *ctx, const char *path);
  * there is no holder. */
 int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply);
 
+/* Whether there is a socket on which the device's holder would serve it. */
+bool held_has_socket(const struct vfiomig_device *dev);
+/* The same as held_query(), for the device's holder. */
+int held_ask(const struct vfiomig_device *dev, struct wire_reply *reply);
 /* Returns the PID of the device's holder, 0 if it has none, or a negative errno when that cannot be
  * told. */
 int held_by(const struct vfiomig_device *dev);

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/apart.h"
 #include "device/feature.h"
-#include "device/sysfs.h"
 #include "state.h"
 
 #define RETRY_MS 10
@@ -435,7 +435,9 @@ int state_from_debugfs(const struct vfiomig_device *dev)
 	int err;
 
 	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration", dev->ctx->sysfs, dev->name);
-	err = sysfs_read_text(dir, "state", state, sizeof(state));
+	/* The driver tells the state with its lock held, which it also has during a long arc. */
+	err = apart_read_text(dev->ctx, dir, "state", state, sizeof(state),
+			      now_ns() + APART_PATIENCE);
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot read %s/state: %s", dir, strerror(-err));
 	err = vfiomig_state_from_name(state);

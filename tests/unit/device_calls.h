@@ -163,6 +163,55 @@ static int foreach_bad(void)
 	return err;
 }
 
+static int visit_use(void *count, const struct vfiomig_use *use)
+{
+	/* A stranger has the group of A open. */
+	if (strcmp(vfiomig_device_get_name(use->device), A) == 0)
+		assert_true(use->pid == STRANGER && strcmp(use->comm, "qemu") == 0);
+	else
+		assert_int_equal(use->pid, 0);
+	++*(int *)count;
+	return 0;
+}
+
+static int foreach_use_good(void)
+{
+	int count = 0, err = CALL(vfiomig_device_foreach_use(ctx, 60000, visit_use, &count));
+
+	assert_true(err || count == 2);
+	return err;
+}
+
+static int foreach_use_bad(void)
+{
+	int count = 0, err;
+
+	ctx->sysfs = "/dev/null";
+	err = CALL(vfiomig_device_foreach_use(ctx, 60000, visit_use, &count));
+	ctx->sysfs = root;
+	return err;
+}
+
+static int get_use_good(void)
+{
+	int count = 0, err;
+
+	err = CALL_NAMED(A, vfiomig_device_get_use(d, 60000, visit_use, &count));
+	assert_true(err || count == 1);
+	return err;
+}
+
+static int refuse_use(void *count, const struct vfiomig_use *use)
+{
+	(void)count, (void)use;
+	return -EDOM;
+}
+
+static int get_use_bad(void)
+{
+	return CALL_NAMED(A, vfiomig_device_get_use(d, 60000, refuse_use, NULL));
+}
+
 static int opener_of_device(const char *name)
 {
 	char comm[16];

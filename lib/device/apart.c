@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Work in a process of its own, which is left behind if it does not come back. */
+#include <limits.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "apart.h"
+#include "sysfs.h"
+
+#define KILL_MS 100
+
+void *apart_alloc(size_t size)
+{
+	void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return shared == MAP_FAILED ? NULL : shared;
+}
+
+void apart_free(void *shared, size_t size)
+{
+	if (shared)
+		munmap(shared, size);
+}
+
+/* A process that is left behind must not keep a device or a lock of its parent open. */
+static void close_all(void)
+{
+	struct rlimit limit = { .rlim_cur = 1024 };
+
+	if (syscall(SYS_close_range, 0, ~0U, 0) == 0)
+		return;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (rlim_t fd = 0; fd < limit.rlim_cur && fd < 1 << 20; fd++)
+		close(fd);
+}
+
+/*
+ * Without a signal to the parent, whose program may have a handler for SIGCHLD, or wait for any
+ * child. Where that is forbidden, as in some containers, an ordinary fork has to do.
+ */
+static int fork_quietly(int *pidfd)
+{
+	struct clone_args args = { .flags = CLONE_PIDFD, .pidfd = (uintptr_t)pidfd };
+	int pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (pid >= 0 || (errno != ENOSYS && errno != EPERM))
+		return pid < 0 ? -errno : pid;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	*pidfd = pid ? syscall(SYS_pidfd_open, pid, 0) : -1;
+	return pid;
+}
+
+int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
+{
+	sigset_t all, before;
+	int pid;
+
+	*a = APART_NONE;
+	/* A handler of the parent's must not run in the child. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pid = fork_quietly(&a->pidfd);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_all();
+		fn(arg);
+		_exit(0);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (pid < 0)
+		return pid;
+	a->pid = pid;
+	return 0;
+}
+
+static int ms_until(uint64_t until)
+{
+	uint64_t now = now_ns(), ms;
+
+	if (now >= until)
+		return 0;
+	ms = (until - now) / 1000000 + 1;
+	return ms > 1000 ? 1000 : ms;
+}
+
+/* Returns whether it has ended, after at most @ms milliseconds. */
+static bool ended(const struct apart *a, int wake, int ms)
+{
+	struct pollfd p[] = {
+		{ .fd = a->pidfd, .events = POLLIN },
+		{ .fd = wake, .events = POLLIN },
+	};
+	siginfo_t info = { .si_pid = 0 };
+
+	/* Without a pidfd, look now and then. */
+	if (a->pidfd < 0 && ms > 5)
+		ms = 5;
+	if (poll(p, 2, ms) > 0 && p[0].revents)
+		return true;
+	return a->pidfd < 0 &&
+	       (waitid(P_PID, a->pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) || info.si_pid);
+}
+
+int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until)
+{
+	while (!ended(a, ctx ? ctx->wake : -1, ms_until(until))) {
+		if (ctx && ctx->interrupted)
+			return -EINTR;
+		if (ctx)
+			ctx_forget_wake(ctx);
+		if (now_ns() >= until)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a)
+{
+	char dir[PATH_MAX], text[512];
+	const char *end;
+
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, a->pid);
+	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
+		return false;
+	/* "PID (COMMAND) STATE ...", and a command may have parentheses in its name. */
+	end = strrchr(text, ')');
+	return end && strncmp(end, ") R", 3) == 0;
+}
+
+void apart_end(struct apart *a)
+{
+	uint64_t until = now_ns() + KILL_MS * 1000000ULL;
+	siginfo_t info;
+
+	if (!a->pid)
+		return;
+	kill(a->pid, SIGKILL);
+	while (!ended(a, -1, ms_until(until)) && now_ns() < until)
+		;
+	waitid(P_PID, a->pid, &info, WEXITED | WNOHANG | __WALL);
+	close_fdp(&a->pidfd);
+	*a = APART_NONE;
+}
+
+/* ---- A file of sysfs or debugfs ------------------------------------------ */
+
+struct reading {
+	const char *dir, *name;
+	int err;
+	char text[PATH_MAX];
+};
+
+static void read_file(void *arg)
+{
+	struct reading *r = arg;
+
+	r->err = sysfs_read_text(r->dir, r->name, r->text, sizeof(r->text));
+}
+
+int apart_read_text(struct vfiomig_ctx *ctx, const char *dir, const char *name, char *text,
+		    size_t size, uint64_t until)
+{
+	struct reading *r = apart_alloc(sizeof(*r));
+	struct apart a;
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	*r = (struct reading){ .dir = dir, .name = name, .err = -EIO };
+	err = apart_start(&a, read_file, r);
+	if (!err)
+		err = apart_wait(ctx, &a, until);
+	if (err == -ETIMEDOUT && apart_is_running(ctx, &a))
+		err = apart_wait(ctx, &a, now_ns() + APART_PATIENCE);
+	apart_end(&a);
+	if (!err)
+		err = r->err;
+	if (!err)
+		snprintf(text, size, "%s", r->text);
+	apart_free(r, sizeof(*r));
+	return err;
+}

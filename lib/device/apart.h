@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Work in a process of its own. A read or a write in sysfs, debugfs or of another process's
+ * descriptor may sleep in the kernel for ever, and no signal ends that. A process that does not
+ * come back is left behind: it has none of the caller's descriptors, and the caller goes on and can
+ * end.
+ */
+#ifndef VFIOMIG_APART_H
+#define VFIOMIG_APART_H
+
+#include "internal.h"
+
+struct apart {
+	int pid;   /* 0 if there is no process */
+	int pidfd; /* readable when the process has ended */
+};
+
+#define APART_NONE ((struct apart){ .pidfd = -1 })
+
+/* Returns zeroed memory that is shared with such processes, or NULL. Release it with
+ * apart_free(). */
+void *apart_alloc(size_t size);
+void apart_free(void *shared, size_t size);
+
+/*
+ * Start a process that calls @fn, which leaves its result in shared memory. It has no descriptor
+ * open, blocks all signals, and may use what is safe in the child of a process with threads.
+ * Returns 0 or a negative errno, without a sentence.
+ */
+int apart_start(struct apart *a, void (*fn)(void *arg), void *arg);
+/* Wait until the process has ended. Returns 0, -ETIMEDOUT at the time @until (see now_ns()), or
+ * -EINTR when the context was interrupted, unless @ctx is NULL; without a sentence. */
+int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until);
+/* Whether the process runs, or would if it had a processor, and so is not stuck. */
+bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a);
+/* Forget the process. One that has not ended is killed, or left behind if that does not help. */
+void apart_end(struct apart *a);
+
+/* How long the kernel may take for what normally takes no time, in nanoseconds. */
+#define APART_PATIENCE 500000000ULL
+
+/* The same as sysfs_read_text(), but returns -ETIMEDOUT if the kernel makes the reader sleep until
+ * the time @until. */
+int apart_read_text(struct vfiomig_ctx *ctx, const char *dir, const char *name, char *text,
+		    size_t size, uint64_t until);
+
+#endif

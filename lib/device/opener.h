@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which processes have which device nodes open: one look at the descriptors of all processes, which
+ * serves any number of devices. */
+#ifndef VFIOMIG_OPENER_H
+#define VFIOMIG_OPENER_H
+
+#include "device.h"
+
+struct openers;
+
+/*
+ * Look at all descriptors that this user may see, until the time @until (see now_ns()). Returns 0,
+ * or a negative errno without a sentence: -ETIMEDOUT or another. Release @openers with
+ * openers_free() in each case. After -ETIMEDOUT it has what was found until then.
+ */
+int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers);
+void openers_free(struct openers *openers);
+
+/* Returns the first process that has the VFIO device or its group open, or 0. */
+int openers_of_device(const struct openers *openers, const struct vfiomig_device *dev);
+/*
+ * Returns the first process that has a node open whose device is below the function in sysfs, or 0.
+ * @node receives what to call that node: "/dev/snd/controlC0".
+ */
+int openers_below(const struct openers *openers, const struct vfiomig_device *dev, char node[64]);
+
+#endif
