@@ -33,18 +33,33 @@ static int choose_driver(struct vfiomig_device *dev, const char *wanted, bool lo
 	variant = variant_driver_for(dev);
 	if (variant)
 		return driver_find(dev->ctx, variant, load, driver);
+	/* Somebody has chosen that one, which may be a driver without aliases, or of which the
+	 * module was loaded by hand. vfio-pci would be no gain. */
+	if (dev->sys.cdev && dev->sys.driver && strcmp(dev->sys.driver, "vfio-pci") != 0) {
+		*driver = strdup(dev->sys.driver);
+		return *driver ? 0 : ctx_fail_memory(dev->ctx);
+	}
 	err = driver_find(dev->ctx, "vfio-pci", load, driver);
 	return err == -ENOENT ? -EOPNOTSUPP : err;
+}
+
+/* Read what the function is bound to, unless somebody else is changing that. */
+static int read_present(struct member *m)
+{
+	int err = device_refresh(m->dev);
+
+	if (!err)
+		err = binding_read(m->dev, &m->was);
+	if (!err && !m->was.driver && sysdev_is_changing(m->dev->ctx, &m->dev->sys))
+		err = binding_fail_changing(m->dev);
+	return err;
 }
 
 /* Plan without loading a driver, because that alone may bind the function. */
 static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 {
-	int err;
+	int err = read_present(m);
 
-	err = device_refresh(m->dev);
-	if (!err)
-		err = binding_read(m->dev, &m->was);
 	if (!err)
 		err = choose_driver(m->dev, wanted, false, &m->to.driver);
 	if (err)
@@ -83,7 +98,7 @@ static int bind_one(struct member *m, int dir)
 	if (err)
 		return err;
 	m->touched = true;
-	err = binding_set(m->dev, &m->to);
+	err = binding_set(m->dev, &m->to, false);
 	return err ? err : node_wait(m->dev);
 }
 
@@ -189,12 +204,9 @@ static int find_former(struct member *m, bool load)
 
 static int plan_unbind(struct member *m, int dir)
 {
-	bool vfio, noted;
-	int err = device_refresh(m->dev);
+	int err = read_present(m);
+	bool vfio = m->dev->sys.cdev, noted;
 
-	vfio = m->dev->sys.cdev;
-	if (!err)
-		err = binding_read(m->dev, &m->was);
 	if (!err)
 		err = record_read(m->dev, dir, &m->to);
 	noted = !err;
@@ -220,7 +232,7 @@ static int unbind_one(struct member *m, int dir)
 	if (err)
 		return err;
 	m->touched = true;
-	return m->kernel_chooses ? binding_set_default(m->dev) : binding_set(m->dev, &m->to);
+	return m->kernel_chooses ? binding_set_default(m->dev) : binding_set(m->dev, &m->to, false);
 }
 
 int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_binding_fn fn, void *data)

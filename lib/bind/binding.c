@@ -6,10 +6,17 @@
 #include <string.h>
 
 #include "binding.h"
+#include "device/apart.h"
 #include "device/device.h"
 #include "device/node.h"
+#include "device/opener.h"
+#include "device/process.h"
 #include "device/sysfs.h"
 #include "holder/held.h"
+#include "step.h"
+
+/* How long the kernel may keep the device's lock before it counts as busy. */
+#define PATIENCE_NS 1000000000ULL
 
 void binding_clear(struct binding *b)
 {
@@ -33,11 +40,38 @@ static int read_driver(const struct vfiomig_device *dev, char **driver)
 	return ctx_fail(dev->ctx, -errno, "cannot read what %s is bound to: %m", dev->name);
 }
 
+int binding_fail_changing(const struct vfiomig_device *dev)
+{
+	struct wire_reply reply;
+	int pid = 0;
+	char comm[16];
+
+	if (held_ask(dev, &reply) == 0)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"busy: somebody is taking %s from its driver, and process %u still holds it; run \"vfiomig release %s\"",
+			dev->name, reply.holder, dev->name);
+	if (device_get_opener(dev, &pid, comm) == 0)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"busy: somebody is taking %s from its driver, and process %d (%s) still has the device or its group open",
+			dev->name, pid, comm);
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"busy: somebody is giving %s to a driver or taking it from one, and the kernel has not done that yet",
+		dev->name);
+}
+
 int binding_read(const struct vfiomig_device *dev, struct binding *b)
 {
 	char override[NAME_MAX + 1];
-	int err = sysfs_read_text(dev->sys.syspath, "driver_override", override, sizeof(override));
+	int err = apart_read_text(dev->ctx, dev->sys.syspath, "driver_override", override,
+				  sizeof(override), now_ns() + PATIENCE_NS);
 
+	if (err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (err == -ETIMEDOUT)
+		return binding_fail_changing(dev);
 	if (err == -ENOENT)
 		return fail_no_override(dev);
 	if (err)
@@ -64,16 +98,28 @@ static bool is_bound_to(const struct vfiomig_device *dev, const char *driver)
 
 static int fail_write(struct vfiomig_device *dev, int err, const char *what)
 {
+	if (err == -EINPROGRESS)
+		return err;
 	if (err == -EACCES || err == -EPERM)
 		return ctx_fail(dev->ctx, -EPERM, "not permitted to %s %s; run as root", what,
 				dev->name);
 	return ctx_fail(dev->ctx, -EIO, "cannot %s %s: %s", what, dev->name, strerror(-err));
 }
 
-static int set_override(struct vfiomig_device *dev, const char *override)
+/* A step towards something new ends soon after a signal; one on the way back gets more time. */
+static unsigned int grace_ms(bool back)
 {
-	int err = sysfs_write(dev->sys.syspath, "driver_override", override ? override : "\n");
+	return back ? 5000 : 500;
+}
 
+static int set_override(struct vfiomig_device *dev, const char *override, bool back)
+{
+	char what[256];
+	int err;
+
+	snprintf(what, sizeof(what), "setting the driver_override of %s", dev->name);
+	err = step_write(dev, dev->sys.syspath, "driver_override", override ? override : "\n", what,
+			 grace_ms(back));
 	return err ? fail_write(dev, err, "set the driver_override of") : 0;
 }
 
@@ -84,9 +130,12 @@ static int set_override(struct vfiomig_device *dev, const char *override)
  */
 static int hold_group(struct vfiomig_device *dev, int *fd)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], group[32];
 
-	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
+	*fd = -1;
+	if (!sysdev_group_name(dev->ctx, &dev->sys, group))
+		return 0;
+	snprintf(path, sizeof(path), "%s/vfio/%s", dev->ctx->devfs, group);
 	*fd = open(path, O_RDWR | O_CLOEXEC);
 	/* Another failure may mean that the kernel has no groups. */
 	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
@@ -132,10 +181,10 @@ int binding_check_permitted(struct vfiomig_device *dev)
 			"not permitted to change what %s is bound to; run as root", dev->name);
 }
 
-static int detach(struct vfiomig_device *dev, const char *driver)
+static int detach(struct vfiomig_device *dev, const char *driver, bool back)
 {
 	_cleanup_close_ int group = -1;
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], what[256];
 	int err;
 
 	/* Look again, because this may have changed since the plan was made. */
@@ -147,29 +196,35 @@ static int detach(struct vfiomig_device *dev, const char *driver)
 	if (err)
 		return err;
 	snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", dev->ctx->sysfs, driver);
-	ctx_log(dev->ctx, "taking %s from %s", dev->name, driver);
-	err = sysfs_write(dir, "unbind", dev->name);
+	snprintf(what, sizeof(what), "taking %s from %s", dev->name, driver);
+	ctx_log(dev->ctx, "%s", what);
+	err = step_write(dev, dir, "unbind", dev->name, what, grace_ms(back));
+	if (err == -EINPROGRESS)
+		return err;
 	/* If the function has lost its driver meanwhile, there is nothing left to do. */
 	if (err && is_bound_to(dev, driver))
 		return fail_write(dev, err, "unbind");
 	return 0;
 }
 
-static int attach(struct vfiomig_device *dev, const struct binding *to)
+static int attach(struct vfiomig_device *dev, const struct binding *to, bool back)
 {
 	struct vfiomig_ctx *ctx = dev->ctx;
-	char dir[PATH_MAX];
+	char dir[PATH_MAX], what[256];
 	int err;
 
-	ctx_log(ctx, "giving %s to %s", dev->name, to->driver);
+	snprintf(what, sizeof(what), "giving %s to %s", dev->name, to->driver);
+	ctx_log(ctx, "%s", what);
 	if (same(to->driver, to->override)) {
 		snprintf(dir, sizeof(dir), "%s/bus/pci", ctx->sysfs);
-		err = sysfs_write(dir, "drivers_probe", dev->name);
+		err = step_write(dev, dir, "drivers_probe", dev->name, what, grace_ms(back));
 	} else {
 		/* Name the driver, because more than one may fit. */
 		snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", ctx->sysfs, to->driver);
-		err = sysfs_write(dir, "bind", dev->name);
+		err = step_write(dev, dir, "bind", dev->name, what, grace_ms(back));
 	}
+	if (err == -EINPROGRESS)
+		return err;
 	if (is_bound_to(dev, to->driver))
 		return 0;
 	if (err == -EACCES || err == -EPERM)
@@ -178,18 +233,18 @@ static int attach(struct vfiomig_device *dev, const struct binding *to)
 			to->driver, dev->name, err ? ": " : "", err ? strerror(-err) : "");
 }
 
-int binding_set(struct vfiomig_device *dev, const struct binding *to)
+int binding_set(struct vfiomig_device *dev, const struct binding *to, bool back)
 {
 	_cleanup_free_ char *now = NULL;
 	int err = read_driver(dev, &now), refresh_err;
 
 	if (!err)
-		err = set_override(dev, to->override);
+		err = set_override(dev, to->override, back);
 	if (!err && !same(now, to->driver)) {
 		if (now)
-			err = detach(dev, now);
+			err = detach(dev, now, back);
 		if (!err && to->driver)
-			err = attach(dev, to);
+			err = attach(dev, to, back);
 	}
 	refresh_err = device_refresh(dev);
 	return err ? err : refresh_err;
@@ -198,13 +253,16 @@ int binding_set(struct vfiomig_device *dev, const struct binding *to)
 int binding_set_default(struct vfiomig_device *dev)
 {
 	struct binding none = { 0 };
-	char dir[PATH_MAX];
-	int err = binding_set(dev, &none);
+	char dir[PATH_MAX], what[256];
+	int err = binding_set(dev, &none, false);
 
 	if (err)
 		return err;
 	snprintf(dir, sizeof(dir), "%s/bus/pci", dev->ctx->sysfs);
-	/* This fails if no driver takes the function, which is fine. */
-	sysfs_write(dir, "drivers_probe", dev->name);
+	snprintf(what, sizeof(what), "finding a driver for %s", dev->name);
+	err = step_write(dev, dir, "drivers_probe", dev->name, what, grace_ms(false));
+	if (err == -EINPROGRESS)
+		return err;
+	/* Another failure says that no driver takes the function, which is fine. */
 	return device_refresh(dev);
 }

@@ -14,8 +14,15 @@ void binding_clear(struct binding *b);
 /* Read what it is bound to now into @b, which must be empty. Returns 0 or a negative errno. */
 int binding_read(const struct vfiomig_device *dev, struct binding *b);
 
-/* Change it in several steps. A failure may leave the function between two of them. */
-int binding_set(struct vfiomig_device *dev, const struct binding *to);
+/* Returns -EBUSY, with a sentence: somebody else is changing what the function is bound to. */
+int binding_fail_changing(const struct vfiomig_device *dev);
+
+/*
+ * Change it in several steps. A failure may leave the function between two of them. An interruption
+ * ends a step in which the kernel waits, later if this is the way @back. The kernel then goes on
+ * with the step, and -EINPROGRESS is returned.
+ */
+int binding_set(struct vfiomig_device *dev, const struct binding *to, bool back);
 /* Remove the driver_override, and let the kernel choose a driver, or none. */
 int binding_set_default(struct vfiomig_device *dev);
 

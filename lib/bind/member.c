@@ -12,21 +12,42 @@
 
 #define HEADER_TYPE 0x0e /* in the configuration space */
 
-/* VFIO takes functions with an ordinary header. Bridges have other headers. */
-static bool is_endpoint(const struct vfiomig_device *dev)
+/*
+ * VFIO takes functions with an ordinary header, and bridges have other ones. Returns 0 for such a
+ * function, -EOPNOTSUPP for a bridge, or another negative errno, with a sentence, when the header
+ * cannot be read.
+ */
+static int check_header(const struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	unsigned char type;
+	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "%s/config", dev->sys.syspath) >= (int)sizeof(path))
-		return false;
+		return -ENAMETOOLONG;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 && pread(fd, &type, 1, HEADER_TYPE) == 1 && (type & 0x7f) == 0;
+	n = fd < 0 ? -1 : pread(fd, &type, 1, HEADER_TYPE);
+	if (n != 1)
+		return ctx_fail(dev->ctx, n < 0 && errno ? -errno : -EIO,
+				"cannot read the configuration space of %s: %s", dev->name,
+				n < 0 ? strerror(errno) : "it is too short");
+	/* What the bus returns for a function that is not there. */
+	if (type == 0xff)
+		return ctx_fail(
+			dev->ctx, -EIO,
+			"%s does not answer: its configuration space reads as all ones; it may be without power, or have failed or been removed",
+			dev->name);
+	if (type & 0x7f)
+		return ctx_fail(dev->ctx, -EOPNOTSUPP,
+				"a bridge, which VFIO does not take; bind the functions behind it");
+	return 0;
 }
 
 static int check(struct vfiomig_device *dev)
 {
+	int err;
+
 	if (dev->origin.backend)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
@@ -39,9 +60,9 @@ static int check(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EINVAL,
 				"a device of the bus %s; only PCI functions can be bound",
 				dev->sys.bus);
-	if (!is_endpoint(dev))
-		return ctx_fail(dev->ctx, -EOPNOTSUPP,
-				"a bridge, which VFIO does not take; bind the functions behind it");
+	err = check_header(dev);
+	if (err)
+		return err;
 	if (dev->sys.group < 0)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
@@ -65,31 +86,48 @@ static int add(struct members *members, struct vfiomig_device *dev)
 	return 0;
 }
 
-/* Leave a part of the chipset without a driver alone. It does no harm, and may be needed. */
-static bool is_left_alone(const struct vfiomig_device *dev)
+/*
+ * Whether this member of a group is to be bound: 1 or 0, or a negative errno when that cannot be
+ * told. A part of the chipset without a driver does no harm, and may be needed. A function without
+ * a driver that does not answer does no harm either.
+ */
+static int belongs(const struct vfiomig_device *dev)
 {
-	return !dev->sys.is_pci || !is_endpoint(dev) ||
-	       (dev->sys.pci.class_code >> 16 == 0x06 && !dev->sys.driver);
+	int err;
+
+	if (!dev->sys.is_pci || (dev->sys.pci.class_code >> 16 == 0x06 && !dev->sys.driver))
+		return 0;
+	err = check_header(dev);
+	if (err == -EOPNOTSUPP)
+		return 0;
+	if (err && !dev->sys.driver && !is_exhausted(-err)) {
+		ctx_notice(dev->ctx, "%s; it has no driver and is left alone", dev->ctx->error);
+		return 0;
+	}
+	return err ? err : 1;
 }
 
-static int add_other(struct members *members, struct vfiomig_device *dev, const char *name)
+/* @path is that of a member in sysfs: not every member is a PCI function. */
+static int add_other(struct members *members, struct vfiomig_device *dev, const char *path)
 {
 	struct vfiomig_device *other;
-	int err = device_new(dev->ctx, name, &other);
+	int err = device_new(dev->ctx, path, &other);
 
 	if (err)
 		return err;
 	other->wait = dev->wait;
-	if (!is_left_alone(other))
+	err = belongs(other);
+	if (err > 0)
 		return add(members, other);
-	ctx_log(dev->ctx, "%s of group %d is left alone", name, dev->sys.group);
+	if (!err)
+		ctx_log(dev->ctx, "%s of group %d is left alone", other->name, dev->sys.group);
 	vfiomig_device_unref(other);
-	return 0;
+	return err;
 }
 
 static int add_group(struct members *members, struct vfiomig_device *dev)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], member[PATH_MAX];
 	struct dirent **entries;
 	int n, err = 0;
 
@@ -104,8 +142,9 @@ static int add_group(struct members *members, struct vfiomig_device *dev)
 
 		if (!err && strcmp(name, dev->name) == 0)
 			err = add(members, vfiomig_device_ref(dev));
-		else if (!err)
-			err = add_other(members, dev, name);
+		else if (!err && snprintf(member, sizeof(member), "%s/%s", path, name) <
+					 (int)sizeof(member))
+			err = add_other(members, dev, member);
 		free(entries[i]);
 	}
 	free(entries);
@@ -169,7 +208,9 @@ static int undo(struct members *members, int err)
 
 		if (!m->touched)
 			continue;
-		if (binding_set(m->dev, &m->was) == 0) {
+		if (m->in_progress)
+			continue;
+		if (binding_set(m->dev, &m->was, true) == 0) {
 			if (m->recorded)
 				record_remove(m->dev, members->dir);
 			first = m;
@@ -210,6 +251,11 @@ int members_change(struct members *members, int (*change)(struct member *m, int 
 			err = ctx_fail_interrupted(m->dev->ctx);
 		else
 			err = change(m, members->dir);
+		/* The kernel is still at work on this one, so nothing can be done about it. */
+		if (err == -EINPROGRESS) {
+			m->in_progress = true;
+			err = -EINTR;
+		}
 	}
 	return err ? undo(members, err) : 0;
 }

@@ -13,6 +13,7 @@ struct member {
 	bool kernel_chooses; /* instead of @to */
 	bool recorded;	     /* this command has made the record of what it was bound to */
 	bool touched;	     /* it may have been changed */
+	bool in_progress;    /* the kernel goes on with a step that was interrupted */
 };
 
 struct members {

@@ -5,10 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "binding.h"
 #include "carried.h"
+#include "device/apart.h"
+#include "device/opener.h"
+#include "device/process.h"
 #include "device/sysfs.h"
 #include "disk.h"
 #include "usage.h"
+
+#define LOOK_NS 2000000000ULL
 
 /* Read the number in the file @dir/@name, or 0 if there is no such file. */
 static int read_number(struct vfiomig_device *dev, const char *dir, const char *name,
@@ -73,15 +79,52 @@ static int check_console(struct vfiomig_device *dev)
 /* The virtual functions would be gone with the driver that made them. */
 int usage_check_virtual_functions(struct vfiomig_device *dev)
 {
+	char text[32] = "";
 	unsigned long n;
-	int err = read_number(dev, dev->sys.syspath, "sriov_numvfs", &n);
+	int err;
 
-	if (err || !n)
-		return err;
+	/* The kernel tells the number with the device's lock held. */
+	err = apart_read_text(dev->ctx, dev->sys.syspath, "sriov_numvfs", text, sizeof(text),
+			      now_ns() + APART_PATIENCE);
+	if (err == -ETIMEDOUT)
+		return binding_fail_changing(dev);
+	if (err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	errno = -err;
+	if (err)
+		return carried_fail_exhausted(dev, dev->sys.syspath);
+	n = strtoul(text, NULL, 0);
+	if (!n)
+		return 0;
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"%s has %lu virtual functions, which would be lost; write 0 to its sriov_numvfs first",
 		dev->name, n);
+}
+
+/*
+ * A driver may wait, when the function is taken from it, until the last process has closed its
+ * nodes: of sound, graphics, video and others. A disk that is open and not mounted would be lost,
+ * too.
+ */
+static int check_nodes(struct vfiomig_device *dev)
+{
+	struct openers *openers;
+	char node[64], comm[16];
+	int err = openers_look(dev->ctx, now_ns() + LOOK_NS, &openers), pid = 0;
+
+	if (openers)
+		pid = openers_below(openers, dev, node);
+	openers_free(openers);
+	if (!pid) {
+		errno = -err;
+		return err ? carried_fail_exhausted(dev, dev->ctx->procfs) : 0;
+	}
+	process_comm(dev->ctx, pid, comm);
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s is in use: process %d (%s) has %s open, and its driver may wait for that; end the process, or use --force",
+		dev->name, pid, comm, node);
 }
 
 int usage_check(struct vfiomig_device *dev)
@@ -96,5 +139,7 @@ int usage_check(struct vfiomig_device *dev)
 		err = check_console(dev);
 	if (!err)
 		err = usage_check_virtual_functions(dev);
+	if (!err && dev->sys.driver && !dev->sys.cdev)
+		err = check_nodes(dev);
 	return err;
 }

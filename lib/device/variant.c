@@ -7,6 +7,7 @@
  */
 #include <fnmatch.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "module.h"
@@ -56,8 +57,9 @@ static int fewest_wildcards(const struct kmod_module *mod, const char *alias)
 	return fewest;
 }
 
-/* Returns the name of the best module in @list, and of equally good ones libkmod's first. */
-static char *best_module(const struct kmod_list *list, const char *alias)
+/* Returns the name of the best module in @list. Of equally good ones it is the @present one, or
+ * libkmod's first. */
+static char *best_module(const struct kmod_list *list, const char *alias, const char *present)
 {
 	const struct kmod_list *item;
 	int fewest = INT_MAX;
@@ -67,8 +69,9 @@ static char *best_module(const struct kmod_list *list, const char *alias)
 	{
 		struct kmod_module *mod = kmod_module_get_module(item);
 		int n = fewest_wildcards(mod, alias);
+		bool same = present && strcmp(kmod_module_get_name(mod), present) == 0;
 
-		if (!best || n < fewest) {
+		if (!best || n < fewest || (n == fewest && same)) {
 			free(best);
 			best = strdup(kmod_module_get_name(mod));
 			fewest = n;
@@ -78,7 +81,7 @@ static char *best_module(const struct kmod_list *list, const char *alias)
 	return best;
 }
 
-static char *module_for(const struct vfiomig_ctx *ctx, const char *alias)
+static char *module_for(const struct vfiomig_ctx *ctx, const char *alias, const char *present)
 {
 	struct kmod_list *list = NULL, *allowed = NULL;
 	struct kmod_ctx *kmod = modules_open(ctx);
@@ -90,7 +93,7 @@ static char *module_for(const struct vfiomig_ctx *ctx, const char *alias)
 	 * because it fits. */
 	if (kmod_module_new_from_lookup(kmod, alias, &list) >= 0 &&
 	    kmod_module_apply_filter(kmod, KMOD_FILTER_BLACKLIST, list, &allowed) >= 0)
-		best = best_module(allowed, alias);
+		best = best_module(allowed, alias, present);
 	kmod_module_unref_list(allowed);
 	kmod_module_unref_list(list);
 	kmod_unref(kmod);
@@ -99,12 +102,14 @@ static char *module_for(const struct vfiomig_ctx *ctx, const char *alias)
 
 char *variant_driver_for(const struct vfiomig_device *dev)
 {
-	_cleanup_free_ char *module = NULL;
-	char alias[256], *driver;
+	_cleanup_free_ char *module = NULL, *present = NULL;
+	char alias[256], path[PATH_MAX], *driver;
 
 	if (!dev->sys.is_pci || !dev->sys.syspath || vfio_alias(dev, alias, sizeof(alias)))
 		return NULL;
-	module = module_for(dev->ctx, alias);
+	snprintf(path, sizeof(path), "%s/driver", dev->sys.syspath);
+	present = sysfs_link_name(path, "module");
+	module = module_for(dev->ctx, alias, present);
 	if (!module || strcmp(module, "vfio_pci") == 0)
 		return NULL;
 	/* A driver usually has the name of its module, but not always. */

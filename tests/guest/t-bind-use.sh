@@ -67,6 +67,14 @@ status 4 "a disk that is swapped to" vfiomig bind $disk
 says "$disk carries the disk vda1, which is swapped to; run \"swapoff /dev/vda1\", or use --force"
 swapoff /dev/vda1
 
+# A process that has the disk open by some node of it, and no exclusive right.
+mknod /tmp/node b "$(cut -d: -f1 /sys/class/block/vda/dev)" "$(cut -d: -f2 /sys/class/block/vda/dev)"
+exec 5</tmp/node
+status 4 "a disk that is open" vfiomig bind $disk
+says "$disk is in use: process $$ (sh) has block device "
+status 0 "a disk that is open, --force" vfiomig bind --force -n $disk
+exec 5<&-
+
 status 0 "a disk that is not in use" vfiomig bind $disk
 check "the disk is gone" test ! -e /sys/class/block/vda
 status 0 "unbind" vfiomig unbind $disk

@@ -238,6 +238,27 @@ says "busy: process $$ (sh) has the device or its group open"
 exec 5>&-
 status 0 "unbind works once the group is closed" vfiomig unbind "$device"
 
+# Somebody else takes the device from its driver while it is held, which waits for the holder in the kernel.
+for via in cdev group; do
+	[ $via = group ] || [ -e /dev/iommu ] || continue
+	vfiomig bind -q "$device"
+	vfiomig hold -q "$device" --via=$via
+	holder=$(holder_of "$device")
+	echo "$device" >"/sys/bus/pci/drivers/ivshmem_vfio_pci/unbind" &
+	wait_for test ! -e "$pci/$device/driver"
+	status 0 "$via: list" timeout 20 vfiomig list
+	check "$via: the device is listed, and held" sh -c "grep -q '^$device .*$holder (holder)' $OUT"
+	status 0 "$via: info" timeout 20 vfiomig info "$device"
+	for command in 'unbind -n' 'bind -n' unbind 'bind --driver vfio-pci --force'; do
+		# shellcheck disable=SC2086 # words
+		status 4 "$via: $command" timeout 20 vfiomig $command "$device"
+		says "busy: somebody is taking $device from its driver, and process $holder still holds it; run \"vfiomig release $device\""
+	done
+	status 0 "$via: release" timeout 20 vfiomig release "$device"
+	wait
+	status 0 "$via: unbind" vfiomig unbind "$device"
+done
+
 # Other devices, and other users.
 status 2 "a mediated device" vfiomig bind "$mtty"
 says 'only PCI functions can be bound'

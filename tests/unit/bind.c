@@ -226,6 +226,100 @@ static void test_undo_each_step(void **state)
 	expect_bound(A, "e1000e");
 }
 
+/* A VFIO driver that has no alias, or one that is as good, keeps its function. */
+static void test_present_driver(void **state)
+{
+	(void)state;
+	sh("mkdir bus/pci/drivers/own_vfio");
+	assert_int_equal(bind_to(A, "own_vfio", 0), 0);
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	assert_string_equal(history, "");
+	expect_bound(A, "own_vfio");
+	make_module("fair_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
+	make_module("made_vfio_pci", "vfio_pci:v00008086d*sv*sd*bc*sc*i*");
+	index_modules();
+	sh("mkdir module/own_vfio -p; ln -s %s/module/own_vfio bus/pci/drivers/own_vfio/module",
+	   root);
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	expect_bound(A, "made_vfio_pci");
+	assert_int_equal(bind_to(A, "fair_vfio_pci", 0), 0);
+	sh("mkdir module/fair_vfio_pci; ln -s %s/module/fair_vfio_pci bus/pci/drivers/fair_vfio_pci/module",
+	   root);
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	assert_string_equal(history, "");
+	expect_bound(A, "fair_vfio_pci");
+}
+
+/* A function whose header cannot be read is no bridge. */
+static void test_no_header(void **state)
+{
+	(void)state;
+	sh("head -c 14 /dev/zero >" BUS A "/config; printf '\\377' >>" BUS A "/config");
+	assert_int_equal(bind_to(A, NULL, 0), -EIO);
+	assert_says(A " does not answer: its configuration space reads as all ones");
+	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), -EIO);
+	assert_says(A " does not answer");
+	sh(": >" BUS A "/config");
+	assert_int_equal(bind_to(A, NULL, 0), -EIO);
+	assert_says("cannot read the configuration space of " A ": it is too short");
+	assert_string_equal(history, "");
+	/* Without a driver it does not keep its group from being used. */
+	sh("rm " BUS A "/driver");
+	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), 0);
+	expect_bound(B, "vfio-pci");
+	expect_bound(A, NULL);
+}
+
+/* A member of the group that is no PCI function is left alone. */
+static void test_other_member(void **state)
+{
+	(void)state;
+	sh("mkdir -p bus/platform/drivers devices/platform/uart; ln -s %s/bus/platform devices/platform/uart/subsystem; ln -s %s/devices/platform/uart kernel/iommu_groups/3/devices/",
+	   root, root);
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), 0);
+	expect_bound(A, "vfio-pci");
+}
+
+/*
+ * Somebody else's unbind keeps the device's lock, so that its driver_override cannot be read. A
+ * FIFO that nobody writes to stands for that.
+ */
+static void test_changing(void **state)
+{
+	(void)state;
+	sh("cd " BUS A
+	   "; rm driver driver_override; mkfifo driver_override; mkdir -p %s/proc/4711/fd; ln -s dev/vfio/3 %s/proc/4711/fd/5; echo vmm >%s/proc/4711/comm",
+	   root, root, root);
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), -EBUSY);
+	assert_says(
+		"busy: somebody is taking " A
+		" from its driver, and process 4711 (vmm) still has the device or its group open");
+	if (geteuid() == 0)
+		assert_int_equal(unbind(A, VFIOMIG_BIND_DRY_RUN), -EBUSY);
+	assert_int_equal(unbind(A, 0), -EBUSY);
+	assert_string_equal(history, "");
+}
+
+static int count_a(struct vfiomig_device *dev, void *data)
+{
+	*(int *)data += strcmp(vfiomig_device_get_name(dev), A) == 0;
+	return 0;
+}
+
+/* Such a device is listed, and one that just has no driver is not. */
+static void test_leaving(void **state)
+{
+	int count = 0;
+
+	(void)state;
+	sh("rm " BUS A "/driver; mkdir -p class/vfio/3");
+	assert_int_equal(vfiomig_device_foreach(ctx, count_a, &count), 0);
+	assert_int_equal(count, 0);
+	sh("cd " BUS A "; rm driver_override; mkfifo driver_override");
+	assert_int_equal(vfiomig_device_foreach(ctx, count_a, &count), 0);
+	assert_int_equal(count, 1);
+}
+
 static void test_interrupted(void **state)
 {
 	(void)state;
@@ -441,6 +535,11 @@ int main(void)
 		TEST(test_group),
 		TEST(test_undo),
 		TEST(test_undo_each_step),
+		TEST(test_present_driver),
+		TEST(test_no_header),
+		TEST(test_other_member),
+		TEST(test_changing),
+		TEST(test_leaving),
 		TEST(test_interrupted),
 		TEST(test_mounts),
 		TEST(test_swap_and_holders),

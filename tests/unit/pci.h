@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Three PCI functions and a bridge in one group, on a sysfs made of plain files, with a kernel that
- * refuses what the test wants. With --wrap=sysfs_write.
+ * refuses what the test wants. With --wrap=step_write.
  */
 #ifndef PCI_H
 #define PCI_H
@@ -57,12 +57,16 @@ static int change(const char *dir, const char *file, const char *text)
 	return 0;
 }
 
-int __wrap_sysfs_write(const char *dir, const char *name, const char *text);
+int __wrap_step_write(struct vfiomig_device *dev, const char *dir, const char *name,
+		      const char *text, const char *what, unsigned int grace_ms);
 
-int __wrap_sysfs_write(const char *dir, const char *name, const char *text)
+int __wrap_step_write(struct vfiomig_device *dev, const char *dir, const char *name,
+		      const char *text, const char *what, unsigned int grace_ms)
 {
 	size_t used = strlen(history);
 	char step[128];
+
+	(void)dev, (void)what, (void)grace_ms;
 
 	/* The directory's name or the text tells which device it is. */
 	if (strcmp(name, "driver_override") == 0)
