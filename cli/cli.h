@@ -29,6 +29,7 @@ struct cli {
 	char usage_name[32];   /* "vfiomig save", for the usage message */
 	char message_name[32]; /* "vfiomig: save", for getopt's messages */
 	enum vfiomig_via via;
+	const char *vf_token; /* or NULL */
 	int wait;      /* seconds to wait for other commands; negative: as long as it takes */
 	bool in_order; /* the options end at the command's first argument */
 	bool verbose, quiet;

@@ -47,6 +47,9 @@ int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags)
 
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
+	err = vfiomig_device_set_vf_token(dev, cli->vf_token);
+	if (err)
+		return fail_at(cli, FIND_DEVICE, err);
 	err = vfiomig_device_open(dev, flags);
 	return err ? fail_at(cli, OPEN_DEVICE, err) : STATUS_OK;
 }

@@ -147,6 +147,7 @@ error_t share_input(struct argp_state *state, int n, void *input)
 /* Keys that no option of a command has. */
 enum {
 	OPT_VIA = 520,
+	OPT_VF_TOKEN,
 	OPT_WAIT,
 	OPT_JSON
 };
@@ -251,6 +252,9 @@ static error_t parse_open(int key, char *arg, struct argp_state *state)
 			return usage_error(state, "--via is auto, cdev or group, not '%s'", arg);
 		cli->via = via;
 		return 0;
+	case OPT_VF_TOKEN:
+		cli->vf_token = arg;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -260,6 +264,8 @@ static const struct argp_option open_options[] = {
 	{ "via", OPT_VIA, "HOW", 0,
 	  "Open the device through its cdev, its group, or auto (default): the cdev if there is one",
 	  0 },
+	{ "vf-token", OPT_VF_TOKEN, "UUID", 0,
+	  "The VF token, for a function of SR-IOV whose physical function belongs to vfio-pci", 0 },
 	{ 0 }
 };
 

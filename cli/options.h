@@ -20,6 +20,6 @@ extern const struct argp argp_json; /* --json */
 /* The argument DEV, and --wait. A parser that has it as a child, and more arguments of its own,
  * leaves the first one to it: argp counts the arguments of each parser separately. */
 extern const struct argp argp_device;
-extern const struct argp argp_open; /* argp_device, and --via */
+extern const struct argp argp_open; /* argp_device, --via and --vf-token */
 
 #endif

@@ -10,7 +10,7 @@ _vfiomig_states='RUNNING RUNNING_P2P STOP STOP_COPY RESUMING PRE_COPY PRE_COPY_P
 # The options of a command; those that need a value end in =.
 _vfiomig_options()
 {
-	local transfer='--progress= --threads=' frames='--chunk-size= --compress' open='--via= --wait'
+	local transfer='--progress= --threads=' frames='--chunk-size= --compress' open='--vf-token= --via= --wait'
 
 	case $1 in
 	list) echo '--json --probe' ;;

@@ -16,7 +16,7 @@ function __vfiomig_words
             set skip
         else if test -z "$no_options"; and test "$token" = --
             set no_options yes
-        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTd]|--(driver|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTd]|--(driver|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
             set skip yes
         else if test -n "$no_options"; or not string match -q -- '-*' $token
             echo $token
@@ -171,6 +171,7 @@ complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s V -l vers
 complete -c vfiomig -n "__vfiomig_is $all" -s q -l quiet -d 'Print nothing but errors'
 complete -c vfiomig -n "__vfiomig_is $all" -s v -l verbose -d 'Report each arc, with its time'
 
+complete -c vfiomig -n "__vfiomig_is $open" -l vf-token -x -d 'The VF token of a function of SR-IOV'
 complete -c vfiomig -n "__vfiomig_is $open" -l via -x -a 'auto cdev group' -d 'How to open the device'
 complete -c vfiomig -n "__vfiomig_is $open release bind unbind" -l wait -d 'Wait for a command that is working on the device'
 

@@ -9,6 +9,7 @@
 #include "device/feature.h"
 #include "device/node.h"
 #include "device/rundir.h"
+#include "device/token.h"
 #include "holder/held.h"
 #include "holder/holder.h"
 #include "holder/use.h"
@@ -48,6 +49,12 @@ EXPORT int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig
 {
 	api_begin(ctx);
 	return api_end(ctx, device_from_fds(ctx, fds, dev));
+}
+
+EXPORT int vfiomig_device_set_vf_token(struct vfiomig_device *dev, const char *uuid)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, device_set_vf_token(dev, uuid));
 }
 
 EXPORT int vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)
@@ -306,6 +313,8 @@ EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig
 
 	if (!err)
 		err = device_check_open(dev);
+	if (!err && !call.opt.raw)
+		err = device_check_identity(dev);
 	if (!err)
 		err = save_device(dev, fd, &call.opt, &call.result);
 	return call_end(&call, err);

@@ -70,6 +70,18 @@ struct vfio_device_bind_iommufd {
 #define VFIO_DEVICE_BIND_IOMMUFD _IO(VFIO_TYPE, VFIO_BASE + 18)
 #endif
 
+/* Linux 6.17: the structure has one more member, the address of a VF token. */
+#ifndef VFIO_DEVICE_BIND_FLAG_TOKEN
+#define VFIO_DEVICE_BIND_FLAG_TOKEN (1 << 0)
+#endif
+struct vfio_device_bind_iommufd_token {
+	__u32 argsz;
+	__u32 flags;
+	__s32 iommufd;
+	__u32 out_devid;
+	__aligned_u64 token_uuid_ptr; /* 16 bytes */
+};
+
 /* Linux 6.6 */
 #ifndef VFIO_DEVICE_ATTACH_IOMMUFD_PT
 struct vfio_device_attach_iommufd_pt {

@@ -187,8 +187,9 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATE
  *	of the caller, or "unix:PATH" of a holder.
  * @dev: receives the device; release it with vfiomig_device_unref()
  *
- * Opens nothing. A descriptor may fit several devices of sysfs, or none. Then the device has no
- * sysfs path, and its name is @name.
+ * Opens nothing. A descriptor is duplicated: whatever its number means later, it stays what the
+ * device is, until the last unref. It may fit several devices of sysfs, or none. Then the device has no
+ * sysfs path, its name is @name, and it has the bus and the driver that all of them have.
  *
  * Returns 0, or
  *  -EINVAL	@name has no such form
@@ -322,6 +323,22 @@ enum vfiomig_via {
 
 /* Set how vfiomig_device_open() reaches the device. */
 void vfiomig_device_set_via(struct vfiomig_device *dev, enum vfiomig_via via);
+
+/**
+ * vfiomig_device_set_vf_token - set the VF token that vfiomig_device_open() gives to the kernel
+ * @uuid: a UUID as text, which is copied; NULL, the default, for none
+ *
+ * A virtual function whose physical function belongs to vfio-pci is opened with the token of the
+ * physical function only. That is the token that the physical function was opened with while none
+ * of its virtual functions was in use, or a random one. While one of them is in use, the physical
+ * function is opened with that token only. The kernel refuses a token that it does not need.
+ *
+ * Through the cdev the kernel takes a token since Linux 6.17. On older kernels VFIOMIG_VIA_AUTO
+ * takes the group if there is a token. It has no effect on devices that are borrowed.
+ *
+ * Returns 0, or -EINVAL when @uuid is no UUID.
+ */
+int vfiomig_device_set_vf_token(struct vfiomig_device *dev, const char *uuid);
 
 /*
  * Set how many seconds vfiomig_device_open() and vfiomig_device_release() wait for other programs

@@ -9,7 +9,10 @@
 #include <string.h>
 
 #include "cdev.h"
+#include "group.h"
 #include "node.h"
+#include "refusal.h"
+#include "token.h"
 
 static void node_path(const struct vfiomig_device *dev, char path[PATH_MAX])
 {
@@ -25,26 +28,47 @@ static bool cdev_exists(const struct vfiomig_device *dev)
 	return access(path, F_OK) == 0 && access(iommu, F_OK) == 0;
 }
 
+/*
+ * Whether the kernel takes a VF token here. It then knows more of the structure than the kernels
+ * that do not, and looks whether the rest, which it does not know, is zero. Nothing is bound.
+ */
+static bool takes_token(const struct vfiomig_device *dev)
+{
+	struct {
+		struct vfio_device_bind_iommufd_token bind;
+		uint64_t unknown;
+	} probe = {
+		.bind = { .argsz = sizeof(probe), .iommufd = -1 },
+		.unknown = 1,
+	};
+
+	return ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &probe) && errno == E2BIG;
+}
+
+static int fail_token(struct vfiomig_device *dev)
+{
+	return ctx_fail(
+		dev->ctx, -EOPNOTSUPP,
+		"the kernel takes no VF token through the cdev, which Linux 6.17 does; --via=group takes it");
+}
+
 static int bind_iommufd(struct vfiomig_device *dev)
 {
-	struct vfio_device_bind_iommufd bind = {
-		.argsz = sizeof(bind),
+	struct vfio_device_bind_iommufd_token bind = {
+		.argsz = sizeof(struct vfio_device_bind_iommufd),
 		.iommufd = dev->iommufd,
 	};
-	char comm[16];
-	int pid, err;
+	uint8_t token[TOKEN_SIZE];
 
-	if (ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) == 0)
-		return 0;
-	/* device_get_opener() changes errno. */
-	err = -errno;
-	/* EINVAL: the cdev is bound already, through another descriptor. EBUSY: the group is open,
-	 * or a driver does DMA for a device in it. */
-	if (err == -EINVAL || (err == -EBUSY && device_get_opener(dev, &pid, comm) == 0))
-		return node_fail_busy(dev);
-	if (err == -EBUSY || err == -EPERM)
-		return node_fail_not_viable(dev);
-	return ctx_fail(dev->ctx, err, "VFIO_DEVICE_BIND_IOMMUFD: %s", strerror(-err));
+	if (token_is_set(dev)) {
+		if (!takes_token(dev))
+			return fail_token(dev);
+		token_bytes(dev, token);
+		bind.argsz = sizeof(bind);
+		bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
+		bind.token_uuid_ptr = (uintptr_t)token;
+	}
+	return ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) ? refusal_bind(dev, -errno) : 0;
 }
 
 /* Give the device an empty address space of its own, in which it cannot do DMA anywhere. */
@@ -59,7 +83,7 @@ static int attach_ioas(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -errno, "IOMMU_IOAS_ALLOC: %m");
 	attach.pt_id = alloc.out_ioas_id;
 	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
-		return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_ATTACH_IOMMUFD_PT: %m");
+		return refusal_attach(dev, -errno);
 	return 0;
 }
 
@@ -90,16 +114,19 @@ static bool cdev_fits(const struct vfiomig_device *dev)
 	return dev->via == VFIOMIG_VIA_CDEV || (dev->via == VFIOMIG_VIA_AUTO && cdev_exists(dev));
 }
 
-static int cdev_open(struct vfiomig_device *dev)
+/* The user may have access to the group alone. */
+static int fail_permission(struct vfiomig_device *dev, int err)
+{
+	if (dev->via != VFIOMIG_VIA_CDEV || !group_is_permitted(dev))
+		return err;
+	return ctx_fail(dev->ctx, err, "%s, or open the device with --via=group", dev->ctx->error);
+}
+
+static int open_nodes(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
-	int fd, err;
+	int fd, err = open_iommufd(dev);
 
-	if (!cdev_exists(dev))
-		return ctx_fail(
-			dev->ctx, -EOPNOTSUPP,
-			"the kernel has no cdev for the device, or no /dev/iommu (IOMMUFD, VFIO_DEVICE_CDEV); go through its group");
-	err = open_iommufd(dev);
 	if (err)
 		return err;
 	node_path(dev, path);
@@ -107,11 +134,38 @@ static int cdev_open(struct vfiomig_device *dev)
 	if (fd < 0)
 		return fd;
 	dev->fd = fd;
-	return dev->unbound ? 0 : cdev_bind(dev);
+	return 0;
+}
+
+static int cdev_open(struct vfiomig_device *dev)
+{
+	int err;
+
+	if (!cdev_exists(dev))
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the kernel has no cdev for the device, or no /dev/iommu (IOMMUFD, VFIO_DEVICE_CDEV); go through its group");
+	err = open_nodes(dev);
+	if (err == -EACCES || err == -EPERM)
+		return fail_permission(dev, err);
+	/* Whoever gets an unbound cdev gives it the token. */
+	if (!err && !dev->unbound && token_is_set(dev) && !takes_token(dev))
+		return fail_token(dev);
+	return err;
+}
+
+/* If nothing was said about the way, the group is as good where only the nodes of the cdev, or its
+ * kernel, stand in the way. */
+static bool cdev_gives_way(const struct vfiomig_device *dev, int err)
+{
+	return dev->via == VFIOMIG_VIA_AUTO && group_is_permitted(dev) &&
+	       (err == -EACCES || err == -EPERM || err == -EOPNOTSUPP);
 }
 
 const struct backend backend_cdev = {
 	.name = "cdev",
 	.fits = cdev_fits,
 	.open = cdev_open,
+	.gives_way = cdev_gives_way,
+	.bind = cdev_bind,
 };

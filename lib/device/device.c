@@ -21,8 +21,49 @@ static struct vfiomig_device *device_alloc(struct vfiomig_ctx *ctx)
 	dev->ctx = vfiomig_ref(ctx);
 	dev->sys = SYSDEV_NONE;
 	dev->origin = (struct origin){ .fd = -1, .given = FDS_NONE };
-	dev->fd = dev->iommufd = dev->group_fd = dev->container = dev->claim = -1;
+	dev->fd = dev->iommufd = dev->group_fd = dev->container = dev->claim = dev->owner_fd = -1;
 	return dev;
+}
+
+/* Give @to what it has in common with @from, which has nothing of it afterwards. */
+static void keep_common(char **to, char **from, bool is_first)
+{
+	if (is_first) {
+		*to = *from;
+		*from = NULL;
+	} else if (*to && (!*from || strcmp(*to, *from) != 0)) {
+		free(*to);
+		*to = NULL;
+	}
+}
+
+/* A descriptor can be several devices. Usually they are functions of one card, of which the bus and the
+ * driver are certain. */
+static int read_common(struct vfiomig_device *dev)
+{
+	struct sysdev *common = &dev->sys, other;
+	int err = 0;
+
+	for (size_t i = 0; i < dev->identity.count && !err; i++) {
+		err = sysdev_read(dev->ctx, dev->identity.syspath[i], &other);
+		keep_common(&common->bus, &other.bus, !i);
+		keep_common(&common->driver, &other.driver, !i);
+		keep_common(&common->mdev_type, &other.mdev_type, !i);
+		sysdev_free(&other);
+	}
+	return err;
+}
+
+int device_check_identity(const struct vfiomig_device *dev)
+{
+	/* A name of sysfs is one device. */
+	if (!dev->origin.backend || dev->identity.count == 1 || (dev->sys.bus && dev->sys.driver))
+		return 0;
+	return ctx_fail(
+		dev->ctx, -ENOTUNIQ,
+		"cannot tell which device %s is, which an image has to say: %s; --raw does without",
+		dev->name,
+		dev->identity.count ? "devices of different drivers fit" : "nothing in sysfs fits");
 }
 
 /* Complete a device of which the origin and the identity are known, or free it if finding them
@@ -32,6 +73,8 @@ static int finish(struct vfiomig_device *dev, const char *name, int err,
 {
 	if (!err && !dev->sys.syspath && dev->identity.count == 1)
 		err = sysdev_read(dev->ctx, dev->identity.syspath[0], &dev->sys);
+	if (!err && dev->identity.count > 1)
+		err = read_common(dev);
 	if (!err) {
 		dev->name = strdup(dev->sys.syspath ? dev->sys.name : name);
 		if (!dev->name)
@@ -293,18 +336,53 @@ static int read_info(struct vfiomig_device *dev)
 	return 0;
 }
 
+/* The index in the table of the back end that was chosen. */
+static size_t index_of(const struct backend *backend)
+{
+	size_t i = 0;
+
+	while (backends[i] != backend)
+		i++;
+	return i;
+}
+
+static void close_fds(struct vfiomig_device *dev)
+{
+	/* Close the device before the descriptors that it depends on. */
+	close_fdp(&dev->fd);
+	close_fdp(&dev->iommufd);
+	close_fdp(&dev->group_fd);
+	close_fdp(&dev->container);
+	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
+}
+
+static int open_by_backend(struct vfiomig_device *dev)
+{
+	int err = dev->backend->open(dev);
+
+	if (err && dev->backend->gives_way && dev->backend->gives_way(dev, err)) {
+		close_fds(dev);
+		dev->backend = backends[index_of(dev->backend) + 1];
+		ctx_log(dev->ctx, "%s; trying its %s", dev->ctx->error, dev->backend->name);
+		err = dev->backend->open(dev);
+	}
+	/* Only a cdev can stay unbound. */
+	dev->unbound = dev->unbound && dev->backend->bind;
+	if (!err && !dev->unbound && dev->backend->bind)
+		err = dev->backend->bind(dev);
+	return err;
+}
+
 /* With the lock held, because whoever held it before may have changed what there is. */
 static int open_locked(struct vfiomig_device *dev)
 {
 	int err;
 
 	dev->backend = choose_backend(dev);
-	/* Only a cdev can stay unbound. */
-	dev->unbound = dev->unbound && dev->backend == &backend_cdev;
 	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
 	if (!(dev->backend->flags & BACKEND_SESSION_GOES_ON) && !dev->sys.cdev)
 		return fail_not_bound(dev);
-	err = dev->backend->open(dev);
+	err = open_by_backend(dev);
 	if (!err && !dev->unbound)
 		err = read_info(dev);
 	if (!err)
@@ -353,12 +431,7 @@ int device_close(struct vfiomig_device *dev)
 {
 	int err = 0;
 
-	/* Close the device before the descriptors that it depends on. */
-	close_fdp(&dev->fd);
-	close_fdp(&dev->iommufd);
-	close_fdp(&dev->group_fd);
-	close_fdp(&dev->container);
-	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
+	close_fds(dev);
 	dev->migration = 0;
 	dev->info_flags = 0;
 	dev->unbound = false;

@@ -39,6 +39,11 @@ struct backend {
 
 	/* Set dev->fd, and the descriptors that have to stay open as long as it. */
 	int (*open)(struct vfiomig_device *dev);
+	/* Whether the next one in the table may try, after open() has failed with @err. NULL: no. */
+	bool (*gives_way)(const struct vfiomig_device *dev, int err);
+	/* What is to be done before anything can be asked of the device, unless it is to stay unbound;
+	 * NULL for nothing. */
+	int (*bind)(struct vfiomig_device *dev);
 	/* What is to be done once the descriptors are closed; NULL for nothing. */
 	int (*close)(struct vfiomig_device *dev);
 };
@@ -54,7 +59,7 @@ struct origin {
 	int pid;
 	int fd;	    /* its number in that process, or -1 */
 	char *path; /* of a holder's socket */
-	/* Duplicates of the descriptors that the caller has given, or -1. */
+	/* Duplicates of the descriptors that the caller has given or named, or -1. */
 	struct vfiomig_fds given;
 };
 
@@ -69,6 +74,7 @@ struct vfiomig_device {
 	struct sysdev sys;
 	char *name;
 	enum vfiomig_via via;
+	char vf_token[37];  /* the text of a UUID, or empty */
 	int wait;	    /* for others, in seconds; negative: without end */
 	struct lock *locks; /* as many as there are identities, or NULL */
 	bool unbound;	    /* a cdev is not to be bound to an iommufd, or was not */
@@ -77,7 +83,8 @@ struct vfiomig_device {
 	int fd;
 	/* These must stay open as long as @fd, or are -1. */
 	int iommufd, group_fd, container;
-	int claim; /* the connection to its holder */
+	int claim;    /* the connection to its holder */
+	int owner_fd; /* the number that it has in the process that it was borrowed from */
 	const struct backend *backend;
 	uint32_t info_flags;
 	/* Read once for each session. VFIOMIG_STOP_COPY is always among these flags, so that 0
@@ -106,6 +113,10 @@ int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig
 /* Returns 0, or -EBADF with a sentence if nothing can be asked of the device: it is not open, or it
  * is a cdev that was not bound to an iommufd. */
 int device_check_open(const struct vfiomig_device *dev);
+
+/* Returns 0, or -ENOTUNIQ with a sentence if it is not known what an image has to say of the device:
+ * its bus and its driver. */
+int device_check_identity(const struct vfiomig_device *dev);
 
 /* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY
  * when another command does. */

@@ -1,19 +1,51 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A device is reached through its IOMMU group and a type1 container. Every kernel with VFIO has
- * that way.
+ * A device is reached through its IOMMU group and a container, of type1 or, in the kernel's noiommu
+ * mode, of none. Every kernel with VFIO has that way.
  */
 #include <limits.h>
 #include <stdio.h>
 
+#include "group.h"
 #include "node.h"
+#include "refusal.h"
+#include "token.h"
+
+static void container_path(const struct vfiomig_device *dev, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/vfio/vfio", dev->ctx->devfs);
+}
+
+bool group_is_permitted(const struct vfiomig_device *dev)
+{
+	char container[PATH_MAX], group[PATH_MAX];
+
+	container_path(dev, container);
+	node_group_path(dev, group);
+	return dev->sys.group >= 0 && node_is_permitted(container) && node_is_permitted(group);
+}
+
+static unsigned long iommu_type(const struct vfiomig_device *dev)
+{
+	return node_is_noiommu(dev) ? VFIO_NOIOMMU_IOMMU : VFIO_TYPE1v2_IOMMU;
+}
+
+static int fail_type(struct vfiomig_device *dev)
+{
+	if (node_is_noiommu(dev))
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the device has no IOMMU; set enable_unsafe_noiommu_mode of vfio, if that is wanted");
+	return ctx_fail(dev->ctx, -EOPNOTSUPP,
+			"the kernel has no type1 IOMMU; load vfio_iommu_type1");
+}
 
 static int open_container(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
-	int fd, version, type1;
+	int fd, version, known;
 
-	snprintf(path, sizeof(path), "%s/vfio/vfio", dev->ctx->devfs);
+	container_path(dev, path);
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
@@ -24,13 +56,10 @@ static int open_container(struct vfiomig_device *dev)
 	if (version != VFIO_API_VERSION)
 		return ctx_fail(dev->ctx, -EOPNOTSUPP, "%s speaks an unknown version of VFIO",
 				path);
-	type1 = ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU);
-	if (type1 < 0)
+	known = ioctl(fd, VFIO_CHECK_EXTENSION, iommu_type(dev));
+	if (known < 0)
 		return ctx_fail(dev->ctx, -errno, "VFIO_CHECK_EXTENSION: %m");
-	if (type1 != 1)
-		return ctx_fail(dev->ctx, -EOPNOTSUPP,
-				"the kernel has no type1 IOMMU; load vfio_iommu_type1");
-	return 0;
+	return known == 1 ? 0 : fail_type(dev);
 }
 
 static int open_group(struct vfiomig_device *dev)
@@ -39,7 +68,7 @@ static int open_group(struct vfiomig_device *dev)
 	char path[PATH_MAX];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/vfio/%d", dev->ctx->devfs, dev->sys.group);
+	node_group_path(dev, path);
 	fd = node_open(dev, path);
 	if (fd < 0)
 		return fd;
@@ -47,7 +76,7 @@ static int open_group(struct vfiomig_device *dev)
 	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status))
 		return ctx_fail(dev->ctx, -errno, "VFIO_GROUP_GET_STATUS: %m");
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
-		return node_fail_not_viable(dev);
+		return refusal_viable(dev);
 	return 0;
 }
 
@@ -55,21 +84,20 @@ static int attach(struct vfiomig_device *dev)
 {
 	int container = dev->container, group = dev->group_fd;
 
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container)) {
-		/* Since Linux 5.19 only this call tells that another driver owns the DMA of the
-		 * group. */
-		if (errno == EPERM || errno == EBUSY)
-			return node_fail_not_viable(dev);
-		return ctx_fail(dev->ctx, -errno, "VFIO_GROUP_SET_CONTAINER: %m");
-	}
-	if (ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
-		if (errno == EPERM)
-			return ctx_fail(
-				dev->ctx, -EPERM,
-				"not permitted: the platform has no interrupt remapping; enable it, or set allow_unsafe_interrupts of vfio_iommu_type1");
-		return ctx_fail(dev->ctx, -errno, "VFIO_SET_IOMMU: %m");
-	}
-	return 0;
+	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container))
+		return refusal_container(dev, -errno);
+	return ioctl(container, VFIO_SET_IOMMU, iommu_type(dev)) ? refusal_iommu(dev, -errno) : 0;
+}
+
+/* The kernel takes the token as a part of the device's name. */
+static int get_device(struct vfiomig_device *dev)
+{
+	char name[512];
+
+	snprintf(name, sizeof(name), "%s%s%s", dev->name, token_is_set(dev) ? " vf_token=" : "",
+		 dev->vf_token);
+	dev->fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	return dev->fd < 0 ? refusal_device(dev, -errno) : 0;
 }
 
 static int group_open(struct vfiomig_device *dev)
@@ -85,14 +113,7 @@ static int group_open(struct vfiomig_device *dev)
 		err = open_group(dev);
 	if (!err)
 		err = attach(dev);
-	if (err)
-		return err;
-
-	dev->fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, dev->name);
-	if (dev->fd < 0)
-		return ctx_fail(dev->ctx, -errno, "cannot open the device in group %d: %m",
-				dev->sys.group);
-	return 0;
+	return err ? err : get_device(dev);
 }
 
 /* Every device that VFIO takes is in a group, so this is the last resort. */

@@ -10,16 +10,89 @@
 #include "node.h"
 #include "sysfs.h"
 
+/* Find the process that has another device of the group open. */
+static bool find_user_of_group(const struct vfiomig_device *dev, char name[256], int *pid,
+			       char comm[16])
+{
+	char path[PATH_MAX], member[PATH_MAX];
+	struct dirent *entry;
+	bool found = false;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->sys.syspath);
+	d = opendir(path);
+	while (d && !found && (entry = readdir(d))) {
+		/* As much of a device as device_get_opener() looks at. */
+		struct vfiomig_device other = { .ctx = dev->ctx, .sys = SYSDEV_NONE };
+		int n = snprintf(member, sizeof(member), "%s/%s", path, entry->d_name);
+
+		if (!sysfs_is_visible(entry) || strcmp(entry->d_name, dev->name) == 0 ||
+		    n >= (int)sizeof(member))
+			continue;
+		other.sys.cdev = sysfs_first_entry(member, "vfio-dev");
+		found = other.sys.cdev && device_get_opener(&other, pid, comm) == 0;
+		if (found)
+			snprintf(name, 256, "%s", entry->d_name);
+		free(other.sys.cdev);
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+bool node_find_user(const struct vfiomig_device *dev, char name[256], int *pid, char comm[16])
+{
+	snprintf(name, 256, "%s", dev->name);
+	return device_get_opener(dev, pid, comm) == 0 || find_user_of_group(dev, name, pid, comm);
+}
+
 int node_fail_busy(struct vfiomig_device *dev)
 {
-	char comm[16];
+	char name[256], comm[16];
 	int pid;
 
-	if (device_get_opener(dev, &pid, comm) == 0)
+	if (!node_find_user(dev, name, &pid, comm))
+		return ctx_fail(dev->ctx, -EBUSY,
+				"busy: another process has the device or its group open");
+	if (strcmp(name, dev->name) == 0)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"busy: process %d (%s) has the device or its group open", pid,
 				comm);
-	return ctx_fail(dev->ctx, -EBUSY, "busy: another process has the device or its group open");
+	return ctx_fail(dev->ctx, -EBUSY,
+			"busy: process %d (%s) has %s open, which is in the same IOMMU group %d",
+			pid, comm, name, dev->sys.group);
+}
+
+bool node_is_noiommu(const struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/class/vfio/noiommu-%d", dev->ctx->sysfs, dev->sys.group);
+	return access(path, F_OK) == 0;
+}
+
+void node_group_path(const struct vfiomig_device *dev, char path[PATH_MAX])
+{
+	snprintf(path, PATH_MAX, "%s/vfio/%s%d", dev->ctx->devfs,
+		 node_is_noiommu(dev) ? "noiommu-" : "", dev->sys.group);
+}
+
+bool node_is_permitted(const char *path)
+{
+	return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
+}
+
+static int fail_permission(struct vfiomig_device *dev, const char *path, int err)
+{
+	/* Root is stopped by a container's list of devices, or by a security module. */
+	if (geteuid() == 0)
+		return ctx_fail(
+			dev->ctx, -err,
+			"not permitted to open %s, although this is root: a device cgroup (a container needs --device=%s) or a security module forbids it",
+			path, path);
+	return ctx_fail(dev->ctx, -err,
+			"not permitted to open %s; run as root, or give this user access to it",
+			path);
 }
 
 /* Say why one of VFIO's nodes could not be opened. */
@@ -30,10 +103,7 @@ static int fail_open(struct vfiomig_device *dev, const char *path, int err)
 		return node_fail_busy(dev);
 	case EACCES:
 	case EPERM:
-		return ctx_fail(
-			dev->ctx, -err,
-			"not permitted to open %s; run as root, or give this user access to it",
-			path);
+		return fail_permission(dev, path, err);
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
@@ -93,20 +163,6 @@ int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char dri
 	}
 	closedir(d);
 	return err;
-}
-
-int node_fail_not_viable(struct vfiomig_device *dev)
-{
-	char name[256], driver[256];
-
-	if (node_get_obstacle(dev, name, driver) == 0)
-		return ctx_fail(
-			dev->ctx, -EBUSY,
-			"IOMMU group %d is not viable: %s is in it and bound to %s; run \"vfiomig bind --group %s\", which takes it along",
-			dev->sys.group, name, driver, dev->name);
-	return ctx_fail(dev->ctx, -EBUSY,
-			"IOMMU group %d is not viable: a device in it is bound to another driver",
-			dev->sys.group);
 }
 
 #define WAIT_NS	    (10 * 1000000000ULL)

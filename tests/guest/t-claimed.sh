@@ -12,7 +12,9 @@
 for bar in 0 2; do
 	check "BAR $bar is claimed" modprobe claim "device=$device" "bar=$bar"
 	status 4 "the device cannot be opened" vfiomig state "$device"
+	says "busy: 'claim' has claimed a BAR of it, as /proc/iomem shows"
 	status 4 "the device cannot be opened through its group" vfiomig state "$device" --via=group
+	says "busy: 'claim' has claimed a BAR of it, as /proc/iomem shows"
 	check "BAR $bar is released" rmmod claim
 	status 0 "the device can be opened" vfiomig save "$device" -q -o image
 done

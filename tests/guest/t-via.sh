@@ -55,6 +55,12 @@ status 3 "--via=cdev without iommufd" vfiomig info "$device" --via=cdev
 says 'go through its group'
 mv /dev/iommu-not /dev/iommu
 status 4 "not permitted" as_nobody "exec vfiomig info $device"
-says 'not permitted to open /dev/iommu'
+says 'not permitted to open /dev/iommu; run as root, or give this user access to it'
+chown nobody "/dev/vfio/$(group_of "$device")"
+status 0 "who may open the group goes through the group" as_nobody "exec vfiomig info $device"
+status 4 "unless the cdev is asked for" as_nobody "exec vfiomig info $device --via=cdev"
+says 'not permitted to open /dev/iommu; run as root, or give this user access to it, or open the device with --via=group'
+status 4 "of another group" as_nobody "exec vfiomig info $other --via=group"
+says "not permitted to open /dev/vfio/$(group_of "$other"); run as root"
 
 finish

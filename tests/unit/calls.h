@@ -448,6 +448,7 @@ static const struct {
 	{ "vfiomig_set_rundir", set_rundir_good, set_rundir_bad },
 	{ "vfiomig_device_new", device_new_good, device_new_bad },
 	{ "vfiomig_device_from_fds", from_fds_good, from_fds_bad },
+	{ "vfiomig_device_set_vf_token", set_vf_token_good, set_vf_token_bad },
 	{ "vfiomig_device_get_fds", get_fds_good, get_fds_bad },
 	{ "vfiomig_device_foreach", foreach_good, foreach_bad },
 	{ "vfiomig_device_foreach_use", foreach_use_good, foreach_use_bad },

@@ -114,6 +114,17 @@ static int from_fds_bad(void)
 	return new_from_fd(-1);
 }
 
+static int set_vf_token_good(void)
+{
+	return CALL_NAMED(A,
+			  vfiomig_device_set_vf_token(d, "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"));
+}
+
+static int set_vf_token_bad(void)
+{
+	return CALL_NAMED(A, vfiomig_device_set_vf_token(d, "x"));
+}
+
 static int get_fds(struct vfiomig_device *d)
 {
 	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;

@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Why the kernel refuses a device: there is no interrupt remapping, another function of its group is
+# open, it wants a VF token.
+# guest: -m 1M
+# env: GUEST_BOOT_ARGS=intremap=off GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device ivshmem-plain,memdev=a,addr=6.0,multifunction=on -device ivshmem-plain,memdev=b,addr=6.1 -device pcie-root-port,id=r,chassis=1,slot=1,addr=7 -device nvme-subsys,id=s -device nvme,serial=1,subsys=s,sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=2,bus=r'
+# kernels: stock cdev newest
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+ways=group
+[ ! -e /dev/iommu ] || ways='group cdev'
+modules=/sys/module
+
+# Interrupt remapping
+no_remapping='not permitted: the platform has no interrupt remapping; enable it, or set allow_unsafe_interrupts of'
+status 4 "interrupts are not remapped: by group" vfiomig info "$device" --via=group
+says "$no_remapping vfio_iommu_type1"
+echo Y >$modules/vfio_iommu_type1/parameters/allow_unsafe_interrupts
+status 0 "it is allowed" vfiomig save "$device" -q -o image --via=group
+if [ -e /dev/iommu ]; then
+	status 4 "interrupts are not remapped: by cdev" vfiomig info "$device"
+	says "$no_remapping iommufd, which is set for --via=group"
+	echo Y >$modules/iommufd/parameters/allow_unsafe_interrupts
+	status 0 "it is allowed" vfiomig save "$device" -q -o image --via=cdev
+fi
+
+# Two functions of a group
+first=0000:00:06.0 second=0000:00:06.1
+for function in $first $second; do
+	set_driver "$function" ivshmem_vfio_pci
+done
+check "the two functions share a group" test "$(group_of $first)" = "$(group_of $second)"
+for held in $ways; do
+	vfiomig hold -q $first --via="$held"
+	holder=$(holder_of $first)
+	for via in $ways; do
+		status 4 "the other one is held by its $held: by $via" vfiomig info $second --via="$via"
+		says "busy: process $holder (vfiomig-hold) has "
+	done
+	vfiomig release $first
+	status 0 "the other one is released" vfiomig save $second -q -o image
+done
+
+# SR-IOV, which not all kernels here have
+[ -e /sys/bus/pci/devices/0000:01:00.0/sriov_numvfs ] || finish
+physical=0000:01:00.0 virtual=0000:01:00.1
+token=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+wrong=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
+echo Y >$modules/vfio_pci/parameters/enable_sriov
+set_driver $physical vfio-pci
+echo 1 >/sys/bus/pci/devices/$physical/sriov_numvfs
+check "the virtual function belongs to vfio-pci" test "$(driver_of $virtual)" = vfio-pci
+status 2 "a token that is no UUID" vfiomig info $virtual --vf-token=x
+says "a VF token is a UUID like"
+vfiomig hold -q $physical --vf-token=$token
+for via in $ways; do
+	# Since Linux 6.17 the cdev asks for the token, too, and takes it.
+	[ "$via" = group ] || [ "$KERNEL" != cdev ] || continue
+	status 4 "a virtual function: by $via" vfiomig info $virtual --via="$via"
+	says "its physical function $physical belongs to vfio-pci, which wants a VF token; give --vf-token with"
+	status 4 "the wrong token: by $via" vfiomig info $virtual --via="$via" --vf-token=$wrong
+	says "the VF token is not the one that its physical function $physical was opened with"
+	status 0 "the right token: by $via" vfiomig hold -q $virtual --via="$via" --vf-token=$token
+	vfiomig release $virtual
+	status 1 "a token for another device: by $via" vfiomig info "$device" --via="$via" --vf-token=$token
+	says 'no VF token is wanted, because it is neither a virtual nor a physical function of SR-IOV'
+done
+if [ "$KERNEL" = cdev ]; then
+	status 3 "an older kernel takes no token through the cdev" vfiomig info $virtual --via=cdev --vf-token=$token
+	says 'takes no VF token through the cdev, which Linux 6.17 does; --via=group takes it'
+fi
+vfiomig hold -q $virtual --vf-token=$token
+vfiomig release $physical
+status 4 "a physical function, while a virtual one is in use" vfiomig info $physical --via=group
+says 'its virtual functions are in use, and vfio-pci wants their VF token; give --vf-token'
+status 4 "the wrong token" vfiomig info $physical --via=group --vf-token=$wrong
+says 'the VF token is not the one of its virtual functions, which are in use'
+status 0 "the right token" vfiomig hold -q $physical --via=group --vf-token=$token
+vfiomig release $physical
+vfiomig release $virtual
+
+finish
