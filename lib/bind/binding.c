@@ -103,6 +103,11 @@ static int fail_write(struct vfiomig_device *dev, int err, const char *what)
 	if (err == -EACCES || err == -EPERM)
 		return ctx_fail(dev->ctx, -EPERM, "not permitted to %s %s; run as root", what,
 				dev->name);
+	if (err == -EROFS)
+		return ctx_fail(
+			dev->ctx, -EPERM,
+			"not permitted to %s %s: %s is mounted read-only, as in a container; do it outside of it",
+			what, dev->name, dev->ctx->sysfs);
 	return ctx_fail(dev->ctx, -EIO, "cannot %s %s: %s", what, dev->name, strerror(-err));
 }
 
@@ -177,8 +182,7 @@ int binding_check_permitted(struct vfiomig_device *dev)
 		return 0;
 	if (errno == ENOENT)
 		return fail_no_override(dev);
-	return ctx_fail(dev->ctx, -EPERM,
-			"not permitted to change what %s is bound to; run as root", dev->name);
+	return fail_write(dev, errno == EROFS ? -EROFS : -EPERM, "change the driver of");
 }
 
 static int detach(struct vfiomig_device *dev, const char *driver, bool back)
@@ -227,7 +231,7 @@ static int attach(struct vfiomig_device *dev, const struct binding *to, bool bac
 		return err;
 	if (is_bound_to(dev, to->driver))
 		return 0;
-	if (err == -EACCES || err == -EPERM)
+	if (err == -EACCES || err == -EPERM || err == -EROFS)
 		return fail_write(dev, err, "bind");
 	return ctx_fail(ctx, -EIO, "%s did not take %s%s%s; the kernel's log (dmesg) may say why",
 			to->driver, dev->name, err ? ": " : "", err ? strerror(-err) : "");

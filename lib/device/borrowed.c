@@ -5,9 +5,11 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/kcmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include "cdev.h"
 #include "device.h"
@@ -44,14 +46,28 @@ static int take(struct vfiomig_ctx *ctx, const struct origin *origin, int fd)
 	return own < 0 ? ctx_fail(ctx, -errno, "cannot duplicate descriptor %d: %m", fd) : own;
 }
 
-/* The devices of sysfs that descriptor origin->fd can be. */
-static int identify(struct vfiomig_ctx *ctx, const struct origin *origin, struct identity *identity)
+/* Take descriptor origin->fd, which is kept: its number may be given to another file before the device
+ * is opened. @identity receives the devices of sysfs that it can be. */
+static int identify(struct vfiomig_ctx *ctx, struct origin *origin, struct identity *identity)
 {
-	_cleanup_close_ int fd = take(ctx, origin, origin->fd);
+	int fd = take(ctx, origin, origin->fd);
 
 	if (fd < 0)
 		return fd;
+	origin->given.device = fd;
 	return identity_find(ctx, origin->pid, fd, identity);
+}
+
+/* Open the device by a duplicate of the descriptor that was kept. */
+static int open_kept(struct vfiomig_device *dev)
+{
+	int fd = fcntl(dev->origin.given.device, F_DUPFD_CLOEXEC, 3);
+
+	if (fd < 0)
+		return ctx_fail(dev->ctx, -errno, "cannot duplicate descriptor %d: %m",
+				dev->origin.given.device);
+	dev->fd = fd;
+	return 0;
 }
 
 /* ---- Of another process -------------------------------------------------- */
@@ -92,25 +108,48 @@ static int process_find(struct vfiomig_ctx *ctx, const char *name, struct origin
 	return err ? err : identity_add(ctx, identity, syspath);
 }
 
+/* A cdev that nobody has bound to an iommufd: its device cannot be used. */
+static bool is_unbound(int fd)
+{
+	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct stat st;
+
+	return ioctl(fd, VFIO_DEVICE_GET_INFO, &info) && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+}
+
 /* For a device among the descriptors of its owner. */
 struct search {
 	struct vfiomig_device *dev;
-	int certain;  /* a descriptor that is the device, or -1 */
-	int possible; /* the number of descriptors that may be the device */
+	int fd, number; /* a duplicate of the first descriptor that is the device for certain, or -1 */
+	int possible; /* how many descriptors may be the device */
 	char list[LIST_SIZE];
 };
+
+#define MORE ", ..."
+
+/* Add a descriptor to the list, or "..." if there is no room for it. */
+static void add_to_list(struct search *search, int number)
+{
+	size_t length = strlen(search->list), left = LIST_SIZE - strlen(MORE) - length;
+
+	if (length > LIST_SIZE - 2 * strlen(MORE) || (length && search->list[length - 1] == '.'))
+		left = 0;
+	else if (snprintf(search->list + length, left, "%spid:%d/fd:%d", length ? ", " : "",
+			  search->dev->origin.pid, number) < (int)left)
+		return;
+	if (left)
+		strcpy(search->list + length, MORE);
+}
 
 static int consider(void *data, int number, const char *target)
 {
 	struct search *search = data;
 	struct vfiomig_device *dev = search->dev;
-	struct vfio_device_info info = { .argsz = sizeof(info) };
 	_cleanup_close_ int fd = -1;
 	struct identity identity;
-	size_t length = strlen(search->list);
 	int err;
 
-	if (!identity_is_device(target))
+	if (!identity_may_be_device(target))
 		return 0;
 	fd = process_take_fd(dev->ctx, dev->origin.pid, number);
 	/* The owner may have closed it just now. */
@@ -118,16 +157,15 @@ static int consider(void *data, int number, const char *target)
 		return 0;
 	if (fd < 0)
 		return fd;
-	/* Nobody uses a cdev before it is bound. */
-	if (ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
-		return 0;
 	err = identity_find(dev->ctx, dev->origin.pid, fd, &identity);
-	if (!err && identity_has(&identity, dev->sys.syspath)) {
-		if (identity.count == 1 && search->certain < 0)
-			search->certain = number;
+	if (!err && identity_has(&identity, dev->sys.syspath) && !is_unbound(fd)) {
 		search->possible++;
-		snprintf(search->list + length, LIST_SIZE - length, "%spid:%d/fd:%d",
-			 length ? ", " : "", dev->origin.pid, number);
+		add_to_list(search, number);
+		if (identity.count == 1 && search->fd < 0) {
+			search->fd = fd;
+			search->number = number;
+			fd = -1;
+		}
 	}
 	identity_free(&identity);
 	return err == -ENOTTY ? 0 : err;
@@ -135,14 +173,14 @@ static int consider(void *data, int number, const char *target)
 
 static int find_in_process(struct vfiomig_device *dev)
 {
-	struct search search = { .dev = dev, .certain = -1 };
+	struct search search = { .dev = dev, .fd = -1 };
 	char comm[16];
 	int err = process_foreach_fd(dev->ctx, dev->origin.pid, consider, &search);
 
-	if (err)
+	dev->fd = search.fd;
+	dev->owner_fd = search.number;
+	if (err || search.fd >= 0)
 		return err;
-	if (search.certain >= 0)
-		return search.certain;
 	process_comm(dev->ctx, dev->origin.pid, comm);
 	if (!search.possible)
 		return ctx_fail(dev->ctx, -ENOENT, "process %d (%s) has not got %s open",
@@ -152,46 +190,70 @@ static int find_in_process(struct vfiomig_device *dev)
 			dev->origin.pid, comm, dev->name, search.list);
 }
 
-/* Take descriptor @number into dev->fd. */
-static int take_device(struct vfiomig_device *dev, int number)
+/* Whether @fd and the descriptor that was kept are the same file, as far as the kernel tells. */
+static bool is_kept(const struct vfiomig_device *dev, int fd)
 {
 	struct identity identity;
-	int err, fd = take(dev->ctx, &dev->origin, number);
+	bool same;
+	long order = syscall(SYS_kcmp, getpid(), getpid(), KCMP_FILE, fd, dev->origin.given.device);
+
+	if (order >= 0)
+		return order == 0;
+	/* The kernel has no kcmp(2), or does not permit it. */
+	same = identity_find(dev->ctx, dev->origin.pid, fd, &identity) == 0 &&
+	       identity.count == dev->identity.count;
+	for (size_t i = 0; same && i < identity.count; i++)
+		same = identity_has(&dev->identity, identity.syspath[i]);
+	identity_free(&identity);
+	return same;
+}
+
+/* The owner must have the device still: the session would end with this command. */
+static int check_owner(const struct vfiomig_device *dev)
+{
+	int number = dev->origin.fd;
+	_cleanup_close_ int fd = process_take_fd(dev->ctx, dev->origin.pid, number);
 
 	if (fd < 0)
 		return fd;
-	dev->fd = fd;
-	/* The number may have been given to something else since the device was looked up. */
-	err = identity_find(dev->ctx, dev->origin.pid, fd, &identity);
-	if (!err && dev->sys.syspath && !identity_has(&identity, dev->sys.syspath))
-		err = ctx_fail(dev->ctx, -ENOENT, "descriptor %d is not %s any more", number,
-			       dev->name);
-	identity_free(&identity);
-	return err;
+	if (is_kept(dev, fd))
+		return 0;
+	return ctx_fail(dev->ctx, -ENOENT, "descriptor %d of process %d is not %s any more", number,
+			dev->origin.pid, dev->name);
 }
 
-/* A cdev that was opened with VFIOMIG_OPEN_UNBOUND, and that nobody has bound since. */
-static bool is_unbound(const struct vfiomig_device *dev)
+static int open_named_fd(struct vfiomig_device *dev)
 {
-	struct vfio_device_info info = { .argsz = sizeof(info) };
-	struct stat st;
+	int err = check_owner(dev);
 
-	return ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info) && fstat(dev->fd, &st) == 0 &&
-	       S_ISCHR(st.st_mode);
+	dev->owner_fd = dev->origin.fd;
+	return err ? err : open_kept(dev);
 }
 
 static int process_open(struct vfiomig_device *dev)
 {
-	int err, number = dev->origin.fd >= 0 ? dev->origin.fd : find_in_process(dev);
+	int err = dev->origin.fd >= 0 ? open_named_fd(dev) : find_in_process(dev);
 
-	if (number < 0)
-		return number;
-	err = take_device(dev, number);
-	if (err)
+	if (err || !is_unbound(dev->fd))
 		return err;
-	if (!is_unbound(dev))
-		return 0;
 	return ctx_fail(dev->ctx, -EBUSY, "process %d has not bound the device to an iommufd yet",
+			dev->origin.pid);
+}
+
+/* If the owner has closed the device meanwhile, the session ends here. */
+static int process_close(struct vfiomig_device *dev)
+{
+	int number = dev->owner_fd, fd;
+
+	dev->owner_fd = -1;
+	if (number < 0)
+		return 0;
+	fd = process_take_fd(dev->ctx, dev->origin.pid, number);
+	close_fdp(&fd);
+	if (fd != -ESRCH && fd != -ENOENT)
+		return 0;
+	return ctx_fail(dev->ctx, -EOWNERDEAD,
+			"process %d has closed the device meanwhile: its state is lost",
 			dev->origin.pid);
 }
 
@@ -202,6 +264,7 @@ const struct backend backend_process = {
 	.prefix = "pid:",
 	.find = process_find,
 	.open = process_open,
+	.close = process_close,
 };
 
 EXPORT bool vfiomig_device_owner_runs(const struct vfiomig_device *dev)
@@ -264,13 +327,13 @@ int origin_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds, stru
 	if (!err)
 		err = duplicate(ctx, origin, fds->container, &given->container);
 	origin->fd = given->device;
-	return err ? err : identify(ctx, origin, identity);
+	return err ? err : identity_find(ctx, origin->pid, given->device, identity);
 }
 
 static int fd_open(struct vfiomig_device *dev)
 {
 	const struct vfiomig_fds *given = &dev->origin.given;
-	int err = take_device(dev, dev->origin.fd);
+	int err = open_kept(dev);
 
 	if (!err)
 		err = duplicate(dev->ctx, &dev->origin, given->iommufd, &dev->iommufd);
@@ -278,7 +341,7 @@ static int fd_open(struct vfiomig_device *dev)
 		err = duplicate(dev->ctx, &dev->origin, given->group, &dev->group_fd);
 	if (!err)
 		err = duplicate(dev->ctx, &dev->origin, given->container, &dev->container);
-	if (!err && is_unbound(dev))
+	if (!err && is_unbound(dev->fd))
 		err = cdev_bind(dev);
 	return err;
 }

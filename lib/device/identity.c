@@ -15,20 +15,29 @@
 #include "process.h"
 #include "sysfs.h"
 
-#define GROUPS_MAX 64
-
 struct search {
 	struct vfiomig_ctx *ctx;
 	int pid;
-	int groups[GROUPS_MAX], nr_groups;
+	int *groups; /* that the process has open, each once */
+	size_t nr_groups;
 	const struct sysdev **candidates;
 	size_t count;
 };
 
-bool identity_is_device(const char *target)
+/* No file has a name like this: the link of a file is its path. */
+static bool is_anonymous(const char *target)
 {
-	return strcmp(target, "anon_inode:[vfio-device]") == 0 ||
-	       strstr(target, "/vfio/devices/vfio");
+	return strcmp(target, "anon_inode:[vfio-device]") == 0;
+}
+
+bool identity_may_be_device(const char *target)
+{
+	const char *cdev = strrchr(target, '/');
+	size_t length = cdev ? cdev - target : 0, folder = strlen("/vfio/devices");
+
+	return is_anonymous(target) ||
+	       (length >= folder &&
+		strncmp(target + length - folder, "/vfio/devices/", folder + 1) == 0);
 }
 
 int identity_add(struct vfiomig_ctx *ctx, struct identity *identity, const char *syspath)
@@ -93,31 +102,43 @@ static int from_fdinfo(struct vfiomig_ctx *ctx, int fd, struct identity *identit
 	return err;
 }
 
+/* The number of the group whose node has this directory in sysfs: .../vfio/7, .../vfio/noiommu-7 */
+static bool group_of_node(const char *real, int *group)
+{
+	const char *name = strrchr(real, '/') + 1;
+
+	return sysfs_links_to(real, "subsystem", "vfio") &&
+	       (sscanf(name, "%d", group) == 1 || sscanf(name, "noiommu-%d", group) == 1);
+}
+
+static bool has_group(const struct search *search, int group)
+{
+	for (size_t i = 0; i < search->nr_groups; i++)
+		if (search->groups[i] == group)
+			return true;
+	return false;
+}
+
 /* Note the number of the group, if this descriptor of the process is one. */
 static int note_group(void *data, int number, const char *target)
 {
 	struct search *search = data;
 	char path[PATH_MAX], real[PATH_MAX];
 	struct stat st;
-	int group;
+	int group, *all;
 
 	(void)target;
 	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs, search->pid, number);
-	if (search->nr_groups < GROUPS_MAX && stat(path, &st) == 0 && S_ISCHR(st.st_mode) &&
-	    char_device(search->ctx, st.st_rdev, real) &&
-	    sysfs_links_to(real, "subsystem", "vfio") &&
-	    sscanf(strrchr(real, '/') + 1, "%d", &group) == 1)
-		search->groups[search->nr_groups++] = group;
+	if (stat(path, &st) || !S_ISCHR(st.st_mode) ||
+	    !char_device(search->ctx, st.st_rdev, real) || !group_of_node(real, &group) ||
+	    has_group(search, group))
+		return 0;
+	all = reallocarray(search->groups, search->nr_groups + 1, sizeof(*all));
+	if (!all)
+		return ctx_fail_memory(search->ctx);
+	search->groups = all;
+	all[search->nr_groups++] = group;
 	return 0;
-}
-
-static bool has_group(const struct search *search, int group)
-{
-	for (int i = 0; i < search->nr_groups; i++)
-		if (search->groups[i] == group)
-			return true;
-	/* A process may have closed all of its groups. */
-	return !search->nr_groups;
 }
 
 static int find_candidates(struct search *search, const struct sysdevs *all)
@@ -125,8 +146,9 @@ static int find_candidates(struct search *search, const struct sysdevs *all)
 	search->candidates = calloc(all->count + 1, sizeof(*search->candidates));
 	if (!search->candidates)
 		return ctx_fail_memory(search->ctx);
+	/* A process may have closed all of its groups. */
 	for (size_t i = 0; i < all->count; i++)
-		if (has_group(search, all->list[i].group))
+		if (!search->nr_groups || has_group(search, all->list[i].group))
 			search->candidates[search->count++] = &all->list[i];
 	return 0;
 }
@@ -180,6 +202,7 @@ static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd, struct identi
 	for (size_t i = 0; i < search.count && !err; i++)
 		err = identity_add(ctx, identity, search.candidates[i]->syspath);
 	free(search.candidates);
+	free(search.groups);
 	sysdevs_free(&all);
 	return err;
 }
@@ -204,7 +227,7 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *ide
 	target[n < 0 ? 0 : n] = '\0';
 	if (fstat(fd, &st) == 0 && S_ISCHR(st.st_mode))
 		err = from_cdev(ctx, st.st_rdev, identity);
-	else if (!identity_is_device(target))
+	else if (!is_anonymous(target))
 		err = -ENOTTY;
 	else
 		err = from_device(ctx, pid, fd, identity);

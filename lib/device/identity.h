@@ -11,8 +11,9 @@ struct identity {
 	char **syspath;
 };
 
-/* Whether a descriptor whose link in /proc/PID/fd is @target is a VFIO device. */
-bool identity_is_device(const char *target);
+/* Whether a descriptor whose link in /proc/PID/fd is @target can be a VFIO device: one that cannot
+ * need not be looked at. In a container or a chroot(2) the path may be any that ends like ours. */
+bool identity_may_be_device(const char *target);
 
 /*
  * @pid: the process that the descriptor comes from; its other descriptors are evidence

@@ -2,6 +2,7 @@
 /* Other processes, as /proc shows them, and their descriptors through pidfd_getfd(2). */
 #include <dirent.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,51 @@ void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16])
 		strcpy(comm, "?");
 }
 
+/* A number of this process in /proc/self/status, or 0: "CapEff" is hexadecimal. */
+static unsigned long long own_status(const struct vfiomig_ctx *ctx, const char *key, int base)
+{
+	char path[PATH_MAX], line[256];
+	unsigned long long value = 0;
+	size_t length = strlen(key);
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/self/status", ctx->procfs);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (strncmp(line, key, length) == 0 && line[length] == ':')
+			value = strtoull(line + length + 1, NULL, base);
+	if (f)
+		fclose(f);
+	return value;
+}
+
+/* Whether this process is in the first user namespace, where capabilities count everywhere. */
+static bool is_in_first_namespace(const struct vfiomig_ctx *ctx)
+{
+	unsigned long from, to, count;
+	char dir[PATH_MAX], text[64];
+
+	snprintf(dir, sizeof(dir), "%s/self", ctx->procfs);
+	return sysfs_read_text(dir, "uid_map", text, sizeof(text)) ||
+	       sscanf(text, "%lu %lu %lu", &from, &to, &count) != 3 || count == 4294967295UL;
+}
+
+/* It is not for want of the capability. */
+static int fail_forbidden(struct vfiomig_ctx *ctx, int pid)
+{
+	const char *who = "a security module (AppArmor, SELinux) forbids it";
+
+	/* 2: the process has a filter of system calls. */
+	if (own_status(ctx, "Seccomp", 10) == 2)
+		who = "a seccomp filter, as containers have, or a security module forbids it; allow pidfd_getfd(2) and ptrace(2) there, or run outside of the container";
+	else if (!is_in_first_namespace(ctx))
+		who = "the process is not of this user namespace; run outside of the container";
+	return ctx_fail(
+		ctx, -EPERM,
+		"not permitted to take descriptors of process %d, although CAP_SYS_PTRACE is there: %s",
+		pid, who);
+}
+
 /* Say why the kernel gives no access to another process. The rules are in ptrace(2). */
 static int fail_access(struct vfiomig_ctx *ctx, int pid)
 {
@@ -37,6 +83,8 @@ static int fail_access(struct vfiomig_ctx *ctx, int pid)
 			ctx, -EPERM,
 			"not permitted to take descriptors of process %d: kernel.yama.ptrace_scope is %lu, which forbids it to everybody until the next boot",
 			pid, scope);
+	if (own_status(ctx, "CapEff", 16) & (1ULL << CAP_SYS_PTRACE))
+		return fail_forbidden(ctx, pid);
 	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
 	if (geteuid() && stat(dir, &st) == 0 && st.st_uid == geteuid() && scope)
 		return ctx_fail(
@@ -46,7 +94,9 @@ static int fail_access(struct vfiomig_ctx *ctx, int pid)
 	return ctx_fail(
 		ctx, -EPERM,
 		"not permitted to take descriptors of process %d: that needs CAP_SYS_PTRACE%s", pid,
-		geteuid() ? "; run as root" : ", which root has not got here");
+		geteuid()
+			? "; run as root"
+			: ", which root has not got here (a container needs --cap-add=SYS_PTRACE)");
 }
 
 static int fail_gone(struct vfiomig_ctx *ctx, int pid)
@@ -54,26 +104,31 @@ static int fail_gone(struct vfiomig_ctx *ctx, int pid)
 	return ctx_fail(ctx, -ESRCH, "there is no process %d", pid);
 }
 
+static int fail_no_call(struct vfiomig_ctx *ctx)
+{
+	return ctx_fail(
+		ctx, -EOPNOTSUPP, "the kernel has no pidfd_getfd(2), which is in Linux 5.6%s",
+		own_status(ctx, "Seccomp", 10) == 2 ? ", or a seccomp filter hides it" : "");
+}
+
 int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number)
 {
 	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, pid, 0);
-	int fd;
+	int fd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, number, 0);
 
-	if (pidfd < 0 && errno == ENOSYS)
-		return ctx_fail(ctx, -EOPNOTSUPP,
-				"the kernel has no pidfd_getfd(2), which is in Linux 5.6");
-	if (pidfd < 0)
-		return errno == ESRCH || errno == EINVAL
-			       ? fail_gone(ctx, pid)
-			       : ctx_fail(ctx, -errno, "process %d: %m", pid);
-	fd = syscall(SYS_pidfd_getfd, pidfd, number, 0);
 	if (fd >= 0)
 		return fd;
 	switch (errno) {
+	case ENOSYS:
+		return fail_no_call(ctx);
 	case EPERM:
 		return fail_access(ctx, pid);
 	case ESRCH:
 		return fail_gone(ctx, pid);
+	case EINVAL:
+		/* The number can be that of no process. */
+		return pidfd < 0 ? fail_gone(ctx, pid)
+				 : ctx_fail(ctx, -errno, "process %d: %m", pid);
 	case EBADF:
 		return ctx_fail(ctx, -ENOENT, "process %d has no descriptor %d", pid, number);
 	default:

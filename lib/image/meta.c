@@ -95,6 +95,8 @@ int meta_check_device(const struct vfiomig_device *dev, const char *header)
 
 	if (!theirs)
 		return 0;
+	if (device_check_identity(dev))
+		return -ENOTUNIQ;
 	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 		const char *ours = identity(dev, keys[i], text);
 

@@ -266,7 +266,7 @@ status 2 "unbind of a mediated device" vfiomig unbind "$mtty"
 status 3 "a bridge" vfiomig bind "$bridge"
 says 'a bridge, which VFIO does not take'
 status 4 "not permitted" as_nobody "exec vfiomig bind $device"
-says "not permitted to change what $device is bound to; run as root"
+says "not permitted to change the driver of $device; run as root"
 status 0 "--dry-run is permitted" as_nobody "exec vfiomig bind $device --dry-run"
 
 # The kernel has no VFIO loaded, and then no modules at all.

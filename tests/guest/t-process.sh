@@ -168,7 +168,14 @@ check "the image has the PCI ids" test "$(vfiomig inspect --json image | jq -r '
 begin_save "$candidate"
 status 4 "all devices are busy that it can be" vfiomig state "pid:$qemu/$twin"
 end_save /dev/null
+# The image tells all that is certain of it: the bus and the driver, which both twins have.
+status 0 "restore a proper image" vfiomig restore "$candidate" -i before
+status 0 "save it again" vfiomig save "$candidate" -q -o image
+state_of before >a
+state_of image >b
+check "the device has the image's state" cmp a b
 quit
+status 0 "another device takes the image" vfiomig restore "$device" --no-hold -i image
 
 ports=$(functions_with 0x1110 | grep '^0000:0[1-9]')
 for function in $ports; do

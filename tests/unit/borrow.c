@@ -48,19 +48,21 @@ long __real_syscall(long number, ...);
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
 {
-	long a, b, c;
+	long a, b, c, d, e;
 	va_list ap;
 
 	va_start(ap, number);
 	a = va_arg(ap, long);
 	b = va_arg(ap, long);
 	c = va_arg(ap, long);
+	d = va_arg(ap, long);
+	e = va_arg(ap, long);
 	va_end(ap);
 	if (number == kernel.fail) {
 		errno = kernel.error;
 		return -1;
 	}
-	return __real_syscall(number, a, b, c);
+	return __real_syscall(number, a, b, c, d, e);
 }
 
 /* Make the test's /proc show @target for a descriptor of this process. */
@@ -102,40 +104,81 @@ static void expect(struct vfiomig_device *dev, int err, const char *says)
 
 /* ---- Between the name and the descriptor --------------------------------- */
 
+static bool same_file(int a, int b)
+{
+	return __real_syscall(SYS_kcmp, getpid(), getpid(), 0, a, b) == 0;
+}
+
+/* What was named is what is opened, whatever its number means by then. */
 static void test_number_is_reused(void **state)
 {
 	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR);
 	/* A number so high that no other descriptor gets it after the close. */
 	int fd = fcntl(null, F_DUPFD, 700);
 	struct vfiomig_device *dev = find("fd:%d", fd);
-	char says[64];
 
 	(void)state;
 	assert_string_equal(vfiomig_device_get_name(dev), A);
 	dup2(zero, fd);
-	snprintf(says, sizeof(says), "descriptor %d is not " A " any more", fd);
-	expect(dev, -ENOENT, says);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vfiomig_device_open(dev, 0), 0);
+		assert_true(same_file(vfiomig_device_get_fd(dev), null));
+		assert_int_equal(vfiomig_device_close(dev), 0);
+		close(fd);
+	}
+	vfiomig_device_unref(dev);
+	close(zero);
+	close(null);
+}
 
-	/* The number now belongs to something else than a device. */
-	dup2(zero, fd);
-	dev = find("pid:%d/fd:%d", getpid(), fd);
+/* A process has to have it still, because the session would end with the command. */
+static void test_owner_closed_it(void **state)
+{
+	int zero = open("/dev/zero", O_RDWR), again = open("/dev/zero", O_RDWR);
+	int fd = fcntl(zero, F_DUPFD, 700);
+	struct vfiomig_device *dev = find("pid:%d/fd:%d", getpid(), fd);
+	char says[64];
+
+	(void)state;
 	assert_string_equal(vfiomig_device_get_name(dev), B);
-	assert_int_equal(dup2(ctx->wake, fd), fd);
-	expect(dev, -ENOTTY, "is not a VFIO device");
-
-	/* The descriptor is closed. */
-	dup2(zero, fd);
-	dev = find("fd:%d", fd);
-	close(fd);
-	snprintf(says, sizeof(says), "descriptor %d is not open", fd);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_true(same_file(vfiomig_device_get_fd(dev), zero));
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	/* The same device, but another session */
+	dup2(again, fd);
+	snprintf(says, sizeof(says), "descriptor %d of process %d is not " B " any more", fd,
+		 getpid());
 	expect(dev, -ENOENT, says);
+
+	/* Without kcmp(2) it is at least the same device, or not. */
+	kernel.fail = SYS_kcmp;
+	kernel.error = ENOSYS;
+	dev = find("pid:%d/fd:%d", getpid(), fd);
+	dup2(zero, fd);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	assert_int_equal(dup2(ctx->wake, fd), fd);
+	expect(dev, -ENOENT, says);
+	kernel.fail = 0;
+
 	dup2(zero, fd);
 	dev = find("pid:%d/fd:%d", getpid(), fd);
 	close(fd);
 	snprintf(says, sizeof(says), "process %d has no descriptor %d", getpid(), fd);
 	expect(dev, -ENOENT, says);
+
+	/* It is closed while a command works on it. */
+	dup2(zero, fd);
+	dev = find("pid:%d/fd:%d", getpid(), fd);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	close(fd);
+	assert_int_equal(vfiomig_device_close(dev), -EOWNERDEAD);
+	snprintf(says, sizeof(says), "process %d has closed the device meanwhile: its state is",
+		 getpid());
+	assert_says(says);
+	vfiomig_device_unref(dev);
+	close(again);
 	close(zero);
-	close(null);
 }
 
 /* ---- Among the descriptors of a process ---------------------------------- */
@@ -175,6 +218,52 @@ static void test_search(void **state)
 	kernel.error = EPERM;
 	snprintf(says, sizeof(says), "not permitted to take descriptors of process %d", getpid());
 	expect(find("pid:%d/" A, getpid()), -EPERM, says);
+	close(fd);
+}
+
+/* A file is not a device because of its path. */
+static void test_path_of_device(void **state)
+{
+	struct vfiomig_device *dev;
+	char says[64], path[256];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/dev/vfio/devices/vfio0", root);
+	fd = open(path, O_RDWR);
+	shows(fd, path);
+	snprintf(says, sizeof(says), "process %d (?) has not got " A " open", getpid());
+	expect(find("pid:%d/" A, getpid()), -ENOENT, says);
+	snprintf(path, sizeof(path), "fd:%d", fd);
+	assert_int_equal(vfiomig_device_new(ctx, path, &dev), -ENOTTY);
+	assert_says("is not a VFIO device");
+	close(fd);
+}
+
+/* As many names as there is room for, none of them cut off. */
+static void test_many_candidates(void **state)
+{
+	int fd = eventfd(0, EFD_CLOEXEC), number;
+	struct vfiomig_device *dev;
+	const char *list;
+
+	(void)state;
+	for (number = 300; number < 330; number++) {
+		dup2(fd, number);
+		shows(number, "anon_inode:[vfio-device]");
+	}
+	/* Its duplicates are shown, too. */
+	for (int next = next_fd(), i = next; i < next + 4; i++)
+		shows(i, "anon_inode:[vfio-device]");
+	dev = find("pid:%d/" A, getpid());
+	assert_int_equal(vfiomig_device_open(dev, 0), -ENOTUNIQ);
+	list = strstr(vfiomig_get_error(ctx), "it may be pid:");
+	assert_non_null(list);
+	assert_string_equal(list + strlen(list) - 5, ", ...");
+	assert_true(list[strlen(list) - 6] >= '0' && list[strlen(list) - 6] <= '9');
+	vfiomig_device_unref(dev);
+	for (number = 300; number < 330; number++)
+		close(number);
 	close(fd);
 }
 
@@ -222,11 +311,35 @@ static void test_process(void **state)
 	pid = getpid();
 	snprintf(says, sizeof(says), "there is no process %d", pid);
 	expect_process(pid, SYS_pidfd_getfd, ESRCH, -ESRCH, says);
-	snprintf(says, sizeof(says), "process %d: Too many open files", pid);
+	snprintf(says, sizeof(says), "cannot take descriptor 0 of process %d: Too many", pid);
 	expect_process(pid, SYS_pidfd_open, EMFILE, -EMFILE, says);
 	snprintf(says, sizeof(says), "cannot take descriptor 0 of process %d: Too many", pid);
 	expect_process(pid, SYS_pidfd_getfd, EMFILE, -EMFILE, says);
 	expect_process(pid, SYS_pidfd_open, ENOSYS, -EOPNOTSUPP, "Linux 5.6");
+}
+
+/* Which permission it is, the machine's /proc tells. */
+static void test_not_permitted(void **state)
+{
+	int pid = getpid();
+
+	(void)state;
+	sh("mkdir proc/self; echo 'CapEff: 0000000000000000' >proc/self/status");
+	expect_process(pid, SYS_pidfd_getfd, EPERM, -EPERM, "that needs CAP_SYS_PTRACE");
+	/* CAP_SYS_PTRACE alone */
+	sh("printf '%%s\\n' 'CapEff:\t0000000000080000' 'Seccomp:\t0' >proc/self/status");
+	expect_process(pid, SYS_pidfd_getfd, EPERM, -EPERM,
+		       "although CAP_SYS_PTRACE is there: a security module");
+	sh("echo '0 100000 65536' >proc/self/uid_map");
+	expect_process(pid, SYS_pidfd_getfd, EPERM, -EPERM, "is not of this user namespace; run");
+	sh("sed -i /Seccomp/s/0/2/ proc/self/status");
+	expect_process(pid, SYS_pidfd_getfd, EPERM, -EPERM, "a seccomp filter, as containers have");
+	expect_process(pid, SYS_pidfd_open, EPERM, -EPERM, "a seccomp filter, as containers have");
+	expect_process(pid, SYS_pidfd_open, ENOSYS, -EOPNOTSUPP, "or a seccomp filter hides it");
+	expect_process(pid, SYS_pidfd_getfd, ENOSYS, -EOPNOTSUPP, "or a seccomp filter hides it");
+	sh("mkdir -p proc/sys/kernel/yama; echo 3 >proc/sys/kernel/yama/ptrace_scope");
+	expect_process(pid, SYS_pidfd_getfd, EPERM, -EPERM, "kernel.yama.ptrace_scope is 3");
+	sh("rm -r proc/self proc/sys");
 }
 
 /* If a file cannot be opened for want of descriptors, it must not count as missing. */
@@ -267,11 +380,6 @@ static void test_no_descriptors(void **state)
 }
 
 /* ---- Descriptors that the caller has ------------------------------------- */
-
-static bool same_file(int a, int b)
-{
-	return __real_syscall(SYS_kcmp, getpid(), getpid(), 0, a, b) == 0;
-}
 
 static struct vfiomig_fds fds_of(int device, int iommufd, int group, int container)
 {
@@ -450,12 +558,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, reset)
 	const struct CMUnitTest tests[] = {
-		TEST(test_number_is_reused), TEST(test_search),
-		TEST(test_no_owner),	     TEST(test_process),
-		TEST(test_no_descriptors),   TEST(test_from_fds),
-		TEST(test_from_group_fds),   TEST(test_bad_fds),
-		TEST(test_no_rundir),	     TEST(test_flags),
-		TEST(test_sizes_of_fds),
+		TEST(test_number_is_reused), TEST(test_owner_closed_it), TEST(test_path_of_device),
+		TEST(test_many_candidates),  TEST(test_not_permitted),	 TEST(test_search),
+		TEST(test_no_owner),	     TEST(test_process),	 TEST(test_no_descriptors),
+		TEST(test_from_fds),	     TEST(test_from_group_fds),	 TEST(test_bad_fds),
+		TEST(test_no_rundir),	     TEST(test_flags),		 TEST(test_sizes_of_fds),
 	};
 
 	return cmocka_run_group_tests_name("borrow", tests, make_machine, remove_tree);

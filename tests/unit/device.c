@@ -185,6 +185,39 @@ static void test_open_descriptor(void **state)
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 }
 
+/* What can be several devices has what they have in common, and an image of it says that much. */
+static void test_common(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("device", MFD_CLOEXEC);
+	struct vfiomig_device *dev;
+
+	(void)state;
+	sh("mkdir -p bus/pci/drivers/x bus/pci/drivers/y; for f in " A " " B
+	   "; do ln -s $PWD/bus/pci/drivers/x $f/driver; done");
+	dev = device_of(fd);
+	assert_null(vfiomig_device_get_syspath(dev));
+	assert_string_equal(vfiomig_device_get_bus(dev), "pci");
+	assert_string_equal(vfiomig_device_get_driver(dev), "x");
+	assert_int_equal(device_check_identity(dev), 0);
+	vfiomig_device_unref(dev);
+
+	sh("ln -sfn $PWD/bus/pci/drivers/y " B "/driver");
+	dev = device_of(fd);
+	assert_string_equal(vfiomig_device_get_bus(dev), "pci");
+	assert_null(vfiomig_device_get_driver(dev));
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_save(dev, STDOUT_FILENO, NULL, NULL), -ENOTUNIQ);
+	assert_says(
+		"which an image has to say: devices of different drivers fit; --raw does without");
+	vfiomig_device_unref(dev);
+
+	sh("rm -r class/vfio-dev/vfio?");
+	dev = device_of(fd);
+	assert_int_equal(device_check_identity(dev), -ENOTUNIQ);
+	assert_says("nothing in sysfs fits");
+	vfiomig_device_unref(dev);
+}
+
 /* ---- Which one ----------------------------------------------------------- */
 
 /* Returns the device that a descriptor belongs to, 'A' or 'B', or 0 if it can be either. */
@@ -246,8 +279,9 @@ static void test_hot_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_list),       TEST(test_no_vfio), TEST(test_open_descriptor),
-		TEST(test_unreadable), TEST(test_bars),	   TEST(test_hot_reset),
+		TEST(test_list),      TEST(test_no_vfio),    TEST(test_open_descriptor),
+		TEST(test_common),    TEST(test_unreadable), TEST(test_bars),
+		TEST(test_hot_reset),
 	};
 
 	return cmocka_run_group_tests_name("device", tests, NULL, NULL);

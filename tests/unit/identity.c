@@ -71,16 +71,36 @@ static void test_group(void **state)
 	identity_free(&id);
 }
 
+/* The process has opened one group a hundred times, and then another one. */
+static void test_many_groups(void **state)
+{
+	struct identity id;
+
+	(void)state;
+	sh("mkdir -p devices/virtual/vfio/8; ln -s $PWD/class/vfio devices/virtual/vfio/8/subsystem; ln -s $PWD/devices/virtual/vfio/8 dev/char/%u:5; for i in $(seq 100 199); do ln -s /dev/null proc/%d/fd/$i; done",
+	   null_major, SHELL);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
+	assert_int_equal(id.count, 1);
+	assert_true(is(&id, A));
+	identity_free(&id);
+	sh("ln -s /dev/zero proc/%d/fd/200", SHELL);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
+	assert_int_equal(id.count, 2);
+	identity_free(&id);
+	sh("rm dev/char/%u:5 proc/%d/fd/???", null_major, SHELL);
+}
+
 static void test_noiommu(void **state)
 {
 	struct identity id;
 
 	(void)state;
-	/* The group's name is not a number, and must not be read as group 0. */
-	sh("mkdir -p devices/virtual/vfio/noiommu-7; ln -s $PWD/class/vfio devices/virtual/vfio/noiommu-7/subsystem; ln -sfn $PWD/devices/virtual/vfio/noiommu-7 dev/char/%u:%u",
+	/* The name of the group's node is not a number, but ends in one. */
+	sh("mkdir -p devices/virtual/vfio/noiommu-8; ln -s $PWD/class/vfio devices/virtual/vfio/noiommu-8/subsystem; ln -sfn $PWD/devices/virtual/vfio/noiommu-8 dev/char/%u:%u",
 	   null_major, null_minor);
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
-	assert_int_equal(id.count, 2);
+	assert_int_equal(id.count, 1);
+	assert_true(is(&id, B));
 	identity_free(&id);
 }
 
@@ -124,14 +144,24 @@ static void test_other(void **state)
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), -ENOTTY);
 	assert_says("/etc/passwd");
 	identity_free(&id);
+	/* A path is not what makes a device. */
+	assert_true(identity_may_be_device("/srv/root/dev/vfio/devices/noiommu-vfio3"));
+	assert_true(identity_may_be_device("anon_inode:[vfio-device]"));
+	assert_false(identity_may_be_device("/tmp/vfio/devices/vfio0/x"));
+	assert_false(identity_may_be_device("/dev/vfio/devicesvfio0"));
+	assert_false(identity_may_be_device("pipe:[1]"));
+	sh("ln -sf /tmp/vfio/devices/vfio0 proc/%d/fd/%d", getpid(), FD);
+	assert_int_equal(identity_find(ctx, SHELL, FD, &id), -ENOTTY);
+	identity_free(&id);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both),	cmocka_unit_test(test_group),
-		cmocka_unit_test(test_noiommu), cmocka_unit_test(test_fdinfo),
-		cmocka_unit_test(test_cdev),	cmocka_unit_test(test_other),
+		cmocka_unit_test(test_both),	    cmocka_unit_test(test_group),
+		cmocka_unit_test(test_many_groups), cmocka_unit_test(test_noiommu),
+		cmocka_unit_test(test_fdinfo),	    cmocka_unit_test(test_cdev),
+		cmocka_unit_test(test_other),
 	};
 
 	return cmocka_run_group_tests(tests, make_trees, remove_tree);
