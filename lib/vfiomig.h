@@ -182,7 +182,7 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATE
 /**
  * vfiomig_device_new - find a device by its name
  * @name: a PCI function ("0000:3b:00.1", "3b:00.1"), the UUID of a mediated device, a VFIO
- *	character device ("vfio0", "/dev/vfio/devices/vfio0"), or any sysfs path of such a device.
+ *	character device ("vfio0", "noiommu-vfio0", "/dev/vfio/devices/vfio0"), or any sysfs path of such a device.
  *	For a device that somebody has open: "pid:PID/DEV" or "pid:PID/fd:N" of a process, "fd:N"
  *	of the caller, or "unix:PATH" of a holder.
  * @dev: receives the device; release it with vfiomig_device_unref()

@@ -53,6 +53,15 @@ static int climb_to_device(struct vfiomig_ctx *ctx, const char *path, const char
 	return *syspath ? 0 : ctx_fail_memory(ctx);
 }
 
+/* "vfio0", or "noiommu-vfio0" of a device without an IOMMU (Linux 7.3) */
+static bool is_cdev(const char *name)
+{
+	if (strncmp(name, "noiommu-", 8) == 0)
+		name += 8;
+	return strncmp(name, "vfio", 4) == 0 && name[4] &&
+	       strspn(name + 4, "0123456789") == strlen(name + 4);
+}
+
 int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 {
 	char id[64], path[PATH_MAX];
@@ -75,8 +84,7 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 
 	if (bus)
 		snprintf(path, sizeof(path), "%s/bus/%s/devices/%s", ctx->sysfs, bus, id);
-	else if (strncmp(cdev, "vfio", 4) == 0 && cdev[4] &&
-		 strspn(cdev + 4, "0123456789") == strlen(cdev + 4) && strlen(cdev) < sizeof(id))
+	else if (is_cdev(cdev) && strlen(cdev) < sizeof(id))
 		snprintf(path, sizeof(path), "%s/class/vfio-dev/%s", ctx->sysfs, cdev);
 	else if (strncmp(name, ctx->sysfs, strlen(ctx->sysfs)) == 0 && strlen(name) < sizeof(path))
 		strcpy(path, name);

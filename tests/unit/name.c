@@ -58,6 +58,10 @@ static void test_spellings(void **state)
 	expect("83B8F4F2-509f-382f-3c1e-e6bfe0fa1001", UUID);
 	expect("vfio3", "0000:3b:00.1");
 	expect("/dev/vfio/devices/vfio3", "0000:3b:00.1");
+	sh("ln -s vfio3 class/vfio-dev/noiommu-vfio5");
+	expect("noiommu-vfio5", "0000:3b:00.1");
+	expect("/dev/vfio/devices/noiommu-vfio5", "0000:3b:00.1");
+	sh("rm class/vfio-dev/noiommu-vfio5");
 
 	/* Any path in sysfs that leads to the device or to something inside it. */
 	for (const char *const *p = (const char *const[]){ "bus/pci/devices/0000:3b:00.1", FN,
@@ -77,6 +81,7 @@ static void test_not_there(void **state)
 	expect_error("0000:3b:00.2", -ENOENT);
 	expect_error("83b8f4f2-509f-382f-3c1e-e6bfe0fa1002", -ENOENT);
 	expect_error("vfio4", -ENOENT);
+	expect_error("noiommu-vfio3", -ENOENT);
 	snprintf(path, sizeof(path), "%s/devices/virtual/net/lo", root);
 	expect_error(path, -ENOENT);
 	snprintf(path, sizeof(path), "%s/devices", root);
@@ -96,6 +101,8 @@ static void test_no_names(void **state)
 		"0000:3b:0.1",
 		"vfio",
 		"vfio3x",
+		"noiommu-3",
+		"noiommu-noiommu-vfio3",
 		"vfio-1",
 		"/etc/passwd",
 		"../vfio3",
