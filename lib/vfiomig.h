@@ -182,14 +182,14 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATE
 /**
  * vfiomig_device_new - find a device by its name
  * @name: a PCI function ("0000:3b:00.1", "3b:00.1"), the UUID of a mediated device, a VFIO
- *	character device ("vfio0", "noiommu-vfio0", "/dev/vfio/devices/vfio0"), or any sysfs path of such a device.
- *	For a device that somebody has open: "pid:PID/DEV" or "pid:PID/fd:N" of a process, "fd:N"
- *	of the caller, or "unix:PATH" of a holder.
+ *	character device ("vfio0", "noiommu-vfio0", "/dev/vfio/devices/vfio0"), or any sysfs path of
+ *	such a device. For a device that somebody has open: "pid:PID/DEV" or "pid:PID/fd:N" of a
+ *	process, "fd:N" of the caller, or "unix:PATH" of a holder.
  * @dev: receives the device; release it with vfiomig_device_unref()
  *
  * Opens nothing. A descriptor is duplicated: whatever its number means later, it stays what the
- * device is, until the last unref. It may fit several devices of sysfs, or none. Then the device has no
- * sysfs path, its name is @name, and it has the bus and the driver that all of them have.
+ * device is, until the last unref. It may fit several devices of sysfs, or none. Then the device
+ * has no sysfs path, its name is @name, and it has the bus and the driver that all of them have.
  *
  * Returns 0, or
  *  -EINVAL	@name has no such form

@@ -46,8 +46,8 @@ static int take(struct vfiomig_ctx *ctx, const struct origin *origin, int fd)
 	return own < 0 ? ctx_fail(ctx, -errno, "cannot duplicate descriptor %d: %m", fd) : own;
 }
 
-/* Take descriptor origin->fd, which is kept: its number may be given to another file before the device
- * is opened. @identity receives the devices of sysfs that it can be. */
+/* Take descriptor origin->fd, which is kept: its number may be given to another file before the
+ * device is opened. @identity receives the devices of sysfs that it can be. */
 static int identify(struct vfiomig_ctx *ctx, struct origin *origin, struct identity *identity)
 {
 	int fd = take(ctx, origin, origin->fd);
@@ -120,8 +120,8 @@ static bool is_unbound(int fd)
 /* For a device among the descriptors of its owner. */
 struct search {
 	struct vfiomig_device *dev;
-	int fd, number; /* a duplicate of the first descriptor that is the device for certain, or -1 */
-	int possible; /* how many descriptors may be the device */
+	int fd, number; /* a duplicate of the first one that is the device for certain, or -1 */
+	int possible;	/* how many descriptors may be the device */
 	char list[LIST_SIZE];
 };
 

@@ -37,8 +37,8 @@ static void keep_common(char **to, char **from, bool is_first)
 	}
 }
 
-/* A descriptor can be several devices. Usually they are functions of one card, of which the bus and the
- * driver are certain. */
+/* A descriptor can be several devices. Usually they are functions of one card, of which the bus and
+ * the driver are certain. */
 static int read_common(struct vfiomig_device *dev)
 {
 	struct sysdev *common = &dev->sys, other;

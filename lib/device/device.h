@@ -39,10 +39,10 @@ struct backend {
 
 	/* Set dev->fd, and the descriptors that have to stay open as long as it. */
 	int (*open)(struct vfiomig_device *dev);
-	/* Whether the next one in the table may try, after open() has failed with @err. NULL: no. */
+	/* Whether the next one in the table may try, after open() has failed. NULL: no. */
 	bool (*gives_way)(const struct vfiomig_device *dev, int err);
-	/* What is to be done before anything can be asked of the device, unless it is to stay unbound;
-	 * NULL for nothing. */
+	/* What is to be done before anything can be asked of the device, unless it is to stay
+	 * unbound; NULL for nothing. */
 	int (*bind)(struct vfiomig_device *dev);
 	/* What is to be done once the descriptors are closed; NULL for nothing. */
 	int (*close)(struct vfiomig_device *dev);
@@ -114,8 +114,8 @@ int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig
  * is a cdev that was not bound to an iommufd. */
 int device_check_open(const struct vfiomig_device *dev);
 
-/* Returns 0, or -ENOTUNIQ with a sentence if it is not known what an image has to say of the device:
- * its bus and its driver. */
+/* Returns 0, or -ENOTUNIQ with a sentence if it is not known what an image has to say of the
+ * device: its bus and its driver. */
 int device_check_identity(const struct vfiomig_device *dev);
 
 /* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY

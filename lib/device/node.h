@@ -7,7 +7,7 @@
 
 #include "device.h"
 
-/* Whether the device has no IOMMU, and VFIO gives it away all the same (the kernel's noiommu mode). */
+/* Whether the device has no IOMMU and the kernel's VFIO is in its noiommu mode. */
 bool node_is_noiommu(const struct vfiomig_device *dev);
 /* The node of the device's group. */
 void node_group_path(const struct vfiomig_device *dev, char path[PATH_MAX]);

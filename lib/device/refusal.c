@@ -133,8 +133,8 @@ static size_t indent(const char *line)
 }
 
 /*
- * Somebody has claimed a BAR of the function: /proc/iomem has the claim inside of the BAR, which has
- * the function's name. Only root sees the addresses in that file, but everybody sees the names.
+ * Somebody has claimed a BAR of the function: /proc/iomem has the claim inside of the BAR, which
+ * has the function's name. Only root sees the addresses there, but everybody sees the names.
  */
 static int claimed_bar(struct vfiomig_device *dev)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Opening A through its group and through its cdev, on a kernel that refuses what the test wants. It
- * replaces the real one with --wrap=ioctl,open64,faccessat,geteuid.
+ * Opening A through its group and through its cdev, on a kernel that refuses what the test wants.
+ * It replaces the real one with --wrap=ioctl,open64,faccessat,geteuid.
  */
 #ifndef OPENING_H
 #define OPENING_H
