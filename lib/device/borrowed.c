@@ -130,14 +130,13 @@ struct search {
 /* Add a descriptor to the list, or "..." if there is no room for it. */
 static void add_to_list(struct search *search, int number)
 {
+	/* There always is room for the dots. */
 	size_t length = strlen(search->list), left = LIST_SIZE - strlen(MORE) - length;
 
-	if (length > LIST_SIZE - 2 * strlen(MORE) || (length && search->list[length - 1] == '.'))
-		left = 0;
-	else if (snprintf(search->list + length, left, "%spid:%d/fd:%d", length ? ", " : "",
-			  search->dev->origin.pid, number) < (int)left)
+	if (length && search->list[length - 1] == '.')
 		return;
-	if (left)
+	if (snprintf(search->list + length, left, "%spid:%d/fd:%d", length ? ", " : "",
+		     search->dev->origin.pid, number) >= (int)left)
 		strcpy(search->list + length, MORE);
 }
 
