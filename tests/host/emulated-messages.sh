@@ -24,16 +24,16 @@ holder=$(openers "$device")
 # is found; or "common", and a fault that is not of one device.
 table() {
 	cat <<'END'
-open errno=EACCES				|4|state IDLE			|not permitted to open /dev/vfio/devices/vfio0
-open errno=EPERM				|4|state IDLE			|not permitted to open /dev/vfio/devices/vfio0
-open errno=ENODEV				|3|state IDLE			|the kernel has no VFIO here: no /dev/vfio/devices/vfio0
+open errno=EACCES				|4|state IDLE --via=cdev		|not permitted to open /dev/vfio/devices/vfio0
+open errno=EPERM				|4|state IDLE --via=cdev		|not permitted to open /dev/vfio/devices/vfio0
+open errno=ENODEV				|3|state IDLE --via=cdev		|the kernel has no VFIO here: no /dev/vfio/devices/vfio0
 open errno=EBUSY				|4|state IDLE			|busy: another process has the device or its group open
 open errno=EMFILE				|1|state IDLE			|cannot open /dev/vfio/devices/vfio0: Too many open files
-common open-iommufd errno=EACCES		|4|state IDLE			|not permitted to open /dev/iommu
+common open-iommufd errno=EACCES		|4|state IDLE --via=cdev		|not permitted to open /dev/iommu
 common ioas errno=ENOMEM			|1|state IDLE			|IOMMU_IOAS_ALLOC: Cannot allocate memory
 bind errno=EBUSY				|4|state IDLE			|
 bind errno=EPERM				|4|state IDLE			|
-bind errno=EINVAL				|4|state IDLE			|
+bind errno=EINVAL				|1|state IDLE			|VFIO_DEVICE_BIND_IOMMUFD: Invalid argument; the device's IOMMU may not
 bind errno=ENOMEM				|1|state IDLE			|VFIO_DEVICE_BIND_IOMMUFD: Cannot allocate memory
 attach errno=ENOMEM				|1|state IDLE			|VFIO_DEVICE_ATTACH_IOMMUFD_PT: Cannot allocate memory
 info errno=EIO					|1|state IDLE			|VFIO_DEVICE_GET_INFO: Input/output error
