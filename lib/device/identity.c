@@ -217,7 +217,7 @@ static int from_device(struct vfiomig_ctx *ctx, int pid, int fd, struct identity
 int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity)
 {
 	char path[PATH_MAX], target[PATH_MAX];
-	struct stat st;
+	struct stat st = { .st_mode = 0 };
 	ssize_t n;
 	int err;
 
@@ -232,7 +232,8 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *ide
 	else
 		err = from_device(ctx, pid, fd, identity);
 	/* While somebody takes the device from VFIO, sysfs has no cdev for it any more. */
-	if (err == -ENOTTY && strstr(target, " (deleted)") && identity_is_device(target))
+	if (err == -ENOTTY && S_ISCHR(st.st_mode) && strstr(target, " (deleted)") &&
+	    identity_may_be_device(target))
 		err = from_device(ctx, pid, fd, identity);
 	if (err == -ENOTTY)
 		return ctx_fail(ctx, err, "%s is not a VFIO device",
