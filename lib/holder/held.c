@@ -13,15 +13,18 @@
 #include "device/sysfs.h"
 #include "held.h"
 
-/* Accept only a holder of root or of this user. Any other could serve anything. */
-static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path)
+/*
+ * Accept only a holder of root or of this user. Any other could serve anything. If root has named
+ * the socket itself (@named), the holder may be anybody's.
+ */
+static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path, bool named)
 {
 	struct ucred cred = { .uid = -1 };
 	socklen_t size = sizeof(cred);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size))
 		return ctx_fail(ctx, -errno, "%s: %m", path);
-	if (geteuid() == 0 || cred.uid == 0 || cred.uid == geteuid())
+	if (cred.uid == 0 || cred.uid == geteuid() || (geteuid() == 0 && named))
 		return 0;
 	return ctx_fail(ctx, -EPERM, "%s is served by user %u, who is neither you nor root", path,
 			cred.uid);
@@ -70,7 +73,7 @@ static int fail_connect(struct vfiomig_ctx *ctx, const char *path, int err)
 	return ctx_fail(ctx, err, "cannot connect to %s: %s", path, strerror(-err));
 }
 
-int held_connect(struct vfiomig_ctx *ctx, const char *path)
+static int connect_to(struct vfiomig_ctx *ctx, const char *path, bool named)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct turn turn = turn_begin(ctx, WIRE_PATIENCE);
@@ -92,12 +95,17 @@ int held_connect(struct vfiomig_ctx *ctx, const char *path)
 		close(fd);
 		return fail_connect(ctx, path, err);
 	}
-	err = check_server(ctx, fd, path);
+	err = check_server(ctx, fd, path, named);
 	if (err) {
 		close(fd);
 		return err;
 	}
 	return fd;
+}
+
+int held_connect(struct vfiomig_ctx *ctx, const char *path)
+{
+	return connect_to(ctx, path, false);
 }
 
 static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
@@ -110,9 +118,9 @@ static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
 			reply->claimed, comm);
 }
 
-int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply)
+static int query(struct vfiomig_ctx *ctx, const char *path, bool named, struct wire_reply *reply)
 {
-	_cleanup_close_ int fd = held_connect(ctx, path);
+	_cleanup_close_ int fd = connect_to(ctx, path, named);
 	int err;
 
 	if (fd < 0)
@@ -121,12 +129,22 @@ int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *rep
 	return err ? fail_reply(ctx, path, err) : 0;
 }
 
+int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply)
+{
+	return query(ctx, path, false, reply);
+}
+
+static bool is_named(const struct vfiomig_device *dev)
+{
+	return dev->origin.backend == &backend_holder;
+}
+
 /* @path receives the path on which the device's holder would serve it. Returns 0 or a negative
  * errno. */
 static int find_socket(const struct vfiomig_device *dev, char path[108])
 {
 	/* held_find() has connected to this path already, so it is not too long. */
-	if (dev->origin.backend == &backend_holder) {
+	if (is_named(dev)) {
 		snprintf(path, 108, "%s", dev->origin.path);
 		return 0;
 	}
@@ -152,7 +170,7 @@ int held_ask(const struct vfiomig_device *dev, struct wire_reply *reply)
 	char path[108];
 	int err = find_socket(dev, path);
 
-	return err ? err : held_query(dev->ctx, path, reply);
+	return err ? err : query(dev->ctx, path, is_named(dev), reply);
 }
 
 int held_by(const struct vfiomig_device *dev)
@@ -181,25 +199,29 @@ int held_get_pid(const struct vfiomig_device *dev, int *pid)
 	return *pid ? *pid : fail_nobody(dev);
 }
 
-/* Send a request on a new connection, and again as long as somebody else has the device and there
- * is time left. Returns the connection, or a negative errno. */
+/* Send a request on a new connection, and again as long as somebody else has the device, or the
+ * holder is silent, and there is time left. Returns the connection, or a negative errno. */
 static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
 	       struct wire_reply *reply, int fds[WIRE_NR_FDS])
 {
 	struct turn turn = turn_begin(dev->ctx, dev->wait);
+	bool silent;
 	int fd, err;
 
 	while (true) {
-		fd = held_connect(dev->ctx, path);
+		fd = connect_to(dev->ctx, path, is_named(dev));
 		if (fd < 0)
 			return fd;
 		err = wire_ask(dev->ctx, fd, op, reply, fds);
 		if (!err)
 			return fd;
 		close(fd);
-		if (err != -EBUSY)
+		silent = err == -ETIMEDOUT;
+		if (err != -EBUSY && !silent)
 			return fail_reply(dev->ctx, path, err);
 		err = turn_wait(&turn);
+		if (err == -EBUSY && silent)
+			return fail_reply(dev->ctx, path, -ETIMEDOUT);
 		if (err)
 			return err == -EBUSY ? fail_claimed(dev->ctx, reply) : err;
 	}
@@ -262,12 +284,25 @@ static int held_close(struct vfiomig_device *dev)
 	err = wire_ask(dev->ctx, dev->claim, WIRE_DONE, &reply, NULL);
 	close(dev->claim);
 	dev->claim = -1;
+	switch (err) {
+	case 0:
 	/* A signal came while the holder answered. The device is given back all the same. */
-	if (err == -EINTR)
+	case -EINTR:
 		return 0;
-	return err ? ctx_fail(dev->ctx, -EOWNERDEAD,
-			      "its holder has ended, which closed the device: its state is lost")
-		   : 0;
+	/* A debugger, a frozen control group, a busy machine: the request waits for the holder. */
+	case -ETIMEDOUT:
+		ctx_log(dev->ctx,
+			"the holder does not answer; it takes %s back as soon as it goes on",
+			dev->name);
+		return 0;
+	case -EPIPE:
+	case -ECONNRESET:
+		return ctx_fail(dev->ctx, -EOWNERDEAD,
+				"its holder has ended, which closed the device: its state is lost");
+	default:
+		return ctx_fail(dev->ctx, err, "its holder did not take it back: %s",
+				strerror(-err));
+	}
 }
 
 int held_release(struct vfiomig_device *dev)
@@ -282,14 +317,14 @@ int held_release(struct vfiomig_device *dev)
 			"what is released is a holder's device; name the device, or unix:PATH");
 	err = find_socket(dev, path);
 	if (!err)
-		err = held_query(dev->ctx, path, &reply);
+		err = query(dev->ctx, path, is_named(dev), &reply);
 	if (err)
 		return err == -ENOENT ? fail_nobody(dev) : err;
-	err = device_lock(dev);
-	if (err)
-		return err;
+	if (dev->locks)
+		return ctx_fail(dev->ctx, -EBUSY, "busy: this process has the device open");
+	/* Without the device's lock: an unbind may have it that waits for this very release. The
+	 * holder itself refuses as long as another command has the device. */
 	fd = ask(dev, path, WIRE_RELEASE, &reply, NULL);
-	device_unlock(dev);
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
 		return fail_nobody(dev);
 	if (fd < 0)
@@ -312,7 +347,7 @@ static int held_find(struct vfiomig_ctx *ctx, const char *name, struct origin *o
 	origin->path = strdup(path);
 	if (!origin->path)
 		return ctx_fail_memory(ctx);
-	err = held_query(ctx, path, &reply);
+	err = query(ctx, path, true, &reply);
 	if (err)
 		return err;
 	if (!sysfs_has_device(ctx, reply.syspath))

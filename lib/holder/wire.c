@@ -121,11 +121,11 @@ static int receive_reply(int socket, struct wire_reply *reply, int fds[WIRE_NR_F
 
 /*
  * Wait for the reply, but not for ever: a holder that a debugger has stopped must not stop its
- * peers as well. A query, which list sends to every holder, waits for less time.
+ * peers as well. Only a release takes time, because the device is closed before the reply.
  */
 static int wait_reply(struct vfiomig_ctx *ctx, int socket, enum wire_op op)
 {
-	uint64_t seconds = op == WIRE_QUERY ? 2 : 2 * WIRE_PATIENCE;
+	uint64_t seconds = op == WIRE_RELEASE ? 2 * WIRE_PATIENCE : 2;
 	uint64_t until = now_ns() + seconds * 1000000000ULL;
 	struct pollfd p[] = {
 		{ .fd = socket, .events = POLLIN },

@@ -26,6 +26,8 @@ struct step {
 	bool silent, hangs_up, ends; /* what it does instead of answering */
 	int fds[WIRE_NR_FDS];
 	bool dies; /* it hangs up after its answer, and does not take the device back */
+	bool deaf; /* it does not answer when the device is given back, but lives */
+	bool last; /* nobody serves any more after this answer */
 };
 
 static struct {
@@ -95,6 +97,10 @@ static void play(int fd, const struct step *step)
 		close(server.socket);
 		server.socket = -1;
 	}
+	if (step->last) {
+		close(server.socket);
+		server.socket = -1;
+	}
 	if (step->silent)
 		/* Wait until the other side gives up. */
 		recv(fd, rest, sizeof(rest), 0);
@@ -102,8 +108,12 @@ static void play(int fd, const struct step *step)
 		return;
 	answer(fd, step);
 	if (step->op == WIRE_TAKE && !step->error && !step->dies &&
-	    recv(fd, &request, sizeof(request), 0) > 0 && request.op == WIRE_DONE)
-		answer(fd, &(struct step){ .error = 0 });
+	    recv(fd, &request, sizeof(request), 0) > 0 && request.op == WIRE_DONE) {
+		if (step->deaf)
+			recv(fd, rest, sizeof(rest), 0);
+		else
+			answer(fd, &(struct step){ .error = 0 });
+	}
 }
 
 static void *serve(void *data)

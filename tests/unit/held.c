@@ -129,6 +129,29 @@ static void test_dies(void **state)
 	end(dev, before);
 }
 
+/* A holder that is stopped when the device is given back is not dead. */
+static void test_deaf(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .fds = { null }, .deaf = true });
+
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	fast = true;
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	fast = false;
+	end(dev, before);
+}
+
+/* A holder that was silent for a while: who waits gets the device. */
+static void test_silent_and_waited_for(void **state)
+{
+	START(QUERY, { .op = WIRE_TAKE, .silent = true }, { .op = WIRE_TAKE, .fds = { null } });
+
+	vfiomig_device_set_wait(dev, -1);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_device_close(dev), 0);
+	end(dev, before);
+}
+
 static void test_silent(void **state)
 {
 	START({ .op = WIRE_QUERY, .silent = true }, { .op = WIRE_TAKE, .silent = true });
@@ -178,43 +201,26 @@ static void test_release(void **state)
 	end(dev, before);
 }
 
+/* An unbind that waits for the release has the lock. */
 static void test_release_locked(void **state)
 {
 	struct vfiomig_device *other = new_device(A);
 
-	START(QUERY);
+	START(QUERY, { .op = WIRE_RELEASE });
 
 	assert_int_equal(device_lock(other), 0);
-	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
-	assert_says("is at work on it; --wait waits for it");
+	assert_int_equal(vfiomig_device_release(dev), 0);
 	vfiomig_device_unref(other);
 	end(dev, before);
 }
 
-static void *take_lock_then_end(void *data)
-{
-	usleep(200000);
-	close(server.socket);
-	server.socket = -1;
-	vfiomig_device_close(data);
-	return NULL;
-}
-
-/* The holder ends while release waits for the lock. */
+/* The holder ends just before it is asked to. */
 static void test_release_ended(void **state)
 {
-	struct vfiomig_device *other = new_device(A);
-	pthread_t thread;
+	START({ .op = WIRE_QUERY, .last = true });
 
-	START(QUERY);
-
-	assert_int_equal(device_lock(other), 0);
-	vfiomig_device_set_wait(dev, -1);
-	pthread_create(&thread, NULL, take_lock_then_end, other);
 	assert_int_equal(vfiomig_device_release(dev), -ENOENT);
 	assert_says("nobody holds it");
-	pthread_join(thread, NULL);
-	vfiomig_device_unref(other);
 	end(dev, before);
 }
 
@@ -242,9 +248,26 @@ static void test_strangers_holder(void **state)
 	server_user = 1001;
 	assert_int_equal(vfiomig_device_get_holder(dev, &pid), -EPERM);
 	assert_says(SOCKET " is served by user 1001, who is neither you nor root");
-	me = server_user = 0;
+	/* Root, too, unless it names the socket. */
+	me = 0;
+	assert_int_equal(vfiomig_device_get_holder(dev, &pid), -EPERM);
+	assert_says(SOCKET " is served by user 1001, who is neither you nor root");
+	server_user = 0;
 	close(server.socket);
 	vfiomig_device_unref(dev);
+}
+
+static void test_root_names_socket(void **state)
+{
+	struct vfiomig_device *other;
+
+	START({ .op = WIRE_QUERY });
+
+	server_user = 1001;
+	assert_int_equal(vfiomig_device_new(ctx, "unix:" SOCKET, &other), 0);
+	server_user = 0;
+	vfiomig_device_unref(other);
+	end(dev, before);
 }
 
 static void *accept_later(void *data)
@@ -306,6 +329,8 @@ int main(void)
 		cmocka_unit_test(test_strange_error),
 		cmocka_unit_test(test_hangs_up),
 		cmocka_unit_test(test_dies),
+		cmocka_unit_test(test_deaf),
+		cmocka_unit_test(test_silent_and_waited_for),
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_release),
@@ -313,6 +338,7 @@ int main(void)
 		cmocka_unit_test(test_release_ended),
 		cmocka_unit_test(test_path_too_long),
 		cmocka_unit_test(test_strangers_holder),
+		cmocka_unit_test(test_root_names_socket),
 		cmocka_unit_test(test_queue),
 	};
 
