@@ -231,7 +231,10 @@ static void test_path_of_device(void **state)
 	(void)state;
 	snprintf(path, sizeof(path), "%s/dev/vfio/devices/vfio0", root);
 	fd = open(path, O_RDWR);
+	/* Its duplicates are shown, too. */
 	shows(fd, path);
+	for (int next = next_fd(), i = next; i < next + 4; i++)
+		shows(i, path);
 	snprintf(says, sizeof(says), "process %d (?) has not got " A " open", getpid());
 	expect(find("pid:%d/" A, getpid()), -ENOENT, says);
 	snprintf(path, sizeof(path), "fd:%d", fd);
