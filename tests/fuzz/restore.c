@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -38,14 +39,18 @@ static int file;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
+	int config;
+
 	(void)argc;
 	(void)argv;
 	file = memfd_create("image", 0);
 	kernel.data_fd = memfd_create("data_fd", 0);
-	if (file < 0 || kernel.data_fd < 0 || vfiomig_new(&ctx))
+	config = memfd_create("device", 0);
+	if (file < 0 || kernel.data_fd < 0 || ftruncate(config, PCI_CFG_SPACE_SIZE) ||
+	    vfiomig_new(&ctx))
 		err(1, "cannot start");
 	/* The file is the device's configuration space. */
-	dev = feature_device(ctx, memfd_create("device", 0));
+	dev = feature_device(ctx, config);
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
 	return 0;
 }
