@@ -1,23 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Messages: one line each, on standard error or in the system's log. */
+#include <paths.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "message.h"
 #include "printable.h"
 #include "rundir.h"
 
+/* How long a line for the log may wait for who reads it. A holder has others to serve. */
+#define PATIENCE_MS 200
+
 static bool in_syslog;
 
 void log_to_syslog(void)
 {
-	openlog("vfiomig", LOG_PID, LOG_DAEMON);
 	in_syslog = true;
+}
+
+/*
+ * What syslog(3) sends, but that function waits for ever if nobody reads the socket. A line that
+ * cannot be sent in time is lost.
+ */
+static void send_to_syslog(int level, const char *line)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
+	const struct timeval patience = { .tv_usec = PATIENCE_MS * 1000 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	time_t now = time(NULL);
+	char *text = NULL;
+	struct tm tm;
+	int n;
+
+	if (fd < 0)
+		return;
+	localtime_r(&now, &tm);
+	n = asprintf(&text, "<%d>%.3s %2d %02d:%02d:%02d vfiomig[%d]: %s", LOG_DAEMON | level,
+		     &"JanFebMarAprMayJunJulAugSepOctNovDec"[3 * tm.tm_mon], tm.tm_mday, tm.tm_hour,
+		     tm.tm_min, tm.tm_sec, getpid(), line);
+	if (n >= 0) {
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0)
+			sendto(fd, text, n, MSG_NOSIGNAL, (const struct sockaddr *)&address,
+			       sizeof(address));
+		free(text);
+	}
+	close(fd);
 }
 
 /*
@@ -39,7 +77,7 @@ static void put_line(int level, char *line)
 {
 	make_printable(line);
 	if (in_syslog)
-		syslog(level, "%s", line);
+		send_to_syslog(level, line);
 	else if (stderr_is_journal())
 		fprintf(stderr, "<%d>vfiomig: %s\n", level, line);
 	else
@@ -92,6 +130,7 @@ void notice(const struct cli *cli, const char *fmt, ...)
 
 void log_line(int level, const char *fmt, ...)
 {
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char *line = NULL;
 	va_list ap;
 	int n;
@@ -101,6 +140,8 @@ void log_line(int level, const char *fmt, ...)
 	va_end(ap);
 	if (n < 0)
 		return;
-	put_line(level, line);
+	/* A line that nobody reads in time is lost: see PATIENCE_MS. */
+	if (in_syslog || poll(&out, 1, PATIENCE_MS) != 0)
+		put_line(level, line);
 	free(line);
 }
