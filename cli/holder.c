@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -45,11 +46,28 @@ static void detach(void)
 	log_to_syslog();
 }
 
+/*
+ * A core of this process could have device state in it, and writing it could keep the device open
+ * for long. 1 also keeps a core from the program in core_pattern, which 0 does not, see core(5).
+ * Being undumpable would do that, too, but then a user's commands could not reach the holder as
+ * pid:PID, and list could not name it.
+ */
+static void forbid_core(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) || limit.rlim_max < 1)
+		return;
+	limit.rlim_cur = 1;
+	setrlimit(RLIMIT_CORE, &limit);
+}
+
 int serve_holder(const struct cli *cli, struct vfiomig_device *dev, struct vfiomig_holder *holder)
 {
 	const char *name = vfiomig_device_get_name(dev);
 	int err;
 
+	forbid_core();
 	vfiomig_set_log(cli->ctx, cli->quiet ? NULL : log_event, NULL);
 	if (!cli->quiet)
 		log_line(LOG_INFO, "holding %s (%s) for user %u on %s", name,
