@@ -86,6 +86,19 @@ static int hold_in_background(const struct cli *cli, struct vfiomig_device *dev,
 	return STATUS_OK;
 }
 
+/* Holding what another process has open means to keep it after that process has ended. */
+static void warn_of_group(const struct cli *cli, const struct vfiomig_device *dev)
+{
+	char comm[16];
+	int pid;
+
+	if (vfiomig_device_get_owner(dev, &pid, comm))
+		return;
+	notice(cli,
+	       "warning: the device and its IOMMU group stay in use after process %d (%s) has ended, until the release",
+	       pid, comm);
+}
+
 static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 {
 	const struct cli *cli = opt->cli;
@@ -95,6 +108,7 @@ static int hold_open(const struct options *opt, struct vfiomig_device *dev)
 	err = vfiomig_holder_new(dev, &holder);
 	if (err)
 		return fail_at(cli, FIND_DEVICE, err);
+	warn_of_group(cli, dev);
 	status = opt->foreground ? hold_here(cli, dev, holder)
 				 : hold_in_background(cli, dev, holder);
 	vfiomig_holder_free(holder);

@@ -44,6 +44,7 @@ check "the holder's working directory is /" test "$(readlink "/proc/$holder/cwd"
 check "the holder keeps no descriptor of the shell open" test "$(for fd in "/proc/$holder/fd"/*; do readlink "$fd"; done |
 	grep -v -e '^/dev/vfio/' -e '^/dev/iommu$' -e '^anon_inode:' -e '^socket:' | sort | uniq -c | sed 's/  */ /g')" = " 3 /dev/null"
 check "the holder's process has a name" test "$(cat "/proc/$holder/comm")" = vfiomig-hold
+check "the holder leaves no core" grep -q '^Max core file size *1  ' "/proc/$holder/limits"
 check "the journal has a line" logged "vfiomig\[$holder\]: holding $device (ivshmem_vfio_pci) for user 0 on $socket"
 status 4 "a second holder" vfiomig hold "$device"
 says "process $holder holds it already"
@@ -71,6 +72,31 @@ ok "the holder is gone"
 check "the device was closed" test "$(vfiomig state "$device") $(region "$device" 0 0)" = "RUNNING 0"
 check "the journal says so" logged "released $device"
 check "the directory is empty" test -z "$(ls -A /run/vfiomig)"
+
+# The device of another process
+vfiomig exec "$device" -- sleep 1000 &
+owner=$!
+wait_for grep -q sleep "/proc/$owner/comm"
+status 0 "hold the device of another process" vfiomig hold "pid:$owner/$device"
+says "warning: the device and its IOMMU group stay in use after process $owner (sleep) has ended, until the release"
+kill $owner
+wait $owner
+check "it is still held" test "$(vfiomig state "$device")" = RUNNING
+status 0 "release it" vfiomig release "$device"
+
+# Nobody reads the log
+syslogd=$(pidof syslogd)
+kill -STOP "$syslogd"
+status 0 "with a log that nobody reads: hold" timeout 10 vfiomig hold -q "$device"
+i=0
+while [ $i -lt 12 ]; do
+	timeout 10 vfiomig release "$device" || break
+	timeout 10 vfiomig hold -q "$device" || break
+	i=$((i + 1))
+done
+check "with a log that nobody reads the holder works" test $i -eq 12
+kill -CONT "$syslogd"
+status 0 "release it" vfiomig release "$device"
 
 # SIGTERM, and in the foreground
 vfiomig hold "$device" -q
@@ -390,6 +416,12 @@ check "the journal says so" logged "of user 65534, who is not the one that holds
 status 4 "another user, by the device's name" as_nobody "exec vfiomig state $device"
 check "the holder is alive" test "$(holder_of "$device")" = "$holder"
 check "the directory's mode is right again" sh -c "vfiomig state $device && test \$(stat -c %a /run/vfiomig) = 700"
+# A command has the device while its holder is stopped: the device is given back when it goes on.
+begin_save "$device"
+stop "$holder"
+check "a save whose holder is stopped succeeds" end_save stopped
+kill -CONT "$holder"
+check "the device is held by the same process" test "$(vfiomig state "$device") $(holder_of "$device")" = "RUNNING $holder"
 stop "$holder"
 status 4 "a holder that does not answer" vfiomig state "unix:$socket"
 says 'does not answer'
