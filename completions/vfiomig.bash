@@ -19,7 +19,7 @@ _vfiomig_options()
 	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
 	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
 	inspect) echo "$transfer --json --verify" ;;
-	pack) echo "$transfer $frames --output=" ;;
+	pack) echo "$transfer $frames --force --output=" ;;
 	unpack) echo "$transfer --output=" ;;
 	hold) echo "$open --foreground" ;;
 	release) echo '--wait' ;;

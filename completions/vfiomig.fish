@@ -187,6 +187,7 @@ complete -c vfiomig -n '__vfiomig_is save' -l downtime -x -d 'Milliseconds that 
 complete -c vfiomig -n '__vfiomig_is save' -l precopy -a 'auto never' -d 'Read a running device before it is stopped'
 complete -c vfiomig -n '__vfiomig_is restore' -s i -l input -r -k -a '(__vfiomig_images)' -d 'Read the image from this file'
 complete -c vfiomig -n '__vfiomig_is restore' -l force -d 'Restore an image that is of another device'
+complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins like an image'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 

@@ -755,8 +755,10 @@ struct vfiomig_options {
 	size_t chunk_size;	  /* bytes of state in a frame; 0 for 4 MiB */
 	bool raw;		  /* the kernel's bytes, without a container */
 	bool no_precopy;	  /* a save: do not read a running device before it is stopped */
-	bool force;		  /* a restore: take an image of another device */
-	bool no_verify;		  /* a restore: do not verify an image in a file beforehand */
+	/* a restore: take an image of another device. With raw, and for vfiomig_pack(): take state
+	 * that begins like an image or a zstd file. */
+	bool force;
+	bool no_verify; /* a restore: do not verify an image in a file beforehand */
 	/*
 	 * Called on the caller's thread, several times a second, also while the transfer waits for
 	 * its first byte, with the bytes of state that were moved so far, and how many are
@@ -858,10 +860,12 @@ int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_option
  * vfiomig_restore - load an image through RESUMING
  * @fd: where the image comes from
  *
- * The header, or the first byte of a raw image, is read before the device is touched, and an image
+ * The header, or the first bytes of raw state, are read before the device is touched, and an image
  * in a regular file is verified as a whole before that. No byte of a chunk reaches the device
- * before the chunk's checksum was found right, and RESUMING is left only after the trailer was.
- * After a failure in RESUMING the device is reset, because nothing else ends that state.
+ * before the chunk's checksum was found right, and RESUMING is left only after the trailer was, and
+ * only if the image is the one that was verified. After a failure in RESUMING the device is reset,
+ * because nothing else ends that state. Nobody but the driver checks raw state, and not every
+ * driver does.
  */
 int vfiomig_restore(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		    struct vfiomig_result *result);

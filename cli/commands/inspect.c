@@ -2,6 +2,8 @@
 /* vfiomig inspect: print what an image is. */
 #include <argp.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "input.h"
@@ -179,12 +181,30 @@ static void print_object(const char *header, const char *trailer, uint64_t size,
 	       verified ? "true" : "false");
 }
 
+/* Parse what the library has checked. Where json-c would end a key or a string, at a zero byte, it
+ * gets U+FFFD, which the library takes it for, too. */
+static struct json_object *parse_object(const char *text)
+{
+	char *copy = strdup(text);
+	struct json_object *object;
+
+	for (char *p = copy; p && *p; p++) {
+		if (*p != '\\')
+			continue;
+		if (strncmp(++p, "u0000", 5) == 0)
+			memcpy(p, "ufffd", 5);
+	}
+	object = copy ? json_tokener_parse(copy) : NULL;
+	free(copy);
+	return object;
+}
+
 /* Returns the exit status. */
 static int parse_and_print(const struct cli *cli, const char *header_text, const char *trailer_text,
 			   uint64_t size, bool verified)
 {
-	struct json_object *header = json_tokener_parse(header_text);
-	struct json_object *trailer = json_tokener_parse(trailer_text);
+	struct json_object *header = parse_object(header_text);
+	struct json_object *trailer = parse_object(trailer_text);
 	int status = STATUS_OK;
 
 	if (header && trailer)

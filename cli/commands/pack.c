@@ -11,11 +11,30 @@
 #include "signals.h"
 #include "transfer.h"
 
+enum {
+	OPT_FORCE = 256
+};
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	(void)arg;
 	return key == ARGP_KEY_INIT ? share_input(state, 3, state->input) : ARGP_ERR_UNKNOWN;
 }
+
+static error_t parse_pack(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	if (key != OPT_FORCE)
+		return parse(key, arg, state);
+	t->opt.force = true;
+	return 0;
+}
+
+static const struct argp_option pack_options[] = {
+	{ "force", OPT_FORCE, NULL, 0, "Take state that begins like an image or a zstd file", 0 },
+	{ 0 },
+};
 
 static const struct argp_child pack_children[] = {
 	{ .argp = &argp_frames },
@@ -25,7 +44,8 @@ static const struct argp_child pack_children[] = {
 };
 
 static const struct argp pack_argp = {
-	.parser = parse,
+	.options = pack_options,
+	.parser = parse_pack,
 	.doc = "Make an image of raw state, as \"save --raw\" writes it, from FILE or standard input.",
 	.children = pack_children,
 };

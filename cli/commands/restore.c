@@ -52,7 +52,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option options[] = {
 	{ "input", 'i', "FILE", 0, "Read the image from FILE (default: standard input)", 0 },
-	{ "force", OPT_FORCE, NULL, 0, "Restore an image that is of another device", 0 },
+	{ "force", OPT_FORCE, NULL, 0,
+	  "Restore an image that is of another device, or, with --raw, state that begins like an image",
+	  0 },
 	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
 	  "Do not check all of an image file before the device is touched", 0 },
 	{ "no-hold", OPT_NO_HOLD, NULL, 0,

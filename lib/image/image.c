@@ -8,6 +8,10 @@
 #include "device/config.h"
 #include "image.h"
 
+/* The text that raw_digest() makes */
+#define DIGEST_KIND   "xxh128:"
+#define DIGEST_LENGTH 39
+
 /* ---- Writing ------------------------------------------------------------- */
 
 static int image_init(struct image *image, struct vfiomig_ctx *ctx, int fd)
@@ -25,6 +29,7 @@ void image_free(struct image *image)
 {
 	free(image->header);
 	free(image->trailer);
+	free(image->verified);
 	XXH64_freeState(image->frames_digest);
 	*image = (struct image){ .fd = -1 };
 }
@@ -244,6 +249,29 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
 	return err ? err : use_header(image);
 }
 
+static int fail_changed(const struct image *image)
+{
+	return ctx_fail(image->ctx, -EBADMSG, "the image has changed since it was verified");
+}
+
+int image_reopen(struct image *image, off_t start)
+{
+	struct image before = *image;
+	int err = 0;
+
+	*image = (struct image){ .fd = -1 };
+	if (lseek(before.fd, start, SEEK_SET) < 0)
+		err = ctx_fail(before.ctx, -errno, "reading the image: %m");
+	if (!err)
+		err = image_open(image, before.ctx, before.fd);
+	if (!err && strcmp(image->header, before.header) != 0)
+		err = fail_changed(image);
+	image->verified = before.trailer;
+	before.trailer = NULL;
+	image_free(&before);
+	return err;
+}
+
 /* Nothing may follow the trailer. */
 static int check_end(struct image *image)
 {
@@ -255,6 +283,18 @@ static int check_end(struct image *image)
 	return n ? fail_damaged(image, "something follows its trailer") : 0;
 }
 
+/* Whether the trailer's digest of the state is one, and its number of bytes fits the chunks. */
+static bool makes_sense(const struct image *image)
+{
+	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
+	char digest[48];
+
+	return meta_string(image->trailer, "digest", digest, sizeof(digest)) == DIGEST_LENGTH &&
+	       strncmp(digest, DIGEST_KIND, strlen(DIGEST_KIND)) == 0 &&
+	       strspn(digest + strlen(DIGEST_KIND), "0123456789abcdef") == 32 &&
+	       bytes >= image->frames && bytes <= image->frames * image->chunk_size;
+}
+
 static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 {
 	char digest[32], text[32];
@@ -263,12 +303,18 @@ static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 
 	if (err)
 		return err;
+	if (image->verified && strcmp(image->trailer, image->verified) != 0)
+		return fail_changed(image);
 	frames = meta_number(image->trailer, "frames", UINT64_MAX);
 	if (frames != image->frames)
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image is damaged: it has %" PRIu64 " chunks, and %" PRIu64
 				" were written",
 				image->frames, frames);
+	if (!makes_sense(image))
+		return fail_damaged(image, "its trailer makes no sense");
+	if (!frames)
+		return ctx_fail(image->ctx, -ENODATA, "the image has no state in it");
 	if (image->compressed && !image->skimmed) {
 		frames_digest_text(image, text);
 		if (meta_string(image->trailer, "frames_digest", digest, sizeof(digest)) < 0 ||
@@ -371,8 +417,6 @@ int image_check(const struct image *image, const struct raw *raw)
 	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
 	char digest[48], text[48];
 
-	if (bytes == UINT64_MAX)
-		return fail_damaged(image, "its trailer makes no sense");
 	if (bytes != raw->bytes)
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image is damaged: it has %" PRIu64

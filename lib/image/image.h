@@ -14,6 +14,7 @@ struct image {
 	struct vfiomig_ctx *ctx;
 	int fd;
 	char *header, *trailer; /* JSON texts, NULL before they are there */
+	char *verified;		/* the trailer when the image was verified, or NULL */
 	size_t chunk_size;
 	bool compressed;
 	bool skimmed; /* the chunks were passed over */
@@ -43,6 +44,12 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd);
 int image_peek(struct image *image);
 /* Read a frame; or at the end the trailer, and check it against the frames. */
 int image_read(void *image, struct chunk *chunk);
+/*
+ * After an image was verified, which begins at @start: go back there to read the image once more.
+ * From then on a header or a trailer that has changed is -EBADMSG. The trailer has the digest of
+ * the state, so what is read is what was verified.
+ */
+int image_reopen(struct image *image, off_t start);
 /* Pass over the chunks to the trailer instead, without reading them if @fd can seek. */
 int image_skim(struct image *image);
 /* After the last frame: check the trailer against the state that came out of the frames. */

@@ -25,6 +25,8 @@ int pack_state(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_op
 
 	result->expected = file_size(in);
 	if (!err)
+		err = raw_peek(&state, opt->force);
+	if (!err)
 		err = meta_header(ctx, NULL, opt, result, &header);
 	if (!err)
 		err = image_begin(&image, ctx, pipe < 0 ? out : pipe, header);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "data.h"
+#include "frame.h"
 #include "raw.h"
 
 int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
@@ -20,8 +21,6 @@ int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
 
 void raw_free(struct raw *raw)
 {
-	free(raw->peeked);
-	raw->peeked = NULL;
 	XXH3_freeState(raw->digest);
 	raw->digest = NULL;
 }
@@ -45,31 +44,45 @@ int raw_fail(const struct raw *raw, int err)
 	return fd_fail(raw->ctx, err, raw->what);
 }
 
-int raw_peek(struct raw *raw)
+/* A driver's stream may begin like this, but images and compressed files do. */
+static int check_raw(const struct raw *raw)
 {
-	ssize_t n;
+	const uint8_t *p = raw->peeked;
+	size_t size = raw->peeked_size;
+	bool sized = size == RAW_PEEK && get_le32(p) == MAGIC_SIZE && get_le32(p + 4) == 4;
 
-	raw->peeked = malloc(1);
-	if (!raw->peeked)
-		return ctx_fail_memory(raw->ctx);
-	n = fd_read(raw->ctx, raw->fd, raw->peeked, 1);
+	if (sized && get_le32(p + SIZE_FRAME) == MAGIC_HEADER)
+		return ctx_fail(
+			raw->ctx, -EBADMSG,
+			"this is an image of vfiomig, not raw state; \"vfiomig unpack\" extracts the state, --force takes the image for state");
+	if ((size >= 4 && get_le32(p) == MAGIC_ZSTD) ||
+	    (sized && get_le32(p + SIZE_FRAME) == MAGIC_ZSTD))
+		return ctx_fail(
+			raw->ctx, -EBADMSG,
+			"this is a zstd file, not raw state; \"zstd -dc\" extracts the state, --force takes the file for state");
+	return 0;
+}
+
+int raw_peek(struct raw *raw, bool force)
+{
+	ssize_t n = fd_read_full(raw->ctx, raw->fd, raw->peeked, RAW_PEEK);
+
 	if (n < 0)
 		return raw_fail(raw, n);
-	return n ? 0 : ctx_fail(raw->ctx, -ENODATA, "the image is empty");
+	if (!n)
+		return ctx_fail(raw->ctx, -ENODATA, "there is no state: the input is empty");
+	raw->peeked_size = n;
+	return force ? 0 : check_raw(raw);
 }
 
 int raw_read(void *data, struct chunk *c)
 {
 	struct raw *raw = data;
-	size_t have = 0;
+	size_t have = raw->peeked_size;
 	ssize_t n;
 
-	if (raw->peeked) {
-		c->in[0] = *raw->peeked;
-		have = 1;
-		free(raw->peeked);
-		raw->peeked = NULL;
-	}
+	memcpy(c->in, raw->peeked, have);
+	raw->peeked_size = 0;
 	n = fd_read_full(raw->ctx, raw->fd, c->in + have, raw->chunk_size - have);
 	if (n < 0)
 		return raw_fail(raw, n);

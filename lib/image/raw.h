@@ -11,6 +11,9 @@
 
 #include "pipeline.h"
 
+/* As many bytes as tell an image from raw state. */
+#define RAW_PEEK 16
+
 /* The state as it comes from a device or goes to one. Its bytes are counted and digested on the
  * way, in order. */
 struct raw {
@@ -18,8 +21,9 @@ struct raw {
 	int fd;		  /* -1 for nowhere, to verify an image */
 	const char *what; /* for messages: "reading the device's state" */
 	size_t chunk_size;
-	bool sparse;		/* a new file: leave holes where the state is zero */
-	uint8_t *peeked;	/* a byte that was read already, or NULL */
+	bool sparse;		  /* a new file: leave holes where the state is zero */
+	uint8_t peeked[RAW_PEEK]; /* bytes that were read already */
+	size_t peeked_size;
 	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
 };
@@ -28,8 +32,12 @@ int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
 void raw_free(struct raw *raw);
 /* Write "xxh128:" and the digest of all bytes that have gone by. */
 void raw_digest(const struct raw *raw, char text[48]);
-/* Find out whether there is something to read: returns 0, or -ENODATA after ctx_fail(). */
-int raw_peek(struct raw *raw);
+/*
+ * Find out whether there is something to read, and, unless @force, whether it begins as something
+ * else than raw state. Returns 0 or, after ctx_fail(), -ENODATA, -EBADMSG or another negative
+ * errno.
+ */
+int raw_peek(struct raw *raw, bool force);
 int raw_read(void *raw, struct chunk *chunk);
 int raw_write(void *raw, struct chunk *chunk);
 /* After the last raw_write(): a sparse file gets its size. */

@@ -20,7 +20,7 @@ static int check_size(const struct raw *state)
 }
 
 /* Verify all of an image in a regular file, and go back to its start. */
-static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
+static int verify(struct vfiomig_device *dev, const struct vfiomig_options *opt,
 		  struct image *image, off_t start, struct vfiomig_result *result)
 {
 	struct raw nowhere;
@@ -30,16 +30,9 @@ static int verify(struct vfiomig_device *dev, int fd, const struct vfiomig_optio
 		err = transfer_in(opt, NULL, image, &nowhere, result);
 	result->complete = false;
 	result->bytes = 0;
-	if (!err)
-		err = check_size(&nowhere);
 	result->expected = nowhere.bytes;
 	raw_free(&nowhere);
-	image_free(image);
-	if (err)
-		return err;
-	if (lseek(fd, start, SEEK_SET) < 0)
-		return ctx_fail(dev->ctx, -errno, "reading the image: %m");
-	return image_open(image, dev->ctx, fd);
+	return err ? err : image_reopen(image, start);
 }
 
 static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
@@ -56,7 +49,7 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 	result->expected = meta_number(image->header, "expected_bytes", 0);
 	if (opt->no_verify || start < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return image_peek(image);
-	return verify(dev, fd, opt, image, start, result);
+	return verify(dev, opt, image, start, result);
 }
 
 /* What a process has made of its device's registers is its own. */
@@ -148,7 +141,8 @@ int restore_device(struct vfiomig_device *dev, int fd, const struct vfiomig_opti
 	int err = session_check(dev, VFIOMIG_STATE_RESUMING, leave, result);
 
 	if (!err)
-		err = opt->raw ? raw_peek(&from) : open_image(dev, fd, opt, &image, result);
+		err = opt->raw ? raw_peek(&from, opt->force)
+			       : open_image(dev, fd, opt, &image, result);
 	if (!err)
 		err = restore(dev, &from, opt, leave, &image, result);
 	path_end(dev, result);

@@ -117,8 +117,13 @@ status 4 "not permitted" as_nobody "exec vfiomig info $device"
 says 'not permitted to open /dev/'
 
 # Status 5
-status 5 "an empty image" vfiomig restore "$device" --raw -i /dev/null
+status 5 "an empty image" vfiomig restore "$device" -i /dev/null
 says 'the image is empty'
+status 5 "no raw state" vfiomig restore "$device" --raw -i /dev/null
+says 'there is no state: the input is empty'
+vfiomig save "$device" -q -o whole
+status 5 "an image where raw state is expected" vfiomig restore "$device" --raw -i whole
+says 'this is an image of vfiomig, not raw state'
 
 # Status 7. t-stream.sh has more causes.
 status 7 "a device that had to be reset" sh -c "head -c 100 image | vfiomig restore $device --raw"

@@ -22,7 +22,7 @@ make_state() {
 }
 
 chunk=$((4 << 20))
-for size in 0 1 $((chunk - 1)) $chunk $((chunk + 1)) $((5 * chunk + 12345)); do
+for size in 1 $((chunk - 1)) $chunk $((chunk + 1)) $((5 * chunk + 12345)); do
 	make_state "$size" >state
 	for how in '' -z -z19; do
 		if [ "$how" = -z19 ] && [ "$size" -gt $((chunk + 1)) ]; then
@@ -106,15 +106,55 @@ xxh64:$(printf %s "$1" | xxhsum -q -H1 | cut -d' ' -f1)
 	printf 'P*M\030\004\000\000\000%b' "$(printf '\\0%o\\0%o\\0\\0' $(((length + 8) & 255)) $(((length + 8) >> 8)))"
 	printf '%b*M\030%b%s' "$2" "$(printf '\\0%o\\0%o\\0\\0' $((length & 255)) $((length >> 8)))" "$text"
 }
+# x: print a chunk with the state "x"
+x() {
+	printf 'P*M\030\004\000\000\000\021\000\000\000\050\265\057\375\244\001\000\000\000\013\000\000x\043\021\004\203'
+}
 {
 	frame "$evil" Z
-	frame '{"bytes":0,"frames":0,"digest":"xxh128:99aa06d3014798d86001c324468d497f"}' '['
+	x
+	frame '{"bytes":1,"frames":1,"digest":"xxh128:5c7401c0ec22eeeeeaf06c6480b2cd11","bytes\u0000":9,"a\\\\u0000":"\u0000"}' '['
 } >bad
+check "a zero byte does not end a key" sh -c "vfiomig inspect bad | grep -q '^state: *1 bytes'"
 check "an image by hand is one" vfiomig inspect --verify bad
 check "its metadata is escaped" sh -c "! vfiomig inspect bad | grep -q '[^[:print:]]'"
 check "its metadata is escaped in JSON" sh -c "! vfiomig inspect --json bad | grep -q '[^[:print:]]'"
 check "and still there" test "$(vfiomig inspect --json bad | jq -r .header.tool | od -An -tx1 | tr -d ' \n')" = \
 	1b5b324ac29b324a0a0a
+
+# An image has some state.
+{
+	frame '{"format":1,"compression":"none","chunk_size":65536}' Z
+	frame '{"bytes":0,"frames":0,"digest":"xxh128:99aa06d3014798d86001c324468d497f"}' '['
+} >bad
+refused "an image of nothing" "the image has no state in it"
+echo precious >kept
+status 5 "pack of nothing" sh -c ": | vfiomig pack -o kept"
+says "there is no state: the input is empty"
+check "the old file is still there" grep -q precious kept
+status 5 "pack of nothing, to standard output" sh -c ": | vfiomig pack >kept"
+check "nothing was written" test ! -s kept
+
+# An image is not raw state, and neither is what was compressed.
+vfiomig pack state -o image
+zstd -qf state -o state.zst
+for file in image state.zst; do
+	rm -f nothing
+	status 5 "pack $file" vfiomig pack $file -o nothing
+	says "not raw state"
+	status 5 "pack $file, from a pipe" sh -c "cat $file | vfiomig pack -o nothing"
+	check "pack $file: no file was made" test ! -e nothing
+	check "pack --force $file" sh -c "vfiomig pack --force $file | vfiomig unpack | cmp - $file"
+done
+
+# Memory is bounded, whatever the image says and however many threads there are to be. The sanitizers take more.
+if [ -z "${VFIOMIG_BUILD-}" ]; then
+	head -c 400M /dev/zero | vfiomig pack --chunk-size=32M -o big
+	for command in "vfiomig inspect --verify -T 512 big" "vfiomig unpack -T 512 big -o /dev/null" \
+		"vfiomig pack -T 512 -z9 --chunk-size=32M state -o /dev/null"; do
+		check "in 300 MB: $command" sh -c "ulimit -d 300000; exec $command >/dev/null"
+	done
+fi
 
 # Progress
 check "--progress=always" sh -c "vfiomig pack --progress=always state -o image 2>&1 | od -c | grep -q MiB ||

@@ -4,8 +4,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
-#include "image/frame.h"
-#include "image/meta.h"
+#include "image/image.h"
 #include "unit.h"
 
 #define CHUNK VFIOMIG_CHUNK_SIZE_MIN
@@ -140,8 +139,8 @@ static struct bytes assemble(struct bytes b, const int *which)
 
 static void test_good(void **state)
 {
-	static const size_t sizes[] = { 0,	   1,	      CHUNK - 1, CHUNK,
-					CHUNK + 1, 2 * CHUNK, 7 * CHUNK, 1000000 };
+	static const size_t sizes[] = { 1,	   CHUNK - 1, CHUNK,  CHUNK + 1,
+					2 * CHUNK, 7 * CHUNK, 1000000 };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
@@ -244,31 +243,52 @@ static void test_rearranged(void **state)
 	}
 }
 
-/* Make an image without chunks that has this header and this trailer, each of which can be NULL. */
-static struct bytes image_with(const char *header, const char *trailer)
+/* Add a frame that is announced by its size. */
+static void add_frame(struct bytes *b, const void *frame, size_t size)
 {
+	frame_put_size(b->data + b->size, size);
+	memcpy(b->data + b->size + SIZE_FRAME, frame, size);
+	b->size += SIZE_FRAME + size;
+}
+
+static void add_metadata(struct bytes *b, uint32_t magic, const char *text)
+{
+	uint8_t frame[70000];
+	size_t size = sprintf((char *)frame + 8, "%s\nxxh64:%016llx\n", text,
+			      (unsigned long long)XXH64(text, strlen(text), 0));
+
+	put_le32(frame, magic);
+	put_le32(frame + 4, size);
+	add_frame(b, frame, 8 + size);
+}
+
+/* Make an image that has this header and this trailer, each of which can be NULL, and between them
+ * a chunk with the state "x", or none. */
+static struct bytes image_of(const char *header, bool chunk, const char *trailer)
+{
+	static const uint8_t x[] = { 0x28, 0xb5, 0x2f, 0xfd, 0xa4, 1,	 0,    0,   0,
+				     0x0b, 0,	 0,    'x',  0x23, 0x11, 0x04, 0x83 };
 	struct bytes b = { malloc(200000), 0 };
 
-	for (int i = 0; i < 2; i++) {
-		const char *text = i ? trailer : header;
-		uint8_t *p = b.data + b.size;
-		size_t size;
-
-		if (!text)
-			continue;
-		size = sprintf((char *)p + SIZE_FRAME + 8, "%s\nxxh64:%016llx\n", text,
-			       (unsigned long long)XXH64(text, strlen(text), 0));
-		frame_put_size(p, size + 8);
-		put_le32(p + SIZE_FRAME, i ? MAGIC_TRAILER : MAGIC_HEADER);
-		put_le32(p + SIZE_FRAME + 4, size);
-		b.size += SIZE_FRAME + 8 + size;
-	}
+	if (header)
+		add_metadata(&b, MAGIC_HEADER, header);
+	if (chunk)
+		add_frame(&b, x, sizeof(x));
+	if (trailer)
+		add_metadata(&b, MAGIC_TRAILER, trailer);
 	return b;
+}
+
+static struct bytes image_with(const char *header, const char *trailer)
+{
+	return image_of(header, header && trailer, trailer);
 }
 
 #define HEADER	    "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"new\":[{}]}"
 #define HEADER_ZSTD "{\"format\":1,\"compression\":\"zstd\",\"chunk_size\":65536}"
-#define TRAILER	    "{\"bytes\":0,\"frames\":0,\"digest\":\"xxh128:99aa06d3014798d86001c324468d497f\"}"
+#define DIGEST	    "\"digest\":\"xxh128:5c7401c0ec22eeeeeaf06c6480b2cd11\"}"
+#define TRAILER	    "{\"bytes\":1,\"frames\":1," DIGEST
+#define ONE_FRAME   "{\"frames\":1,\"bytes\":"
 
 static void test_metadata(void **state)
 {
@@ -296,11 +316,33 @@ static void test_metadata(void **state)
 		{ "{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"config\":\"f41a\"}",
 		  NULL, "its header makes no sense" },
 		{ HEADER, NULL, "truncated" },
-		{ HEADER, "{}", "it has 0 chunks" },
-		{ HEADER, "{\"frames\":0}", "its trailer makes no sense" },
-		{ HEADER, "{\"frames\":0,\"bytes\":5}", "0 bytes of state" },
-		{ HEADER, "{\"frames\":0,\"bytes\":0}", "not those that were" },
-		{ HEADER, "{\"frames\":0,\"bytes\":0,\"digest\":0}", "not those that were" },
+		{ HEADER, "{}", "it has 1 chunks" },
+		{ HEADER, "{\"frames\":1}", "its trailer makes no sense" },
+		{ HEADER, "{\"frames\":1.0,\"bytes\":1," DIGEST, "it has 1 chunks" },
+		{ HEADER, "{\"frames\":18446744073709551615,\"bytes\":1," DIGEST, "has 1 chunks" },
+		{ HEADER, "{\"frames\":18446744073709551616,\"bytes\":1," DIGEST, "has 1 chunks" },
+		{ HEADER, ONE_FRAME "1}", "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "1,\"digest\":0}", "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "1,\"digest\":\"xxh128:5c74\"}", "its trailer makes no sense" },
+		{ HEADER,
+		  ONE_FRAME "1,\"digest\":\"xxh128:5c7401c0ec22eeeeeaf06c6480b2cd1\\u0000\"}",
+		  "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "0," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "-1," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "131073," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "9223372036854775807," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "-9223372036854775808," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "18446744073709551615," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "1e0," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "1,\"bytes\":\"1\"," DIGEST, "its trailer makes no sense" },
+		{ HEADER, ONE_FRAME "5," DIGEST, "has 1 bytes of state, and 5 were written" },
+		{ HEADER, ONE_FRAME "1,\"digest\":\"xxh128:5c7401c0ec22eeeeeaf06c6480b2cd12\"}",
+		  "not those that were written" },
+		{ "{\"format\":18446744073709551615}", NULL, "which is newer" },
+		{ "{\"format\":18446744073709551616}", NULL, "its header makes no sense" },
+		{ "{\"format\":1,\"format\":3}", NULL, "has format 3, which is newer" },
+		{ "{\"format\":1,\"compression\":\"a\\u202eb\\u2066c\\u009bd\\n\",\"chunk_size\":65536}",
+		  NULL, "compressed by a?b?c?d?, which" },
 	};
 	char deep[2000] = "{\"format\":1,\"a\":";
 	struct bytes b;
@@ -319,6 +361,102 @@ static void test_metadata(void **state)
 	b = image_with(deep, NULL);
 	expect(b, -EBADMSG, "its header is not what was written");
 	free(b.data);
+}
+
+/* An image of no state is none. */
+static void test_no_state(void **state)
+{
+	struct bytes b = image_of(HEADER, false,
+				  "{\"bytes\":0,\"frames\":0,\"digest\":"
+				  "\"xxh128:99aa06d3014798d86001c324468d497f\"}");
+	int in = new_file("", 0), out = new_file("", 0);
+
+	(void)state;
+	assert_int_equal(skim(b), -ENODATA);
+	expect(b, -ENODATA, "the image has no state in it");
+	free(b.data);
+	/* Nor is one made. */
+	assert_int_equal(vfiomig_pack(ctx, in, out, NULL, NULL), -ENODATA);
+	assert_says("there is no state: the input is empty");
+	assert_int_equal(lseek(out, 0, SEEK_END), 0);
+	close(in);
+	close(out);
+}
+
+/* What begins as an image or a zstd file is not packed, unless the caller insists. */
+static void test_not_raw(void **state)
+{
+	struct bytes s = make_state(CHUNK), kinds[4] = { pack(s, 0), pack(s, 3) };
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+
+	(void)state;
+	for (int i = 2; i < 4; i++) {
+		size_t at = i == 2 ? 0 : SIZE_FRAME;
+
+		kinds[i].data = malloc(CHUNK + 1000);
+		kinds[i].size = at + ZSTD_compress(kinds[i].data + at, CHUNK + 900, s.data, 100, 1);
+		if (at)
+			frame_put_size(kinds[i].data, kinds[i].size - at);
+	}
+	for (int i = 0; i < 4; i++) {
+		int in = file_of(kinds[i]), out = new_file("", 0), to = new_file("", 0);
+		struct bytes got;
+
+		opt.force = false;
+		assert_int_equal(vfiomig_pack(ctx, in, out, &opt, NULL), -EBADMSG);
+		assert_says(i < 2 ? "this is an image of vfiomig, not raw state"
+				  : "this is a zstd file, not raw state");
+		assert_int_equal(lseek(out, 0, SEEK_END), 0);
+		lseek(in, 0, SEEK_SET);
+		opt.force = true;
+		assert_int_equal(vfiomig_pack(ctx, in, out, &opt, NULL), 0);
+		lseek(out, 0, SEEK_SET);
+		assert_int_equal(vfiomig_unpack(ctx, out, to, NULL, NULL), 0);
+		got = bytes_of(to);
+		assert_int_equal(got.size, kinds[i].size);
+		assert_memory_equal(got.data, kinds[i].data, got.size);
+		free(got.data);
+		free(kinds[i].data);
+		close(in);
+		close(out);
+	}
+	free(s.data);
+}
+
+/* A verified image changes before it is used. Each part of the new one is right. */
+static void test_changed(void **state)
+{
+	struct bytes
+		first = image_with(HEADER, TRAILER),
+		header = image_with(
+			"{\"format\":1,\"compression\":\"none\",\"chunk_size\":65536,\"new\":[[]]}",
+			TRAILER),
+		trailer = image_with(HEADER, ONE_FRAME "1," DIGEST);
+	const struct {
+		struct bytes then;
+		int reopened, read;
+	} cases[] = { { first, 0, 0 }, { header, -EBADMSG, 0 }, { trailer, 0, -EBADMSG } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct image image = { .fd = -1 };
+		int fd = file_of(first);
+
+		assert_int_equal(image_open(&image, ctx, fd), 0);
+		assert_int_equal(image_skim(&image), 0);
+		assert_int_equal(pwrite(fd, cases[i].then.data, cases[i].then.size, 0),
+				 cases[i].then.size);
+		assert_int_equal(image_reopen(&image, 0), cases[i].reopened);
+		if (!cases[i].reopened)
+			assert_int_equal(image_skim(&image), cases[i].read);
+		if (i)
+			assert_says("the image has changed since it was verified");
+		image_free(&image);
+		close(fd);
+	}
+	free(first.data);
+	free(header.data);
+	free(trailer.data);
 }
 
 static void test_not_images(void **state)
@@ -374,7 +512,7 @@ static void test_foreign_frames(void **state)
 		{ 1, 1, 0, "its size is out of bounds" },
 	};
 	struct bytes h = image_with(HEADER_ZSTD, NULL), t;
-	char trailer[100];
+	char trailer[200];
 	ZSTD_CCtx *cctx = ZSTD_createCCtx();
 	char *content = calloc(1, CHUNK + 1);
 
@@ -390,7 +528,7 @@ static void test_foreign_frames(void **state)
 				      cases[i].bytes);
 		assert_false(ZSTD_isError(size));
 		frame_put_size(b.data + b.size, size);
-		sprintf(trailer, "{\"frames\":1,\"frames_digest\":\"xxh64:%016llx\"}",
+		sprintf(trailer, ONE_FRAME "1,\"frames_digest\":\"xxh64:%016llx\"," DIGEST,
 			(unsigned long long)XXH64(b.data + b.size + SIZE_FRAME, size, 0));
 		t = image_with(NULL, trailer);
 		b.size += SIZE_FRAME + size;
@@ -490,12 +628,14 @@ static void test_wrong_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	       cmocka_unit_test(test_flipped_bits),
-		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_rearranged),
-		cmocka_unit_test(test_metadata),       cmocka_unit_test(test_not_images),
-		cmocka_unit_test(test_absurd_lengths), cmocka_unit_test(test_foreign_frames),
-		cmocka_unit_test(test_checksums),      cmocka_unit_test(test_dictionary_bits),
-		cmocka_unit_test(test_write_fails),    cmocka_unit_test(test_wrong_end),
+		cmocka_unit_test(test_no_state),	cmocka_unit_test(test_not_raw),
+		cmocka_unit_test(test_changed),		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_flipped_bits),	cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_rearranged),	cmocka_unit_test(test_metadata),
+		cmocka_unit_test(test_not_images),	cmocka_unit_test(test_absurd_lengths),
+		cmocka_unit_test(test_foreign_frames),	cmocka_unit_test(test_checksums),
+		cmocka_unit_test(test_dictionary_bits), cmocka_unit_test(test_write_fails),
+		cmocka_unit_test(test_wrong_end),
 	};
 
 	interrupt_on_alarm();

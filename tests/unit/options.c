@@ -123,6 +123,7 @@ static void test_transfers(void **state)
 	struct vfiomig_image *image;
 
 	(void)state;
+	assert_int_equal(pwrite(in, "state", 5, 0), 5);
 	newer.now.size = sizeof(newer);
 	assert_int_equal(vfiomig_pack(ctx, in, out, NULL, &none), -EINVAL);
 	assert_int_equal(none.bytes, 5);

@@ -573,7 +573,7 @@ static void test_restore_source_fails(void **state)
 	kernel.state = VFIOMIG_STATE_STOP;
 	/* The rest never comes. After a second a signal does. */
 	assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
-	assert_int_equal(write(fds[1], "half", 4), 4);
+	assert_int_equal(write(fds[1], "half of the device's", 20), 20);
 	alarm(1);
 	assert_int_equal(vfiomig_restore(dev, fds[0], &opt, &r), -EINTR);
 	assert_true(r.reset && r.home);

@@ -735,7 +735,7 @@ static void test_empty_restore(void **state)
 			if (pipe)
 				fd = piped(fd);
 			assert_int_equal(restore_from(fd, raw, &r), -ENODATA);
-			assert_says(raw ? "the image is empty" : "the image has no state in it");
+			assert_says(raw ? "the input is empty" : "the image has no state in it");
 			assert_false(r.touched);
 		}
 	}
