@@ -139,14 +139,15 @@ bool state_is_saving(int state)
 
 /*
  * "If the new_state starts a new data transfer session then the FD associated with that session is
- * returned in data_fd." @from -> @to is an arc. Without that descriptor nothing can be moved, and
- * where the session goes on, another descriptor is of another session: what was read so far does
- * not belong to it.
+ * returned in data_fd." @from -> @to is an arc, or both are the same state. Without that descriptor
+ * nothing can be moved, and where the session goes on, another descriptor is of another session:
+ * what was read so far does not belong to it.
  */
 static int check_data_fd(struct vfiomig_device *dev, int from, int to, int data_fd)
 {
 	bool saves = state_is_saving(to);
-	bool starts = to == VFIOMIG_STATE_RESUMING || (saves && !state_is_saving(from));
+	bool starts =
+		from != to && (to == VFIOMIG_STATE_RESUMING || (saves && !state_is_saving(from)));
 
 	if (starts && data_fd < 0)
 		return ctx_fail(dev->ctx, -EPROTO, "arc %s -> %s came without a data_fd",
