@@ -158,7 +158,7 @@ $(B)/tests/unit/sentences: WRAP = ioctl
 $(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
 $(B)/tests/unit/sleep: WRAP = read writev
 $(B)/tests/unit/transfer: WRAP = ioctl
-$(B)/tests/unit/untrue: WRAP = ioctl read write writev
+$(B)/tests/unit/untrue: WRAP = ioctl read write writev vfiomig_device_owner_runs
 
 $(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc
 

@@ -22,6 +22,9 @@ int fail_transfer(const struct cli *cli, enum status status, const char *why,
 	if (result->reset && status == STATUS_DEVICE_LOST)
 		return fail(cli, status, "%s; its state is lost, and it is now in %s%s%s", why,
 			    state, result->home ? "" : ", not in ", result->home ? "" : before);
+	/* Somebody else may have begun to use it. */
+	if (!result->home && status == STATUS_DEVICE_LOST)
+		return fail(cli, status, "%s; it is in %s, not in %s", why, state, before);
 	if (result->home && !result->reset)
 		return fail(cli, status, "%s; the device is back in %s%s", why, state,
 			    result->loaded ? ", with the image's state" : "");

@@ -841,7 +841,8 @@ struct vfiomig_result {
  *  -EPROTO	the driver breaks the protocol: an arc returned success and led elsewhere, the state
  *		is empty, or a session came without a descriptor
  *  -ENOTRECOVERABLE	somebody else has reset the device, or driven it on, during the transfer;
- *		what it held is lost
+ *		what it held is lost. Or the owner, which runs, may have reset it: then it is left
+ *		as it is, and the result has neither reset nor home
  * or the negative errno of what failed. After any failure of a save or a restore the device is
  * brought home: by arcs or, if none lead there, by a reset.
  *

@@ -4,6 +4,7 @@
  * checked before that, and the rest before the device leaves RESUMING.
  */
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "device/config.h"
@@ -65,15 +66,14 @@ static int restore_command(struct vfiomig_device *dev, const struct image *image
 }
 
 /*
- * If somebody else has reset the device and then began a restore, too, this session's data_fd is
- * dead.
+ * If the driver has given up the session, or somebody else has reset the device and then began a
+ * restore, too, this session's data_fd is dead.
  */
 static int check_alive(struct vfiomig_device *dev, int data_fd)
 {
 	if (write(data_fd, "", 0) >= 0 || errno != ENODEV)
 		return 0;
-	return ctx_fail(dev->ctx, -ENOTRECOVERABLE,
-			"somebody else has reset the device: the restore's session is over");
+	return ctx_fail(dev->ctx, -ENODEV, "the restore's session is over: %s", strerror(ENODEV));
 }
 
 /*

@@ -65,35 +65,51 @@ int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *
 }
 
 /*
- * Whether the device, which is in the data transfer state that it should be in, is there in a
- * session of its owner. ENODEV is what the data_fd of a session says that was ended.
+ * The device is in the data transfer state that it should be in, and the transfer failed with
+ * @err. Whether the session there is one that the owner has begun since. After -ENOTRECOVERABLE it
+ * is, because the device was seen elsewhere in between. -ENODEV proves nothing: a data_fd fails
+ * with it when its session was ended, but also when the driver's own work on it has failed (mlx5).
+ * So it depends on whether there is an owner who can have done that.
  */
 static bool is_theirs(const struct vfiomig_device *dev, int err)
 {
-	return device_is(dev, BACKEND_OWNER_MAY_SAVE) &&
-	       (err == -ENODEV || err == -ENOTRECOVERABLE);
+	if (!device_is(dev, BACKEND_OWNER_MAY_SAVE))
+		return false;
+	return err == -ENOTRECOVERABLE || (err == -ENODEV && vfiomig_device_owner_runs(dev));
+}
+
+/* Leave the device in the session that is or may be its owner's. */
+static int leave_alone(struct vfiomig_device *dev, int state, int err,
+		       struct vfiomig_result *result)
+{
+	const char *what = state == VFIOMIG_STATE_RESUMING ? "restore" : "save";
+
+	result->state = state;
+	result->home = false;
+	result->reset = err == -ENOTRECOVERABLE;
+	result->loaded = false;
+	if (result->reset)
+		return ctx_fail(dev->ctx, err,
+				"somebody else has reset the device, and has begun another %s",
+				what);
+	return ctx_fail(
+		dev->ctx, -ENOTRECOVERABLE,
+		"the session of this %s is over (%s); the device's owner is running, and may have reset it and begun another %s, so it is left alone",
+		what, strerror(-err), what);
 }
 
 int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result)
 {
 	struct failure why = ctx_get_failure(dev->ctx);
 	int found = state < 0 ? -1 : state_expect(dev, state);
-	bool theirs = !found && is_theirs(dev, err);
 
-	if (theirs)
-		err = ctx_fail(dev->ctx, -ENOTRECOVERABLE,
-			       "somebody else has reset the device, and has begun another %s",
-			       state == VFIOMIG_STATE_RESUMING ? "restore" : "save");
-	else if (found == -ENOTRECOVERABLE && err == -ENODEV)
+	if (!found && is_theirs(dev, err))
+		return leave_alone(dev, state, err, result);
+	if (found == -ENOTRECOVERABLE && err == -ENODEV)
 		err = found;
 	else
 		ctx_set_failure(dev->ctx, &why);
-	if (theirs) {
-		result->state = state;
-		result->home = false;
-	} else {
-		session_go_home(dev, result);
-	}
+	session_go_home(dev, result);
 	if (found == -ENOTRECOVERABLE || err == -ENOTRECOVERABLE) {
 		result->reset = true;
 		result->loaded = false;

@@ -28,7 +28,8 @@ int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *
  *
  * @state is the data transfer state that the device must be in, or negative where an arc may have
  * left it anywhere. If it is elsewhere, somebody else has ended the session, and what the device
- * held is lost. If it is there, but in a session that its owner has begun since, it is left alone.
+ * held is lost. If it is there, but in a session that its owner has begun since, or may have begun
+ * (the session of this transfer is over, and the owner is running), it is left alone.
  * Returns @err or, if that only follows from this, -ENOTRECOVERABLE.
  */
 int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result);

@@ -221,6 +221,24 @@ status 7 "and its data_fd gives the end of the stream" vfiomig save "$borrowed" 
 says 'somebody else has reset the device, or driven it on: it is in RUNNING, not in STOP_COPY; its state is lost'
 check "there is no image" test ! -e new
 
+# ---- The driver's own failure ----
+
+# mlx5's data_fd says ENODEV when its work has failed: nobody has reset the device.
+for of in "$device" "$borrowed"; do
+	for options in --precopy=never --precopy=auto; do
+		home
+		fault "$device" read errno=ENODEV at=70000
+		status 1 "a save's data_fd is dead, ${of%%:*}, $options" vfiomig save "$of" $options -o new
+		says "reading the device's state: No such device; the device is back in RUNNING"
+		check "it is there" test "$(state_of "$device")" = RUNNING
+	done
+	home
+	fault "$device" write errno=ENODEV at=70000
+	status 7 "a restore's data_fd is dead, ${of%%:*}" vfiomig restore "$of" --raw -i raw
+	says 'No such device; the device had to be reset (its state is lost) and is now in RUNNING'
+	check "it is there" test "$(state_of "$device")" = RUNNING
+done
+
 # ---- No state ----
 
 home

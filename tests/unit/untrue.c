@@ -41,7 +41,8 @@ static struct {
 	/* Somebody comes when so many bytes of the stream have been moved. */
 	enum who comes;
 	size_t comes_at;
-	bool dead_ends; /* the data_fd of a session that is over gives the end of the stream */
+	size_t breaks_at; /* the data_fd fails with ENODEV when so many bytes have been moved */
+	bool dead_ends;	  /* the data_fd of a session that is over gives the end of the stream */
 
 	int data_fd;
 	size_t length; /* of the device's state */
@@ -76,6 +77,21 @@ static void somebody_comes(void)
 	kernel.comes = NOBODY;
 }
 
+/* The driver has given up, and the session with it: nobody has done anything to the device. */
+static bool is_broken(void)
+{
+	return kernel.breaks_at && kernel.moved >= kernel.breaks_at;
+}
+
+static bool runs; /* the owner */
+
+bool __wrap_vfiomig_device_owner_runs(const struct vfiomig_device *owned);
+bool __wrap_vfiomig_device_owner_runs(const struct vfiomig_device *owned)
+{
+	assert_ptr_equal(owned, dev);
+	return runs;
+}
+
 /* ---- The data_fd ---------------------------------------------------------- */
 
 ssize_t __real_read(int fd, void *buf, size_t size);
@@ -86,6 +102,8 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 
 	if (fd != kernel.data_fd || fd < 0)
 		return __real_read(fd, buf, size);
+	if (is_broken())
+		return refuse(ENODEV);
 	if (!kernel.alive)
 		return kernel.dead_ends ? 0 : refuse(ENODEV);
 	if (end > kernel.length)
@@ -104,7 +122,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 
 static ssize_t take(const void *buf, size_t size)
 {
-	if (!kernel.alive)
+	if (!kernel.alive || is_broken())
 		return refuse(ENODEV);
 	if (size > 4)
 		size = 4;
@@ -162,6 +180,8 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 			kernel.state = kernel.lie_state;
 		return 0;
 	}
+	if (from == to)
+		return 0;
 	assert_int_equal(vfiomig_fsm_path(kernel.flags, from, to, NULL), 1);
 	if (from == VFIOMIG_STATE_RESUMING) {
 		/* Nothing but all of the stream is loaded, and what another owner writes is his. */
@@ -227,6 +247,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&kernel, 0, sizeof(kernel));
+	runs = false;
 	kernel.flags = ALL;
 	kernel.state = VFIOMIG_STATE_RUNNING;
 	kernel.lies = kernel.fails = 1;
@@ -438,6 +459,23 @@ static void test_drive(void **state)
 	assert_says("arc RUNNING -> RUNNING_P2P returned success, but the device is in RUNNING");
 }
 
+/* No arc, no session: a state to itself needs no data_fd, whichever state that is. */
+static void test_itself(void **state)
+{
+	(void)state;
+	for (int s = VFIOMIG_STATE_STOP; s < VFIOMIG_NR_STATES; s++) {
+		int fd;
+
+		again();
+		kernel.state = s;
+		assert_int_equal(vfiomig_device_set_state(dev, s, &fd), 0);
+		assert_int_equal(fd, -1);
+		assert_int_equal(kernel.state, s);
+		assert_int_equal(vfiomig_device_drive(dev, s, &fd, NULL, NULL), 0);
+		assert_int_equal(fd, -1);
+	}
+}
+
 /* The way home goes on from where an arc has left the device, and ends in what GET says. */
 static void test_walk_home(void **state)
 {
@@ -555,16 +593,42 @@ static void test_owner_goes_on(void **state)
 				again();
 				if (!own)
 					dev->backend = &borrowed;
+				runs = true;
 				kernel.comes_at = at;
 				kernel.comes = OWNER_TOO;
 				there = transfer(what, &r);
-				assert_true(there == -ENOTRECOVERABLE || there == -ENODEV);
-				assert_int_equal(r.reset, !own || !is_save(what));
+				assert_int_equal(there, own ? -ENODEV : -ENOTRECOVERABLE);
+				assert_int_equal(r.reset, own && !is_save(what));
 				assert_false(r.loaded);
 				assert_int_equal(r.home, own);
 				assert_int_equal(kernel.resets, own && !is_save(what));
 				if (!own)
-					assert_says("and has begun another");
+					assert_says("is running, and may have reset it and begun");
+			}
+		}
+	}
+}
+
+/* The data_fd fails with ENODEV, as mlx5's does, but nobody has reset the device. Where no owner is
+ * seen running, that is the driver's failure: the device goes home. */
+static void test_broken(void **state)
+{
+	(void)state;
+	for (enum what what = 0; what < NR_WHATS; what++) {
+		for (size_t at = 1; at <= LENGTH; at++) {
+			for (int own = 0; own <= 1; own++) {
+				struct vfiomig_result r;
+
+				again();
+				if (!own)
+					dev->backend = &borrowed;
+				kernel.breaks_at = at;
+				assert_int_equal(transfer(what, &r), -ENODEV);
+				assert_says("No such device");
+				assert_true(r.home && !r.loaded);
+				assert_int_equal(r.reset, !is_save(what));
+				assert_int_equal(kernel.resets, !is_save(what));
+				assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 			}
 		}
 	}
@@ -753,7 +817,8 @@ int main(void)
 		TEST(test_data_fd),	  TEST(test_owner_and_signal),
 		TEST(test_again),	  TEST(test_get_again),
 		TEST(test_unknown_state), TEST(test_empty_save),
-		TEST(test_empty_restore),
+		TEST(test_empty_restore), TEST(test_broken),
+		TEST(test_itself),
 	};
 
 	return cmocka_run_group_tests_name("untrue", tests, NULL, NULL);
