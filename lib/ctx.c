@@ -288,6 +288,7 @@ void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	make_printable(line);
 	ctx->notice(ctx->notice_data, line);
 }
 

@@ -67,7 +67,7 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 	m->leave = m->dev->sys.cdev && m->was.driver && strcmp(m->was.driver, m->to.driver) == 0;
 	if (m->leave)
 		return 0;
-	err = binding_check_idle(m->dev);
+	err = binding_check_idle(m->dev, false);
 	if (!err && !(flags & VFIOMIG_BIND_FORCE))
 		err = usage_check(m->dev);
 	return err;
@@ -221,7 +221,7 @@ static int plan_unbind(struct member *m, int dir)
 	err = find_former(m, false);
 	if (!err)
 		err = usage_check_virtual_functions(m->dev);
-	return err ? err : binding_check_idle(m->dev);
+	return err ? err : binding_check_idle(m->dev, false);
 }
 
 static int unbind_one(struct member *m, int dir)

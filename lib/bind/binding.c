@@ -146,11 +146,11 @@ static int hold_group(struct vfiomig_device *dev, int *fd)
 	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
 }
 
-int binding_check_idle(struct vfiomig_device *dev)
+int binding_check_idle(struct vfiomig_device *dev, bool back)
 {
 	_cleanup_close_ int fd = -1;
-	char comm[16];
-	int pid, err;
+	struct openers *openers;
+	int pid, err, busy;
 
 	if (!dev->sys.cdev)
 		return 0;
@@ -162,10 +162,14 @@ int binding_check_idle(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"busy: process %d holds %s; run \"vfiomig release %s\"", pid,
 				dev->name, dev->name);
-	err = device_get_opener(dev, &pid, comm);
-	if (!err)
-		return node_fail_busy(dev);
-	if (err != -ENOENT)
+	err = openers_look_all(dev, back, &openers);
+	busy = openers && openers_of_device(openers, dev) ? node_check_openers(dev, openers) : 0;
+	openers_free(openers);
+	if (busy)
+		return busy;
+	if (err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (err)
 		return ctx_fail(dev->ctx, err, "cannot tell whether %s is in use: %s", dev->name,
 				strerror(-err));
 	return hold_group(dev, &fd);
@@ -194,7 +198,7 @@ static int detach(struct vfiomig_device *dev, const char *driver, bool back)
 	/* Look again, because this may have changed since the plan was made. */
 	err = device_refresh(dev);
 	if (!err)
-		err = binding_check_idle(dev);
+		err = binding_check_idle(dev, back);
 	if (!err && dev->sys.cdev)
 		err = hold_group(dev, &group);
 	if (err)

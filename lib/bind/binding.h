@@ -29,7 +29,7 @@ int binding_set_default(struct vfiomig_device *dev);
 /* Returns 0, or -EPERM when this process may not change what the function is bound to. */
 int binding_check_permitted(struct vfiomig_device *dev);
 /* Returns 0, or -EBUSY when a process has the device open: taking it from its VFIO driver would
- * wait for that process. */
-int binding_check_idle(struct vfiomig_device *dev);
+ * wait for that process. An interruption ends it with -EINTR, unless this is the way @back. */
+int binding_check_idle(struct vfiomig_device *dev, bool back);
 
 #endif

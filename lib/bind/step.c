@@ -13,7 +13,8 @@
 #include "step.h"
 
 #define QUIET_NS 3000000000ULL /* before the notice */
-#define LOOK_NS	 1000000000ULL
+#define LOOK_NS	 1000000000ULL /* for the notice */
+#define HURRY_NS 300000000ULL  /* after a signal */
 
 struct writing {
 	const char *dir, *name, *text;
@@ -27,25 +28,33 @@ static void do_write(void *arg)
 	w->err = sysfs_write(w->dir, w->name, w->text);
 }
 
-/* @who receives who may keep the kernel waiting: "; process 12 (pulseaudio) has ... open". */
-static void find_reason(struct vfiomig_device *dev, char *who, size_t size)
+/* Who may keep the kernel waiting. */
+struct reason {
+	bool known;
+	char text[128]; /* "; process 12 (pulseaudio) has ... open", or "" */
+};
+
+static void find_reason(struct vfiomig_device *dev, struct reason *reason,
+			int (*look)(struct vfiomig_ctx *ctx, uint64_t until,
+				    struct openers **openers),
+			uint64_t ns)
 {
 	char node[64] = "the device", comm[16];
 	struct openers *openers;
-	int pid = 0;
+	int pid = 0, err = look(dev->ctx, now_ns() + ns, &openers);
 
-	who[0] = '\0';
-	openers_look(dev->ctx, now_ns() + LOOK_NS, &openers);
 	if (openers) {
 		pid = openers_of_device(openers, dev);
 		if (!pid)
 			pid = openers_below(openers, dev, node);
 	}
 	openers_free(openers);
+	reason->known = pid || !err;
 	if (!pid)
 		return;
 	process_comm(dev->ctx, pid, comm);
-	snprintf(who, size, "; process %d (%s) has %s open", pid, comm, node);
+	snprintf(reason->text, sizeof(reason->text), "; process %d (%s) has %s open", pid, comm,
+		 node);
 }
 
 /* Wait for the step, and give the notice. */
@@ -53,21 +62,23 @@ static int wait_step(struct vfiomig_device *dev, const struct apart *a, const ch
 		     unsigned int grace_ms)
 {
 	int err = apart_wait(dev->ctx, a, now_ns() + QUIET_NS);
-	char who[128];
+	struct reason reason = { .known = false };
 
 	if (err == -ETIMEDOUT) {
-		find_reason(dev, who, sizeof(who));
-		ctx_notice(dev->ctx, "still waiting for the kernel, which is %s%s", what, who);
+		find_reason(dev, &reason, openers_look, LOOK_NS);
+		ctx_notice(dev->ctx, "still waiting for the kernel, which is %s%s", what,
+			   reason.text);
 		err = apart_wait(dev->ctx, a, UINT64_MAX);
 	}
 	if (err == -EINTR)
 		err = apart_wait(NULL, a, now_ns() + grace_ms * 1000000ULL);
 	if (!err)
 		return 0;
-	find_reason(dev, who, sizeof(who));
+	if (!reason.known)
+		find_reason(dev, &reason, openers_look_back, HURRY_NS);
 	return ctx_fail(dev->ctx, -EINPROGRESS,
 			"interrupted by a signal while the kernel was %s, which it goes on with%s",
-			what, who);
+			what, reason.text);
 }
 
 int step_write(struct vfiomig_device *dev, const char *dir, const char *name, const char *text,

@@ -14,8 +14,6 @@
 #include "disk.h"
 #include "usage.h"
 
-#define LOOK_NS 2000000000ULL
-
 /* Read the number in the file @dir/@name, or 0 if there is no such file. */
 static int read_number(struct vfiomig_device *dev, const char *dir, const char *name,
 		       unsigned long *value)
@@ -111,15 +109,21 @@ static int check_nodes(struct vfiomig_device *dev)
 {
 	struct openers *openers;
 	char node[64], comm[16];
-	int err = openers_look(dev->ctx, now_ns() + LOOK_NS, &openers), pid = 0;
+	int err = openers_look_all(dev, false, &openers), pid = 0;
 
 	if (openers)
 		pid = openers_below(openers, dev, node);
 	openers_free(openers);
-	if (!pid) {
-		errno = -err;
-		return err ? carried_fail_exhausted(dev, dev->ctx->procfs) : 0;
-	}
+	if (!pid && err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	/* A process that was not seen may keep the driver waiting for ever. */
+	if (!pid && err)
+		return ctx_fail(
+			dev->ctx, err,
+			"cannot tell whether %s is in use: cannot look at the descriptors of all processes: %s; use --force to bind it all the same",
+			dev->name, strerror(-err));
+	if (!pid)
+		return 0;
 	process_comm(dev->ctx, pid, comm);
 	return ctx_fail(
 		dev->ctx, -EBUSY,

@@ -8,21 +8,25 @@
 #include <string.h>
 
 #include "node.h"
+#include "process.h"
 #include "sysfs.h"
 
-/* Find the process that has another device of the group open. */
-static bool find_user_of_group(const struct vfiomig_device *dev, char name[256], int *pid,
-			       char comm[16])
+#define LOOK_NS 1000000000ULL
+
+/* Returns the first process that has another device of the group open, or 0. @name receives the name
+ * of that device. */
+static int find_user_of_group(const struct vfiomig_device *dev, const struct openers *openers,
+			      char name[256])
 {
 	char path[PATH_MAX], member[PATH_MAX];
 	struct dirent *entry;
-	bool found = false;
+	int pid = 0;
 	DIR *d;
 
 	snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->sys.syspath);
 	d = opendir(path);
-	while (d && !found && (entry = readdir(d))) {
-		/* As much of a device as device_get_opener() looks at. */
+	while (d && !pid && (entry = readdir(d))) {
+		/* As much of a device as openers_of_device() looks at. */
 		struct vfiomig_device other = { .ctx = dev->ctx, .sys = SYSDEV_NONE };
 		int n = snprintf(member, sizeof(member), "%s/%s", path, entry->d_name);
 
@@ -30,37 +34,53 @@ static bool find_user_of_group(const struct vfiomig_device *dev, char name[256],
 		    n >= (int)sizeof(member))
 			continue;
 		other.sys.cdev = sysfs_first_entry(member, "vfio-dev");
-		found = other.sys.cdev && device_get_opener(&other, pid, comm) == 0;
-		if (found)
-			snprintf(name, 256, "%s", entry->d_name);
+		if (other.sys.cdev)
+			pid = openers_of_device(openers, &other);
+		snprintf(name, 256, "%s", entry->d_name);
 		free(other.sys.cdev);
 	}
 	if (d)
 		closedir(d);
-	return found;
+	return pid;
 }
 
-bool node_find_user(const struct vfiomig_device *dev, char name[256], int *pid, char comm[16])
+int node_check_openers(struct vfiomig_device *dev, const struct openers *openers)
 {
-	snprintf(name, 256, "%s", dev->name);
-	return device_get_opener(dev, pid, comm) == 0 || find_user_of_group(dev, name, pid, comm);
-}
+	int pid = openers_of_device(openers, dev);
+	char name[256] = "", comm[16];
 
-int node_fail_busy(struct vfiomig_device *dev)
-{
-	char name[256], comm[16];
-	int pid;
-
-	if (!node_find_user(dev, name, &pid, comm))
-		return ctx_fail(dev->ctx, -EBUSY,
-				"busy: another process has the device or its group open");
-	if (strcmp(name, dev->name) == 0)
+	if (!pid)
+		pid = find_user_of_group(dev, openers, name);
+	if (!pid)
+		return 0;
+	process_comm(dev->ctx, pid, comm);
+	if (!*name)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"busy: process %d (%s) has the device or its group open", pid,
 				comm);
 	return ctx_fail(dev->ctx, -EBUSY,
 			"busy: process %d (%s) has %s open, which is in the same IOMMU group %d",
 			pid, comm, name, dev->sys.group);
+}
+
+int node_check_unused(struct vfiomig_device *dev)
+{
+	struct openers *openers;
+	int busy;
+
+	openers_look(dev->ctx, now_ns() + LOOK_NS, &openers);
+	busy = openers ? node_check_openers(dev, openers) : 0;
+	openers_free(openers);
+	return busy;
+}
+
+int node_fail_busy(struct vfiomig_device *dev)
+{
+	int busy = node_check_unused(dev);
+
+	return busy ? busy
+		    : ctx_fail(dev->ctx, -EBUSY,
+			       "busy: another process has the device or its group open");
 }
 
 bool node_is_noiommu(const struct vfiomig_device *dev)

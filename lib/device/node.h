@@ -5,7 +5,7 @@
 
 #include <limits.h>
 
-#include "device.h"
+#include "opener.h"
 
 /* Whether the device has no IOMMU and the kernel's VFIO is in its noiommu mode. */
 bool node_is_noiommu(const struct vfiomig_device *dev);
@@ -18,10 +18,12 @@ bool node_is_permitted(const char *path);
 int node_open(struct vfiomig_device *dev, const char *path);
 /* The same as vfiomig_device_get_obstacle(). */
 int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
-/* Find the process that has the device open, or its group, or another device of the group: @name
- * receives the name of that device. */
-bool node_find_user(const struct vfiomig_device *dev, char name[256], int *pid, char comm[16]);
-/* Say who that is. Returns -EBUSY. */
+/* Returns 0, or -EBUSY with a sentence about the process that has the device open, or its group, or
+ * another device of the group, if one of @openers does. */
+int node_check_openers(struct vfiomig_device *dev, const struct openers *openers);
+/* The same with a look of its own, which takes a second at most. */
+int node_check_unused(struct vfiomig_device *dev);
+/* Another process has the device or its group: say which one, if it is seen. Returns -EBUSY. */
 int node_fail_busy(struct vfiomig_device *dev);
 /* Wait until a device that was just bound can be opened. Returns 0, -ENODEV when the driver that
  * took it is no VFIO driver, -ETIMEDOUT or -EINTR. */

@@ -24,6 +24,7 @@
 #define OPENERS_MAX 65536
 #define STUCK_NS    200000000ULL
 #define LOOK_NS	    1000000000ULL /* for one device */
+#define QUIET_NS    3000000000ULL /* before the notice */
 
 /* A node that a process has open. */
 struct opener {
@@ -137,6 +138,8 @@ static void look_at_process(struct openers *o, int pid, int after)
 
 	snprintf(path, sizeof(path), "%s/%d/fd", o->ctx->procfs, pid);
 	l.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (l.fd < 0 && is_exhausted(errno))
+		o->err = -errno;
 	while (l.fd >= 0 && (entry = next_entry(&l))) {
 		int fd = entry[0] == '.' ? -1 : atoi(entry);
 
@@ -173,9 +176,26 @@ static void look(void *arg)
 
 /* ---- Having it looked ---------------------------------------------------- */
 
+/* How long to look. */
+struct patience {
+	struct vfiomig_ctx *ctx;
+	bool back;	   /* an interruption does not end it */
+	uint64_t until;	   /* when to give up */
+	uint64_t quiet;	   /* when to give the notice */
+	const char *whose; /* the device that the notice is about */
+};
+
+static void give_notice(struct patience *p)
+{
+	if (now_ns() < p->quiet)
+		return;
+	p->quiet = UINT64_MAX;
+	ctx_notice(p->ctx, "still looking for processes that have %s open, at all descriptors",
+		   p->whose);
+}
+
 /* Wait for the process that looks. Returns -EAGAIN when it is stuck. */
-static int watch(struct vfiomig_ctx *ctx, const struct openers *o, const struct apart *a,
-		 uint64_t until)
+static int watch(struct patience *p, const struct openers *o, const struct apart *a)
 {
 	int pid, fd, err;
 
@@ -184,16 +204,16 @@ static int watch(struct vfiomig_ctx *ctx, const struct openers *o, const struct 
 
 		pid = o->pid;
 		fd = o->fd;
-		/* The way back after an interruption needs the answer, too, which comes soon. */
-		err = apart_wait(NULL, a, next < until ? next : until);
-		if (err != -ETIMEDOUT || now_ns() >= until)
+		err = apart_wait(p->back ? NULL : p->ctx, a, next < p->until ? next : p->until);
+		if (err != -ETIMEDOUT || now_ns() >= p->until)
 			return err;
-	} while (o->pid != pid || o->fd != fd || apart_is_running(ctx, a));
-	ctx_log(ctx, "passed over descriptor %d of process %d, which does not answer", fd, pid);
+		give_notice(p);
+	} while (o->pid != pid || o->fd != fd || apart_is_running(p->ctx, a));
+	ctx_log(p->ctx, "passed over descriptor %d of process %d, which does not answer", fd, pid);
 	return -EAGAIN;
 }
 
-int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers)
+static int look_with(struct patience *p, struct openers **openers)
 {
 	struct openers *o = apart_alloc(sizeof(*o));
 	struct apart a;
@@ -202,13 +222,13 @@ int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **opene
 	*openers = o;
 	if (!o)
 		return -ENOMEM;
-	o->ctx = ctx;
+	o->ctx = p->ctx;
 	o->self = getpid();
 	o->fd = -1;
 	do {
 		err = apart_start(&a, look, o);
 		if (!err)
-			err = watch(ctx, o, &a, until);
+			err = watch(p, o, &a);
 		apart_end(&a);
 		/* Opening the directory got stuck, and not a descriptor in it. */
 		if (err == -EAGAIN && o->fd < 0)
@@ -219,6 +239,33 @@ int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **opene
 	if (!err && o->full)
 		return -E2BIG;
 	return err ? err : o->err;
+}
+
+int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers)
+{
+	struct patience p = { .ctx = ctx, .until = until, .quiet = UINT64_MAX };
+
+	return look_with(&p, openers);
+}
+
+int openers_look_back(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers)
+{
+	struct patience p = { .ctx = ctx, .until = until, .quiet = UINT64_MAX, .back = true };
+
+	return look_with(&p, openers);
+}
+
+int openers_look_all(struct vfiomig_device *dev, bool back, struct openers **openers)
+{
+	struct patience p = {
+		.ctx = dev->ctx,
+		.back = back,
+		.until = UINT64_MAX,
+		.quiet = now_ns() + QUIET_NS,
+		.whose = dev->name,
+	};
+
+	return look_with(&p, openers);
 }
 
 void openers_free(struct openers *o)

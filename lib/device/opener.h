@@ -10,10 +10,18 @@ struct openers;
 
 /*
  * Look at all descriptors that this user may see, until the time @until (see now_ns()). Returns 0,
- * or a negative errno without a sentence: -ETIMEDOUT or another. Release @openers with
- * openers_free() in each case. After -ETIMEDOUT it has what was found until then.
+ * or a negative errno without a sentence: -ETIMEDOUT, -EINTR when the context was interrupted, or
+ * another. Release @openers with openers_free() in each case. After a failure it has what was found
+ * until then.
  */
 int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers);
+/* The same after an interruption, which does not end it. */
+int openers_look_back(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers);
+/*
+ * The same for as long as it takes, because @dev is to be taken from its driver. If that is long,
+ * the user gets a notice. An interruption ends it, unless this is the way @back.
+ */
+int openers_look_all(struct vfiomig_device *dev, bool back, struct openers **openers);
 void openers_free(struct openers *openers);
 
 /* Returns the first process that has the VFIO device or its group open, or 0. */

@@ -48,11 +48,10 @@ static bool is_group_taken(const struct vfiomig_device *dev)
 /* A process has the device, its group, or another device of the group. */
 static int other_process(struct vfiomig_device *dev)
 {
-	char name[256], comm[16];
-	int pid;
+	int busy = node_check_unused(dev);
 
-	if (node_find_user(dev, name, &pid, comm))
-		return node_fail_busy(dev);
+	if (busy)
+		return busy;
 	if (is_group_taken(dev))
 		return ctx_fail(
 			dev->ctx, -EBUSY,

@@ -124,7 +124,8 @@ static int wait_all(struct subjects *all, uint64_t until)
 	return err;
 }
 
-static void look(struct subjects *all, uint64_t until)
+/* Returns 0, or -EINTR. */
+static int look(struct subjects *all, uint64_t until)
 {
 	struct openers *openers;
 	int err = openers_look(all->list[0].dev->ctx, until, &openers);
@@ -134,6 +135,7 @@ static void look(struct subjects *all, uint64_t until)
 		all->list[i].error = err;
 	}
 	openers_free(openers);
+	return err == -EINTR ? err : 0;
 }
 
 static int tell(const struct subject *s, vfiomig_use_fn fn, void *data)
@@ -177,7 +179,7 @@ static int find_out(struct vfiomig_ctx *ctx, struct subjects *all, unsigned int 
 		s->holder.answer->state = s->state.answer->state = -1;
 	}
 	if (!ret && all->n)
-		look(all, until - share);
+		ret = look(all, until - share);
 	if (!ret) {
 		ask_all(all);
 		ret = wait_all(all, until);

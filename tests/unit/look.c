@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A look at the descriptors of all processes that takes long: reading each one's link is slow. */
+#include <time.h>
+
+#include "bind/binding.h"
+#include "bind/step.h"
+#include "bind/usage.h"
+#include "device/node.h"
+#include "machine.h"
+
+#define SLOW_MS 100
+#define S	1000000000ULL
+
+static char said[512];
+
+ssize_t __real_readlinkat(int dir, const char *name, char *target, size_t size);
+ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size);
+ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size)
+{
+	const struct timespec slow = { .tv_nsec = SLOW_MS * 1000000L };
+
+	nanosleep(&slow, NULL);
+	return __real_readlinkat(dir, name, target, size);
+}
+
+static void note(void *data, const char *line)
+{
+	(void)data;
+	snprintf(said, sizeof(said), "%s", line);
+}
+
+/* Give the stranger @n descriptors of no interest. */
+static void add_descriptors(int n)
+{
+	sh("cd proc/%d/fd; for i in $(seq %d); do ln -s /none $((100 + i)); done", STRANGER, n);
+}
+
+/* Binding waits until it is known whether a node is open, and says what it waits for. */
+static void test_usage(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+
+	(void)state;
+	vfiomig_set_notice(ctx, note, NULL);
+	add_descriptors(36);
+	sh("ln -s /dev/null proc/%d/fd/900; rm -r devices/pci0000:00/" A
+	   "/vfio-dev class/vfio-dev/vfio0",
+	   STRANGER);
+	sh("d=$PWD/devices/pci0000:00/" A "; mkdir -p $d/sound/c0; rm dev/char/1:3; "
+	   "ln -s $d/sound/c0 dev/char/1:3; mkdir -p bus/pci/drivers/snd; "
+	   "ln -s $PWD/bus/pci/drivers/snd $d/driver");
+	vfiomig_device_unref(dev);
+	dev = new_device(A);
+	assert_int_equal(usage_check(dev), -EBUSY);
+	assert_says("process 4711 (qemu) has character device 1:3 open");
+	assert_string_equal(said,
+			    "still looking for processes that have " A " open, at all descriptors");
+	interrupt_on_alarm();
+	alarm(1);
+	assert_int_equal(usage_check(dev), -EINTR);
+	assert_says("interrupted by a signal");
+	vfiomig_resume(ctx);
+	/* Whoever cannot look does not know. */
+	ctx->procfs = "none";
+	assert_int_equal(usage_check(dev), -ENOENT);
+	assert_says("cannot tell whether " A " is in use");
+	assert_says("use --force");
+	vfiomig_device_unref(dev);
+}
+
+/* The same goes for unbinding. The way back after an interruption is not interrupted. */
+static void test_idle(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+
+	(void)state;
+	add_descriptors(14);
+	assert_int_equal(binding_check_idle(dev, false), 0);
+	vfiomig_interrupt(ctx);
+	assert_int_equal(binding_check_idle(dev, false), -EINTR);
+	assert_int_equal(binding_check_idle(dev, true), 0);
+	vfiomig_resume(ctx);
+	vfiomig_device_unref(dev);
+}
+
+/* One look does for all devices of a group. */
+static void test_group(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	uint64_t begin;
+
+	(void)state;
+	for (int i = 2; i < 6; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "0000:00:1%d.0", i);
+		add_function(name, i, 7);
+	}
+	add_descriptors(6);
+	begin = now_ns();
+	assert_int_equal(node_fail_busy(dev), -EBUSY);
+	assert_says("busy: another process has the device or its group open");
+	assert_in_range(now_ns() - begin, 0, 2 * S);
+	sh("ln -s dev/vfio/devices/vfio5 proc/%d/fd/3", STRANGER);
+	assert_int_equal(node_fail_busy(dev), -EBUSY);
+	assert_says("(qemu) has 0000:00:15.0 open, which is in the same IOMMU group 7");
+	vfiomig_device_unref(dev);
+}
+
+/* After a signal a step does not look for long. */
+static void test_step(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	uint64_t begin = now_ns();
+
+	(void)state;
+	add_descriptors(30);
+	sh("mkfifo unbind; ln -s dev/vfio/7 proc/%d/fd/3", STRANGER);
+	interrupt_on_alarm();
+	alarm(1);
+	assert_int_equal(step_write(dev, root, "unbind", A, "taking it", 10), -EINPROGRESS);
+	assert_says("; process 4711 (qemu) has the device open");
+	assert_in_range(now_ns() - begin, S, 1700000000ULL);
+	vfiomig_resume(ctx);
+	vfiomig_device_unref(dev);
+}
+
+/* A notice has names in it that others have chosen. */
+static void test_notice(void **state)
+{
+	(void)state;
+	vfiomig_set_notice(ctx, note, NULL);
+	ctx_notice(ctx, "a%sb", "\033[31m");
+	assert_string_equal(said, "a?[31mb");
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, make_machine, remove_tree)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_usage), TEST(test_idle),   TEST(test_group),
+		TEST(test_step),  TEST(test_notice),
+	};
+
+	return cmocka_run_group_tests_name("look", tests, NULL, NULL);
+}
