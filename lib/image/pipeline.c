@@ -17,6 +17,7 @@
 #include "pipeline.h"
 
 #define TICK_NS	    200000000
+#define LOOK_MS	    1000
 #define KICK_NS	    20000000
 #define HUGE_PAGE   (2u << 20)
 /* Of a worker: its stack, and what the allocator keeps for the thread. */
@@ -94,13 +95,16 @@ static bool wait_for(struct run *run, pthread_cond_t *cond, long ns)
 	return pthread_cond_timedwait(cond, &run->lock, &until) != 0;
 }
 
-/* Wait, without the lock, until somebody interrupts the context or fails the pipeline. */
+/*
+ * Wait, without the lock, until somebody interrupts the context or fails the pipeline. Look once a
+ * second in any case, so that a wake that could not be written ends nothing for ever.
+ */
 static void wait_wake(struct run *run)
 {
 	struct pollfd wake = { .fd = run->p->ctx->wake, .events = POLLIN };
 
 	pthread_mutex_unlock(&run->lock);
-	poll(&wake, 1, -1);
+	poll(&wake, 1, LOOK_MS);
 	ctx_forget_wake(run->p->ctx);
 	pthread_mutex_lock(&run->lock);
 }

@@ -17,11 +17,11 @@
 errors_of() {
 	case $1 in
 	read | pread64) echo EIO EINTR EAGAIN ENOMEM SHORT ;;
-	recvmsg | getdents64 | getrandom) echo EIO EINTR EAGAIN ENOMEM ;;
+	recvmsg | recvfrom | getdents64 | getrandom) echo EIO EINTR EAGAIN ENOMEM ;;
 	write | writev | pwrite64) echo EIO ENOSPC EPIPE EINTR EAGAIN ENOMEM SHORT ;;
 	sendto | ftruncate) echo EIO ENOSPC EPIPE EINTR EAGAIN ENOMEM ;;
 	fsync | close | rename | renameat | unlink | unlinkat | mkdir | fchmod | bind) echo EIO ENOSPC EINTR ;;
-	openat | socket | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
+	openat | socket | socketpair | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
 	clone | clone3 | mmap | mprotect | madvise) echo EAGAIN ENOMEM ;;
 	access | readlink | readlinkat | newfstatat | fstat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
 	fcntl | flock | lseek | listen | getsockopt | sched_getaffinity) echo EIO EINTR ENOMEM ;;
@@ -30,7 +30,7 @@ errors_of() {
 	# These cannot fail with the arguments that they have here.
 	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list) ;;
 	# These never fail.
-	exit | exit_group | getpid | gettid | getuid | geteuid | rt_sigreturn | restart_syscall) ;;
+	exit | exit_group | rt_sigpending | getpid | gettid | getuid | geteuid | rt_sigreturn | restart_syscall) ;;
 	*) return 1 ;;
 	esac
 }
@@ -51,8 +51,8 @@ harmless() {
 	'madvise '* | 'mmap '* | 'mprotect '*) ;;
 	# Random numbers for a name and for hash tables: others will do.
 	'getrandom '*) ;;
-	# The size of a pipe.
-	'fcntl '*F_SETPIPE_SZ* | 'fcntl '*F_GETFD*) ;;
+	# The size of a pipe. How an output was opened; only one of other kinds is reopened or refused.
+	'fcntl '*F_SETPIPE_SZ* | 'fcntl '*F_GETFD* | 'fcntl '*F_GETFL*) ;;
 	# The question whether a descriptor is a terminal. None is.
 	'ioctl '*TCGETS*) ;;
 	# Probes of features, and estimates of sizes. Arcs are the same ioctl, but a save that
@@ -66,8 +66,8 @@ harmless() {
 	'uname '* | 'openat '*/etc/localtime* | 'openat '*/module/version* | 'read '*'"0.1\n"'*) ;;
 	# The question whether there is a cdev.
 	'access '*/dev/vfio/devices/*) ;;
-	# The eventfd to which nobody has written.
-	'read (3, '* | 'poll '*'1, 0)'* | 'poll '*'1, 0 <'*) ;;
+	# The eventfd to which nobody has written, and which is looked at again each second.
+	'read (3, '* | 'poll '*'1, 0)'* | 'poll '*'1, 0 <'* | 'poll '*'1, 1000'*) ;;
 	# The question whether there is a holder. If it cannot be asked, vfiomig assumes that there
 	# is one, and asks again.
 	'socket '* | 'connect '* | 'getsockopt '* | 'sendto '* | 'recvmsg '* | 'poll '*'2, 100)'*) ;;
