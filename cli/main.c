@@ -221,7 +221,8 @@ static void turn_words_into_options(int argc, char **argv)
 	if (strcmp(argv[1], "help") != 0)
 		return;
 	argv[1] = help;
-	if (argc > 2)
+	/* "vfiomig help help" is "vfiomig --help". */
+	if (argc > 2 && strcmp(argv[2], "help") != 0)
 		put_first(argv, 2);
 }
 

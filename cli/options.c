@@ -120,17 +120,17 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, v
 	};
 	static char help[] = "--help";
 	struct inputs in = { .cli = cli, .own = input };
+	bool takes_device = has_child(argp, &argp_device);
 	char *error;
 
 	/* getopt's messages begin with argv[0], and the usage message needs another name. */
 	snprintf(cli->message_name, sizeof(cli->message_name), "vfiomig: %s", cli->command);
 	snprintf(cli->usage_name, sizeof(cli->usage_name), "vfiomig %s", cli->command);
 	argv[0] = cli->message_name;
-	/* "vfiomig save help": nothing else can be called so. */
-	if (argc == 2 && strcmp(argv[1], "help") == 0)
+	/* "vfiomig save help": no device is called so, but a file may be. */
+	if (argc == 2 && takes_device && strcmp(argv[1], "help") == 0)
 		argv[1] = help;
-	error = join_values(&wrapper, &argc, argv, cli->in_order,
-			    !has_child(&wrapper, &argp_device));
+	error = join_values(&wrapper, &argc, argv, cli->in_order, !takes_device);
 	if (error)
 		return fail_words(cli, error);
 	return parse_arguments(&wrapper, argc, argv,

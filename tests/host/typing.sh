@@ -25,7 +25,7 @@ like() {
 	check "\"$1\" is \"$2\"" sh -c "test $? = $want && cmp out $OUT && cmp err $ERR"
 }
 
-for help in help -h '-?'; do
+for help in help 'help help' -h '-?'; do
 	like "$help" --help
 done
 for help in 'help save' 'save help' 'save -h' '--help save' '-h save'; do
@@ -33,6 +33,16 @@ for help in 'help save' 'save help' 'save -h' '--help save' '-h save'; do
 done
 like '--usage save' 'save --usage'
 like 'help exec' 'exec --help'
+echo state >help
+status 0 "a file that is called help" "$vfiomig" pack help -o help.img
+for command in pack unpack inspect; do
+	[ $command = pack ] && file=help || file=help.img
+	cp $file saved
+	mv $file help
+	like "$command help" "$command ./help"
+	cp saved $file
+done
+rm -f help help.img saved
 like version --version
 like '-v list' 'list -v'
 like '-q --json list' 'list -q --json'
