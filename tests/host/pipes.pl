@@ -7,13 +7,15 @@
 #   pipes.pl DELAY SIGNAL FLAGS COMMAND...
 #
 # DELAY     seconds until the pipe is read, or "never"
-# SIGNAL    sent to the command after 0.3 seconds, or 0
+# SIGNAL    sent to the command after 0.3 seconds, or 0. If the environment has BEGUN, the signal waits until
+#           there is a file of that name, too
 # FLAGS     words, joined by commas: "1" or "2", the descriptor that is the pipe; "nonblock" for a pipe in
 #           non-blocking mode; "full" if the pipe is full at the beginning
 #
 # What the command wrote is printed, without what the pipe was filled with. The exit status is the
-# command's, 128 + N if signal N ended it, or 99 if it did not end within two seconds after the signal, or
-# after its start. (It ends within one, but machines can be busy.)
+# command's, 128 + N if signal N ended it, or 99 if it did not end within 30 seconds after the signal, or
+# after its start. (It ends within one, but machines can be busy.) After SIGUSR1, which ends no command, two
+# seconds are enough.
 use strict;
 use warnings;
 use Fcntl;
@@ -48,10 +50,12 @@ close $writer;
 my $start = time;
 if ($signal) {
 	sleep 0.3;
+	my $last = time + 30;
+	sleep 0.01 while $ENV{BEGUN} && !-e $ENV{BEGUN} && time < $last;
 	kill $signal, $pid;
 	$start = time;
 }
-my $end = $start + 2;
+my $end = $start + ($delay eq 'never' && $signal == 10 ? 2 : 30);
 
 my ($text, $status, $open) = ('', undef, 1);
 while (!defined $status || $open) {

@@ -60,23 +60,29 @@ for signal in 1 15; do
 	back
 done
 
-# A transfer that sleeps, and a signal
+# A transfer that sleeps, and a signal. A signal that comes before the transfer has begun would end the program at once,
+# without an object.
 for signal in 2 15; do
 	noise "$device"
-	fault "$device" arc STOP-STOP_COPY slow=0.6
+	fault "$device" arc STOP-STOP_COPY slow=0.6 run=touch begun
+	rm -f begun
 	status $((128 + signal)) "signal $signal, the object on standard output" \
-		perl "$pipes" never $signal 0 vfiomig save "$device" --json --precopy=never -o image
+		env BEGUN=begun perl "$pipes" never $signal 0 vfiomig save "$device" --json --precopy=never -o image
 	cp "$OUT" object
 	check "the object is there" test "$(jq '(.complete | not) and .state == "RUNNING" and (.error | contains("interrupted"))' object)" = true
 	no_faults "$device"
 	back
+	fault "$device" arc STOP-STOP_COPY run=touch begun
+	rm -f begun
 	status $((128 + signal)) "signal $signal, the object on standard error, an image that nobody reads" \
-		perl "$pipes" never $signal 1 sh -c "exec vfiomig save $device --json --precopy=never 2>object"
+		env BEGUN=begun perl "$pipes" never $signal 1 sh -c "exec vfiomig save $device --json --precopy=never 2>object"
 	check "the object is there" test "$(tail -n +2 object | jq '(.complete | not) and .state == "RUNNING"')" = true
+	no_faults "$device"
 	back
-	fault "$device" write sleep=3
+	fault "$device" write sleep=30 run=touch begun
+	rm -f begun
 	status $((128 + signal)) "signal $signal, restore" \
-		sh -c "vfiomig save -q $device -o image && exec perl $pipes never $signal 0 vfiomig restore $device -i image --json"
+		sh -c "vfiomig save -q $device -o image && BEGUN=begun exec perl $pipes never $signal 0 vfiomig restore $device -i image --json"
 	cp "$OUT" object
 	check "the object is there" test "$(jq '(.complete | not) and .reset and .state == "RUNNING"' object)" = true
 	no_faults "$device"

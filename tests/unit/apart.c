@@ -32,7 +32,6 @@ static int see(void *state, const struct vfiomig_use *use)
 static void test_state(void **state)
 {
 	int found = -1, before = count_fds();
-	uint64_t begin;
 
 	(void)state;
 	sh("mkdir -p kernel/debug/vfio/" A "/migration; echo STOP >kernel/debug/vfio/" A
@@ -44,9 +43,8 @@ static void test_state(void **state)
 	assert_int_equal(found, VFIOMIG_STATE_STOP);
 
 	sh("cd kernel/debug/vfio/" A "/migration; rm state; mkfifo state");
-	begin = now_ns();
+	/* If this read the FIFO itself, it would never come back. */
 	assert_int_equal(vfiomig_device_foreach_use(ctx, 300, see, &found), 0);
-	assert_in_range(now_ns() - begin, 0, 2000000000ULL);
 	assert_int_equal(seen, 4);
 	assert_int_equal(found, -1);
 	assert_int_equal(count_fds(), before);
@@ -76,6 +74,7 @@ static void note(void *data, const char *line)
 {
 	(void)data;
 	snprintf(said, sizeof(said), "%s", line);
+	vfiomig_interrupt(ctx);
 }
 
 /* A step that takes long is explained, and can be interrupted. */
@@ -86,8 +85,6 @@ static void test_step(void **state)
 	(void)state;
 	sh("mkfifo unbind; ln -s dev/vfio/7 proc/%d/fd/3", STRANGER);
 	vfiomig_set_notice(ctx, note, NULL);
-	interrupt_on_alarm();
-	alarm(4);
 	assert_int_equal(step_write(dev, root, "unbind", A, "taking it", 10), -EINPROGRESS);
 	assert_string_equal(
 		said,
