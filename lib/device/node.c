@@ -13,8 +13,8 @@
 
 #define LOOK_NS 1000000000ULL
 
-/* Returns the first process that has another device of the group open, or 0. @name receives the name
- * of that device. */
+/* Returns the first process that has another device of the group open, or 0. @name receives what
+ * that device is called. */
 static int find_user_of_group(const struct vfiomig_device *dev, const struct openers *openers,
 			      char name[256])
 {
