@@ -92,6 +92,7 @@ at_moments() {
 		if [ $rc -eq 0 ]; then
 			check_served "$1"
 			edge=$((edge - longest / 16))
+			[ "$edge" -gt 0 ] || edge=0
 		else
 			check_ended
 			edge=$((edge + longest / 16))

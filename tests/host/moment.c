@@ -36,6 +36,8 @@ int main(int argc, char **argv)
 		return 125;
 	if (pid == 0) {
 		setpgid(0, 0);
+		/* A shell ignores SIGINT in what it runs in the background. */
+		signal(sig, SIG_DFL);
 		execvp(argv[3], argv + 3);
 		_exit(125);
 	}
