@@ -37,10 +37,10 @@ echo state >help
 status 0 "a file that is called help" "$vfiomig" pack help -o help.img
 for command in pack unpack inspect; do
 	[ $command = pack ] && file=help || file=help.img
-	cp $file saved
-	mv $file help
+	cp "$file" saved
+	mv "$file" help
 	like "$command help" "$command ./help"
-	cp saved $file
+	cp saved "$file"
 done
 rm -f help help.img saved
 like version --version

@@ -249,7 +249,7 @@ for option in '' --raw; do
 	check "there is no image" test ! -e new
 done
 status 5 "nothing is not restored" vfiomig restore "$device" --raw -i /dev/null
-says 'the image is empty'
+says 'there is no state: the input is empty'
 check "the device was not touched" sh -c "! grep arc $commands/log"
 
 # ---- The command register ----
