@@ -74,7 +74,7 @@ check "the journal says so" logged "released $device"
 check "the directory is empty" test -z "$(ls -A /run/vfiomig)"
 
 # The device of another process
-vfiomig exec "$device" -- sleep 1000 &
+vfiomig exec --via=group "$device" -- sleep 1000 &
 owner=$!
 wait_for grep -q sleep "/proc/$owner/comm"
 status 0 "hold the device of another process" vfiomig hold "pid:$owner/$device"
