@@ -362,6 +362,14 @@ static void answer(struct vfiomig_holder *h, struct peer *peer)
 	/* While the device is claimed, the claimer may keep its driver busy for long. */
 	if (!h->claimer && !reply.error)
 		reply.state = state_get(h->dev);
+	/*
+	 * An interrupted holder is about to close the device. An answer would say that the device
+	 * goes on, so the peer gets none: it is hung up on when the device is closed.
+	 */
+	if (!reply.error && request.op == WIRE_DONE && h->dev->ctx->interrupted) {
+		h->claimer = NULL;
+		return;
+	}
 	if (!reply.error && request.op == WIRE_RELEASE) {
 		end(h, &reply, peer);
 	} else {
@@ -483,6 +491,9 @@ int holder_serve(struct vfiomig_holder *h)
 	notify_ending(h);
 	remove_socket(h);
 	device_close(h->dev);
+	for (int i = 0; i < PEERS_MAX; i++)
+		if (h->peers[i].fd >= 0)
+			drop(h, &h->peers[i]);
 	if (err)
 		return err;
 	return h->ended ? 0 : ctx_fail_interrupted(ctx);

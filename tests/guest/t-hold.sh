@@ -149,7 +149,8 @@ begin_save "$device"
 kill $holder
 wait_for grep -q STOPPING=1 told
 check "the manager is told of the end when it begins" test -e "/proc/$holder/fd"
-check "the command at work comes to its end" end_save /dev/null
+end_save /dev/null
+check "the command at work comes to its end, and is told that the holder has ended: status 7" test $? -eq 7
 wait $holder
 check "then the holder ends" test $? -eq 143
 check "each event is told once" test "$(wc -l <told)" = 2

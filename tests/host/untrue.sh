@@ -283,5 +283,19 @@ check "the owner's register stays" command_is 0401
 check "fd:" vfiomig exec "$device" -- sh -c 'vfiomig restore -q fd:$VFIOMIG_DEVICE_FD --raw -i raw'
 check "fd: the command register" command_is 0407
 
-end_holder "$device"
+# The holder is told to end while a command has the device. It waits, and closes the device then.
+for command in "restore -i image" "save -o new --precopy=never" "state STOP"; do
+	end_holder "$device"
+	vfiomig hold -q "$device"
+	holder=$(openers "$device")
+	fault "$device" arc RUNNING-RUNNING_P2P run="kill -TERM $holder"
+	# shellcheck disable=SC2086 # words
+	set -- $command
+	name=$1
+	shift
+	status 7 "$name: SIGTERM to the holder meanwhile" vfiomig "$name" "$device" "$@"
+	says 'its holder has ended, which closed the device: its state is lost'
+	wait_for is_gone "$holder"
+	no_faults "$device"
+done
 finish
