@@ -152,6 +152,7 @@ $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
 $(B)/tests/unit/lock: WRAP = close fchmod flock
 $(B)/tests/unit/look: WRAP = readlinkat
 $(B)/tests/unit/memory: WRAP = ioctl
+$(B)/tests/unit/nvidia: WRAP = statx
 $(B)/tests/unit/open $(B)/tests/unit/refusal: WRAP = ioctl open64 faccessat geteuid
 $(B)/tests/unit/precopy: WRAP = ioctl read
 $(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64

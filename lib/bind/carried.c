@@ -64,7 +64,7 @@ static int has_path_below(struct vfiomig_device *dev, const char *name, const ch
 	return has_controller_below(dev, parent);
 }
 
-int carried_foreach(struct vfiomig_device *dev, const char *class,
+int carried_foreach(struct vfiomig_device *dev, const char *kind,
 		    int (*fn)(struct vfiomig_device *dev, const char *name, const char *dir))
 {
 	char path[PATH_MAX], dir[PATH_MAX];
@@ -72,7 +72,7 @@ int carried_foreach(struct vfiomig_device *dev, const char *class,
 	int ret = 0;
 	DIR *d;
 
-	snprintf(path, sizeof(path), "%s/class/%s", dev->ctx->sysfs, class);
+	snprintf(path, sizeof(path), "%s/%s", dev->ctx->sysfs, kind);
 	d = opendir(path);
 	if (!d)
 		return carried_fail_exhausted(dev, path);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The devices of other classes that a PCI function carries: its disks, interfaces, displays. */
+/* The devices of other kinds that a PCI function carries: its disks, interfaces, displays. */
 #ifndef VFIOMIG_CARRIED_H
 #define VFIOMIG_CARRIED_H
 
 #include "device/device.h"
 
 /*
- * Call @fn for each device of @class ("net") that the function carries, with the name and the
- * directory of that device, until @fn returns something other than 0. Returns that, or a negative
- * errno.
+ * Call @fn for each device that the function carries and that the directory @kind of sysfs lists
+ * ("class/net"), with the name and the directory of that device, until @fn returns something other
+ * than 0. Returns that, or a negative errno.
  */
-int carried_foreach(struct vfiomig_device *dev, const char *class,
+int carried_foreach(struct vfiomig_device *dev, const char *kind,
 		    int (*fn)(struct vfiomig_device *dev, const char *name, const char *dir));
 
 /*

@@ -180,7 +180,7 @@ static int check_exclusive(struct vfiomig_device *dev, const char *name, const c
 int disk_check_unused(struct vfiomig_device *dev)
 {
 	/* Look for names first: the mount of a partition also keeps the whole disk busy. */
-	int err = carried_foreach(dev, "block", check_named);
+	int err = carried_foreach(dev, "class/block", check_named);
 
-	return err ? err : carried_foreach(dev, "block", check_exclusive);
+	return err ? err : carried_foreach(dev, "class/block", check_exclusive);
 }

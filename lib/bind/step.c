@@ -49,8 +49,8 @@ static void find_reason(struct vfiomig_device *dev, struct reason *reason,
 			pid = openers_below(openers, dev, node);
 	}
 	openers_free(openers);
-	reason->known = pid || !err;
-	if (!pid)
+	reason->known = pid > 0 || !err;
+	if (pid <= 0)
 		return;
 	process_comm(dev->ctx, pid, comm);
 	snprintf(reason->text, sizeof(reason->text), "; process %d (%s) has %s open", pid, comm,

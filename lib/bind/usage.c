@@ -71,7 +71,7 @@ static int check_console(struct vfiomig_device *dev)
 
 	if (err || !boot_vga)
 		return err;
-	return carried_foreach(dev, "graphics", fail_console);
+	return carried_foreach(dev, "class/graphics", fail_console);
 }
 
 /* The virtual functions would be gone with the driver that made them. */
@@ -100,6 +100,15 @@ int usage_check_virtual_functions(struct vfiomig_device *dev)
 		dev->name, n);
 }
 
+/* The same goes for mediated devices. Removing one waits until nobody has it open. */
+static int fail_mediated(struct vfiomig_device *dev, const char *name, const char *dir)
+{
+	return ctx_fail(
+		dev->ctx, -EBUSY,
+		"%s has the mediated device %s, which would be lost; write 1 to %s/remove first, or use --force",
+		dev->name, name, dir);
+}
+
 /*
  * A driver may wait, when the function is taken from it, until the last process has closed its
  * nodes: of sound, graphics, video and others. A disk that is open and not mounted would be lost,
@@ -114,14 +123,19 @@ static int check_nodes(struct vfiomig_device *dev)
 	if (openers)
 		pid = openers_below(openers, dev, node);
 	openers_free(openers);
-	if (!pid && err == -EINTR)
+	if (pid < 0)
+		err = pid;
+	if (pid <= 0 && err == -EINTR)
 		return ctx_fail_interrupted(dev->ctx);
 	/* A process that was not seen may keep the driver waiting for ever. */
-	if (!pid && err)
+	if (pid <= 0 && err)
 		return ctx_fail(
 			dev->ctx, err,
-			"cannot tell whether %s is in use: cannot look at the descriptors of all processes: %s; use --force to bind it all the same",
-			dev->name, strerror(-err));
+			"cannot tell whether %s is in use: %s: %s; use --force to bind it all the same",
+			dev->name,
+			pid < 0 ? "its driver does not tell its node"
+				: "cannot look at the descriptors of all processes",
+			strerror(-err));
 	if (!pid)
 		return 0;
 	process_comm(dev->ctx, pid, comm);
@@ -136,13 +150,15 @@ int usage_check(struct vfiomig_device *dev)
 	int err = disk_check_unused(dev);
 
 	if (!err)
-		err = carried_foreach(dev, "net", check_interface);
+		err = carried_foreach(dev, "class/net", check_interface);
 	if (!err)
 		err = check_namespaces(dev);
 	if (!err)
 		err = check_console(dev);
 	if (!err)
 		err = usage_check_virtual_functions(dev);
+	if (!err)
+		err = carried_foreach(dev, "bus/mdev/devices", fail_mediated);
 	if (!err && dev->sys.driver && !dev->sys.cdev)
 		err = check_nodes(dev);
 	return err;

@@ -17,6 +17,7 @@
 #include <sys/sysmacros.h>
 
 #include "apart.h"
+#include "nvidia.h"
 #include "opener.h"
 #include "process.h"
 #include "sysfs.h"
@@ -328,22 +329,31 @@ static bool is_below(const struct vfiomig_device *dev, const struct opener *open
 	       real[length] == '/';
 }
 
+static void describe_node(const struct vfiomig_ctx *ctx, const struct opener *opener, char node[64])
+{
+	if (opener->name[0])
+		snprintf(node, 64, "%s/%s", ctx->devfs, opener->name);
+	else
+		snprintf(node, 64, "%s device %u:%u",
+			 opener->type == S_IFBLK ? "block" : "character", major(opener->number),
+			 minor(opener->number));
+}
+
 int openers_below(const struct openers *o, const struct vfiomig_device *dev, char node[64])
 {
+	dev_t nvidia = 0;
+	int err = nvidia_get_node(dev, &nvidia);
+
 	for (size_t i = 0; i < o->count; i++) {
 		const struct opener *opener = &o->list[i];
+		bool is_nvidia = nvidia && opener->type == S_IFCHR && opener->number == nvidia;
 
-		if (!opener->type || !is_below(dev, opener))
+		if (!opener->type || (!is_nvidia && !is_below(dev, opener)))
 			continue;
-		if (opener->name[0])
-			snprintf(node, 64, "%s/%s", dev->ctx->devfs, opener->name);
-		else
-			snprintf(node, 64, "%s device %u:%u",
-				 opener->type == S_IFBLK ? "block" : "character",
-				 major(opener->number), minor(opener->number));
+		describe_node(dev->ctx, opener, node);
 		return opener->pid;
 	}
-	return 0;
+	return err == -ENOENT ? 0 : err;
 }
 
 int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])

@@ -479,6 +479,13 @@ static void test_console_and_functions(void **state)
 	assert_says("4 virtual functions");
 	sh("echo 0 >" BUS A "/sriov_numvfs");
 	assert_int_equal(unbind(A, 0), 0);
+	/* Mediated devices vanish with the driver, too. */
+	sh("mkdir -p bus/mdev/devices " BUS A "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 " BUS B
+	   "/other; ln -s $PWD/" BUS B "/other bus/mdev/devices/");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), 0);
+	sh("rm bus/mdev/devices/*; ln -s $PWD/" BUS A
+	   "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 bus/mdev/devices/");
+	expect_in_use("has the mediated device 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001, which would");
 }
 
 /*
