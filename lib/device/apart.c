@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Work in a process of its own, which is left behind if it does not come back. */
 #include <limits.h>
-#include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "apart.h"
+#include "descriptors.h"
 #include "sysfs.h"
 
 #define KILL_MS 100
@@ -31,33 +31,29 @@ void apart_free(void *shared, size_t size)
 		munmap(shared, size);
 }
 
-/* A process that is left behind must not keep a device or a lock of its parent open. */
-static void close_all(void)
-{
-	struct rlimit limit = { .rlim_cur = 1024 };
-
-	if (syscall(SYS_close_range, 0, ~0U, 0) == 0)
-		return;
-	getrlimit(RLIMIT_NOFILE, &limit);
-	for (rlim_t fd = 0; fd < limit.rlim_cur && fd < 1 << 20; fd++)
-		close(fd);
-}
-
 /*
- * Without a signal to the parent, whose program may have a handler for SIGCHLD, or wait for any
- * child. Where that is forbidden, as in some containers, an ordinary fork has to do.
+ * clone(2) with an exit signal of 0, and not fork(2): the program may have a handler for SIGCHLD,
+ * or wait for any child, and the handlers of pthread_atfork(3) could wait for locks of other
+ * threads. And not clone3(2), which some containers forbid.
  */
 static int fork_quietly(int *pidfd)
 {
-	struct clone_args args = { .flags = CLONE_PIDFD, .pidfd = (uintptr_t)pidfd };
-	int pid = syscall(SYS_clone3, &args, sizeof(args));
+	const unsigned long flags = CLONE_PIDFD;
+	int pid;
 
-	if (pid >= 0 || (errno != ENOSYS && errno != EPERM))
-		return pid < 0 ? -errno : pid;
-	pid = fork();
+	*pidfd = -1;
+#ifdef __s390__
+	pid = syscall(SYS_clone, NULL, flags, pidfd, NULL, 0);
+#else
+	pid = syscall(SYS_clone, flags, NULL, pidfd, NULL, 0);
+#endif
 	if (pid < 0)
 		return -errno;
-	*pidfd = pid ? syscall(SYS_pidfd_open, pid, 0) : -1;
+	/* Linux before 5.2, which knows no process but by its number. */
+	if (pid && *pidfd < 0) {
+		kill(pid, SIGKILL);
+		return -ENOSYS;
+	}
 	return pid;
 }
 
@@ -73,7 +69,8 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
 	pid = fork_quietly(&a->pidfd);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		close_all();
+		/* A process that is left behind must keep no device and no lock open. */
+		descriptors_close(0, -1);
 		fn(arg);
 		_exit(0);
 	}
@@ -101,15 +98,8 @@ static bool ended(const struct apart *a, int wake, int ms)
 		{ .fd = a->pidfd, .events = POLLIN },
 		{ .fd = wake, .events = POLLIN },
 	};
-	siginfo_t info = { .si_pid = 0 };
 
-	/* Without a pidfd, look now and then. */
-	if (a->pidfd < 0 && ms > 5)
-		ms = 5;
-	if (poll(p, 2, ms) > 0 && p[0].revents)
-		return true;
-	return a->pidfd < 0 &&
-	       (waitid(P_PID, a->pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) || info.si_pid);
+	return poll(p, 2, ms) > 0 && p[0].revents;
 }
 
 int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until)
@@ -145,10 +135,11 @@ void apart_end(struct apart *a)
 
 	if (!a->pid)
 		return;
-	kill(a->pid, SIGKILL);
+	if (!ended(a, -1, 0))
+		syscall(SYS_pidfd_send_signal, a->pidfd, SIGKILL, NULL, 0);
 	while (!ended(a, -1, ms_until(until)) && now_ns() < until)
 		;
-	waitid(P_PID, a->pid, &info, WEXITED | WNOHANG | __WALL);
+	waitid(P_PIDFD, a->pidfd, &info, WEXITED | WNOHANG | __WALL);
 	close_fdp(&a->pidfd);
 	*a = APART_NONE;
 }

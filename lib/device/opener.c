@@ -6,17 +6,16 @@
  * A descriptor may be of a file on a server that does not answer. So a process of its own looks at
  * the descriptors, see apart.h. If it gets stuck at one, another one goes on behind that.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #include "apart.h"
+#include "listing.h"
 #include "nvidia.h"
 #include "opener.h"
 #include "process.h"
@@ -47,28 +46,6 @@ struct openers {
 };
 
 /* ---- The look, in a process of its own ----------------------------------- */
-
-/* The entries of a directory. readdir(3) allocates memory, which is not safe in such a process. */
-struct listing {
-	int fd;
-	long size, at;
-	_Alignas(struct dirent64) char data[32768];
-};
-
-static const char *next_entry(struct listing *l)
-{
-	const struct dirent64 *entry;
-
-	if (l->at >= l->size) {
-		l->at = 0;
-		l->size = syscall(SYS_getdents64, l->fd, l->data, sizeof(l->data));
-		if (l->size <= 0)
-			return NULL;
-	}
-	entry = (const struct dirent64 *)(l->data + l->at);
-	l->at += entry->d_reclen;
-	return entry->d_name;
-}
 
 /* Sockets, pipes and anonymous inodes are called "KIND:[NUMBER]" or "anon_inode:NAME". */
 static bool is_path(const char *target)
@@ -132,16 +109,16 @@ static void look_at_fd(struct openers *o, int dir, const char *name, size_t firs
 
 static void look_at_process(struct openers *o, int pid, int after)
 {
-	struct listing l = { .fd = -1 };
+	struct listing l;
 	const char *entry;
 	char path[PATH_MAX];
 	size_t first = o->count;
 
 	snprintf(path, sizeof(path), "%s/%d/fd", o->ctx->procfs, pid);
-	l.fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	listing_open(&l, path);
 	if (l.fd < 0 && is_exhausted(errno))
 		o->err = -errno;
-	while (l.fd >= 0 && (entry = next_entry(&l))) {
+	while ((entry = listing_next(&l))) {
 		int fd = entry[0] == '.' ? -1 : atoi(entry);
 
 		if (fd <= after)
@@ -156,10 +133,13 @@ static void look(void *arg)
 {
 	struct openers *o = arg;
 	int from = o->pid, after = o->fd;
-	struct listing l = { .fd = open(o->ctx->procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	struct listing l;
 	const char *entry;
 
-	while (l.fd >= 0 && (entry = next_entry(&l))) {
+	listing_open(&l, o->ctx->procfs);
+	if (l.fd < 0)
+		o->err = -errno;
+	while ((entry = listing_next(&l))) {
 		int pid = atoi(entry);
 
 		/* The kernel lists processes, and their descriptors, in the order of their numbers.
@@ -170,8 +150,6 @@ static void look(void *arg)
 		o->pid = pid;
 		look_at_process(o, pid, pid == from ? after : -1);
 	}
-	if (l.fd < 0)
-		o->err = -errno;
 	o->done = true;
 }
 

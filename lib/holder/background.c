@@ -4,16 +4,13 @@
  * moment. It is the caller's, so it must not end the child, and the caller must not tell anybody
  * that the child goes on before the child is out of reach.
  */
-#include <dirent.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "background.h"
+#include "device/descriptors.h"
 
 /* How long a child may take to die of SIGKILL, which a frozen process does only when it is thawed.
  * Whoever has interrupted the command wants it to end within a second. */
@@ -38,38 +35,6 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* The highest number of an open descriptor. */
-static int last_fd(void)
-{
-	struct rlimit limit = { .rlim_cur = 0 };
-	struct dirent *entry;
-	int last = -1;
-	DIR *d = opendir("/proc/self/fd");
-
-	while (d && (entry = readdir(d)))
-		if (atoi(entry->d_name) > last)
-			last = atoi(entry->d_name);
-	if (d)
-		closedir(d);
-	if (last >= 0)
-		return last;
-	/* The limit may have been higher when a descriptor was opened, but nothing else is left. */
-	getrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur > 1 << 20 ? 1 << 20 : (int)limit.rlim_cur;
-}
-
-/* Close the descriptors from @first to @last; -1 for all that are open. */
-static void close_all(int first, int last)
-{
-	if (syscall(SYS_close_range, first, last < 0 ? ~0U : (unsigned int)last, 0) == 0)
-		return;
-	/* Linux before 5.9 has no close_range(2), and some containers forbid it. */
-	if (last < 0)
-		last = last_fd();
-	for (int fd = first; fd <= last; fd++)
-		close(fd);
-}
-
 void background_close_others(int *keep, size_t count)
 {
 	int next = STDERR_FILENO + 1;
@@ -79,10 +44,10 @@ void background_close_others(int *keep, size_t count)
 		if (keep[i] < next)
 			continue;
 		if (keep[i] > next)
-			close_all(next, keep[i] - 1);
+			descriptors_close(next, keep[i] - 1);
 		next = keep[i] + 1;
 	}
-	close_all(next, -1);
+	descriptors_close(next, -1);
 }
 
 void background_say(int word, const struct failure *failure)

@@ -1,11 +1,56 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * What may never come back: a state that cannot be read, a write in which the kernel waits. A FIFO
- * that nobody has open at the other end stands for such a file.
+ * that nobody has open at the other end stands for such a file. Some calls fail on request (see
+ * --wrap in the Makefile).
  */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
 #include "bind/step.h"
+#include "device/apart.h"
 #include "device/opener.h"
 #include "machine.h"
+
+/* A container like Docker's has no clone3(2), and an old one no close_range(2). */
+static bool in_container;
+static int forks, kills;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+long __wrap_syscall(long number, ...)
+{
+	long arg[5];
+	va_list ap;
+
+	va_start(ap, number);
+	for (int i = 0; i < 5; i++)
+		arg[i] = va_arg(ap, long);
+	va_end(ap);
+	errno = ENOSYS;
+	if (in_container && (number == SYS_clone3 || number == SYS_close_range))
+		return -1;
+	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4]);
+}
+
+pid_t __real_fork(void);
+pid_t __wrap_fork(void);
+pid_t __wrap_fork(void)
+{
+	forks++;
+	return __real_fork();
+}
+
+int __real_kill(pid_t pid, int sig);
+int __wrap_kill(pid_t pid, int sig);
+int __wrap_kill(pid_t pid, int sig)
+{
+	kills++;
+	return __real_kill(pid, sig);
+}
 
 static int seen;
 static char said[512];
@@ -99,6 +144,92 @@ static void test_step(void **state)
 	vfiomig_device_unref(dev);
 }
 
+/* ---- The processes ------------------------------------------------------- */
+
+static volatile sig_atomic_t children;
+
+static void on_child(int sig)
+{
+	(void)sig;
+	children++;
+}
+
+static void sleep_long(void *arg)
+{
+	(void)arg;
+	poll(NULL, 0, 20000);
+}
+
+static void list_descriptors(void *open_ones)
+{
+	for (int fd = 0; fd < 1200; fd++)
+		*(int *)open_ones += fcntl(fd, F_GETFD) >= 0;
+}
+
+static int run(void (*fn)(void *arg), void *arg)
+{
+	struct apart a;
+	int err = apart_start(&a, fn, arg);
+
+	if (!err)
+		err = apart_wait(NULL, &a, now_ns() + 10000000000ULL);
+	apart_end(&a);
+	return err;
+}
+
+/* A program that waits for any child never sees such a process. */
+static void expect_quiet(void)
+{
+	struct apart a;
+	int pid;
+
+	children = forks = kills = 0;
+	assert_int_equal(apart_start(&a, sleep_long, NULL), 0);
+	pid = a.pid;
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(apart_wait(NULL, &a, now_ns() + 10000000), -ETIMEDOUT);
+	apart_end(&a);
+	assert_int_equal(__real_kill(pid, 0), -1);
+	assert_int_equal(children, 0);
+	/* No handler of pthread_atfork(3) has run, and no signal went to a mere number. */
+	assert_int_equal(forks, 0);
+	assert_int_equal(kills, 0);
+}
+
+static void test_quiet(void **state)
+{
+	int before = count_fds();
+
+	(void)state;
+	signal(SIGCHLD, on_child);
+	expect_quiet();
+	in_container = true;
+	expect_quiet();
+	in_container = false;
+	signal(SIGCHLD, SIG_DFL);
+	assert_int_equal(count_fds(), before);
+}
+
+/* The process has no descriptor, also if the limit was higher when one was opened. */
+static void test_descriptors(void **state)
+{
+	int *count = apart_alloc(sizeof(*count)), high = fcntl(2, F_DUPFD, 900);
+	struct rlimit before;
+
+	(void)state;
+	assert_true(high >= 900);
+	assert_int_equal(run(list_descriptors, count), 0);
+	assert_int_equal(*count, 0);
+	in_container = true;
+	before = allow_fds(100);
+	assert_int_equal(run(list_descriptors, count), 0);
+	setrlimit(RLIMIT_NOFILE, &before);
+	in_container = false;
+	assert_int_equal(*count, 0);
+	close(high);
+	apart_free(count, sizeof(*count));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_machine, remove_tree)
 
 int main(void)
@@ -107,6 +238,8 @@ int main(void)
 		TEST(test_state),
 		TEST(test_noiommu),
 		TEST(test_step),
+		cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_descriptors),
 	};
 
 	return cmocka_run_group_tests_name("apart", tests, NULL, NULL);
