@@ -25,6 +25,9 @@ static void do_write(void *arg)
 {
 	struct writing *w = arg;
 
+	/* A driver's probe function may wait in such a way that SIGKILL makes it fail, and then the
+	 * function is left without a driver. So nothing ends a step that has begun. */
+	apart_outlive();
 	w->err = sysfs_write(w->dir, w->name, w->text);
 }
 
@@ -96,7 +99,10 @@ int step_write(struct vfiomig_device *dev, const char *dir, const char *name, co
 		err = wait_step(dev, &a, what, grace_ms);
 	if (!err)
 		err = w->err;
-	apart_end(&a);
+	if (err == -EINPROGRESS)
+		apart_leave(&a);
+	else
+		apart_end(&a);
 	apart_free(w, sizeof(*w));
 	return err;
 }

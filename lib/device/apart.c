@@ -128,6 +128,17 @@ bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a)
 	return end && strncmp(end, ") R", 3) == 0;
 }
 
+void apart_outlive(void)
+{
+	prctl(PR_SET_PDEATHSIG, 0);
+}
+
+void apart_leave(struct apart *a)
+{
+	close_fdp(&a->pidfd);
+	*a = APART_NONE;
+}
+
 void apart_end(struct apart *a)
 {
 	uint64_t until = now_ns() + KILL_MS * 1000000ULL;
@@ -140,8 +151,7 @@ void apart_end(struct apart *a)
 	while (!ended(a, -1, ms_until(until)) && now_ns() < until)
 		;
 	waitid(P_PIDFD, a->pidfd, &info, WEXITED | WNOHANG | __WALL);
-	close_fdp(&a->pidfd);
-	*a = APART_NONE;
+	apart_leave(a);
 }
 
 /* ---- A file of sysfs or debugfs ------------------------------------------ */

@@ -33,6 +33,11 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg);
 int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until);
 /* Whether the process runs, or would if it had a processor, and so is not stuck. */
 bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a);
+/* In the process: go on when the caller ends. Before that, the end of the caller's thread ends the
+ * process, too. */
+void apart_outlive(void);
+/* Forget the process, and let it go on. */
+void apart_leave(struct apart *a);
 /* Forget the process. One that has not ended is killed, or left behind if that does not help. */
 void apart_end(struct apart *a);
 

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -50,6 +51,20 @@ int __wrap_kill(pid_t pid, int sig)
 {
 	kills++;
 	return __real_kill(pid, sig);
+}
+
+/* Set by the process that does a step when the end of its parent does not end it any more. */
+static _Atomic int *outlives;
+
+int __real_prctl(int option, int arg);
+int __wrap_prctl(int option, int arg);
+int __wrap_prctl(int option, int arg)
+{
+	int ret = __real_prctl(option, arg);
+
+	if (option == PR_SET_PDEATHSIG && !arg && outlives)
+		*outlives = 1;
+	return ret;
 }
 
 static int seen;
@@ -122,6 +137,19 @@ static void note(void *data, const char *line)
 	vfiomig_interrupt(ctx);
 }
 
+/* The step that waits at the FIFO goes on: when the FIFO is opened, the text comes. */
+static void expect_step(void)
+{
+	struct pollfd p = { .fd = open("unbind", O_RDONLY | O_NONBLOCK), .events = POLLIN };
+	char text[64] = "";
+
+	assert_true(p.fd >= 0);
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	assert_int_equal(read(p.fd, text, sizeof(text) - 1), strlen(A));
+	assert_string_equal(text, A);
+	close(p.fd);
+}
+
 /* A step that takes long is explained, and can be interrupted. */
 static void test_step(void **state)
 {
@@ -136,11 +164,37 @@ static void test_step(void **state)
 		"still waiting for the kernel, which is taking it; process 4711 (qemu) has the device open");
 	assert_says(
 		"interrupted by a signal while the kernel was taking it, which it goes on with");
+	expect_step();
 	vfiomig_resume(ctx);
 	sh("rm unbind; : >unbind");
 	assert_int_equal(step_write(dev, root, "unbind", A, "taking it", 10), 0);
 	sh("test \"$(cat unbind)\" = " A);
 	assert_int_equal(step_write(dev, root, "none", A, "taking it", 10), -ENOENT);
+	vfiomig_device_unref(dev);
+}
+
+/* Whoever ends the program does not end the step. */
+static void test_step_after_end(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	int pid, status;
+
+	(void)state;
+	sh("mkfifo unbind");
+	outlives = apart_alloc(sizeof(*outlives));
+	pid = fork();
+	if (!pid) {
+		step_write(dev, root, "unbind", A, "taking it", 10);
+		_exit(0);
+	}
+	for (int i = 0; i < 10000 && !*outlives; i++)
+		poll(NULL, 0, 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	expect_step();
+	apart_free(outlives, sizeof(*outlives));
+	outlives = NULL;
 	vfiomig_device_unref(dev);
 }
 
@@ -238,6 +292,7 @@ int main(void)
 		TEST(test_state),
 		TEST(test_noiommu),
 		TEST(test_step),
+		TEST(test_step_after_end),
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_descriptors),
 	};
