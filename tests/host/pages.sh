@@ -118,6 +118,16 @@ check "the script is there" grep -q '^vfiomig release' "$work/migrate.sh"
 check "shellcheck" shellcheck -s sh -e SC2029 "$work/migrate.sh"
 check "it says how it is used" sh -c "sh '$work/migrate.sh' 2>&1 | grep -q '^usage: migrate.sh SRC_DEV HOST DST_DEV\$'"
 
+# ---- The library -------------------------------------------------------------
+
+# The functions that libvfiomig(3) lists are those that the library has. What the text says of one does not count.
+sed -n 's/^\t\(vfiomig_[a-z_]*\);$/\1/p' lib/libvfiomig.sym | sort >"$work/exported"
+sed -n '/^\.Ss Functions$/,/^\.El$/s/^\.Fn \(vfiomig_[a-z_]*\).*/\1/p' man/libvfiomig.3 | sort >"$work/listed"
+check "the library has functions" test -s "$work/exported"
+check "libvfiomig.3 lists the functions of the library" diff "$work/exported" "$work/listed"
+sed -n 's/^\.Fn \(vfiomig_[a-z_]*\).*/\1/p' man/libvfiomig.3 | sort -u | comm -13 "$work/exported" - >"$work/unknown"
+check "libvfiomig.3 names no other function" sh -c "! grep . '$work/unknown'"
+
 # tests/host/example.sh has the program of libvfiomig(3).
 
 finish
