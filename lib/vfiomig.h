@@ -179,6 +179,17 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATE
 
 /* ---- Devices ----------------------------------------------------------- */
 
+/*
+ * These functions may start a child process, which does what could get stuck in sysfs, debugfs or
+ * the descriptors of other processes: vfiomig_device_new(), vfiomig_device_from_fds(),
+ * vfiomig_device_open(), vfiomig_device_bind(), vfiomig_device_unbind(),
+ * vfiomig_device_get_opener(), vfiomig_device_peek_state(), vfiomig_device_get_use(),
+ * vfiomig_device_foreach() and vfiomig_device_foreach_use(). A program with threads may call them.
+ * The child raises no SIGCHLD, and the library reaps it. It closes all descriptors, but it has a
+ * copy of the address space: use MADV_DONTFORK for the BARs of a device and for the memory of a
+ * guest. See "Processes" in libvfiomig(3).
+ */
+
 /**
  * vfiomig_device_new - find a device by its name
  * @name: a PCI function ("0000:3b:00.1", "3b:00.1"), the UUID of a mediated device, a VFIO
