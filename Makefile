@@ -150,6 +150,7 @@ $(B)/tests/unit/device: WRAP = ioctl
 $(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_create \
 	pthread_mutex_init pthread_mutex_destroy eventfd sched_getaffinity sysconf ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
 $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
+$(B)/tests/unit/identity: WRAP = statx stat64
 $(B)/tests/unit/lock: WRAP = close fchmod flock
 $(B)/tests/unit/look: WRAP = readlinkat
 $(B)/tests/unit/memory: WRAP = ioctl

@@ -4,6 +4,7 @@
  * fdinfo. Otherwise there is only evidence: the groups that the process has open, and what the
  * device reports of itself (see facts.h).
  */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -124,13 +125,14 @@ static int note_group(void *data, int number, const char *target)
 {
 	struct search *search = data;
 	char path[PATH_MAX], real[PATH_MAX];
-	struct stat st;
 	int group, *all;
+	dev_t rdev;
 
-	(void)target;
+	if (!process_fd_is_path(target))
+		return 0;
 	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs, search->pid, number);
-	if (stat(path, &st) || !S_ISCHR(st.st_mode) ||
-	    !char_device(search->ctx, st.st_rdev, real) || !group_of_node(real, &group) ||
+	if (process_fd_type(AT_FDCWD, path, &rdev) != S_IFCHR ||
+	    !char_device(search->ctx, rdev, real) || !group_of_node(real, &group) ||
 	    has_group(search, group))
 		return 0;
 	all = reallocarray(search->groups, search->nr_groups + 1, sizeof(*all));
@@ -214,6 +216,15 @@ static int from_device(struct vfiomig_ctx *ctx, int pid, int fd, struct identity
 	return err == -ENOENT ? from_evidence(ctx, pid, fd, identity) : err;
 }
 
+/* The kernel adds this to the path of a file that has no name any more. */
+static bool is_deleted(const char *target)
+{
+	const char *end = " (deleted)";
+	size_t length = strlen(target), rest = strlen(end);
+
+	return length >= rest && strcmp(target + length - rest, end) == 0;
+}
+
 int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *identity)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -232,7 +243,7 @@ int identity_find(struct vfiomig_ctx *ctx, int pid, int fd, struct identity *ide
 	else
 		err = from_device(ctx, pid, fd, identity);
 	/* While somebody takes the device from VFIO, sysfs has no cdev for it any more. */
-	if (err == -ENOTTY && S_ISCHR(st.st_mode) && strstr(target, " (deleted)") &&
+	if (err == -ENOTTY && S_ISCHR(st.st_mode) && is_deleted(target) &&
 	    identity_may_be_device(target))
 		err = from_device(ctx, pid, fd, identity);
 	if (err == -ENOTTY)

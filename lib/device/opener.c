@@ -6,7 +6,6 @@
  * A descriptor may be of a file on a server that does not answer. So a process of its own looks at
  * the descriptors, see apart.h. If it gets stuck at one, another one goes on behind that.
  */
-#include <fcntl.h>
 #include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -47,14 +46,6 @@ struct openers {
 
 /* ---- The look, in a process of its own ----------------------------------- */
 
-/* Sockets, pipes and anonymous inodes are called "KIND:[NUMBER]" or "anon_inode:NAME". */
-static bool is_path(const char *target)
-{
-	size_t length = strcspn(target, ":/");
-
-	return target[length] == '/';
-}
-
 /* The name of the node in /dev, "" if it has none. */
 static void note_name(const struct openers *o, const char *target, char name[40])
 {
@@ -83,24 +74,19 @@ static void note(struct openers *o, const struct opener *found, size_t first)
 	o->count = n + 1;
 }
 
-/* Do not ask a server for the attributes of a file. For a device node they are known anyway. */
 static void look_at_fd(struct openers *o, int dir, const char *name, size_t first)
 {
 	struct opener found = { .pid = o->pid };
 	char target[PATH_MAX];
-	struct statx st;
 	ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
 
 	if (n < 0)
 		return;
 	target[n] = '\0';
-	if (!is_path(target))
+	if (!process_fd_is_path(target))
 		return;
 	note_name(o, target, found.name);
-	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st) == 0) {
-		found.type = st.stx_mode & S_IFMT;
-		found.number = makedev(st.stx_rdev_major, st.stx_rdev_minor);
-	}
+	found.type = process_fd_type(dir, name, &found.number);
 	if (found.type == S_IFCHR || found.type == S_IFBLK)
 		note(o, &found, first);
 	else if (!found.type && strncmp(found.name, "vfio/", 5) == 0)

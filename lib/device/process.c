@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Other processes, as /proc shows them, and their descriptors through pidfd_getfd(2). */
 #include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "process.h"
 #include "sysfs.h"
@@ -163,6 +165,23 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 	}
 	closedir(d);
 	return ret;
+}
+
+bool process_fd_is_path(const char *target)
+{
+	size_t length = strcspn(target, ":/");
+
+	return target[length] == '/';
+}
+
+mode_t process_fd_type(int dir, const char *name, dev_t *number)
+{
+	struct statx st;
+
+	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st))
+		return 0;
+	*number = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+	return st.stx_mode & S_IFMT;
 }
 
 static unsigned long switches_of(const char *task, const char *tid)

@@ -3,6 +3,8 @@
 #ifndef VFIOMIG_PROCESS_H
 #define VFIOMIG_PROCESS_H
 
+#include <sys/types.h>
+
 #include "internal.h"
 
 /* @comm receives the name of the command, or "?" if it cannot be read. */
@@ -17,6 +19,17 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number);
  * other than 0. Returns that, or a negative errno. */
 int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 		       int (*fn)(void *data, int number, const char *target), void *data);
+
+/* Whether a descriptor whose link in /proc/PID/fd is @target has a path. Sockets, pipes and anonymous
+ * inodes have none: they are called "KIND:[NUMBER]" or "anon_inode:NAME". */
+bool process_fd_is_path(const char *target);
+/*
+ * Returns the type of the file that the link @name in /proc/PID/fd leads to: S_IFCHR, S_IFBLK..., or
+ * 0 if that cannot be told. @number receives the number of a device node. This does not ask the
+ * server of a file for its attributes, which may never answer: those of a device node are known
+ * without that.
+ */
+mode_t process_fd_type(int dir, const char *name, dev_t *number);
 
 /* Watch the process for a fifth of a second. Returns whether one of its threads other than the
  * first one ran, or the first one computed. */

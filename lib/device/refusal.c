@@ -68,6 +68,8 @@ static int reserved_region(struct vfiomig_device *dev)
 	int err = 0;
 	FILE *f;
 
+	if (!dev->sys.syspath)
+		return 0;
 	snprintf(path, sizeof(path), "%s/iommu_group/reserved_regions", dev->sys.syspath);
 	f = fopen(path, "re");
 	while (f && !err && fscanf(f, "%llx %llx %31s", &first, &last, type) == 3)
@@ -82,8 +84,8 @@ static int reserved_region(struct vfiomig_device *dev)
 	return err;
 }
 
-/* x86 calls the interrupts that it remaps "IR-PCI-MSI" and so on. */
-static bool remaps_interrupts(const struct vfiomig_ctx *ctx)
+/* Whether a line of /proc/interrupts has this text. */
+static bool interrupts_have(const struct vfiomig_ctx *ctx, const char *text)
 {
 	char path[PATH_MAX], *line = NULL;
 	bool found = false;
@@ -93,7 +95,7 @@ static bool remaps_interrupts(const struct vfiomig_ctx *ctx)
 	snprintf(path, sizeof(path), "%s/interrupts", ctx->procfs);
 	f = fopen(path, "re");
 	while (f && !found && getline(&line, &size, f) > 0)
-		found = strstr(line, " IR-");
+		found = strstr(line, text);
 	free(line);
 	if (f)
 		fclose(f);
@@ -109,16 +111,24 @@ static bool allows_unsafe_interrupts(const struct vfiomig_ctx *ctx, const char *
 	       text[0] == 'Y';
 }
 
-/* The device could send any interrupt. */
-static int unsafe_interrupts(struct vfiomig_device *dev, const char *module)
+/*
+ * The device could send any interrupt. x86 calls the interrupts that it remaps "IR-PCI-MSI" and so
+ * on, and every x86 machine has an IO-APIC. Others do not tell: then @other may be the cause, too.
+ */
+static int unsafe_interrupts(struct vfiomig_device *dev, const char *module, const char *other)
 {
 	const char *elsewhere = "";
 
-	if (remaps_interrupts(dev->ctx) || allows_unsafe_interrupts(dev->ctx, module))
+	if (interrupts_have(dev->ctx, " IR-") || allows_unsafe_interrupts(dev->ctx, module))
 		return 0;
 	if (strcmp(module, "iommufd") == 0 &&
 	    allows_unsafe_interrupts(dev->ctx, "vfio_iommu_type1"))
 		elsewhere = ", which is set for --via=group";
+	if (!interrupts_have(dev->ctx, " IO-APIC"))
+		return ctx_fail(
+			dev->ctx, -EPERM,
+			"not permitted: the platform may not isolate the interrupts of devices (then set allow_unsafe_interrupts of %s%s), or %s; the kernel's log may tell more",
+			module, elsewhere, other);
 	return ctx_fail(
 		dev->ctx, -EPERM,
 		"not permitted: the platform has no interrupt remapping; enable it, or set allow_unsafe_interrupts of %s%s",
@@ -197,6 +207,20 @@ static int unknown(struct vfiomig_device *dev, const char *request, int err)
 			strerror(-err));
 }
 
+/* A mediated device needs no IOMMU. Of a descriptor it may not be known which device it is. */
+static int incoherent(struct vfiomig_device *dev, int err)
+{
+	const char *syspath = dev->sys.syspath;
+
+	if (dev->sys.mdev_type)
+		return 0;
+	return ctx_fail(
+		dev->ctx, err,
+		"VFIO_DEVICE_BIND_IOMMUFD: %s; the device's IOMMU may not keep caches coherent, which --via=group does not need; the kernel's log%s%s%s may tell more",
+		strerror(-err), syspath ? " and " : "", syspath ? syspath : "",
+		syspath ? "/iommu_group/reserved_regions" : "");
+}
+
 static int unknown_owner(struct vfiomig_device *dev)
 {
 	return ctx_fail(
@@ -239,15 +263,14 @@ int refusal_bind(struct vfiomig_device *dev, int err)
 	if (!cause && (err == -EPERM || err == -EBUSY || err == -EINVAL))
 		cause = other_process(dev) ?: reserved_region(dev);
 	if (!cause && err == -EPERM)
-		cause = unsafe_interrupts(dev, "iommufd") ?: unknown_owner(dev);
+		cause = unsafe_interrupts(
+				dev, "iommufd",
+				"the kernel itself, or a process that cannot be seen from here, uses its IOMMU group")
+				?: unknown_owner(dev);
 	if (!cause && err == -EBUSY)
 		cause = claimed_bar(dev) ?: unknown_owner(dev);
-	/* A mediated device needs no IOMMU. */
-	if (!cause && err == -EINVAL && !dev->sys.mdev_type)
-		cause = ctx_fail(
-			dev->ctx, err,
-			"VFIO_DEVICE_BIND_IOMMUFD: %s; the device's IOMMU may not keep caches coherent, which --via=group does not need; the kernel's log and %s/iommu_group/reserved_regions may tell more",
-			strerror(-err), dev->sys.syspath);
+	if (!cause && err == -EINVAL)
+		cause = incoherent(dev, err);
 	return cause ? cause : unknown(dev, "VFIO_DEVICE_BIND_IOMMUFD", err);
 }
 
@@ -315,7 +338,9 @@ int refusal_iommu(struct vfiomig_device *dev, int err)
 	if (err == -EPERM || err == -EINVAL)
 		cause = reserved_region(dev);
 	if (!cause && err == -EPERM)
-		cause = unsafe_interrupts(dev, "vfio_iommu_type1");
+		cause = unsafe_interrupts(
+			dev, "vfio_iommu_type1",
+			"the firmware has reserved memory for the device or its group");
 	if (!cause && err == -ENODEV)
 		cause = ctx_fail(
 			dev->ctx, -EOPNOTSUPP,

@@ -37,6 +37,33 @@ static int make_trees(void **state)
 	return 0;
 }
 
+/* A file may be on a server that does not answer: it must not be asked for the file's attributes. */
+static bool is_of_shell(const char *path)
+{
+	return strstr(path, "/4711/fd/");
+}
+
+static int looks;
+
+int __real_statx(int dir, const char *path, int flags, unsigned int mask, struct statx *st);
+int __wrap_statx(int dir, const char *path, int flags, unsigned int mask, struct statx *st);
+int __wrap_statx(int dir, const char *path, int flags, unsigned int mask, struct statx *st)
+{
+	if (is_of_shell(path)) {
+		assert_true(flags & AT_STATX_DONT_SYNC);
+		looks++;
+	}
+	return __real_statx(dir, path, flags, mask, st);
+}
+
+int __real_stat64(const char *path, void *st);
+int __wrap_stat64(const char *path, void *st);
+int __wrap_stat64(const char *path, void *st)
+{
+	assert_false(is_of_shell(path));
+	return __real_stat64(path, st);
+}
+
 static bool is(const struct identity *id, const char *device)
 {
 	char path[128];
@@ -63,9 +90,14 @@ static void test_group(void **state)
 	struct identity id;
 
 	(void)state;
+	/* What is no path need not be looked at. */
+	sh("ln -s 'socket:[77]' proc/%d/fd/5; ln -s 'anon_inode:[eventpoll]' proc/%d/fd/6", SHELL,
+	   SHELL);
 	sh("ln -s /dev/null proc/%d/fd/4; ln -s $PWD/devices/virtual/vfio/7 dev/char/%u:%u", SHELL,
 	   null_major, null_minor);
+	looks = 0;
 	assert_int_equal(identity_find(ctx, SHELL, FD, &id), 0);
+	assert_int_equal(looks, 1);
 	assert_int_equal(id.count, 1);
 	assert_true(is(&id, A));
 	identity_free(&id);
@@ -133,6 +165,13 @@ static void test_cdev(void **state)
 	/* A character device that is a group's node is not a cdev. */
 	assert_int_equal(identity_find(ctx, SHELL, fd, &id), -ENOTTY);
 	assert_int_equal(id.count, 0);
+	/* Nor if it is in a directory whose name looks like what the kernel adds. */
+	sh("ln -sfn '/tmp/x (deleted)/vfio/devices/vfio0' proc/%d/fd/%d", getpid(), fd);
+	assert_int_equal(identity_find(ctx, SHELL, fd, &id), -ENOTTY);
+	sh("ln -sfn '/dev/vfio/devices/vfio0 (deleted)' proc/%d/fd/%d", getpid(), fd);
+	assert_int_equal(identity_find(ctx, SHELL, fd, &id), 0);
+	identity_free(&id);
+	sh("rm proc/%d/fd/%d", getpid(), fd);
 	sh("ln -sfn $PWD/" B "/vfio-dev/vfio1 dev/char/%u:%u", null_major, null_minor);
 	assert_int_equal(identity_find(ctx, SHELL, fd, &id), 0);
 	assert_int_equal(id.count, 1);

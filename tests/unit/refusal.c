@@ -3,6 +3,7 @@
  * Why the kernel refuses a device: the same errno has several causes, which the machine shows, and
  * each has its own sentence.
  */
+#include "device/refusal.h"
 #include "opening.h"
 
 #define BIND	  VFIO_DEVICE_BIND_IOMMUFD
@@ -105,7 +106,7 @@ static void test_interrupts(void **state)
 	char text[256];
 
 	(void)state;
-	sh("echo ' 24: 0 0 PCI-MSI 32768-edge virtio' >proc/interrupts");
+	sh("printf '%%s\\n' '  1: 0 0 IO-APIC 1-edge i8042' ' 24: 0 0 PCI-MSI 32768-edge virtio' >proc/interrupts");
 	snprintf(text, sizeof(text), "%svfio_iommu_type1", says);
 	expect_refused(GROUP, VFIO_SET_IOMMU, EPERM, -EPERM, text);
 	snprintf(text, sizeof(text), "%siommufd", says);
@@ -121,7 +122,32 @@ static void test_interrupts(void **state)
 	expect_refused(CDEV, BIND, EPERM, -EBUSY, "IOMMU group 7 is not viable");
 	sh("rm -r module; echo ' 24: 0 0 IR-PCI-MSI 32768-edge virtio' >proc/interrupts");
 	expect_refused(CDEV, BIND, EPERM, -EBUSY, "IOMMU group 7 is not viable");
-	sh("rm proc/interrupts");
+	/* Other processors have other names, and none for what is remapped. */
+	sh("echo ' 24: 0 0 ITS-PCI-MSI-0000:00:01.0 0 Edge virtio' >proc/interrupts");
+	for (int i = 0; i < 2; i++) {
+		expect_refused(
+			CDEV, BIND, EPERM, -EPERM,
+			"of devices (then set allow_unsafe_interrupts of iommufd), or the kernel itself, or a process that cannot be seen from here, uses its");
+		expect_refused(
+			GROUP, VFIO_SET_IOMMU, EPERM, -EPERM,
+			"allow_unsafe_interrupts of vfio_iommu_type1), or the firmware has reserved");
+		sh("rm -f proc/interrupts");
+	}
+}
+
+/* A descriptor may be any of several devices. */
+static void test_no_syspath(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	char *syspath = dev->sys.syspath;
+
+	(void)state;
+	dev->sys.syspath = NULL;
+	assert_int_equal(refusal_bind(dev, -EINVAL), -EINVAL);
+	assert_says(
+		"may not keep caches coherent, which --via=group does not need; the kernel's log may tell more");
+	dev->sys.syspath = syspath;
+	vfiomig_device_unref(dev);
 }
 
 /* ---- The device ------------------------------------------------------------- */
@@ -277,9 +303,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
 	const struct CMUnitTest tests[] = {
-		TEST(test_other_driver),  TEST(test_other_process), TEST(test_reserved_region),
-		TEST(test_interrupts),	  TEST(test_device),	    TEST(test_plain),
-		TEST(test_token_refused), TEST(test_token),
+		TEST(test_other_driver), TEST(test_other_process), TEST(test_reserved_region),
+		TEST(test_interrupts),	 TEST(test_no_syspath),	   TEST(test_device),
+		TEST(test_plain),	 TEST(test_token_refused), TEST(test_token),
 	};
 
 	return cmocka_run_group_tests_name("refusal", tests, make_machine, remove_tree);
