@@ -156,13 +156,14 @@ $(B)/tests/unit/look: WRAP = readlinkat
 $(B)/tests/unit/memory: WRAP = ioctl
 $(B)/tests/unit/nvidia: WRAP = statx
 $(B)/tests/unit/open $(B)/tests/unit/refusal: WRAP = ioctl open64 faccessat geteuid
+$(B)/tests/unit/patience: WRAP = now_ns pthread_create
 $(B)/tests/unit/precopy: WRAP = ioctl read
 $(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64
 $(B)/tests/unit/sentences: WRAP = ioctl
 $(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
 $(B)/tests/unit/sleep: WRAP = read writev
 $(B)/tests/unit/transfer: WRAP = ioctl
-$(B)/tests/unit/untrue: WRAP = ioctl read write writev vfiomig_device_owner_runs
+$(B)/tests/unit/untrue: WRAP = ioctl now_ns read write writev vfiomig_device_owner_runs
 
 $(B)/tests/unit/kernel_fsm: $(B)/tests/unit/vfio_mig_get_next_state.inc
 

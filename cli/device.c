@@ -7,6 +7,7 @@
 
 #include "device.h"
 #include "message.h"
+#include "signals.h"
 
 /* The open descriptor whose number an environment variable has, or -1. */
 static int inherited(const char *variable)
@@ -104,7 +105,10 @@ void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
 
 void bring_home(struct vfiomig_device *dev, struct vfiomig_result *result)
 {
-	if (vfiomig_device_walk_home(dev, result->before))
+	int err = vfiomig_device_walk_home(dev, result->before);
+
+	/* An arc that the user has broken off can be taken again, and the device has its state. */
+	if (err && !(err == -EINTR && signals_came()))
 		vfiomig_device_reset_home(dev, result->before, &result->reset);
 	result->state = vfiomig_device_get_state(dev);
 	result->home = result->state == result->before;

@@ -247,6 +247,11 @@ static void occupy_standard_descriptors(void)
 			_exit(STATUS_FAILED);
 }
 
+static void print_notice(void *data, const char *line)
+{
+	notice(data, "%s", line);
+}
+
 int main(int argc, char **argv)
 {
 	static char program_name[] = "vfiomig";
@@ -273,6 +278,7 @@ int main(int argc, char **argv)
 		status = tell_rundir(cli.ctx);
 	if (status)
 		return fail(&cli, STATUS_FAILED, "cannot begin: %s", strerror(-status));
+	vfiomig_set_notice(cli.ctx, print_notice, &cli);
 	status = choice.command->main(&cli, argc - choice.index, argv + choice.index);
 	status = streams_finish(status);
 	/* A signal that came after all was done did not end anything. */

@@ -5,6 +5,7 @@
 
 #include "json.h"
 #include "message.h"
+#include "signals.h"
 #include "summary.h"
 
 int fail_transfer(const struct cli *cli, enum status status, const char *why,
@@ -36,9 +37,8 @@ int fail_transfer(const struct cli *cli, enum status status, const char *why,
 			cli, status,
 			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
 			why, state, result->home ? "" : ", not in ", result->home ? "" : before);
-	return fail(cli, STATUS_DEVICE_LOST,
-		    "%s; the device could not be reset and is left in %s, not in %s", why, state,
-		    before);
+	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s", why,
+		    signals_came() ? "" : "could not be reset and ", state, before);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

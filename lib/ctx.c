@@ -128,7 +128,7 @@ EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
 {
 	int saved = errno;
 
-	ctx->interrupted = 1;
+	ctx->interrupted++;
 	ctx_wake(ctx);
 	errno = saved;
 }

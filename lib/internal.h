@@ -41,7 +41,7 @@ struct vfiomig_ctx {
 	void (*notice)(void *data, const char *line);
 	void *notice_data;
 	struct progress progress;
-	_Atomic int interrupted; /* set by signal handlers, read by threads */
+	_Atomic int interrupted; /* how often; counted by signal handlers, read by threads */
 	_Atomic int cancelled;	 /* the pipeline that runs has failed */
 	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
 	 * be readable without them: another thread interrupts the context in two steps. */

@@ -90,8 +90,9 @@ int vfiomig_set_rundir(struct vfiomig_ctx *ctx, const char *path);
 
 /**
  * vfiomig_set_notice - say why a function takes long
- * @fn: called on the caller's thread with a sentence, without a line break, for the user of the
- *	program: what the function waits for. NULL: say nothing, which is the default.
+ * @fn: called with a sentence, without a line break, for the user of the program: what the
+ *	function waits for; possibly on a thread of the library. NULL: say nothing, which is the
+ *	default.
  * @data: passed to @fn
  */
 void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, const char *line),
@@ -103,8 +104,10 @@ void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, const ch
  * Async-signal-safe: meant for a signal's handler, which is to be installed without SA_RESTART;
  * other threads may call it, too. The transfer that runs, and whatever else waits for a device,
  * fails with -EINTR, after the device was brought home. So does what is started later, until
- * vfiomig_resume(). An arc or a reset that has begun is waited for. A read or a write of a transfer
- * that sleeps is ended by a real-time signal, see libvfiomig(3).
+ * vfiomig_resume(). A read or a write of a transfer that sleeps is ended by a real-time signal, see
+ * libvfiomig(3). An arc or a reset that has begun is waited for, which vfiomig_set_notice() tells
+ * after half a second. Another call of this function then interrupts the driver, and so do five
+ * more seconds.
  */
 void vfiomig_interrupt(struct vfiomig_ctx *ctx);
 
@@ -701,9 +704,9 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd
  * The device passes through the same states as with one SET_STATE, but a failure can name its arc,
  * and each arc can be timed. The state is read back after each arc. An arc that fails with EINTR,
  * EAGAIN or EBUSY, and leaves the device where it was, is tried a second time. Signals do not
- * interrupt an arc.
+ * interrupt an arc, but see vfiomig_interrupt().
  *
- * Returns 0, what @step returned, -EOPNOTSUPP, -EPROTO or -ENOTRECOVERABLE as
+ * Returns 0, -EINTR if an arc was broken off, what @step returned, -EOPNOTSUPP, -EPROTO or -ENOTRECOVERABLE as
  * vfiomig_device_set_state() does, or the errno of the arc that failed.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
@@ -733,6 +736,8 @@ int vfiomig_device_reset(struct vfiomig_device *dev);
  * Returns 0 when the device is in @home; -EINVAL, without touching it, if @home is a state that the
  * device does not have, or that no arcs lead to; -EUCLEAN, without touching it, if it is in ERROR,
  * or in RESUMING, which an arc would leave by loading half of a state; or the errno of what failed.
+ * After -EINTR the device has its state, and an interrupted program leaves it there: another walk
+ * may lead home, and a reset would lose what the device has.
  */
 int vfiomig_device_walk_home(struct vfiomig_device *dev, int home);
 
@@ -854,8 +859,10 @@ struct vfiomig_result {
  *  -ENOTRECOVERABLE	somebody else has reset the device, or driven it on, during the transfer;
  *		what it held is lost. Or the owner, which runs, may have reset it: then it is left
  *		as it is, and the result has neither reset nor home
+ *  -ETIMEDOUT	for 30 seconds each read or write has failed with EINTR or EAGAIN
  * or the negative errno of what failed. After any failure of a save or a restore the device is
- * brought home: by arcs or, if none lead there, by a reset.
+ * brought home: by arcs or, if none lead there, by a reset. Only if the way home was broken off, see
+ * vfiomig_interrupt(), the device is left on it.
  *
  * For all of them @options may be NULL for the defaults, and @result NULL if nobody wants it. The
  * descriptors stay the caller's.

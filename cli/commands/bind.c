@@ -132,11 +132,6 @@ static void tell_of_obstacle(const struct cli *cli, const struct vfiomig_device 
 	       vfiomig_device_get_group(dev), name, driver);
 }
 
-static void print_notice(void *data, const char *line)
-{
-	notice(data, "%s", line);
-}
-
 static int run(struct cli *cli, const struct argp *argp, int argc, char **argv,
 	       int (*change)(struct options *opt, struct vfiomig_device *dev))
 {
@@ -149,7 +144,6 @@ static int run(struct cli *cli, const struct argp *argp, int argc, char **argv,
 	if (status)
 		return status;
 	signals_catch(cli->ctx);
-	vfiomig_set_notice(cli->ctx, print_notice, cli);
 	vfiomig_device_set_wait(dev, cli->wait);
 	status = change(&opt, dev);
 	vfiomig_device_unref(dev);

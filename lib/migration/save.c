@@ -67,6 +67,7 @@ static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	struct precopy precopy = { .dev = dev };
 	struct precopy *live = result->precopy ? &precopy : NULL;
 	uint64_t stop = now_ns();
+	struct failure why;
 	int err, left;
 
 	err = session_start(dev, live ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY,
@@ -82,9 +83,13 @@ static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 		return session_abort(dev, transfer_state(live), err, result);
 	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave, result);
 	result->downtime_ns = now_ns() - (live ? live->stop_ns : stop);
+	why = ctx_get_failure(dev->ctx);
 	if (!opt->raw)
 		err = image_end(image, state);
 	result->complete = !err;
+	/* That the device is not where it should be weighs more. */
+	if (left)
+		ctx_set_failure(dev->ctx, &why);
 	/* The device was to be left elsewhere only with its state saved. */
 	if (err && !left && result->state != result->before)
 		session_go_home(dev, result);

@@ -37,6 +37,15 @@ int session_check(struct vfiomig_device *dev, int via, int leave, struct vfiomig
 	return 0;
 }
 
+static int end_if_interrupted(void *data, int state, uint64_t ns)
+{
+	const struct vfiomig_ctx *ctx = data;
+
+	(void)state;
+	(void)ns;
+	return ctx->interrupted ? -EINTR : 0;
+}
+
 /*
  * A device that is in a state of the saving group already keeps its session, and the session's
  * descriptor is somebody else's or lost. Therefore the device leaves that group first.
@@ -46,11 +55,13 @@ int session_start(struct vfiomig_device *dev, int state, int *data_fd,
 {
 	int err = 0;
 
+	if (dev->ctx->interrupted)
+		return ctx_fail_interrupted(dev->ctx);
 	result->touched = true;
 	if (state_is_saving(result->before))
-		err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, NULL, NULL);
+		err = state_drive(dev, VFIOMIG_STATE_STOP, NULL, end_if_interrupted, dev->ctx);
 	if (!err)
-		err = state_drive(dev, state, data_fd, NULL, NULL);
+		err = state_drive(dev, state, data_fd, end_if_interrupted, dev->ctx);
 	return err;
 }
 

@@ -7,6 +7,7 @@
 
 #include "device/apart.h"
 #include "device/feature.h"
+#include "patience.h"
 #include "state.h"
 
 #define RETRY_MS 10
@@ -54,34 +55,33 @@ int state_expect(struct vfiomig_device *dev, int state)
 		vfiomig_state_name(now), vfiomig_state_name(state));
 }
 
-/*
- * An arc or a reset that has begun is waited for: a signal would make a driver that sleeps
- * interruptibly fail it, and the way home as well. SIGQUIT stays the user's last resort.
- */
-static void block_signals(sigset_t *before)
-{
-	sigset_t all;
+/* One SET_STATE ioctl. */
+struct setting {
+	const struct vfiomig_device *dev;
+	struct vfio_device_feature_mig_state mig;
+};
 
-	sigfillset(&all);
-	sigdelset(&all, SIGQUIT);
-	pthread_sigmask(SIG_SETMASK, &all, before);
+static int do_set_state(void *arg)
+{
+	struct setting *s = arg;
+
+	return feature_ioctl(s->dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
+			     &s->mig, sizeof(s->mig));
 }
 
-/* One SET_STATE ioctl. Returns 0 or its errno, without a sentence. */
-static int set_state(struct vfiomig_device *dev, int state, int *data_fd)
+/* @what: "arc" or "arcs", from @from to @state. Returns 0 or the ioctl's errno, without a
+ * sentence. */
+static int set_state(struct vfiomig_device *dev, const char *what, int from, int state,
+		     int *data_fd, struct patience *p)
 {
-	struct vfio_device_feature_mig_state mig = {
-		.device_state = state,
-		.data_fd = -1,
-	};
-	sigset_t before;
+	struct setting s = { .dev = dev, .mig = { .device_state = state, .data_fd = -1 } };
+	char way[64];
 	int err;
 
-	block_signals(&before);
-	err = feature_ioctl(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE,
-			    &mig, sizeof(mig));
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	*data_fd = err ? -1 : mig.data_fd;
+	snprintf(way, sizeof(way), "%s %s -> %s", what, vfiomig_state_name(from),
+		 vfiomig_state_name(state));
+	err = patience_call(dev->ctx, way, do_set_state, &s, p);
+	*data_fd = err ? -1 : s.mig.data_fd;
 	return err;
 }
 
@@ -195,16 +195,20 @@ static int check_arrival(struct vfiomig_device *dev, int from, int to, int *data
 /* Take the arc @from -> @to. @ns receives how long the ioctl took. */
 static int take_arc(struct vfiomig_device *dev, int from, int to, int *data_fd, uint64_t *ns)
 {
-	uint64_t start = now_ns();
-	int err = set_state(dev, to, data_fd);
+	struct patience p;
+	int err = set_state(dev, "arc", from, to, data_fd, &p);
 
 	/* These may be over in a moment. */
-	if ((err == -EINTR || err == -EAGAIN || err == -EBUSY) && state_get(dev) == from) {
+	if (!p.broken_off && (err == -EINTR || err == -EAGAIN || err == -EBUSY) &&
+	    state_get(dev) == from) {
 		poll(NULL, 0, RETRY_MS);
-		start = now_ns();
-		err = set_state(dev, to, data_fd);
+		err = set_state(dev, "arc", from, to, data_fd, &p);
 	}
-	*ns = now_ns() - start;
+	*ns = p.ns;
+	if (err && p.broken_off)
+		return ctx_fail(dev->ctx, -EINTR,
+				"arc %s -> %s was broken off: interrupted by a signal",
+				vfiomig_state_name(from), vfiomig_state_name(to));
 	if (err)
 		return ctx_fail(dev->ctx, err, "arc %s -> %s failed: %s", vfiomig_state_name(from),
 				vfiomig_state_name(to), strerror(-err));
@@ -219,6 +223,7 @@ int state_set(struct vfiomig_device *dev, int state, int *data_fd)
 {
 	int path[VFIOMIG_NR_STATES];
 	int from = state_get(dev), arcs, fd, err;
+	struct patience p;
 
 	if (data_fd)
 		*data_fd = -1;
@@ -231,7 +236,11 @@ int state_set(struct vfiomig_device *dev, int state, int *data_fd)
 	 */
 	if (arcs < 0)
 		return arcs;
-	err = set_state(dev, state, &fd);
+	err = set_state(dev, arcs > 1 ? "arcs" : "arc", from, state, &fd, &p);
+	if (err && p.broken_off)
+		return ctx_fail(dev->ctx, -EINTR,
+				"the way to %s was broken off: interrupted by a signal",
+				vfiomig_state_name(state));
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot enter %s: %s", vfiomig_state_name(state),
 				strerror(-err));
@@ -300,14 +309,21 @@ int state_continue(struct vfiomig_device *dev, int from, int state)
 	return err ? err : drive_from(dev, from, state, NULL, NULL, NULL);
 }
 
+static int do_reset(void *arg)
+{
+	const struct vfiomig_device *dev = arg;
+
+	return ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+}
+
 int state_reset(struct vfiomig_device *dev)
 {
-	sigset_t before;
-	int err, state;
+	struct patience p;
+	int err = patience_call(dev->ctx, "VFIO_DEVICE_RESET", do_reset, dev, &p), state;
 
-	block_signals(&before);
-	err = ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err && p.broken_off)
+		return ctx_fail(dev->ctx, -EINTR,
+				"VFIO_DEVICE_RESET was broken off: interrupted by a signal");
 	if (err)
 		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s", strerror(-err));
 	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
@@ -404,7 +420,8 @@ int state_bring_home(struct vfiomig_device *dev, int home, bool *reset)
 
 	*reset = false;
 	err = state_walk_home(dev, home);
-	if (err)
+	/* An arc that the user has broken off can be taken again, and the device has its state. */
+	if (err && !(err == -EINTR && dev->ctx->interrupted))
 		err = state_reset_home(dev, home, reset);
 	ctx_set_failure(dev->ctx, &why);
 	return err;

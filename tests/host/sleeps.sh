@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Signals end a save and a restore wherever they sleep, and the device goes home.
+# Signals end a command wherever it sleeps, and the device goes home. An arc or a reset that sleeps is waited for,
+# which the user is told, until another signal breaks it off.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -72,6 +73,128 @@ fault "$device" write at=0 hang
 status 5 "a truncated image, and a write that sleeps" timeout -k 5 5 sh -c "head -c 5000000 image | vfiomig restore $device"
 says "the image is truncated"
 no_faults "$device"
+
+# begin COMMAND...: start COMMAND, and wait until it sleeps in a fault that has $asleep
+asleep="run=touch asleep"
+begin() {
+	rm -f asleep
+	no_log "$device"
+	/run/bin/vfiomig "$@" >"$OUT" 2>"$ERR" &
+	command=$!
+	wait_for test -e asleep
+}
+
+# told TEXT: the command has said this
+told() {
+	grep -q -F -e "$1" "$ERR"
+}
+
+# signalled SIGNAL WHAT: the command gets SIGNAL, and says in a second that it waits for WHAT
+signalled() {
+	kill -s "$1" "$command"
+	check "SIG$1 $2: in a second it says that it waits" within 12 \
+		told "interrupted; waiting for the driver: $2; another signal breaks that off"
+}
+
+# broken_off NUMBER WHAT: the command ends by this signal within a second
+broken_off() {
+	start=$(date +%s%N) rc=0
+	wait "$command" 2>/dev/null || rc=$?
+	check "$2: another signal ends it" test $((rc - 128)) -eq "$1"
+	check "$2: in time" test $((($(date +%s%N) - start) / 1000000)) -lt 1000
+}
+
+# A signal does not interrupt an arc, which goes on to its end.
+fault "$device" arc STOP_COPY-STOP sleep=1 times=1 "$asleep"
+begin save "$device" -o new
+signalled TERM "arc STOP_COPY -> STOP"
+broken_off 15 "an arc that ends by itself"
+says "interrupted by a signal; the device is back in RUNNING"
+check "the arc was not interrupted" sh -c "! grep EINTR '$emulated/$device/log'"
+no_faults "$device"
+
+# The arc can be taken again. Signals that come at once are one: timeout(1) sends two.
+fault "$device" arc STOP_COPY-STOP hang times=1 "$asleep"
+begin save "$device" -o new
+kill -s TERM "$command"
+signalled HUP "arc STOP_COPY -> STOP"
+check "two signals at once do not break it off" sh -c "sleep 0.2; kill -s 0 $command"
+kill -s TERM "$command"
+broken_off 15 "save, which hangs in an arc"
+says "arc STOP_COPY -> STOP was broken off: interrupted by a signal; the device is back in RUNNING"
+check "the device is home" test "$(state_of "$device")" = RUNNING
+check "the device was not reset" sh -c "! grep reset '$emulated/$device/log'"
+no_faults "$device"
+
+# It hangs again on the way home.
+fault "$device" arc STOP_COPY-STOP hang "$asleep"
+begin save "$device" -o new
+for _ in 1 2; do
+	rm asleep
+	: >"$ERR"
+	signalled TERM "arc STOP_COPY -> STOP"
+	kill -s TERM "$command"
+	[ -e asleep ] || within 10 test -e asleep
+done
+broken_off 15 "save, which hangs in an arc and on the way home"
+says "the device is left in STOP_COPY, not in RUNNING"
+check "it is there" test "$(state_of "$device")" = STOP_COPY
+check "the device was not reset" sh -c "! grep reset '$emulated/$device/log'"
+no_faults "$device"
+status 0 "it can be brought back" vfiomig state "$device" RUNNING
+
+# From RESUMING only a reset leads home.
+fault "$device" arc RESUMING-STOP hang "$asleep"
+begin restore "$device" -i image
+signalled TERM "arc RESUMING -> STOP"
+kill -s TERM "$command"
+broken_off 15 "restore, which hangs in an arc"
+says "the device had to be reset (its state is lost) and is now in RUNNING"
+no_faults "$device"
+
+# The first arc, in which nothing is lost
+fault "$device" arc RUNNING-RUNNING_P2P hang "$asleep"
+begin restore "$device" -i image
+signalled HUP "arc RUNNING -> RUNNING_P2P"
+kill -s HUP "$command"
+broken_off 1 "restore, which hangs in its first arc"
+says "arc RUNNING -> RUNNING_P2P was broken off: interrupted by a signal; the device is back in RUNNING"
+begin state "$device" STOP
+signalled TERM "arc RUNNING -> RUNNING_P2P"
+kill -s TERM "$command"
+broken_off 15 "state, which hangs in an arc"
+says "arc RUNNING -> RUNNING_P2P was broken off: interrupted by a signal; the device is back in RUNNING"
+no_faults "$device"
+
+fault "$device" reset hang "$asleep"
+begin state "$device" --reset
+signalled TERM "VFIO_DEVICE_RESET"
+kill -s TERM "$command"
+broken_off 15 "a reset that hangs"
+says "VFIO_DEVICE_RESET was broken off: interrupted by a signal"
+no_faults "$device"
+
+# Without a second signal a driver has five seconds more. One that sleeps uninterruptibly has all the time that it takes.
+fault "$device" arc RUNNING-RUNNING_P2P slow=2.2 times=1 "$asleep"
+begin state "$device" STOP
+signalled TERM "arc RUNNING -> RUNNING_P2P"
+kill -s TERM "$command"
+check "an arc that cannot be interrupted: it says so" within 15 \
+	told "arc RUNNING -> RUNNING_P2P cannot be broken off, because the driver sleeps uninterruptibly; still waiting for it"
+wait "$command" 2>/dev/null
+says "stopped in RUNNING_P2P: interrupted by a signal; the device is back in RUNNING"
+no_faults "$device"
 vfiomig release "$device" -q
+
+# A device that was left in a dead end is reset when it is opened.
+echo 1 >"$emulated/$device/keeps"
+echo RESUMING >"$emulated/$device/state"
+fault "$device" reset hang "$asleep"
+begin hold "$device"
+signalled TERM "VFIO_DEVICE_RESET"
+kill -s TERM "$command"
+broken_off 15 "hold, which hangs in a reset"
+check "nobody holds it" test -z "$(openers "$device")"
+no_faults "$device"
 
 finish
