@@ -6,6 +6,9 @@
 
 #include "config.h"
 
+/* A driver that fails with EINTR for ever must not be tried for ever. */
+#define TRIES_MAX 100
+
 /* Find the configuration space among the regions of the device descriptor. */
 static int find_region(int fd, uint32_t info_flags, struct vfio_region_info *info)
 {
@@ -21,11 +24,12 @@ static int find_region(int fd, uint32_t info_flags, struct vfio_region_info *inf
 static int read_all(int fd, uint8_t *bytes, size_t size, off_t at)
 {
 	size_t done = 0;
+	int tries = 0;
 
 	while (done < size) {
 		ssize_t n = pread(fd, bytes + done, size - done, at + done);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR && tries++ < TRIES_MAX)
 			continue;
 		if (n <= 0 || (size_t)n > size - done)
 			return n < 0 ? -errno : -EIO;
@@ -50,11 +54,12 @@ ssize_t config_read(int fd, uint32_t info_flags, uint8_t config[CONFIG_SIZE_MAX]
 static int write_all(int fd, const uint8_t *bytes, size_t size, off_t at)
 {
 	size_t done = 0;
+	int tries = 0;
 
 	while (done < size) {
 		ssize_t n = pwrite(fd, bytes + done, size - done, at + done);
 
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && errno == EINTR && tries++ < TRIES_MAX)
 			continue;
 		if (n <= 0)
 			return n ? -errno : -EIO;

@@ -15,6 +15,9 @@
 
 #define TICK_MS	  200
 #define PIPE_SIZE (1 << 20)
+#define QUIET_NS  3000000000ULL /* of EINTR or EAGAIN, before the notice */
+#define STUCK_S	  30		/* of them, before the end */
+#define STUCK_NS  (STUCK_S * 1000000000ULL)
 
 /* Whether a program may read from @fd (O_RDONLY), or write to it (O_WRONLY). If not, poll(2) would
  * wait for ever: it passes over negative descriptors, and the wrong end of a pipe is never
@@ -84,19 +87,35 @@ bool fd_is_cancelled(const struct vfiomig_ctx *ctx)
 	return ctx->interrupted || ctx->cancelled;
 }
 
-/* Returns 0 if a read or a write that failed with errno is to be tried again, else the errno. */
-static int again(const struct vfiomig_ctx *ctx)
+int fd_again(struct vfiomig_ctx *ctx, struct fd_tries *tries)
 {
-	if (errno != EINTR && errno != EAGAIN)
-		return -errno;
+	int error = errno;
+	uint64_t now = now_ns();
+
+	if (error != EINTR && error != EAGAIN)
+		return -error;
+	if (ctx->interrupted)
+		return -EINTR;
+	if (!tries->since)
+		tries->since = now;
+	if (now - tries->since >= STUCK_NS)
+		return FD_STUCK;
+	if (!tries->told && now - tries->since >= QUIET_NS) {
+		tries->told = true;
+		ctx_notice(
+			ctx,
+			"a read or a write fails again and again (%s); it is tried for %d seconds",
+			strerror(error), STUCK_S);
+	}
 	/* poll(2) takes a driver without a poll function for ready: do not spin. */
-	if (errno == EAGAIN)
+	if (error == EAGAIN || tries->count++)
 		poll(NULL, 0, 10);
-	return ctx->interrupted ? -EINTR : 0;
+	return 0;
 }
 
 ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 {
+	struct fd_tries tries = { 0 };
 	ssize_t n;
 	int err;
 
@@ -107,7 +126,7 @@ ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 		n = read(fd, buf, size);
 		if (n >= 0)
 			return fd_count(n, size);
-		err = again(ctx);
+		err = fd_again(ctx, &tries);
 	} while (!err);
 	return err;
 }
@@ -165,6 +184,7 @@ static ssize_t write_some(int fd, bool to_socket, struct iovec *iov, int count)
 int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
 {
 	bool to_socket = is_socket(fd);
+	struct fd_tries tries = { 0 };
 	int err;
 
 	while (count) {
@@ -176,7 +196,7 @@ int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
 		n = write_some(fd, to_socket, iov, count);
 		if (n == FD_BEYOND)
 			return n;
-		err = n < 0 ? again(ctx) : 0;
+		err = n < 0 ? fd_again(ctx, &tries) : 0;
 		if (!err && ctx_progress(ctx))
 			err = FD_ENDED;
 		if (err)
@@ -184,8 +204,10 @@ int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)
 		/* Neither a device nor a file may take nothing for ever. */
 		if (n == 0)
 			return -EIO;
-		if (n > 0)
+		if (n > 0) {
+			tries = (struct fd_tries){ 0 };
 			advance(&iov, &count, n);
+		}
 	}
 	return 0;
 }
@@ -205,6 +227,10 @@ int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what)
 		return ctx_fail(ctx, -EIO,
 				"%s: the driver reports more bytes than it was asked to move",
 				what);
+	if (err == FD_STUCK)
+		return ctx_fail(ctx, -ETIMEDOUT,
+				"%s: for %d seconds each try has failed with EINTR or EAGAIN", what,
+				STUCK_S);
 	if (err == -EINTR)
 		return ctx_fail_interrupted(ctx);
 	return ctx_fail(ctx, err, "%s: %s", what, strerror(-err));

@@ -13,6 +13,7 @@
  */
 #define FD_ENDED  (-4096) /* the progress function has ended the transfer */
 #define FD_BEYOND (-4097) /* a driver claims to have moved more bytes than it was asked for */
+#define FD_STUCK  (-4098) /* EINTR or EAGAIN again and again */
 
 /* Returns the number of bytes of one read that got any, 0 at the end, or a negative number: an
  * errno or one of the above. */
@@ -31,6 +32,19 @@ static inline ssize_t fd_count(ssize_t n, size_t most)
 {
 	return n > 0 && (size_t)n > most ? FD_BEYOND : n;
 }
+
+/* The tries of a read or a write that fails. */
+struct fd_tries {
+	uint64_t since; /* when the first one failed, 0 for none */
+	unsigned int count;
+	bool told; /* the user was */
+};
+
+/*
+ * A read or a write has failed with errno. Returns 0, after a while, if it is to be tried again; or
+ * a negative number: FD_STUCK when it was tried for too long.
+ */
+int fd_again(struct vfiomig_ctx *ctx, struct fd_tries *tries);
 
 /* Whether a read would end with -EINTR or -ECANCELED. */
 bool fd_is_cancelled(const struct vfiomig_ctx *ctx);
@@ -51,7 +65,8 @@ int fd_reopen_pipe(int fd);
 
 /*
  * Note that doing @what failed with @err, which one of the above returned. Returns @err; for
- * FD_ENDED what the progress function returned, which has its sentence already; for FD_BEYOND -EIO.
+ * FD_ENDED what the progress function returned, which has its sentence already; for FD_BEYOND -EIO;
+ * for FD_STUCK -ETIMEDOUT.
  */
 int fd_fail(struct vfiomig_ctx *ctx, int err, const char *what);
 

@@ -157,13 +157,17 @@ static int stop(struct precopy *p)
 static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 {
 	struct vfiomig_ctx *ctx = p->dev->ctx;
+	struct fd_tries tries = { 0 };
+	int err = 0;
 	ssize_t n;
 
 	do {
 		if (fd_is_cancelled(ctx))
 			return ctx->interrupted ? -EINTR : -ECANCELED;
 		n = read(p->state->fd, buf, size);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && errno == EINTR && !(err = fd_again(ctx, &tries)));
+	if (err)
+		return err;
 	if (n < 0 && (errno == ENOMSG || errno == EAGAIN))
 		return 0;
 	return n < 0 ? -errno : fd_count(n, size);

@@ -5,6 +5,7 @@
  * --wrap in the Makefile).
  */
 #include <fcntl.h>
+#include <limits.h>
 
 #include "device/config.h"
 #include "feature.h"
@@ -16,8 +17,8 @@ static struct {
 	uint64_t flags;
 	int state;
 	int migration_error, state_error, region_error;
-	int read_error, write_error; /* read_error is for one read only */
-	bool short_config, no_write;
+	int read_error, write_error;	    /* read_error is for one read only */
+	bool short_config, no_write, stuck; /* stuck: read_error is for ever */
 	uint8_t config[CONFIG_SIZE];
 	int interrupted_writes, short_writes;
 	int set_states, data_fd;
@@ -82,7 +83,8 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
 
 	assert_int_equal(fd, dev->fd);
 	assert_true(at + size == CONFIG_SIZE);
-	kernel.read_error = 0;
+	if (!kernel.stuck)
+		kernel.read_error = 0;
 	if (error)
 		return refuse(error);
 	if (kernel.short_config && at)
@@ -252,6 +254,11 @@ static void test_config_read(void **state)
 	assert_int_equal(config_read(dev->fd, dev->info_flags, config), CONFIG_SIZE);
 	kernel.read_error = EINTR;
 	assert_int_equal(config_read(dev->fd, dev->info_flags, config), CONFIG_SIZE);
+	/* But not for ever. */
+	kernel.read_error = EINTR;
+	kernel.stuck = true;
+	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -EINTR);
+	kernel.stuck = false;
 	kernel.read_error = EIO;
 	assert_int_equal(config_read(dev->fd, dev->info_flags, config), -EIO);
 	kernel.short_config = true;
@@ -307,6 +314,10 @@ static void test_config_write(void **state)
 	kernel.no_write = true;
 	assert_fails(config_restore_command(dev, HEX), -EIO,
 		     "cannot write the PCI command register: Input/output error");
+	kernel.interrupted_writes = INT_MAX;
+	assert_fails(config_restore_command(dev, HEX), -EINTR,
+		     "cannot write the PCI command register: Interrupted system call");
+	kernel.interrupted_writes = 0;
 	kernel.write_error = EPERM;
 	assert_fails(config_restore_command(dev, HEX), -EPERM,
 		     "cannot write the PCI command register: Operation not permitted");

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/uio.h>
 
+#include "clock.h"
 #include "feature.h"
 #include "image/image.h"
 #include "unit.h"
@@ -42,6 +43,7 @@ static struct {
 	enum who comes;
 	size_t comes_at;
 	size_t breaks_at; /* the data_fd fails with ENODEV when so many bytes have been moved */
+	int stuck;	  /* what the data_fd fails with for ever when 4 bytes have been moved */
 	bool dead_ends;	  /* the data_fd of a session that is over gives the end of the stream */
 
 	int data_fd;
@@ -83,6 +85,15 @@ static bool is_broken(void)
 	return kernel.breaks_at && kernel.moved >= kernel.breaks_at;
 }
 
+/* Each try takes five seconds. */
+static bool is_stuck(void)
+{
+	if (!kernel.stuck || kernel.moved < 4)
+		return false;
+	ahead += 5000000000;
+	return true;
+}
+
 static bool runs; /* the owner */
 
 bool __wrap_vfiomig_device_owner_runs(const struct vfiomig_device *owned);
@@ -104,6 +115,8 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 		return __real_read(fd, buf, size);
 	if (is_broken())
 		return refuse(ENODEV);
+	if (is_stuck())
+		return refuse(kernel.stuck);
 	if (!kernel.alive)
 		return kernel.dead_ends ? 0 : refuse(ENODEV);
 	if (end > kernel.length)
@@ -124,6 +137,8 @@ static ssize_t take(const void *buf, size_t size)
 {
 	if (!kernel.alive || is_broken())
 		return refuse(ENODEV);
+	if (is_stuck())
+		return refuse(kernel.stuck);
 	if (size > 4)
 		size = 4;
 	assert_true(kernel.moved + size < sizeof(kernel.got));
@@ -806,6 +821,35 @@ static void test_empty_restore(void **state)
 	assert_int_equal(kernel.set_states, 0);
 }
 
+static void count_notice(void *count, const char *line)
+{
+	assert_non_null(strstr(line, "fails again and again"));
+	++*(int *)count;
+}
+
+/* A data_fd that fails with EINTR or EAGAIN for ever. The user is told, and it has an end. */
+static void test_stuck(void **state)
+{
+	static const int errors[] = { EINTR, EAGAIN };
+
+	(void)state;
+	for (enum what what = 0; what < NR_WHATS; what++) {
+		for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+			struct vfiomig_result r;
+			int told = 0;
+
+			again();
+			kernel.stuck = errors[i];
+			vfiomig_set_notice(ctx, count_notice, &told);
+			assert_int_equal(transfer(what, &r), -ETIMEDOUT);
+			assert_says("for 30 seconds each try has failed with EINTR or EAGAIN");
+			assert_int_equal(told, 1);
+			assert_true(r.home);
+			assert_int_equal(r.reset, !is_save(what));
+		}
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -818,7 +862,7 @@ int main(void)
 		TEST(test_again),	  TEST(test_get_again),
 		TEST(test_unknown_state), TEST(test_empty_save),
 		TEST(test_empty_restore), TEST(test_broken),
-		TEST(test_itself),
+		TEST(test_itself),	  TEST(test_stuck),
 	};
 
 	return cmocka_run_group_tests_name("untrue", tests, NULL, NULL);
