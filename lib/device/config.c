@@ -111,15 +111,22 @@ static uint16_t saved_command(const char *hex)
 	return low | high << 8;
 }
 
-int config_restore_command(const struct vfiomig_device *dev, const char *hex)
+/* The command register: what it is, what a restored function needs, and where it is. */
+struct command {
+	uint16_t now, then;
+	off_t at;
+};
+
+/* Returns -ENOTTY, without a sentence, if the device is no PCI function. */
+static int plan_command(const struct vfiomig_device *dev, const char *hex, struct command *c)
 {
-	uint16_t bits = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, now, then;
+	uint16_t bits = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	uint8_t header[PCI_STD_HEADER_SIZEOF];
 	struct vfio_region_info info;
 	int err = find_region(dev->fd, dev->info_flags, &info);
 
 	if (err == -ENOTTY)
-		return 0;
+		return err;
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot find the configuration space: %s",
 				strerror(-err));
@@ -129,13 +136,34 @@ int config_restore_command(const struct vfiomig_device *dev, const char *hex)
 				strerror(-err));
 	if (has_ports(header))
 		bits |= PCI_COMMAND_IO;
-	now = get_le16(header + PCI_COMMAND);
-	then = (now & ~bits) | (bits & (hex ? saved_command(hex) : bits));
-	err = write_all(dev->fd, (const uint8_t[]){ then & 0xff, then >> 8 }, 2,
-			info.offset + PCI_COMMAND);
+	c->now = get_le16(header + PCI_COMMAND);
+	c->then = (c->now & ~bits) | (bits & (hex ? saved_command(hex) : bits));
+	c->at = info.offset + PCI_COMMAND;
+	return 0;
+}
+
+int config_restore_command(const struct vfiomig_device *dev, const char *hex)
+{
+	struct command c;
+	int err = plan_command(dev, hex, &c);
+
+	if (err)
+		return err == -ENOTTY ? 0 : err;
+	err = write_all(dev->fd, (const uint8_t[]){ c.then & 0xff, c.then >> 8 }, 2, c.at);
 	if (err)
 		return ctx_fail(dev->ctx, err, "cannot write the PCI command register: %s",
 				strerror(-err));
-	ctx_log(dev->ctx, "PCI command register: %04x, after %04x", then, now);
+	ctx_log(dev->ctx, "PCI command register: %04x, after %04x", c.then, c.now);
 	return 0;
+}
+
+void config_check_command(const struct vfiomig_device *dev, const char *hex)
+{
+	struct command c;
+
+	if (plan_command(dev, hex, &c) == 0 && (c.then & ~c.now))
+		ctx_notice(
+			dev->ctx,
+			"its owner has the PCI command register at 0x%04x: the device cannot work before that is 0x%04x",
+			c.now, c.then | c.now);
 }

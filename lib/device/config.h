@@ -24,5 +24,8 @@ bool config_is_valid(const char *hex);
  * on. All other bits stay as they are. Returns 0 or a negative errno, after ctx_fail().
  */
 int config_restore_command(const struct vfiomig_device *dev, const char *hex);
+/* Leave the command register to the owner of the device. Tell the user if one of these bits is not
+ * set. */
+void config_check_command(const struct vfiomig_device *dev, const char *hex);
 
 #endif

@@ -60,9 +60,10 @@ static int restore_command(struct vfiomig_device *dev, const struct image *image
 	bool has_config =
 		image->header && meta_string(image->header, "config", config, sizeof(config)) >= 0;
 
-	if (device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
-		return 0;
-	return config_restore_command(dev, has_config ? config : NULL);
+	if (!device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
+		return config_restore_command(dev, has_config ? config : NULL);
+	config_check_command(dev, has_config ? config : NULL);
+	return 0;
 }
 
 /*

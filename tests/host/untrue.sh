@@ -277,8 +277,16 @@ set_command 007 000
 check "an image of a device without both" vfiomig restore -q "$device" -i image
 check "nor has it them now" command_is 0001
 set_command 001 004
-check "pid:" vfiomig restore -q "$borrowed" --raw -i raw
+status 0 "pid:" vfiomig restore "$borrowed" --raw -i raw
+says "its owner has the PCI command register at 0x0401: the device cannot work before that is 0x0407"
 check "the owner's register stays" command_is 0401
+set_command 007 004
+status 0 "pid:, the owner has set what is needed" vfiomig restore "$borrowed" --raw -i raw
+check "no word of the register" sh -c "! grep register '$ERR'"
+set_command 000 000
+status 0 "pid:, the image tells that nothing is needed" vfiomig restore "$borrowed" -i image
+check "no word of the register" sh -c "! grep register '$ERR'"
+set_command 001 004
 # shellcheck disable=SC2016 # exec sets the variable
 check "fd:" vfiomig exec "$device" -- sh -c 'vfiomig restore -q fd:$VFIOMIG_DEVICE_FD --raw -i raw'
 check "fd: the command register" command_is 0407
