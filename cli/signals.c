@@ -12,8 +12,9 @@
 static volatile sig_atomic_t caught, usr1;
 static struct vfiomig_ctx *volatile interrupted;
 
-static const int ignored[] = { SIGPIPE, SIGXFSZ };
-static struct sigaction as_found[2];
+static const int ignored[] = { SIGPIPE, SIGXFSZ, SIGUSR2 };
+#define NR_IGNORED (sizeof(ignored) / sizeof(ignored[0]))
+static struct sigaction as_found[NR_IGNORED];
 
 /* Signals that end programs */
 static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGALRM };
@@ -41,13 +42,13 @@ void signals_begin(void)
 
 	if (!is_ignored(SIGUSR1))
 		sigaction(SIGUSR1, &note, NULL);
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < NR_IGNORED; i++)
 		sigaction(ignored[i], &ignore, &as_found[i]);
 }
 
 void signals_restore(void)
 {
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < NR_IGNORED; i++)
 		sigaction(ignored[i], &as_found[i], NULL);
 }
 

@@ -8,7 +8,8 @@
 struct vfiomig_ctx;
 
 /* Ignore the signals that would end the program during a write(2), which then fails instead, and
- * note SIGUSR1, which ends nothing and interrupts no system call that can be restarted. */
+ * SIGUSR2, which must not end a holder. Note SIGUSR1, which ends nothing and interrupts no system
+ * call that can be restarted. */
 void signals_begin(void);
 /* Undo that, for another program that this process is about to run. */
 void signals_restore(void);

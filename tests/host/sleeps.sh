@@ -65,6 +65,25 @@ done
 no_faults "$device"
 exec 9<&-
 
+# SIGUSR1 is answered before the first byte. SIGUSR2 ends nothing.
+exec 9<>fifo
+for how in '' --raw; do
+	# shellcheck disable=SC2086 # words
+	/run/bin/vfiomig restore "$device" $how <fifo 2>"$ERR" &
+	command=$!
+	wait_for sh -c "vfiomig state '$device' 2>&1 | grep -q busy"
+	kill -s USR2 "$command"
+	kill -s USR1 "$command"
+	check "SIGUSR1 is answered before the first byte $how" within 20 grep -q '^0 bytes (0 B) copied' "$ERR"
+	kill -s TERM "$command"
+	wait "$command" 2>/dev/null
+done
+exec 9<&-
+holder=$(openers "$device")
+kill -s USR2 "$holder"
+status 0 "SIGUSR2 does not end a holder" vfiomig state "$device"
+check "it is the same holder" test "$(openers "$device")" = "$holder"
+
 # Nobody writes to the pipe, or it ends in the middle of a write that sleeps.
 exec 9<>fifo
 ends "a pipe that nobody writes to" sh -c "exec vfiomig restore $device --raw <fifo"
