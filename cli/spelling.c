@@ -212,16 +212,19 @@ const char *guess_state(const char *name)
 		const char *word;
 		int state;
 	} words[] = {
-		{ "run", VFIOMIG_STATE_RUNNING },     { "start", VFIOMIG_STATE_RUNNING },
-		{ "started", VFIOMIG_STATE_RUNNING }, { "resume", VFIOMIG_STATE_RUNNING },
-		{ "cont", VFIOMIG_STATE_RUNNING },    { "stopped", VFIOMIG_STATE_STOP },
-		{ "pause", VFIOMIG_STATE_STOP },      { "paused", VFIOMIG_STATE_STOP },
-		{ "suspend", VFIOMIG_STATE_STOP },    { "save", VFIOMIG_STATE_STOP_COPY },
-		{ "load", VFIOMIG_STATE_RESUMING },   { "restore", VFIOMIG_STATE_RESUMING },
+		{ "run", VFIOMIG_STATE_RUNNING },      { "start", VFIOMIG_STATE_RUNNING },
+		{ "started", VFIOMIG_STATE_RUNNING },  { "cont", VFIOMIG_STATE_RUNNING },
+		{ "stopped", VFIOMIG_STATE_STOP },     { "pause", VFIOMIG_STATE_STOP },
+		{ "paused", VFIOMIG_STATE_STOP },      { "suspend", VFIOMIG_STATE_STOP },
+		{ "save", VFIOMIG_STATE_STOP_COPY },   { "load", VFIOMIG_STATE_RESUMING },
+		{ "restore", VFIOMIG_STATE_RESUMING },
 	};
 	const char *names[VFIOMIG_NR_STATES];
 	size_t n = 0;
 
+	/* A device that is to load a state is in RESUMING, which ends the state that it has. */
+	if (strcasecmp(name, "resume") == 0)
+		return "RUNNING, or RESUMING to load a state";
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcasecmp(name, words[i].word) == 0)
 			return vfiomig_state_name(words[i].state);

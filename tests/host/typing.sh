@@ -138,7 +138,7 @@ instead "bind vfio-pci $dev" "did you mean \"vfiomig bind $dev -d vfio-pci\"?"
 instead "pack 5 image" "'image' is one argument too many; to write to it: -o image"
 instead "state $dev stopp" "'stopp' is not a state; did you mean STOP?"
 instead "state $dev stopcpy" 'did you mean STOP_COPY?'
-instead "state $dev resume" 'did you mean RUNNING?'
+instead "state $dev resume" 'did you mean RUNNING, or RESUMING to load a state?'
 instead "state $dev ERR" "'ERR' is not a state; they are RUNNING"
 instead "save $dev --leave resumin" 'did you mean RESUMING?'
 instead "inspect --verfy x" "there is no option '--verfy'; did you mean '--verify'?"
