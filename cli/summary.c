@@ -87,7 +87,7 @@ int print_save(const struct transfer *t, const char *error, const struct vfiomig
 	add_bool(object, "precopy", r->precopy);
 	add_uint(object, "precopy_bytes", r->precopy_bytes);
 	add_uint(object, "rounds", r->rounds);
-	add_bool(object, "converged", !r->gave_up);
+	add_bool(object, "converged", r->complete && !r->gave_up);
 	add_seconds(object, "downtime_seconds", r->downtime_ns);
 	return print_json(t->cli, object, t->summary);
 }

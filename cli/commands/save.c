@@ -71,9 +71,13 @@ static const struct argp argp = {
 	.children = children,
 };
 
-static void print_text(const struct cli *cli, const struct vfiomig_result *r)
+/* @closed: the device was open for the save only. */
+static void print_text(const struct cli *cli, const struct vfiomig_result *r, bool closed)
 {
 	char size[32], before[32], after[32];
+	const char *then = closed && r->state != VFIOMIG_STATE_RUNNING
+				   ? " and closed now, which on most devices ends its state"
+				   : "";
 
 	if (r->gave_up)
 		notice(cli, "pre-copy did not converge: %s",
@@ -81,36 +85,36 @@ static void print_text(const struct cli *cli, const struct vfiomig_result *r)
 				   : "it ended before the rest could be read within the downtime");
 	if (r->precopy)
 		notice(cli,
-		       "saved %llu bytes (%s) in %.3f s: %s running, in %u pass%s, and %s stopped, for %.1f ms; the device is in %s",
+		       "saved %llu bytes (%s) in %.3f s: %s running, in %u pass%s, and %s stopped, for %.1f ms; the device is in %s%s",
 		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
 		       format_bytes(r->precopy_bytes, before), r->rounds + 1, r->rounds ? "es" : "",
 		       format_bytes(r->bytes - r->precopy_bytes, after), r->downtime_ns / 1e6,
-		       vfiomig_state_name(r->state));
+		       vfiomig_state_name(r->state), then);
 	else
 		notice(cli,
-		       "saved %llu bytes (%s) in %.3f s, stopped for %.1f ms; the device is in %s",
+		       "saved %llu bytes (%s) in %.3f s, stopped for %.1f ms; the device is in %s%s",
 		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
-		       r->downtime_ns / 1e6, vfiomig_state_name(r->state));
+		       r->downtime_ns / 1e6, vfiomig_state_name(r->state), then);
 }
 
 /* Report the end of the save. @error: why the status is not 0, which was printed as a message.
- * Returns the exit status. */
+ * @closed: see print_text(). Returns the exit status. */
 static int report(const struct transfer *t, int status, const char *error,
-		  const struct vfiomig_result *result)
+		  const struct vfiomig_result *result, bool closed)
 {
 	int printed = STATUS_OK;
 
 	if (t->cli->json)
 		printed = print_save(t, error, result);
 	else if (!status)
-		print_text(t->cli, result);
+		print_text(t->cli, result, closed);
 	return status ? status : printed;
 }
 
 static int fail_save(const struct transfer *t, enum status status, const char *error,
 		     const struct vfiomig_result *result)
 {
-	return report(t, fail_transfer(t->cli, status, error, result), error, result);
+	return report(t, fail_transfer(t->cli, status, error, result), error, result, false);
 }
 
 /* The device gave all of its state, but the output did not keep it. */
@@ -140,6 +144,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output
 {
 	const char *error = NULL;
 	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
+	bool closed = !vfiomig_device_is_borrowed(dev);
 	int status = STATUS_OK, err, lost;
 
 	progress_start(t);
@@ -159,7 +164,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output
 		result.state = -1;
 		error = vfiomig_get_error(t->cli->ctx);
 	}
-	return report(t, status, error, &result);
+	return report(t, status, error, &result, closed);
 }
 
 static int save(struct cli *cli, int argc, char **argv)

@@ -169,12 +169,23 @@ static int reset(const struct cli *cli, struct vfiomig_device *dev)
 	return err ? fail_untouched(cli, err) : STATUS_OK;
 }
 
+/* The device has been driven to @state and closed. */
+static void tell_closed(const struct cli *cli, int state)
+{
+	/* A new session begins in RUNNING, so that nothing is lost. */
+	if (state >= 0 && state != VFIOMIG_STATE_RUNNING)
+		notice(cli,
+		       "nobody holds it, so it is closed now, which on most devices ends its state; \"vfiomig hold %s\" keeps it open",
+		       cli->device);
+}
+
 static int state(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .cli = cli, .state = -1 };
 	struct vfiomig_device *dev;
 	int status = cli_parse(cli, &argp, argc, argv, &opt);
 	uint64_t flags;
+	bool closed;
 
 	if (status)
 		return status;
@@ -188,7 +199,10 @@ static int state(struct cli *cli, int argc, char **argv)
 		status = reset(cli, dev);
 	if (!status)
 		status = opt.state < 0 ? print_state(cli, dev) : drive(cli, dev, flags, opt.state);
+	closed = !vfiomig_device_is_borrowed(dev);
 	give_back(cli, dev, &status, "");
+	if (closed && !status)
+		tell_closed(cli, opt.state);
 	vfiomig_device_unref(dev);
 	return status;
 }

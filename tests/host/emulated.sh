@@ -50,6 +50,36 @@ emulate 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 held_and_released "a mediated device"
 no_devices
 
+# What nobody holds is closed at the end.
+emulate 0000:3b:00.1
+closed='closed now, which on most devices ends its state'
+status 0 "state" vfiomig state "$device" STOP
+says "nobody holds it, so it is $closed; \"vfiomig hold $device\" keeps it open"
+status 0 "save --leave" vfiomig save "$device" --leave=STOP -o image
+says "the device is in STOP and $closed"
+status 0 "save" vfiomig save "$device" -o image
+check "a new session would be in RUNNING, too" sh -c "! grep closed '$ERR'"
+for state in '' RUNNING; do
+	status 0 "state $state" vfiomig state "$device" $state
+	check "nothing is said" test ! -s "$ERR"
+done
+vfiomig hold -q "$device"
+status 0 "state, of a device that is held" vfiomig state "$device" STOP
+check "nothing is said" test ! -s "$ERR"
+status 0 "save, of a device that is held" vfiomig save "$device" -o image
+check "nobody closes it" sh -c "! grep closed '$ERR'"
+vfiomig state "$device" RUNNING
+
+# Of a save that failed, pre-copy did not converge.
+fault "$device" read errno=EIO
+ends 1 "a save that fails" vfiomig save "$device" -o image --json
+check "pre-copy did not converge" test "$(jq .converged "$OUT")" = false
+no_faults "$device"
+status 0 "a save" vfiomig save "$device" -o image --json
+check "pre-copy converged" test "$(jq .converged "$OUT")" = true
+end_holder "$device"
+no_devices
+
 emulate 0000:3b:00.1
 emulate 0000:3b:00.2
 status 0 "list" vfiomig list
