@@ -306,7 +306,7 @@ bench: deps
 
 # ---- Installation ---------------------------------------------------------
 
-MAN_SECTIONS = 1 3 5
+MAN_SECTIONS = 1 3 4 5
 
 # The program needs no path to a library that is where the dynamic linker looks anyway.
 RPATH = $(if $(filter /usr/lib%,$(libdir)),,-Wl,-rpath,$(libdir))

@@ -13,70 +13,27 @@
  */
 
 #include <linux/io.h>
-#include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
 /*
- * The numbers of the pre-copy states, which exist since Linux 6.2. On older
- * kernels vfio_mig_get_next_state() never leads to these states.
+ * PRE_COPY exists since Linux 6.2. On older kernels the flag is not there to be
+ * set, so vfio_mig_get_next_state() never leads to these states.
  */
 #ifndef VFIO_MIGRATION_PRE_COPY
+#define VFIO_MIGRATION_PRE_COPY		0
 #define VFIO_DEVICE_STATE_PRE_COPY	((enum vfio_device_mig_state)6)
 #define VFIO_DEVICE_STATE_PRE_COPY_P2P	((enum vfio_device_mig_state)7)
-#endif
 
-/* Without precopy.c and track.c, their headers have stubs */
-#ifdef IVSHMEM_VFIO_HAVE_PRECOPY
-#define IVSHMEM_VFIO_PRECOPY_FLAG	VFIO_MIGRATION_PRE_COPY
-#else
-#define IVSHMEM_VFIO_PRECOPY_FLAG	0
-#endif
+struct vfio_precopy_info {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 initial_bytes;
+	__aligned_u64 dirty_bytes;
+};
 
-/* Since Linux 6.2, where it is mandatory; see size.c */
-#ifdef VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
-#define IVSHMEM_VFIO_DATA_SIZE_OPS \
-	.migration_get_data_size = ivshmem_vfio_get_data_size,
-#else
-#define IVSHMEM_VFIO_DATA_SIZE_OPS
-#endif
-
-/* Also since Linux 6.2: iommufd was added together with PRE_COPY */
-#ifdef VFIO_MIGRATION_PRE_COPY
-#define IVSHMEM_VFIO_IOMMUFD_OPS \
-	.bind_iommufd = vfio_iommufd_physical_bind, \
-	.unbind_iommufd = vfio_iommufd_physical_unbind, \
-	.attach_ioas = vfio_iommufd_physical_attach_ioas,
-#else
-#define IVSHMEM_VFIO_IOMMUFD_OPS
-#endif
-
-/* Since Linux 6.6, for the device cdev */
-#ifdef VFIO_DEVICE_BIND_IOMMUFD
-#define IVSHMEM_VFIO_CDEV_OPS \
-	.detach_ioas = vfio_iommufd_physical_detach_ioas,
-#else
-#define IVSHMEM_VFIO_CDEV_OPS
-#endif
-
-/* Since Linux 6.17, where it is mandatory: vfio_pci_core_match() calls it */
-#ifdef IVSHMEM_VFIO_HAVE_MATCH_TOKEN_UUID
-#define IVSHMEM_VFIO_MATCH_TOKEN_OPS \
-	.match_token_uuid = vfio_pci_core_match_token_uuid,
-#else
-#define IVSHMEM_VFIO_MATCH_TOKEN_OPS
-#endif
-
-/*
- * Since Linux 6.19 only this operation answers VFIO_DEVICE_GET_REGION_INFO. In
- * older kernels vfio_pci_core_ioctl() answers it.
- */
-#ifdef IVSHMEM_VFIO_HAVE_REGION_INFO_CAPS
-#define IVSHMEM_VFIO_REGION_INFO_OPS \
-	.get_region_info_caps = vfio_pci_ioctl_get_region_info,
-#else
-#define IVSHMEM_VFIO_REGION_INFO_OPS
+#define VFIO_MIG_GET_PRECOPY_INFO	_IO(VFIO_TYPE, VFIO_BASE + 21)
 #endif
 
 /*
@@ -117,19 +74,6 @@ vfio_pci_core_get_iomap(struct vfio_pci_core_device *core, unsigned int bar)
 
 	return err ? IOMEM_ERR_PTR(err) : core->barmap[bar];
 }
-#endif
-
-/* Linux 7.1 has renamed zap_vma_ptes() to this */
-#ifndef IVSHMEM_VFIO_HAVE_ZAP_SPECIAL_VMA_RANGE
-#define zap_special_vma_range	zap_vma_ptes
-#endif
-
-/* Until Linux 6.16 the functions for huge pages take a pfn_t */
-#ifdef IVSHMEM_VFIO_HAVE_PFN_T
-#include <linux/pfn_t.h>
-#define ivshmem_vfio_huge_pfn(pfn)	__pfn_to_pfn_t(pfn, PFN_DEV)
-#else
-#define ivshmem_vfio_huge_pfn(pfn)	(pfn)
 #endif
 
 #endif /* IVSHMEM_VFIO_COMPAT_H */

@@ -25,7 +25,11 @@
 
 /* "ivshmem\0" when the stream is looked at as bytes */
 #define IVSHMEM_VFIO_MAGIC	0x006d656d68737669ULL
-#define IVSHMEM_VFIO_VERSION	1
+/*
+ * Version 1 has zeros in place of vectors and revision. It is still read, and
+ * no longer written.
+ */
+#define IVSHMEM_VFIO_VERSION	2
 
 /*
  * The granule of MEM records. It is defined by the format, and not by
@@ -40,8 +44,10 @@ struct ivshmem_vfio_header {
 	__le64 magic;
 	__le32 version;
 	__le32 granule;		/* IVSHMEM_VFIO_GRANULE */
-	__le64 memory_size;	/* of BAR 2, equal on both sides */
-	__le64 reserved;
+	/* Both sides must be equal in these */
+	__le64 memory_size;	/* of BAR 2 */
+	__le32 vectors;		/* of MSI-X; ivshmem-plain has none */
+	__le32 revision;	/* of the PCI function */
 };
 
 static_assert(sizeof(struct ivshmem_vfio_header) == 32);

@@ -13,34 +13,57 @@
 #include <linux/pm_runtime.h>
 #include <linux/vfio_pci_core.h>
 
-#include "compat.h"
-#include "format.h"
-#include "hw.h"
-#include "vfio_dev.h"
+#include "ivshmem_vfio.h"
 
 #define IVSHMEM_REGS_BAR	0
 
 /* Offsets in IVSHMEM_REGS_BAR. Reading INTR_STATUS clears it. */
 #define IVSHMEM_INTR_MASK	0x0
 #define IVSHMEM_INTR_STATUS	0x4
+#define IVSHMEM_IV_POSITION	0x8
+#define IVSHMEM_DOORBELL	0xc
 #define IVSHMEM_REGS_SIZE	0x10
 
+/* Doorbell: which vector of which peer, named by its IVPosition */
+#define IVSHMEM_DOORBELL_PEER_SHIFT	16
+
+/**
+ * ivshmem_vfio_hw_check() - can this driver stop the device and move its state?
+ * @pdev: the PCI function
+ *
+ * Revision 0 is ivshmem of before QEMU 2.6, which may signal by INTx. An
+ * interrupt that is not MSI-X could not be masked; see
+ * ivshmem_vfio_hw_mask_irqs().
+ *
+ * Return: 0 or -ENODEV.
+ */
 int ivshmem_vfio_hw_check(struct pci_dev *pdev)
 {
 	resource_size_t size = pci_resource_len(pdev, IVSHMEM_VFIO_MEMORY_BAR);
+
+	if (!pdev->revision || (pdev->pin && !pdev->msix_cap))
+		return -ENODEV;
 
 	if (!(pci_resource_flags(pdev, IVSHMEM_REGS_BAR) & IORESOURCE_MEM) ||
 	    pci_resource_len(pdev, IVSHMEM_REGS_BAR) < IVSHMEM_REGS_SIZE)
 		return -ENODEV;
 
 	if (!(pci_resource_flags(pdev, IVSHMEM_VFIO_MEMORY_BAR) & IORESOURCE_MEM) ||
-	    !size || !IS_ALIGNED(size, IVSHMEM_VFIO_GRANULE))
+	    !size || !IS_ALIGNED(size, IVSHMEM_VFIO_GRANULE) ||
+	    size - 1 > VFIO_PCI_OFFSET_MASK)
 		return -ENODEV;
 
 	return 0;
 }
 
-/* The core owns the mappings and releases them in vfio_pci_core_disable() */
+/**
+ * ivshmem_vfio_hw_map() - map the registers and the memory
+ * @ivdev: the device
+ *
+ * The core owns the mappings and releases them in vfio_pci_core_disable().
+ *
+ * Return: 0 or a negative errno.
+ */
 int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 {
 	struct vfio_pci_core_device *core = &ivdev->core;
@@ -57,92 +80,217 @@ int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_map, ERRNO);
 
+/**
+ * ivshmem_vfio_hw_memory_size() - the size of BAR 2
+ * @ivdev: the device
+ *
+ * Return: the number of bytes.
+ */
 u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
 {
 	return pci_resource_len(ivdev->core.pdev, IVSHMEM_VFIO_MEMORY_BAR);
+}
+
+/**
+ * ivshmem_vfio_hw_vectors() - the number of MSI-X vectors
+ * @ivdev: the device
+ *
+ * Return: the number, which is 0 for ivshmem-plain.
+ */
+unsigned int ivshmem_vfio_hw_vectors(struct ivshmem_vfio_device *ivdev)
+{
+	return max(pci_msix_vec_count(ivdev->core.pdev), 0);
 }
 
 /*
  * Every access to the device is made between begin and end. The user owns the
  * command register and the power state and may change them at any time, but
  * "failure by the user to restrict device access while in STOP must not result
- * in error conditions outside the user context". So wake the device up, keep
- * the user and resets out with memory_lock, and enable memory decode during the
- * access. (ivshmem has no PM capability, so only runtime PM can suspend it.)
+ * in error conditions outside the user context". Resets come at any time, too.
  *
- * Faults on the BARs also take memory_lock, so user memory must not be accessed
+ * All of these have to wait for an access, because they take access_lock for
+ * writing. reset_prepare does this for each reset, whoever has asked for it,
+ * and ivshmem_vfio_write() for each write to configuration space. So an access
+ * is shared at first: it holds access_lock for reading, and nothing of
+ * vfio_pci_core's. In particular it does not hold memory_lock, which a hot
+ * reset of a neighbouring function only tries to take: that would fail.
+ *
+ * If the user has switched memory decode off, or is writing to configuration
+ * space, the access is exclusive: memory_lock keeps the user out, access_lock
+ * other accesses, and memory decode is switched on for as long as it takes.
+ *
+ * A device that is gone reads as all ones, in its command register too. A reset
+ * of which the PCI core does not know leaves memory decode off.
+ *
+ * Faults on the BARs take memory_lock, so user memory must not be accessed
  * between begin and end.
  */
-static int ivshmem_vfio_hw_begin(struct vfio_pci_core_device *core, u16 *cmd)
-{
-	struct pci_dev *pdev = core->pdev;
+struct ivshmem_vfio_access {
+	u16 cmd;
+	bool exclusive;
+};
 
-	if (pm_runtime_resume_and_get(&pdev->dev))
+/*
+ * Has the user switched memory decode on? vfio_pci_core switches it on for
+ * itself at times, so the command register of the device does not tell.
+ */
+static bool ivshmem_vfio_hw_user_decodes(struct ivshmem_vfio_device *ivdev)
+{
+	const __le16 *cmd = (__le16 *)&ivdev->core.vconfig[PCI_COMMAND];
+
+	return le16_to_cpu(*cmd) & PCI_COMMAND_MEMORY;
+}
+
+/* Returns -EAGAIN if the access has to be exclusive */
+static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
+				   struct ivshmem_vfio_access *access)
+{
+	struct pci_dev *pdev = ivdev->core.pdev;
+
+	lockdep_assert_held(&ivdev->access_lock);
+
+	if (ivdev->resetting)
+		return -EIO;
+	if (!access->exclusive && ivdev->config_writes)
+		return -EAGAIN;
+	if ((__force int)pdev->current_state >= (__force int)PCI_D3hot)
 		return -EIO;
 
-	down_write(&core->memory_lock);
-	pci_read_config_word(pdev, PCI_COMMAND, cmd);
-	if (!(*cmd & PCI_COMMAND_MEMORY))
-		pci_write_config_word(pdev, PCI_COMMAND,
-				      *cmd | PCI_COMMAND_MEMORY);
+	pci_read_config_word(pdev, PCI_COMMAND, &access->cmd);
+	if (PCI_POSSIBLE_ERROR(access->cmd))
+		return -EIO;
 
-	return 0;
+	if (access->exclusive) {
+		if (!(access->cmd & PCI_COMMAND_MEMORY))
+			pci_write_config_word(pdev, PCI_COMMAND,
+					      access->cmd | PCI_COMMAND_MEMORY);
+		return 0;
+	}
+
+	return access->cmd & PCI_COMMAND_MEMORY &&
+	       ivshmem_vfio_hw_user_decodes(ivdev) ? 0 : -EAGAIN;
 }
 
-static void ivshmem_vfio_hw_end(struct vfio_pci_core_device *core, u16 cmd)
+static void ivshmem_vfio_hw_release(struct ivshmem_vfio_device *ivdev,
+				    const struct ivshmem_vfio_access *access)
 {
-	if (!(cmd & PCI_COMMAND_MEMORY))
-		pci_write_config_word(core->pdev, PCI_COMMAND, cmd);
-	up_write(&core->memory_lock);
-
-	pm_runtime_put(&core->pdev->dev);
+	if (access->exclusive) {
+		up_write(&ivdev->access_lock);
+		up_write(&ivdev->core.memory_lock);
+	} else {
+		up_read(&ivdev->access_lock);
+	}
+	pm_runtime_put(&ivdev->core.pdev->dev);
 }
 
+static int ivshmem_vfio_hw_begin(struct ivshmem_vfio_device *ivdev,
+				 struct ivshmem_vfio_access *access)
+{
+	int err;
+
+	if (pm_runtime_resume_and_get(&ivdev->core.pdev->dev))
+		return -EIO;
+
+	down_read(&ivdev->access_lock);
+	access->exclusive = false;
+	err = ivshmem_vfio_hw_prepare(ivdev, access);
+	if (err == -EAGAIN) {
+		up_read(&ivdev->access_lock);
+		down_write(&ivdev->core.memory_lock);
+		down_write(&ivdev->access_lock);
+		access->exclusive = true;
+		err = ivshmem_vfio_hw_prepare(ivdev, access);
+	}
+	if (err)
+		ivshmem_vfio_hw_release(ivdev, access);
+
+	return err;
+}
+
+/* Returns -EIO if the device did not respond to the end of the access */
+static int ivshmem_vfio_hw_end(struct ivshmem_vfio_device *ivdev,
+			       const struct ivshmem_vfio_access *access)
+{
+	struct pci_dev *pdev = ivdev->core.pdev;
+	int err = 0;
+	u16 cmd;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &cmd);
+	if (PCI_POSSIBLE_ERROR(cmd) || !(cmd & PCI_COMMAND_MEMORY))
+		err = -EIO;
+	else if (!(access->cmd & PCI_COMMAND_MEMORY))
+		pci_write_config_word(pdev, PCI_COMMAND, access->cmd);
+
+	ivshmem_vfio_hw_release(ivdev, access);
+
+	return err;
+}
+
+/**
+ * ivshmem_vfio_hw_read_memory() - read from BAR 2
+ * @ivdev: the device
+ * @offset: where
+ * @buf: receives the data
+ * @len: how many bytes; not more than a window
+ *
+ * Return: 0, or -EIO if the device does not respond or is being reset.
+ */
 int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 				void *buf, size_t len)
 {
-	struct vfio_pci_core_device *core = &ivdev->core;
-	u16 cmd;
+	struct ivshmem_vfio_access access;
 	int err;
 
-	err = ivshmem_vfio_hw_begin(core, &cmd);
+	err = ivshmem_vfio_hw_begin(ivdev, &access);
 	if (err)
 		return err;
 
 	memcpy_fromio(buf, ivdev->memory + offset, len);
-	ivshmem_vfio_hw_end(core, cmd);
 
-	return 0;
+	return ivshmem_vfio_hw_end(ivdev, &access);
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_read_memory, ERRNO);
 
+/**
+ * ivshmem_vfio_hw_write_memory() - write to BAR 2
+ * @ivdev: the device
+ * @offset: where
+ * @buf: the data
+ * @len: how many bytes; not more than a window
+ *
+ * Return: 0, or -EIO if the device does not respond or is being reset.
+ */
 int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
 				 const void *buf, size_t len)
 {
-	struct vfio_pci_core_device *core = &ivdev->core;
-	u16 cmd;
+	struct ivshmem_vfio_access access;
 	int err;
 
-	err = ivshmem_vfio_hw_begin(core, &cmd);
+	err = ivshmem_vfio_hw_begin(ivdev, &access);
 	if (err)
 		return err;
 
 	memcpy_toio(ivdev->memory + offset, buf, len);
-	ivshmem_vfio_hw_end(core, cmd);
 
-	return 0;
+	return ivshmem_vfio_hw_end(ivdev, &access);
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_write_memory, ERRNO);
 
+/**
+ * ivshmem_vfio_hw_save_regs() - read the registers that are state
+ * @ivdev: the device
+ * @regs: receives them
+ *
+ * Return: 0, or -EIO if the device does not respond or is being reset.
+ */
 int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 			      struct ivshmem_vfio_regs *regs)
 {
-	struct vfio_pci_core_device *core = &ivdev->core;
+	struct ivshmem_vfio_access access;
 	void __iomem *io = ivdev->regs;
-	u16 cmd;
 	int err;
 
-	err = ivshmem_vfio_hw_begin(core, &cmd);
+	err = ivshmem_vfio_hw_begin(ivdev, &access);
 	if (err)
 		return err;
 
@@ -151,21 +299,26 @@ int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 	/* Saving must not change the device, so undo the clear-on-read */
 	if (regs->intr_status)
 		iowrite32(regs->intr_status, io + IVSHMEM_INTR_STATUS);
-	ivshmem_vfio_hw_end(core, cmd);
 
-	return 0;
+	return ivshmem_vfio_hw_end(ivdev, &access);
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_save_regs, ERRNO);
 
+/**
+ * ivshmem_vfio_hw_load_regs() - write the registers that are state
+ * @ivdev: the device
+ * @regs: their values
+ *
+ * Return: 0, or -EIO if the device does not respond or is being reset.
+ */
 int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 			      const struct ivshmem_vfio_regs *regs)
 {
-	struct vfio_pci_core_device *core = &ivdev->core;
+	struct ivshmem_vfio_access access;
 	void __iomem *io = ivdev->regs;
-	u16 cmd;
-	int err;
+	int err, bad = 0;
 
-	err = ivshmem_vfio_hw_begin(core, &cmd);
+	err = ivshmem_vfio_hw_begin(ivdev, &access);
 	if (err)
 		return err;
 
@@ -173,39 +326,61 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 	iowrite32(regs->intr_mask, io + IVSHMEM_INTR_MASK);
 	/* Flush the writes, and check that the device responds */
 	if (ioread32(io + IVSHMEM_INTR_MASK) != regs->intr_mask)
-		err = -EIO;
-	ivshmem_vfio_hw_end(core, cmd);
+		bad = -EIO;
 
-	return err;
+	err = ivshmem_vfio_hw_end(ivdev, &access);
+
+	return err ?: bad;
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_load_regs, ERRNO);
 
-static void ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
-					   bool mask)
+static int ivshmem_vfio_hw_set_irq_mask(struct ivshmem_vfio_device *ivdev,
+					bool mask)
 {
-	struct vfio_pci_core_device *core = &ivdev->core;
-	struct pci_dev *pdev = core->pdev;
+	struct pci_dev *pdev = ivdev->core.pdev;
 	u16 ctrl;
 
-	if (!pdev->msix_cap)
-		return;
+	if (ivdev->resetting)
+		return -EIO;
 
-	/* vfio_pci_core sets up MSI-X under memory_lock, too */
-	down_write(&core->memory_lock);
 	pci_read_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, &ctrl);
+	if (PCI_POSSIBLE_ERROR(ctrl))
+		return -EIO;
+
 	if (mask)
 		ctrl |= PCI_MSIX_FLAGS_MASKALL;
 	else
 		ctrl &= ~PCI_MSIX_FLAGS_MASKALL;
 	pci_write_config_word(pdev, pdev->msix_cap + PCI_MSIX_FLAGS, ctrl);
-	up_write(&core->memory_lock);
+
+	return 0;
 }
 
-/*
- * Stop the interrupts of ivshmem-doorbell with the function mask of MSI-X. When
- * a peer rings a doorbell meanwhile, the vector becomes pending, and fires when
- * the mask is cleared. ivshmem-plain has no interrupts, and neither device has
- * INTx.
+static int ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
+					  bool mask)
+{
+	int err;
+
+	if (!ivdev->core.pdev->msix_cap)
+		return 0;
+
+	/* vfio_pci_core sets up MSI-X under memory_lock, too */
+	down_write(&ivdev->core.memory_lock);
+	down_write(&ivdev->access_lock);
+	err = ivshmem_vfio_hw_set_irq_mask(ivdev, mask);
+	up_write(&ivdev->access_lock);
+	up_write(&ivdev->core.memory_lock);
+
+	return err;
+}
+
+/**
+ * ivshmem_vfio_hw_mask_irqs() - stop the interrupts of ivshmem-doorbell
+ * @ivdev: the device
+ *
+ * This uses the function mask of MSI-X. When a peer rings a doorbell meanwhile,
+ * the vector becomes pending, and fires when the mask is cleared. ivshmem-plain
+ * has no interrupts, and neither device has INTx.
  *
  * The user's writes to the MSI-X capability cannot interfere, because
  * vfio_pci_core drops them (interrupts are set up with VFIO_DEVICE_SET_IRQS).
@@ -217,33 +392,36 @@ static void ivshmem_vfio_hw_write_irq_mask(struct ivshmem_vfio_device *ivdev,
  * user loses nothing, because VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY does not
  * promise that the device will be suspended.
  *
- * A call that only repeats the mask cannot fail.
+ * Return: 0, or -EIO if the device does not respond or is being reset.
  */
 int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev)
 {
-	if (!ivdev->irqs_masked) {
-		if (pm_runtime_resume_and_get(&ivdev->core.pdev->dev))
-			return -EIO;
-		ivdev->irqs_masked = true;
-	}
+	int err;
 
-	ivshmem_vfio_hw_write_irq_mask(ivdev, true);
-	return 0;
+	lockdep_assert_held(&ivdev->state_mutex);
+
+	if (!ivdev->irqs_masked &&
+	    pm_runtime_resume_and_get(&ivdev->core.pdev->dev))
+		return -EIO;
+
+	err = ivshmem_vfio_hw_write_irq_mask(ivdev, true);
+	if (err && !ivdev->irqs_masked)
+		pm_runtime_put(&ivdev->core.pdev->dev);
+	if (!err)
+		ivdev->irqs_masked = true;
+
+	return err;
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_mask_irqs, ERRNO);
 
-void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev)
-{
-	if (!ivdev->irqs_masked)
-		return;
-
-	ivshmem_vfio_hw_write_irq_mask(ivdev, false);
-	ivshmem_vfio_hw_irqs_unmasked(ivdev);
-}
-
-/* The mask was cleared, by the function above or by a reset of the device */
+/**
+ * ivshmem_vfio_hw_irqs_unmasked() - something has cleared the mask
+ * @ivdev: the device
+ */
 void ivshmem_vfio_hw_irqs_unmasked(struct ivshmem_vfio_device *ivdev)
 {
+	lockdep_assert_held(&ivdev->state_mutex);
+
 	if (!ivdev->irqs_masked)
 		return;
 
@@ -251,15 +429,124 @@ void ivshmem_vfio_hw_irqs_unmasked(struct ivshmem_vfio_device *ivdev)
 	pm_runtime_put(&ivdev->core.pdev->dev);
 }
 
+/**
+ * ivshmem_vfio_hw_unmask_irqs() - let interrupts come again
+ * @ivdev: the device
+ *
+ * If the mask cannot be cleared, then because of a reset, which clears it.
+ */
+void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev)
+{
+	lockdep_assert_held(&ivdev->state_mutex);
+
+	if (ivdev->irqs_masked)
+		ivshmem_vfio_hw_write_irq_mask(ivdev, false);
+	ivshmem_vfio_hw_irqs_unmasked(ivdev);
+}
+
+/**
+ * ivshmem_vfio_hw_ring() - fire all vectors of a device that was loaded
+ * @ivdev: the device
+ *
+ * A doorbell that was rung after the source had stopped is pending there, and
+ * nobody can carry it over, but the memory that it announced may well be in the
+ * stream. A wake-up without a reason is legal, and a lost one is not. Until the
+ * user has set up MSI-X and bus mastering, the device has nowhere to send an
+ * interrupt to.
+ */
+void ivshmem_vfio_hw_ring(struct ivshmem_vfio_device *ivdev)
+{
+	unsigned int vector, vectors = ivshmem_vfio_hw_vectors(ivdev);
+	struct ivshmem_vfio_access access;
+	bool rings = false;
+	u32 peer;
+
+	lockdep_assert_held(&ivdev->state_mutex);
+
+	if (!ivdev->ring || ivdev->irqs_masked ||
+	    !ivdev->core.pdev->msix_enabled)
+		return;
+	if (ivshmem_vfio_hw_begin(ivdev, &access))
+		return;
+
+	if (access.cmd & PCI_COMMAND_MASTER) {
+		/* The position is negative while there is no connection */
+		peer = ioread32(ivdev->regs + IVSHMEM_IV_POSITION);
+		for (vector = 0; vector < vectors && (s32)peer >= 0; vector++)
+			iowrite32(peer << IVSHMEM_DOORBELL_PEER_SHIFT | vector,
+				  ivdev->regs + IVSHMEM_DOORBELL);
+		rings = true;
+	}
+
+	if (!ivshmem_vfio_hw_end(ivdev, &access) && rings)
+		ivdev->ring = false;
+}
+
+/**
+ * ivshmem_vfio_hw_reset() - the device's own reset
+ * @ivdev: the device
+ *
+ * It resets the registers, as QEMU's reset of the device does, and nothing
+ * else: the memory belongs to the peers as much as to this device.
+ *
+ * Return: 0 or -EIO.
+ */
 int ivshmem_vfio_hw_reset(struct ivshmem_vfio_device *ivdev)
 {
 	static const struct ivshmem_vfio_regs zero;
-	int err;
 
-	err = ivshmem_vfio_hw_load_regs(ivdev, &zero);
-	if (err)
-		return err;
+	return ivshmem_vfio_hw_load_regs(ivdev, &zero);
+}
 
-	ivshmem_vfio_hw_unmask_irqs(ivdev);
-	return 0;
+/* ---- What accesses have to wait for ------------------------------------- */
+
+/**
+ * ivshmem_vfio_hw_reset_begin() - the PCI core is going to reset the function
+ * @ivdev: the device
+ *
+ * Wait for the accesses to it, and let no other begin before the reset is done.
+ */
+void ivshmem_vfio_hw_reset_begin(struct ivshmem_vfio_device *ivdev)
+{
+	down_write(&ivdev->access_lock);
+	ivdev->resetting = true;
+	WRITE_ONCE(ivdev->resets, ivdev->resets + 1);
+	up_write(&ivdev->access_lock);
+}
+
+/**
+ * ivshmem_vfio_hw_reset_end() - the PCI core has reset the function
+ * @ivdev: the device
+ */
+void ivshmem_vfio_hw_reset_end(struct ivshmem_vfio_device *ivdev)
+{
+	down_write(&ivdev->access_lock);
+	ivdev->resetting = false;
+	up_write(&ivdev->access_lock);
+}
+
+/**
+ * ivshmem_vfio_hw_config_begin() - the user writes to config space
+ * @ivdev: the device
+ *
+ * This may change memory decode or the power state. access_lock is not held
+ * meanwhile, because user memory is read. Accesses take memory_lock instead, as
+ * vfio_pci_core does when it changes either.
+ */
+void ivshmem_vfio_hw_config_begin(struct ivshmem_vfio_device *ivdev)
+{
+	down_write(&ivdev->access_lock);
+	ivdev->config_writes++;
+	up_write(&ivdev->access_lock);
+}
+
+/**
+ * ivshmem_vfio_hw_config_end() - the user has written to config space
+ * @ivdev: the device
+ */
+void ivshmem_vfio_hw_config_end(struct ivshmem_vfio_device *ivdev)
+{
+	down_write(&ivdev->access_lock);
+	ivdev->config_writes--;
+	up_write(&ivdev->access_lock);
 }

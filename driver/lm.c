@@ -1,32 +1,66 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The arcs of the migration state machine, in the order of a migration. */
 
+#include <linux/file.h>
 #include <linux/pci.h>
 #include <linux/vfio.h>
 
-#include "compat.h"
-#include "hw.h"
-#include "lm.h"
-#include "resume.h"
-#include "save.h"
-#include "stream.h"
-#include "track.h"
-#include "vfio_dev.h"
+#include "ivshmem_vfio.h"
+
+static const char *ivshmem_vfio_state_name(enum vfio_device_mig_state state)
+{
+	static const char * const names[] = {
+		[VFIO_DEVICE_STATE_ERROR] = "ERROR",
+		[VFIO_DEVICE_STATE_STOP] = "STOP",
+		[VFIO_DEVICE_STATE_RUNNING] = "RUNNING",
+		[VFIO_DEVICE_STATE_STOP_COPY] = "STOP_COPY",
+		[VFIO_DEVICE_STATE_RESUMING] = "RESUMING",
+		[VFIO_DEVICE_STATE_RUNNING_P2P] = "RUNNING_P2P",
+		[VFIO_DEVICE_STATE_PRE_COPY] = "PRE_COPY",
+		[VFIO_DEVICE_STATE_PRE_COPY_P2P] = "PRE_COPY_P2P",
+	};
+
+	return state < ARRAY_SIZE(names) ? names[state] : "an unknown state";
+}
+
+/*
+ * Which arc is the next one on the path to @new_state? Until 2026
+ * vfio_mig_get_next_state() did not return when it was asked for a way from
+ * STOP_COPY to PRE_COPY or PRE_COPY_P2P.
+ */
+static int ivshmem_vfio_next_state(struct ivshmem_vfio_device *ivdev,
+				   enum vfio_device_mig_state new_state,
+				   enum vfio_device_mig_state *next)
+{
+	/* "ERROR cannot be specified as a device state" */
+	if (new_state == VFIO_DEVICE_STATE_ERROR)
+		return -EINVAL;
+
+	/* "These arcs are not permitted and return error if requested" */
+	if (ivdev->state == VFIO_DEVICE_STATE_STOP_COPY &&
+	    (new_state == VFIO_DEVICE_STATE_PRE_COPY ||
+	     new_state == VFIO_DEVICE_STATE_PRE_COPY_P2P))
+		return -EINVAL;
+
+	return vfio_mig_get_next_state(&ivdev->core.vdev, ivdev->state,
+				       new_state, next);
+}
 
 /*
  * Take one arc. On success the caller sets ivdev->state to @next. If this
- * returns an error, the device is in its old state, or in ERROR.
+ * returns an error, the device is in its old state, and the arc can be tried
+ * again. No arc leads to ERROR.
  */
-struct file *
+static struct file *
 ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 				      enum vfio_device_mig_state next)
 {
 	enum vfio_device_mig_state cur = ivdev->state;
-	struct file *filp;
 	int err;
 
 	lockdep_assert_held(&ivdev->state_mutex);
 
+	/* In the words of the other variant drivers, which tests look for */
 	dev_dbg(&ivdev->core.pdev->dev, "%s: %d -> %d\n", __func__, cur, next);
 
 	/*
@@ -36,19 +70,15 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	if ((cur == VFIO_DEVICE_STATE_RUNNING &&
 	     next == VFIO_DEVICE_STATE_PRE_COPY) ||
 	    (cur == VFIO_DEVICE_STATE_RUNNING_P2P &&
-	     next == VFIO_DEVICE_STATE_PRE_COPY_P2P)) {
-		filp = ivshmem_vfio_save_begin(ivdev);
-		if (!IS_ERR(filp))
-			ivshmem_vfio_track_start(ivdev);
-		return filp;
-	}
+	     next == VFIO_DEVICE_STATE_PRE_COPY_P2P))
+		return ivshmem_vfio_save_begin(ivdev, true);
 
 	/* "The PRE_COPY arc will terminate a data transfer session." */
 	if ((cur == VFIO_DEVICE_STATE_PRE_COPY &&
 	     next == VFIO_DEVICE_STATE_RUNNING) ||
 	    (cur == VFIO_DEVICE_STATE_PRE_COPY_P2P &&
 	     next == VFIO_DEVICE_STATE_RUNNING_P2P)) {
-		ivshmem_vfio_stream_end(ivdev);
+		ivshmem_vfio_migf_end(ivdev);
 		return NULL;
 	}
 
@@ -85,16 +115,16 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	if (cur == VFIO_DEVICE_STATE_STOP &&
 	    next == VFIO_DEVICE_STATE_RUNNING_P2P) {
 		ivshmem_vfio_hw_unmask_irqs(ivdev);
+		ivshmem_vfio_hw_ring(ivdev);
 		return NULL;
 	}
 
 	/*
-	 * The session continues with the granules that are dirty now, and with
+	 * The session continues with the granules that have changed, and with
 	 * the registers: "the data transfers session continues to stream the
 	 * migration state. The user should take steps to restrict access to
 	 * vfio device regions while the device is in STOP_COPY or risk
-	 * corruption of the device migration data stream." If the user does
-	 * not, tracking the writes would only delay the end of the stream.
+	 * corruption of the device migration data stream."
 	 */
 	if (cur == VFIO_DEVICE_STATE_PRE_COPY_P2P &&
 	    next == VFIO_DEVICE_STATE_STOP_COPY) {
@@ -102,19 +132,18 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 		if (err)
 			return ERR_PTR(err);
 
-		ivshmem_vfio_track_stop(ivdev);
-		wake_up_interruptible_all(&ivdev->wait);
+		ivshmem_vfio_save_stop(ivdev->migf);
 		return NULL;
 	}
 
 	if (cur == VFIO_DEVICE_STATE_STOP &&
 	    next == VFIO_DEVICE_STATE_STOP_COPY)
-		return ivshmem_vfio_save_begin(ivdev);
+		return ivshmem_vfio_save_begin(ivdev, false);
 
 	/* "The STOP_COPY arc will terminate a data transfer session." */
 	if (cur == VFIO_DEVICE_STATE_STOP_COPY &&
 	    next == VFIO_DEVICE_STATE_STOP) {
-		ivshmem_vfio_stream_end(ivdev);
+		ivshmem_vfio_migf_end(ivdev);
 		return NULL;
 	}
 
@@ -126,23 +155,88 @@ ivshmem_vfio_step_device_state_locked(struct ivshmem_vfio_device *ivdev,
 	 * "If the user provided data is found to be incomplete, inconsistent,
 	 * or otherwise invalid, the migration driver must fail the SET_STATE
 	 * ioctl". The device then stays in RESUMING, and the user has to reset
-	 * it. The device enters ERROR only if its registers cannot be accessed
-	 * or do not have the values that were written.
+	 * it. It also stays there, with its session, if the registers could not
+	 * be loaded; the user may try again.
 	 */
 	if (cur == VFIO_DEVICE_STATE_RESUMING &&
-	    next == VFIO_DEVICE_STATE_STOP) {
-		err = ivshmem_vfio_resume_check(ivdev->stream);
-		if (err)
-			return ERR_PTR(err);
-
-		err = ivshmem_vfio_hw_load_regs(ivdev, &ivdev->stream->regs);
-		ivshmem_vfio_stream_end(ivdev);
-		if (err)
-			ivdev->state = VFIO_DEVICE_STATE_ERROR;
-		return ERR_PTR(err);
-	}
+	    next == VFIO_DEVICE_STATE_STOP)
+		return ERR_PTR(ivshmem_vfio_resume_end(ivdev));
 
 	/* vfio_mig_get_next_state() returns no other arcs */
 	WARN_ON(true);
 	return ERR_PTR(-EINVAL);
+}
+
+/**
+ * ivshmem_vfio_set_device_state() - VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, SET
+ * @vdev: the VFIO device
+ * @new_state: where to go; several arcs may lead there
+ *
+ * If an arc fails, the device stays in the state in front of it.
+ *
+ * Return: the file of the session that begins, NULL if none does, or an
+ *	ERR_PTR.
+ */
+struct file *
+ivshmem_vfio_set_device_state(struct vfio_device *vdev,
+			      enum vfio_device_mig_state new_state)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+	enum vfio_device_mig_state next;
+	struct file *res = NULL;
+	int err;
+
+	mutex_lock(&ivdev->state_mutex);
+	while (new_state != ivdev->state) {
+		err = ivshmem_vfio_next_state(ivdev, new_state, &next);
+		if (err) {
+			pci_notice_ratelimited(ivdev->core.pdev,
+					       "migration: no way from %s to %s\n",
+					       ivshmem_vfio_state_name(ivdev->state),
+					       ivshmem_vfio_state_name(new_state));
+			res = ERR_PTR(err);
+			break;
+		}
+
+		res = ivshmem_vfio_step_device_state_locked(ivdev, next);
+		if (IS_ERR(res)) {
+			pci_notice_ratelimited(ivdev->core.pdev,
+					       "migration: %s -> %s failed (%pe)\n",
+					       ivshmem_vfio_state_name(ivdev->state),
+					       ivshmem_vfio_state_name(next),
+					       res);
+			break;
+		}
+		ivdev->state = next;
+
+		/* Only the last arc of a path begins a session */
+		if (WARN_ON(res && new_state != ivdev->state)) {
+			ivshmem_vfio_migf_end(ivdev);
+			fput(res);
+			res = ERR_PTR(-EINVAL);
+			break;
+		}
+	}
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return res;
+}
+
+/**
+ * ivshmem_vfio_get_device_state() - VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, GET
+ * @vdev: the VFIO device
+ * @state: receives the state
+ *
+ * Return: 0.
+ */
+int ivshmem_vfio_get_device_state(struct vfio_device *vdev,
+				  enum vfio_device_mig_state *state)
+{
+	struct ivshmem_vfio_device *ivdev = to_ivdev(vdev);
+
+	mutex_lock(&ivdev->state_mutex);
+	*state = ivdev->state;
+	ivshmem_vfio_state_mutex_unlock(ivdev);
+
+	return 0;
 }

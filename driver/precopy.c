@@ -5,47 +5,91 @@
  */
 
 #include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
-#include "format.h"
-#include "hw.h"
-#include "precopy.h"
-#include "size.h"
-#include "stream.h"
-#include "vfio_dev.h"
+#include "ivshmem_vfio.h"
 
-bool ivshmem_vfio_in_precopy(struct ivshmem_vfio_device *ivdev)
-{
-	return ivdev->state == VFIO_DEVICE_STATE_PRE_COPY ||
-	       ivdev->state == VFIO_DEVICE_STATE_PRE_COPY_P2P;
-}
+/* How many windows the worker looks at before it lets others have a turn */
+#define IVSHMEM_VFIO_RESCAN_WINDOWS	16
 
 /*
- * The rest of the first pass, which goes through all of the memory in order,
- * whatever becomes dirty again behind it. The user reads it first.
+ * The rest of the first pass, which goes through all of the memory in order.
+ * Each of its records is one window.
  */
-static u64 ivshmem_vfio_initial(struct ivshmem_vfio_stream *stream)
+static u64 ivshmem_vfio_initial(struct ivshmem_vfio_migf *migf)
 {
-	u64 memory = ivshmem_vfio_hw_memory_size(stream->ivdev);
+	u64 memory = ivshmem_vfio_hw_memory_size(migf->ivdev);
 	u64 total = sizeof(struct ivshmem_vfio_header) + memory +
-		    DIV_ROUND_UP_ULL(memory, IVSHMEM_VFIO_MEM_MAX) *
+		    DIV_ROUND_UP_ULL(memory, IVSHMEM_VFIO_WINDOW) *
 		    sizeof(struct ivshmem_vfio_record);
-	u64 delivered = stream->length - (stream->tail - stream->head);
+	u64 delivered = migf->length - (migf->len - migf->pos);
 
 	return total > delivered ? total - delivered : 0;
 }
 
+/* Is a round over the memory to be made, or to be gone on with, now? */
+static bool ivshmem_vfio_wants_round(struct ivshmem_vfio_migf *migf)
+{
+	return ivshmem_vfio_migf_alive(migf) && migf->precopy &&
+	       ivshmem_vfio_scan_is_due(migf);
+}
+
 /*
- * Both fields are exact as long as nobody writes to the memory. The second
- * version of this ioctl (VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2) needs nothing
- * from the driver: it adds a flag for new initial data, and this device never
- * has any. So no flag is set here.
+ * Make a round over the memory, if one is due, but look at no more than so many
+ * windows. A signal breaks it off, and the next call goes on with it.
+ */
+static int ivshmem_vfio_round(struct ivshmem_vfio_migf *migf,
+			      unsigned long windows)
+{
+	int err = 0;
+
+	while (!err && windows-- && ivshmem_vfio_wants_round(migf) &&
+	       !signal_pending(current)) {
+		err = ivshmem_vfio_scan_window(migf);
+		mutex_unlock(&migf->lock);
+		cond_resched();
+		mutex_lock(&migf->lock);
+	}
+
+	return err;
+}
+
+/*
+ * What has changed is known from the last round over the memory. As long as
+ * some of that is to be read, or the next round is under way, all of it counts:
+ * about as much will have changed meanwhile. When all was read, the next round
+ * is made before this is asked, so that 0 means that there is nothing.
+ */
+static u64 ivshmem_vfio_dirty(struct ivshmem_vfio_migf *migf, u64 initial)
+{
+	const struct ivshmem_vfio_granules *granules = &migf->granules;
+	u64 left = ivshmem_vfio_save_left(migf) - initial;
+
+	if (!left && granules->scan == granules->count)
+		return 0;
+
+	return max(left, ivshmem_vfio_size_mem(granules->found,
+					       granules->found_runs));
+}
+
+/**
+ * ivshmem_vfio_precopy_ioctl() - VFIO_MIG_GET_PRECOPY_INFO
+ * @filp: the migration file
+ * @cmd: the ioctl
+ * @arg: struct vfio_precopy_info
+ *
+ * The second version of this ioctl (VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2)
+ * needs nothing from the driver: it adds a flag for new initial data, and this
+ * device never has any. So no flag is set.
+ *
+ * Return: 0 or a negative errno.
  */
 long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 				unsigned long arg)
 {
-	struct ivshmem_vfio_stream *stream = filp->private_data;
-	struct ivshmem_vfio_device *ivdev = stream->ivdev;
+	struct ivshmem_vfio_migf *migf = filp->private_data;
 	struct vfio_precopy_info info;
 	unsigned long minsz = offsetofend(struct vfio_precopy_info,
 					  dirty_bytes);
@@ -59,43 +103,81 @@ long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 	if (info.argsz < minsz)
 		return -EINVAL;
 
-	mutex_lock(&ivdev->state_mutex);
-	if (!ivshmem_vfio_in_precopy(ivdev)) {
+	mutex_lock(&migf->lock);
+	/* The session tells of an error when it is read */
+	ivshmem_vfio_round(migf, ULONG_MAX);
+	if (!ivshmem_vfio_migf_alive(migf) || !migf->precopy) {
 		ret = -EINVAL;
-	} else if (ivdev->stream != stream) {
-		ret = -ENODEV;
 	} else {
 		info.flags = 0;
-		info.initial_bytes = ivshmem_vfio_initial(stream);
-		info.dirty_bytes = ivshmem_vfio_size_left(stream) -
-				   info.initial_bytes;
+		info.initial_bytes = ivshmem_vfio_initial(migf);
+		info.dirty_bytes = ivshmem_vfio_dirty(migf,
+						      info.initial_bytes);
 	}
-	ivshmem_vfio_state_mutex_unlock(ivdev);
+	mutex_unlock(&migf->lock);
 
 	if (!ret && copy_to_user((void __user *)arg, &info, minsz))
 		return -EFAULT;
 	return ret;
 }
 
-/* "Userspace can wait for more data (which may never come) by using poll." */
+static void ivshmem_vfio_schedule_rescan(struct ivshmem_vfio_migf *migf)
+{
+	unsigned long now = jiffies, at = migf->granules.rescan_at;
+
+	schedule_delayed_work(&migf->rescan,
+			      time_before(now, at) ? at - now : 0);
+}
+
+/**
+ * ivshmem_vfio_precopy_rescan() - look for something to be read, as long as somebody waits
+ * @work: migf->rescan
+ */
+void ivshmem_vfio_precopy_rescan(struct work_struct *work)
+{
+	struct ivshmem_vfio_migf *migf = container_of(to_delayed_work(work),
+						      struct ivshmem_vfio_migf,
+						      rescan);
+	bool readable;
+	int err;
+
+	mutex_lock(&migf->lock);
+	err = ivshmem_vfio_round(migf, IVSHMEM_VFIO_RESCAN_WINDOWS);
+	readable = err || !ivshmem_vfio_migf_alive(migf) || !migf->precopy ||
+		   ivshmem_vfio_save_has_data(migf);
+	if (!readable && wq_has_sleeper(&migf->wait))
+		ivshmem_vfio_schedule_rescan(migf);
+	mutex_unlock(&migf->lock);
+
+	if (readable)
+		wake_up_interruptible_poll(&migf->wait, EPOLLIN | EPOLLRDNORM);
+}
+
+/**
+ * ivshmem_vfio_precopy_poll() - is there something to be read?
+ * @filp: the migration file
+ * @wait: who waits
+ *
+ * "Userspace can wait for more data (which may never come) by using poll."
+ *
+ * Return: the events that have happened.
+ */
 __poll_t ivshmem_vfio_precopy_poll(struct file *filp,
 				   struct poll_table_struct *wait)
 {
-	struct ivshmem_vfio_stream *stream = filp->private_data;
-	struct ivshmem_vfio_device *ivdev = stream->ivdev;
+	struct ivshmem_vfio_migf *migf = filp->private_data;
 	__poll_t mask = 0;
 
-	poll_wait(filp, &ivdev->wait, wait);
+	poll_wait(filp, &migf->wait, wait);
 
-	mutex_lock(&ivdev->state_mutex);
-	if (ivdev->stream != stream)
+	mutex_lock(&migf->lock);
+	if (!ivshmem_vfio_migf_alive(migf))
 		mask = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-	else if (!ivshmem_vfio_in_precopy(ivdev) ||
-		 stream->part != IVSHMEM_VFIO_PART_RECORD ||
-		 stream->head != stream->tail ||
-		 !ivshmem_vfio_dirty_empty(&ivdev->dirty))
+	else if (!migf->precopy || ivshmem_vfio_save_has_data(migf))
 		mask = EPOLLIN | EPOLLRDNORM;
-	ivshmem_vfio_state_mutex_unlock(ivdev);
+	else
+		ivshmem_vfio_schedule_rescan(migf);
+	mutex_unlock(&migf->lock);
 
 	return mask;
 }

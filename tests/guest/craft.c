@@ -34,19 +34,23 @@ static void put64(uint64_t value)
 }
 
 static void header_of(uint64_t magic, uint32_t version, uint32_t granule, uint64_t memory_size,
-		      uint64_t reserved)
+		      uint64_t device)
 {
 	length = 0;
 	put64(magic);
 	put32(version);
 	put32(granule);
 	put64(memory_size);
-	put64(reserved);
+	put64(device);
 }
+
+/* The last field of a header: the number of MSI-X vectors, and the revision. */
+#define DEVICE(vectors, revision) ((vectors) | (uint64_t)(revision) << 32)
+#define PLAIN			  DEVICE(0, MODEL_REVISION)
 
 static void header(void)
 {
-	header_of(MODEL_MAGIC, 1, MODEL_GRANULE, size, 0);
+	header_of(MODEL_MAGIC, MODEL_VERSION, MODEL_GRANULE, size, PLAIN);
 }
 
 static void record(uint32_t type, uint32_t reserved, uint64_t offset, uint64_t n)
@@ -158,9 +162,9 @@ static void refused_first(const char *what, uint32_t type, uint32_t reserved, ui
 }
 
 static void refused_header(const char *what, uint64_t magic, uint32_t version, uint32_t granule,
-			   uint64_t memory_size, uint64_t reserved)
+			   uint64_t memory_size, uint64_t device)
 {
-	header_of(magic, version, granule, memory_size, reserved);
+	header_of(magic, version, granule, memory_size, device);
 	all_mem();
 	regs();
 	end();
@@ -185,6 +189,12 @@ static void test_taken(void)
 	end();
 	taken("in order");
 
+	header_of(MODEL_MAGIC, 1, MODEL_GRANULE, size, 0);
+	all_mem();
+	regs();
+	end();
+	taken("version 1, which does not tell of the device");
+
 	header();
 	for (uint64_t at = size; at; at -= MODEL_GRANULE)
 		mem(at - MODEL_GRANULE, MODEL_GRANULE);
@@ -205,16 +215,21 @@ static void test_taken(void)
 
 static void test_header(void)
 {
-	refused_header("a wrong magic number", MODEL_MAGIC + 1, 1, MODEL_GRANULE, size, 0);
-	refused_header("version 0", MODEL_MAGIC, 0, MODEL_GRANULE, size, 0);
-	refused_header("version 2", MODEL_MAGIC, 2, MODEL_GRANULE, size, 0);
-	refused_header("granule 0", MODEL_MAGIC, 1, 0, size, 0);
-	refused_header("a smaller granule", MODEL_MAGIC, 1, MODEL_GRANULE / 2, size, 0);
-	refused_header("a larger granule", MODEL_MAGIC, 1, MODEL_GRANULE * 2, size, 0);
-	refused_header("less memory", MODEL_MAGIC, 1, MODEL_GRANULE, size - MODEL_GRANULE, 0);
-	refused_header("more memory", MODEL_MAGIC, 1, MODEL_GRANULE, size + MODEL_GRANULE, 0);
-	refused_header("a reserved field of the header", MODEL_MAGIC, 1, MODEL_GRANULE, size,
-		       1ULL << 63);
+	const uint32_t version = MODEL_VERSION, granule = MODEL_GRANULE;
+
+	refused_header("a wrong magic number", MODEL_MAGIC + 1, version, granule, size, PLAIN);
+	refused_header("version 0", MODEL_MAGIC, 0, granule, size, PLAIN);
+	refused_header("version 3", MODEL_MAGIC, 3, granule, size, PLAIN);
+	refused_header("granule 0", MODEL_MAGIC, version, 0, size, PLAIN);
+	refused_header("a smaller granule", MODEL_MAGIC, version, granule / 2, size, PLAIN);
+	refused_header("a larger granule", MODEL_MAGIC, version, granule * 2, size, PLAIN);
+	refused_header("less memory", MODEL_MAGIC, version, granule, size - granule, PLAIN);
+	refused_header("more memory", MODEL_MAGIC, version, granule, size + granule, PLAIN);
+	refused_header("a device with interrupts", MODEL_MAGIC, version, granule, size,
+		       DEVICE(1, MODEL_REVISION));
+	refused_header("a device of another revision", MODEL_MAGIC, version, granule, size,
+		       DEVICE(0, MODEL_REVISION + 1));
+	refused_header("version 1: a reserved field", MODEL_MAGIC, 1, granule, size, 1ULL << 63);
 }
 
 static void test_mem(void)

@@ -14,7 +14,7 @@ static struct whole good; /* the state that the device must have again and again
 static uint64_t flags;
 
 /* Functions of the driver that are called during arcs, and can fail. */
-static const char *const steps[] = { "hw_mask_irqs", "stream_begin", "hw_load_regs" };
+static const char *const steps[] = { "hw_mask_irqs", "migf_begin", "hw_load_regs" };
 
 static int set_state(int state, int *data_fd)
 {
@@ -31,65 +31,6 @@ static void check_whole(const char *when)
 	tap(whole_works(dev, &good), "%s: the device can be saved and restored", when);
 }
 
-/* ---- ERROR --------------------------------------------------------------- */
-
-/* "To recover from ERROR VFIO_DEVICE_RESET must be used" */
-static bool only_reset_leads_out(void)
-{
-	bool refused = true;
-	int fd;
-
-	for (int to = 0; to <= VFIOMIG_NR_STATES; to++) {
-		refused &= set_state(to, &fd) < 0 && fd < 0;
-		refused &= get_state() == VFIOMIG_STATE_ERROR;
-	}
-	device_reset(dev);
-	return refused && get_state() == VFIOMIG_STATE_RUNNING;
-}
-
-/*
- * Put the device into ERROR: it has got all of a good state, and fails to load the registers.
- * Returns the session's data_fd.
- */
-static int enter_error(void)
-{
-	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none, ret;
-
-	if (!write_all(fd, good.data, good.size))
-		err(1, "load");
-	fault_arm("hw_load_regs", 1, 1);
-	ret = set_state(VFIOMIG_STATE_STOP, &none);
-	fault_disarm(1);
-	if (ret != -FAULT_ERRNO || get_state() != VFIOMIG_STATE_ERROR)
-		errx(1, "the device is not in ERROR (%d)", ret);
-	return fd;
-}
-
-static void test_error(void)
-{
-	int fd = enter_error();
-	uint64_t bytes;
-	uint32_t value = 0;
-
-	tap(write(fd, good.data, 1) < 0 && errno == ENODEV, "ERROR: its data_fd is dead");
-	close(fd);
-	tap(vfiomig_device_get_data_size(dev, &bytes) == 0, "ERROR: MIG_DATA_SIZE does no harm");
-	region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, 0, &value, sizeof(value));
-	reg_write(dev, INTR_MASK, 0);
-	fault_arm("hw_load_regs", 1, 1);
-	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO && get_state() == VFIOMIG_STATE_ERROR,
-	    "ERROR: a reset that fails leaves the device in ERROR");
-	fault_disarm(1);
-	tap(only_reset_leads_out(), "ERROR: only a reset leads out of ERROR");
-	check_whole("after ERROR");
-
-	close(enter_error());
-	vfiomig_device_close(dev);
-	device_reopen(dev);
-	tap(get_state() == VFIOMIG_STATE_RUNNING, "ERROR ends with the session of the device");
-	check_whole("the session after ERROR");
-}
-
 /* ---- Arcs that fail ------------------------------------------------------ */
 
 /* Returns whether the driver calls this function during this arc. */
@@ -98,7 +39,7 @@ static bool arc_needs(int from, int to, const char *step)
 	if (strcmp(step, "hw_mask_irqs") == 0)
 		return (from == VFIOMIG_STATE_RUNNING_P2P && to == VFIOMIG_STATE_STOP) ||
 		       (from == VFIOMIG_STATE_PRE_COPY_P2P && to == VFIOMIG_STATE_STOP_COPY);
-	if (strcmp(step, "stream_begin") == 0)
+	if (strcmp(step, "migf_begin") == 0)
 		return to == VFIOMIG_STATE_RESUMING || (is_saving(to) && !is_saving(from));
 	return from == VFIOMIG_STATE_RESUMING;
 }
@@ -138,10 +79,7 @@ static void test_way(int from, int to, const char *step, int where)
 	if (!fault_disarm(1))
 		why = "there was no fault";
 	now = get_state();
-	if (strcmp(step, "hw_load_regs") == 0) {
-		if (now != VFIOMIG_STATE_ERROR || !only_reset_leads_out())
-			why = "not in ERROR";
-	} else if (now != where) {
+	if (now != where) {
 		why = "in another state";
 	} else if (set_state(to, &fd) || get_state() != to) {
 		why = "the device cannot go on";
@@ -272,6 +210,29 @@ static void test_streams(int pieces)
 
 /* ---- Resets and opens that fail ------------------------------------------ */
 
+/* RESUMING, with all of a good state, ends neither by an arc nor by a reset that fail. */
+static void test_resuming_stays(void)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none;
+	uint64_t bytes;
+
+	if (!write_all(fd, good.data, good.size))
+		err(1, "load");
+	fault_arm("hw_load_regs", 1, 2);
+	tap(set_state(VFIOMIG_STATE_STOP, &none) == -FAULT_ERRNO &&
+		    get_state() == VFIOMIG_STATE_RESUMING,
+	    "registers that cannot be loaded leave the device in RESUMING");
+	tap(vfiomig_device_reset(dev) == -FAULT_ERRNO && get_state() == VFIOMIG_STATE_RESUMING,
+	    "and so does a reset that fails");
+	fault_disarm(2);
+	tap(vfiomig_device_get_data_size(dev, &bytes) == 0, "MIG_DATA_SIZE does no harm there");
+	tap(set_state(VFIOMIG_STATE_STOP, &none) == 0 && get_state() == VFIOMIG_STATE_STOP,
+	    "the arc can be tried again");
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	close(fd);
+	tap(whole_is(dev, &good), "and then the device has the state");
+}
+
 static void test_reset_fails(void)
 {
 	struct whole w = { 0 };
@@ -324,11 +285,11 @@ int main(int argc, char **argv)
 	reg_write(dev, INTR_MASK, 0x600d);
 	good = whole_save(dev);
 
-	test_error();
 	for (int from = 0; from < VFIOMIG_NR_STATES; from++)
 		if (from != VFIOMIG_STATE_ERROR)
 			test_ways(from);
 	test_streams(size >> 16);
+	test_resuming_stays();
 	test_reset_fails();
 	test_open_fails();
 	printf("# %d faults\n", fault_count);

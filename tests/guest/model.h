@@ -13,9 +13,11 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define MODEL_MAGIC   0x006d656d68737669ULL
-#define MODEL_GRANULE 4096u
-#define MODEL_MEM_MAX (1u << 20)
+#define MODEL_MAGIC    0x006d656d68737669ULL
+#define MODEL_VERSION  2u
+#define MODEL_GRANULE  4096u
+#define MODEL_REVISION 1u
+#define MODEL_MEM_MAX  (1u << 20)
 
 enum {
 	MODEL_MEM = 1,
@@ -56,9 +58,10 @@ static inline uint64_t model_le64(const unsigned char *at)
 
 static inline bool model_header(const struct model *m, const unsigned char *s)
 {
-	return model_le64(s) == MODEL_MAGIC && model_le32(s + 8) == 1 &&
+	/* The last field is the revision of QEMU's device. The number of vectors is free. */
+	return model_le64(s) == MODEL_MAGIC && model_le32(s + 8) == MODEL_VERSION &&
 	       model_le32(s + 12) == MODEL_GRANULE && model_le64(s + 16) == m->size &&
-	       model_le64(s + 24) == 0;
+	       model_le32(s + 28) == MODEL_REVISION;
 }
 
 static inline bool model_mem(struct model *m, uint64_t offset, uint64_t length,

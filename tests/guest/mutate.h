@@ -187,7 +187,8 @@ static inline void mutant_put_random(struct mutant *m, size_t n)
 
 static inline void mutant_put_header(struct mutant *m, uint64_t memory)
 {
-	uint64_t words[] = { MODEL_MAGIC, 1 | (uint64_t)MODEL_GRANULE << 32, memory, 0 };
+	uint64_t words[] = { MODEL_MAGIC, MODEL_VERSION | (uint64_t)MODEL_GRANULE << 32, memory,
+			     (uint64_t)MODEL_REVISION << 32 };
 
 	if (mutant_at_times(m, 16)) {
 		uint64_t *word = &words[mutant_below(m, 4)];

@@ -227,7 +227,7 @@ static void test_taken_away(const char *driver)
 			err(1, "reset");
 
 	rebind();
-	tap(number() != before, "the data_fds keep a reference to the former device");
+	tap(number() == before, "the data_fds keep no reference to the former device");
 	device_reopen(dev);
 	tap(is_dead(saving) && is_dead(resuming), "rebound: both data_fds are dead");
 	tap(is_fresh() && saves(), "rebound: the device can be saved");

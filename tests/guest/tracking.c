@@ -5,13 +5,11 @@
  * the stream is loaded into the other device, that device's memory must be equal to what the memory
  * was then, byte for byte, every time.
  *
- * tracking DEV: how many page faults tracking costs the writer, and sessions that end in all ways
- * while the memory is written.
+ * tracking DEV: sessions that end in all ways while the memory is written.
  */
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "random.h"
@@ -70,7 +68,7 @@ static void write_in_order(uint64_t *seed)
 	memory[*seed % (size / 8)] = *seed;
 }
 
-/* The write finds a page that the read has mapped read-only. */
+/* A page is read before it is written to. */
 static void read_and_write(uint64_t *seed)
 {
 	size_t at = next_random(seed) % (size / 8);
@@ -78,7 +76,7 @@ static void read_and_write(uint64_t *seed)
 	memory[at] = memory[at] * 5 + 1;
 }
 
-/* Most pages are mapped read-only whenever that is possible. */
+/* Most pages are read, and few written to. */
 static void mostly_read(uint64_t *seed)
 {
 	uint64_t sum = 0;
@@ -284,69 +282,6 @@ static void test_saves(int saves)
 		pthread_join(threads[i], NULL);
 }
 
-/* ---- Page faults --------------------------------------------------------- */
-
-/* Returns how many page faults writing to each page twice causes. */
-static long count_faults(void)
-{
-	struct rusage before, after;
-
-	getrusage(RUSAGE_THREAD, &before);
-	for (int i = 0; i < 2; i++)
-		for (size_t at = 0; at < size / 8; at += PAGE / 8)
-			memory[at + i] = at;
-	getrusage(RUSAGE_THREAD, &after);
-	return after.ru_minflt - before.ru_minflt;
-}
-
-static void read_to_end(int fd)
-{
-	static char buf[1 << 20];
-
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-	if (errno != ENOMSG)
-		err(1, "read");
-}
-
-static bool has_huge_pages(void)
-{
-	char line[64];
-
-	file_read("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof(line));
-	return strstr(line, "[always]") != NULL;
-}
-
-static void test_faults(void)
-{
-	long n, pages;
-	int fd;
-
-	memory = map(src);
-	pages = size / PAGE;
-	n = count_faults();
-	if (has_huge_pages())
-		tap(n <= (long)(size / HUGE_2M), "RUNNING: a fault for each huge page (%ld)", n);
-	else
-		tap(n <= pages, "RUNNING: a fault for each page (%ld)", n);
-
-	fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
-	n = count_faults();
-	tap(n == 0, "PRE_COPY: none before anything is read (%ld)", n);
-	for (int round = 1; round <= 3; round++) {
-		read_to_end(fd);
-		n = count_faults();
-		tap(n >= pages && n <= pages + 2, "one for each of %ld pages in round %d (%ld)",
-		    pages, round, n);
-		n = count_faults();
-		tap(n == 0, "and no more in that round (%ld)", n);
-	}
-	device_go(src, VFIOMIG_STATE_RUNNING);
-	close(fd);
-	n = count_faults();
-	tap(n == 0, "RUNNING: no more (%ld)", n);
-}
-
 /* ---- Sessions that end early --------------------------------------------- */
 
 static atomic_int session = -1;
@@ -424,7 +359,7 @@ int main(int argc, char **argv)
 	ctx = new_context();
 	src = device_open(ctx, argv[1]);
 	if (argc == 2) {
-		test_faults();
+		memory = map(src);
 		test_upheaval(200);
 	} else {
 		dst = device_open(ctx, argv[2]);

@@ -29,7 +29,7 @@ for series in 4.19 5.10 6.0; do
 	make_for $series modules || rc=$?
 	check "not for Linux $series" test $rc -eq 2
 	check "it says so" grep -q -F "*** ivshmem_vfio_pci needs Linux 6.1 or later, and this is $series.  Stop." "$work/log"
-	check "nothing is built" test ! -e "$work/dirty.o"
+	check "nothing is built" test ! -e "$work/hw.o"
 	check "what there is can be removed" make_for $series clean
 done
 
@@ -42,8 +42,8 @@ check "make clean" make_for "$next" clean
 check "has none" test ! -s "$work/log"
 
 for series in 6.1 6.12 7.0 "$newest" 10.1; do
-	rm -f "$work/dirty.o"
-	check "Linux $series: it can be built" make_for "$series" dirty.o
+	rm -f "$work/hw.o"
+	check "Linux $series: it can be built" make_for "$series" hw.o
 	case $series in
 	10.*) check "with a warning" grep -q 'not tested' "$work/log" ;;
 	*) check "without a warning" test ! -s "$work/log" ;;

@@ -43,6 +43,7 @@ for path in man/*.[1-9]; do
 	case $page in
 	*.5) continue ;;
 	*.1) status='EXIT STATUS' ;;
+	*.4) status=DIAGNOSTICS ;;
 	*.3) status='RETURN VALUES' ;;
 	esac
 	for heading in "$status" EXAMPLES 'SEE ALSO'; do
