@@ -117,6 +117,28 @@ static inline void device_reset(struct vfiomig_device *dev)
 		err(1, "VFIO_DEVICE_RESET");
 }
 
+/*
+ * Reset all functions of the bus of the device that @device_fd is, which was opened through the
+ * same group as @dev. Returns 0 or a negative errno.
+ */
+static inline int device_hot_reset(const struct vfiomig_device *dev, int device_fd)
+{
+	_Alignas(struct vfio_pci_hot_reset) char buffer[sizeof(struct vfio_pci_hot_reset) + 4] = {
+		0
+	};
+	struct vfio_pci_hot_reset *reset = (struct vfio_pci_hot_reset *)buffer;
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
+
+	vfiomig_device_get_fds(dev, &fds);
+	reset->argsz = sizeof(buffer);
+	/* Through the cdev no groups are named. */
+	if (fds.group >= 0) {
+		reset->count = 1;
+		reset->group_fds[0] = fds.group;
+	}
+	return ioctl(device_fd, VFIO_DEVICE_PCI_HOT_RESET, reset) ? -errno : 0;
+}
+
 static inline struct vfio_region_info region_info(const struct vfiomig_device *dev,
 						  unsigned int index)
 {

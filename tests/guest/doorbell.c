@@ -6,8 +6,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include "device.h"
 #include "tap.h"
+#include "whole.h"
 
 #define VECTORS	 2
 
@@ -255,6 +255,83 @@ static void test_pci_reset(void)
 	heard("RUNNING, after PCI's reset and a sleep");
 }
 
+/* VFIO's reset of the whole bus finds nobody else at work on the device, and holds its locks. */
+static void test_hot_reset(void)
+{
+	if (access(pci_file(name, "reset"), F_OK))
+		return;
+
+	go(VFIOMIG_STATE_STOP);
+	silent("STOP, before a hot reset");
+	tap(device_hot_reset(dev, vfiomig_device_get_fd(dev)) == 0, "a hot reset in STOP (%m)");
+	enable(dev);
+	forget();
+	heard("RUNNING after a hot reset");
+	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	tap(falls_asleep(SOON_MS), "the device can sleep after a hot reset");
+	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
+}
+
+/* Load what the device was. It is in STOP then. */
+static void load(const struct whole *w)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_RESUMING);
+
+	if (!write_all(fd, w->data, w->size))
+		err(1, "load");
+	close(fd);
+	go(VFIOMIG_STATE_STOP);
+}
+
+static bool nothing_comes(void)
+{
+	bool good = true;
+
+	for (unsigned int i = 0; i < VECTORS; i++)
+		good = !comes(i, i ? 0 : NEVER_MS) && good;
+	return good;
+}
+
+/*
+ * A doorbell that was rung when the source had stopped is lost there. Therefore all vectors of a
+ * device that was loaded fire once, as soon as it can send interrupts.
+ */
+static void test_load(void)
+{
+	struct whole w = whole_save(dev);
+
+	load(&w);
+	tap(nothing_comes(), "STOP after a load: no interrupt comes");
+	go(VFIOMIG_STATE_RUNNING_P2P);
+	pending("RUNNING_P2P after a load");
+	go(VFIOMIG_STATE_RUNNING);
+	go(VFIOMIG_STATE_STOP);
+	go(VFIOMIG_STATE_RUNNING);
+	set_irqs();
+	tap(nothing_comes(), "they fire once only");
+
+	unset_irqs();
+	load(&w);
+	go(VFIOMIG_STATE_RUNNING);
+	tap(set_irqs(), "VFIO_DEVICE_SET_IRQS after a load");
+	pending("interrupts that were set up after a load");
+
+	load(&w);
+	command_write(dev, command_read(dev) & ~PCI_COMMAND_MASTER);
+	go(VFIOMIG_STATE_RUNNING);
+	tap(nothing_comes(), "without bus mastering none comes after a load");
+	enable(dev);
+	pending("bus mastering is switched on after a load");
+
+	load(&w);
+	device_reset(dev);
+	enable(dev);
+	set_irqs();
+	tap(nothing_comes(), "none comes after a load and a reset");
+	heard("RUNNING after a load and a reset");
+	free(w.data);
+}
+
 /* Returns the message control of MSI-X as the next driver would find it. */
 static uint16_t msix_control(void)
 {
@@ -306,6 +383,8 @@ int main(int argc, char **argv)
 	test_set_irqs();
 	test_low_power();
 	test_pci_reset();
+	test_hot_reset();
+	test_load();
 	test_close();
 
 	vfiomig_device_unref(peer);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * hotreset DEV NEIGHBOUR: reset the bus on which both devices are, through the neighbour, while DEV
+ * is saved and restored. Both are in one group.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tap.h"
+#include "whole.h"
+
+#define RESETS 25
+
+static struct vfiomig_device *dev;
+static int neighbour;
+static atomic_bool done;
+static struct whole good;
+
+/*
+ * Read or write the whole stream. The reset comes in the middle of this. If it comes later, what was
+ * read has to be right: nothing else may pass for the end of the stream.
+ */
+static void *transfer(void *arg)
+{
+	static struct whole w;
+	int fd = *(int *)arg;
+
+	if (fcntl(fd, F_GETFL) & O_WRONLY) {
+		errno = 0;
+		write_all(fd, good.data, good.size);
+	} else {
+		w.size = 0;
+		errno = whole_read(&w, fd);
+		if (!errno && (w.size != good.size || memcmp(w.data, good.data, w.size) != 0))
+			errx(1, "a wrong stream passes for a whole one");
+	}
+	/* ENOMSG: all of the memory was read in PRE_COPY. */
+	if (errno && errno != ENODEV && errno != ENOMSG)
+		err(1, "transfer");
+	done = true;
+	return NULL;
+}
+
+static void test(int state, const char *what)
+{
+	int refused = 0, running = 0, kept = 0, early = 0;
+	uint16_t command = command_read(dev);
+
+	for (int i = 0; i < RESETS; i++) {
+		int fd = device_go(dev, state), ret;
+		pthread_t thread;
+
+		done = false;
+		pthread_create(&thread, NULL, transfer, &fd);
+		usleep(random() % 20000);
+		early += !done;
+		ret = device_hot_reset(dev, neighbour);
+		refused += ret != 0;
+		if (ret && ret != -EBUSY)
+			errx(1, "hot reset: %s", strerror(-ret));
+		running += vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING;
+		kept += command_read(dev) == command;
+		pthread_join(thread, NULL);
+		close(fd);
+		if (ret)
+			device_reset(dev);
+	}
+	printf("# %d of %d resets came before the end of the transfer\n", early, RESETS);
+	tap(refused == 0, "%s: no hot reset of the neighbour is refused (%d of %d)", what, refused,
+	    RESETS);
+	tap(running == RESETS, "%s: each ends in RUNNING (%d of %d)", what, running, RESETS);
+	tap(kept == RESETS, "%s: the command register is what it was (%d of %d)", what, kept,
+	    RESETS);
+	tap(whole_load(dev, &good) && whole_is(dev, &good),
+	    "%s: the device can be restored and saved afterwards", what);
+}
+
+int main(int argc, char **argv)
+{
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
+	struct vfiomig_ctx *ctx;
+
+	if (argc != 3)
+		errx(2, "usage: hotreset DEV NEIGHBOUR");
+	ctx = new_context();
+	if (vfiomig_device_new(ctx, argv[1], &dev))
+		errx(1, "%s", vfiomig_get_error(ctx));
+	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
+	if (vfiomig_device_open(dev, 0))
+		errx(1, "%s", vfiomig_get_error(ctx));
+	vfiomig_device_get_fds(dev, &fds);
+	neighbour = ioctl(fds.group, VFIO_GROUP_GET_DEVICE_FD, argv[2]);
+	if (neighbour < 0)
+		err(1, "%s", argv[2]);
+	command_write(dev, command_read(dev) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	good = whole_save(dev);
+
+	test(VFIOMIG_STATE_STOP_COPY, "saving");
+	if (!old_kernel())
+		test(VFIOMIG_STATE_PRE_COPY, "pre-copy");
+	test(VFIOMIG_STATE_RESUMING, "restoring");
+
+	close(neighbour);
+	vfiomig_device_unref(dev);
+	vfiomig_unref(ctx);
+	return tap_end();
+}
