@@ -5,6 +5,10 @@
  * the stream is loaded into the other device, that device's memory must be equal to what the memory
  * was then, byte for byte, every time.
  *
+ * tracking SOURCE DESTINATION SAVES FILE: the same, with writers of which the user of the device
+ * knows nothing: through FILE, which has the memory in sysfs, from the host
+ * (tests/host/scribbler.c), and, if there is KVM, a virtual CPU.
+ *
  * tracking DEV: sessions that end in all ways while the memory is written.
  */
 #include <poll.h>
@@ -14,33 +18,41 @@
 
 #include "random.h"
 #include "tap.h"
+#include "vcpu.h"
 #include "whole.h"
 
 #define PAGE	4096
-#define HUGE_2M (2 << 20)
+#define HUGE	(2 << 20)
 #define WRITERS 2
 
 static struct vfiomig_device *src, *dst;
 static volatile uint64_t *memory; /* the mapped memory of src */
 static uint64_t *loaded;	  /* the mapped memory of dst */
 static size_t size;
+static volatile uint64_t *resource; /* the memory of src, through sysfs */
+static volatile uint64_t *host;	    /* tells the writer on the host what to do */
+
+/* Map the memory at this address, in place of what may be there. */
+static void *map_at(struct vfiomig_device *dev, void *at)
+{
+	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
+
+	if (mmap(at, info.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		 vfiomig_device_get_fd(dev), info.offset) == MAP_FAILED)
+		err(1, "mmap");
+	size = info.size;
+	return at;
+}
 
 /* Map the memory at an address that permits huge pages. */
 static void *map(struct vfiomig_device *dev)
 {
 	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
-	char *room = mmap(NULL, info.size + HUGE_2M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	void *p;
+	char *room = mmap(NULL, info.size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (room == MAP_FAILED)
 		err(1, "mmap");
-	room += -(uintptr_t)room % HUGE_2M;
-	p = mmap(room, info.size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		 vfiomig_device_get_fd(dev), info.offset);
-	if (p == MAP_FAILED)
-		err(1, "mmap");
-	size = info.size;
-	return p;
+	return map_at(dev, room + -(uintptr_t)room % HUGE);
 }
 
 /* ---- The writers --------------------------------------------------------- */
@@ -49,6 +61,7 @@ static struct mode {
 	const char *name;
 	void (*write)(uint64_t *seed);
 	unsigned int us; /* microseconds between two writes */
+	bool host;	 /* the host writes, too */
 } mode;
 
 static atomic_bool hold, quit;
@@ -105,18 +118,62 @@ static void write_any(uint64_t *seed)
 		write_random(seed);
 }
 
+static void write_nothing(uint64_t *seed)
+{
+	(void)seed;
+}
+
+static void write_resource(uint64_t *seed)
+{
+	uint64_t r = next_random(seed);
+
+	resource[r % (size / 8)] = r;
+}
+
+static void write_vcpu(uint64_t *seed)
+{
+	static _Thread_local struct vcpu vcpu;
+
+	(void)seed;
+	if (!vcpu.run)
+		vcpu = vcpu_make((void *)memory);
+	vcpu_run(&vcpu);
+}
+
+static void write_both(uint64_t *seed)
+{
+	if (next_random(seed) % 2)
+		write_resource(seed);
+	else
+		write_any(seed);
+}
+
+static const struct mode foreign[] = {
+	{ "through sysfs, all the time", write_resource, 0, false },
+	{ "through sysfs, often", write_resource, 50, false },
+	{ "from the host", write_nothing, 100, true },
+	{ "by everybody, all the time", write_both, 0, true },
+	{ "by everybody, often", write_both, 50, true },
+};
+
+static const struct mode virtual[] = {
+	{ "by virtual CPUs, all the time", write_vcpu, 0, false },
+	{ "by virtual CPUs, often", write_vcpu, 1000, false },
+	{ "by virtual CPUs and the host", write_vcpu, 100, true },
+};
+
 static const struct mode modes[] = {
-	{ "anywhere, all the time", write_random, 0 },
-	{ "anywhere, often", write_random, 50 },
-	{ "anywhere, at times", write_random, 1000 },
-	{ "in order, all the time", write_in_order, 0 },
-	{ "in order, often", write_in_order, 50 },
-	{ "after reading, all the time", read_and_write, 0 },
-	{ "after reading, often", read_and_write, 50 },
-	{ "among many reads", mostly_read, 20 },
-	{ "by pwrite, all the time", write_file, 0 },
-	{ "by pwrite, often", write_file, 200 },
-	{ "in every way", write_any, 20 },
+	{ "anywhere, all the time", write_random, 0, false },
+	{ "anywhere, often", write_random, 50, false },
+	{ "anywhere, at times", write_random, 1000, false },
+	{ "in order, all the time", write_in_order, 0, false },
+	{ "in order, often", write_in_order, 50, false },
+	{ "after reading, all the time", read_and_write, 0, false },
+	{ "after reading, often", read_and_write, 50, false },
+	{ "among many reads", mostly_read, 20, false },
+	{ "by pwrite, all the time", write_file, 0, false },
+	{ "by pwrite, often", write_file, 200, false },
+	{ "in every way", write_any, 20, false },
 };
 
 static void *writer(void *arg)
@@ -144,12 +201,22 @@ static void hold_writers(void)
 	hold = true;
 	while (held < WRITERS)
 		usleep(20);
+	if (!host)
+		return;
+	host[0] = true;
+	while (!host[1])
+		usleep(20);
 }
 
 static void release_writers(void)
 {
 	hold = false;
 	while (held)
+		usleep(20);
+	if (!mode.host)
+		return;
+	host[0] = false;
+	while (host[1])
 		usleep(20);
 }
 
@@ -263,20 +330,48 @@ static void test_mode(const struct mode *m, int saves)
 	       again / saves >> 10, rest / saves >> 10);
 }
 
-static void test_saves(int saves)
+static void test_modes(const struct mode *m, int count, int saves)
 {
-	const int count = sizeof(modes) / sizeof(modes[0]);
+	for (int i = 0; i < count; i++)
+		test_mode(&m[i], (saves + count - 1) / count);
+}
+
+#define TEST_MODES(modes, saves) test_modes(modes, sizeof(modes) / sizeof(modes[0]), saves)
+
+/* The last page of the memory is for what the host and this program tell each other. */
+static void map_foreign(const char *file)
+{
+	int fd = open(file, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		err(1, "%s", file);
+	resource = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (resource == MAP_FAILED)
+		err(1, "mapping %s", file);
+	close(fd);
+	size -= PAGE;
+	host = memory + size / 8;
+}
+
+static void test_saves(int saves, const char *file)
+{
 	pthread_t threads[WRITERS];
 
-	memory = map(src);
 	loaded = map(dst);
+	memory = map(src);
+	if (file)
+		map_foreign(file);
 	hold = true;
 	for (uintptr_t i = 0; i < WRITERS; i++)
 		if (pthread_create(&threads[i], NULL, writer, (void *)i))
 			errx(1, "pthread_create");
 	hold_writers();
-	for (int i = 0; i < count; i++)
-		test_mode(&modes[i], (saves + count - 1) / count);
+	if (!file)
+		TEST_MODES(modes, saves);
+	else
+		TEST_MODES(foreign, saves);
+	if (file && access("/dev/kvm", F_OK) == 0)
+		TEST_MODES(virtual, saves);
 	quit = true;
 	for (int i = 0; i < WRITERS; i++)
 		pthread_join(threads[i], NULL);
@@ -326,14 +421,18 @@ static void test_upheaval(int sessions)
 	pthread_t threads[WRITERS + 1];
 	bool dead = true;
 
-	mode = (struct mode){ "", write_any, 0 };
+	mode = (struct mode){ .write = write_any };
 	for (uintptr_t i = 0; i < WRITERS; i++)
 		if (pthread_create(&threads[i], NULL, writer, (void *)i))
 			errx(1, "pthread_create");
 	if (pthread_create(&threads[WRITERS], NULL, observer, &info))
 		errx(1, "pthread_create");
 	for (int i = 0; i < sessions; i++) {
-		int fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
+		int fd;
+
+		/* A new mapping has no page tables yet, and the writers fill them. */
+		map_at(src, (void *)memory);
+		fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
 
 		stream.size = 0;
 		session = fd;
@@ -354,8 +453,8 @@ int main(int argc, char **argv)
 {
 	struct vfiomig_ctx *ctx;
 
-	if (argc != 2 && argc != 4)
-		errx(2, "usage: tracking SOURCE [DESTINATION SAVES]");
+	if (argc != 2 && argc != 4 && argc != 5)
+		errx(2, "usage: tracking SOURCE [DESTINATION SAVES [FILE]]");
 	ctx = new_context();
 	src = device_open(ctx, argv[1]);
 	if (argc == 2) {
@@ -363,7 +462,7 @@ int main(int argc, char **argv)
 		test_upheaval(200);
 	} else {
 		dst = device_open(ctx, argv[2]);
-		test_saves(atoi(argv[3]));
+		test_saves(atoi(argv[3]), argv[4]);
 	}
 	vfiomig_device_unref(src);
 	vfiomig_device_unref(dst);
