@@ -42,8 +42,9 @@ vfiomig info "$device" --json >out
 # shellcheck disable=SC2086 # a list
 keys name syspath bus $pci driver group cdev open_by migration states state expected_bytes features dma_logging
 has '.driver == "ivshmem_vfio_pci" and (.group | type) == "number" and .state == "RUNNING"'
-has '.expected_bytes >= 1048576 and .features.MIG_DEVICE_STATE == ["get", "set"] and .dma_logging == false'
+has '.expected_bytes >= 1048576 and .features.MIG_DEVICE_STATE == ["get", "set"] and .dma_logging == true'
 has '.states | contains(["STOP", "PRE_COPY"])'
+has '.features | [.DMA_LOGGING_START, .DMA_LOGGING_STOP, .DMA_LOGGING_REPORT] == [["set"], ["set"], ["get"]]'
 # A feature of a future kernel: make the kernel answer one of the probes, which come last.
 status 0 "a feature that has no name yet" inject ioctl 100 DONE vfiomig info "$device"
 cp $OUT out
