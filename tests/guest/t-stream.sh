@@ -26,6 +26,12 @@ refused() {
 	check "$1: the device has the good image's state" cmp after "$4"
 }
 
+# logged TEXT: the kernel's log said so a moment ago
+logged() {
+	dmesg | tail -n 4 >log
+	contains log "the kernel's log says: $1" "migration: stream refused at byte $1"
+}
+
 # flip OFFSET: make "bad", a copy of the image with one bit changed
 flip() {
 	cp image bad
@@ -37,20 +43,42 @@ flip() {
 # The stream: header (32 bytes), records (24 bytes and data): memory, registers (8), end (16).
 end=$((size - 40))
 regs=$((end - 32))
-for field in \
-	"0 magic" "8 version" "12 granule" "16 memory size" "24 reserved in the header" \
-	"32 record type" "36 reserved in the record" "40 offset" "44 far offset" "48 length" "52 huge length" \
-	"56 first byte of memory" "500000 byte of memory" \
-	"$regs type of the registers" "$((regs + 16)) length of the registers" "$((regs + 24)) interrupt mask" \
-	"$end type of the end" "$((end + 16)) length of the end" "$((end + 24)) total length" "$((end + 32)) digest"; do
-	flip "${field%% *}"
-	refused "flipped bit in ${field#* }" bad "$device" image
-done
+bad_memory="32: a record has"
+digest="$((end + 24)): the digest in the end record is wrong"
+while read -r offset field <&3; do
+	what=${field%%;*}
+	flip "$((offset))"
+	refused "flipped bit in $what" bad "$device" image
+	logged "${field#*; }"
+done 3<<END
+0 magic; 0: not the state of an ivshmem device
+8 version; 0: its version is 6, and this driver reads 1 to 2
+12 granule; 0: its granule is 4100 bytes, not 4096
+16 memory size; 0: its memory has 1048580 bytes, and this one's 1048576
+24 vectors; 0: its device has 4 vectors, and this one 0
+28 revision; 0: its device has revision 5, and this one 1
+32 record type; 32: a record of type 5
+36 reserved in the record; 32: a reserved field is not zero
+40 offset; $bad_memory 65536 bytes of memory at 4
+44 far offset; $bad_memory 65536 bytes of memory at 17179869184
+48 length; $bad_memory 65540 bytes of memory at 0
+52 huge length; $bad_memory 17179934720 bytes of memory at 0
+56 first byte of memory; $digest
+500000 byte of memory; $digest
+$regs type of the registers; $regs: a record of type 6
+$((regs + 16)) length of the registers; $regs: a bad record of the registers
+$((regs + 24)) interrupt mask; $digest
+$end type of the end; $end: a record of type 7
+$((end + 16)) length of the end; $end: a bad end record
+$((end + 24)) total length; $((end + 24)): the end record counts
+$((end + 32)) digest; $digest
+END
 
 for length in 1 31 32 55 56 57 4096 $((size / 2)) "$regs" $((regs + 24)) "$end" $((size - 1)); do
 	head -c "$length" image >bad
 	refused "truncated to $length bytes" bad "$device" image
 done
+logged "$((size - 16)): it ends 15 bytes into the end record"
 
 {
 	cat image
@@ -59,6 +87,7 @@ done
 refused "extended by two bytes" bad "$device" image
 cat image image >bad
 refused "twice" bad "$device" image
+logged "$size: data after the end record"
 refused "of a device with more memory" image-of-bigger "$device" image
 refused "of a device with less memory" image "$bigger" image-of-bigger
 # The memory is missing, but everything after it is there.
