@@ -435,6 +435,39 @@ static void test_wake_stop(void)
 	leave();
 }
 
+/* The memory is mapped for the DMA of other devices while it is saved. */
+static void test_map_dma(void)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)memory,
+		.iova = 1 << 30,
+		.size = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX).size,
+	};
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = map.iova,
+		.size = map.size,
+	};
+	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
+	uint64_t bytes;
+	int fd;
+
+	vfiomig_device_get_fds(dev, &fds);
+	/* An iommufd does not map memory of devices this way. */
+	if (fds.container < 0)
+		return;
+	fd = go(VFIOMIG_STATE_PRE_COPY);
+	read_to_end(fd, &bytes);
+	buf[0] = memory[5 * PAGE];
+	tap(ioctl(fds.container, VFIO_IOMMU_MAP_DMA, &map) == 0 &&
+		    ioctl(fds.container, VFIO_IOMMU_UNMAP_DMA, &unmap) == 0,
+	    "the memory can be mapped for DMA in PRE_COPY (%m)");
+	close(fd);
+	leave();
+}
+
 int main(int argc, char **argv)
 {
 	int fd;
@@ -456,6 +489,7 @@ int main(int argc, char **argv)
 		test_behind();
 		test_wakes();
 		test_wake_stop();
+		test_map_dma();
 	}
 	vfiomig_device_unref(dev);
 	/* The ivshmem driver sets the flags in any case. */
