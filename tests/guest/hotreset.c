@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * hotreset DEV NEIGHBOUR: reset the bus on which both devices are, through the neighbour, while DEV
- * is saved and restored. Both are in one group.
+ * hotreset DEV [NEIGHBOUR]: the device is reset while it is saved and restored, and its user has
+ * not asked for that: PCI resets it through sysfs, or the neighbour's user resets the bus on which
+ * both are. Both are in one group.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,13 +13,14 @@
 #define RESETS 25
 
 static struct vfiomig_device *dev;
-static int neighbour;
+static const char *name;
+static int neighbour = -1;
 static atomic_bool done;
 static struct whole good;
 
 /*
- * Read or write the whole stream. The reset comes in the middle of this. If it comes later, what was
- * read has to be right: nothing else may pass for the end of the stream.
+ * Read or write the whole stream. The reset comes in the middle of this. If it comes later, what
+ * was read has to be right: nothing else may pass for the end of the stream.
  */
 static void *transfer(void *arg)
 {
@@ -41,6 +43,13 @@ static void *transfer(void *arg)
 	return NULL;
 }
 
+static int reset(void)
+{
+	if (neighbour >= 0)
+		return device_hot_reset(dev, neighbour);
+	return file_write(pci_file(name, "reset"), "1") ? 0 : -errno;
+}
+
 static void test(int state, const char *what)
 {
 	int refused = 0, running = 0, kept = 0, early = 0;
@@ -54,10 +63,10 @@ static void test(int state, const char *what)
 		pthread_create(&thread, NULL, transfer, &fd);
 		usleep(random() % 20000);
 		early += !done;
-		ret = device_hot_reset(dev, neighbour);
+		ret = reset();
 		refused += ret != 0;
 		if (ret && ret != -EBUSY)
-			errx(1, "hot reset: %s", strerror(-ret));
+			errx(1, "reset: %s", strerror(-ret));
 		running += vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING;
 		kept += command_read(dev) == command;
 		pthread_join(thread, NULL);
@@ -66,8 +75,7 @@ static void test(int state, const char *what)
 			device_reset(dev);
 	}
 	printf("# %d of %d resets came before the end of the transfer\n", early, RESETS);
-	tap(refused == 0, "%s: no hot reset of the neighbour is refused (%d of %d)", what, refused,
-	    RESETS);
+	tap(refused == 0, "%s: no reset is refused (%d of %d)", what, refused, RESETS);
 	tap(running == RESETS, "%s: each ends in RUNNING (%d of %d)", what, running, RESETS);
 	tap(kept == RESETS, "%s: the command register is what it was (%d of %d)", what, kept,
 	    RESETS);
@@ -80,18 +88,21 @@ int main(int argc, char **argv)
 	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 	struct vfiomig_ctx *ctx;
 
-	if (argc != 3)
-		errx(2, "usage: hotreset DEV NEIGHBOUR");
+	if (argc != 2 && argc != 3)
+		errx(2, "usage: hotreset DEV [NEIGHBOUR]");
+	name = argv[1];
 	ctx = new_context();
-	if (vfiomig_device_new(ctx, argv[1], &dev))
+	if (vfiomig_device_new(ctx, name, &dev))
 		errx(1, "%s", vfiomig_get_error(ctx));
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
 	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));
-	vfiomig_device_get_fds(dev, &fds);
-	neighbour = ioctl(fds.group, VFIO_GROUP_GET_DEVICE_FD, argv[2]);
-	if (neighbour < 0)
-		err(1, "%s", argv[2]);
+	if (argc == 3) {
+		vfiomig_device_get_fds(dev, &fds);
+		neighbour = ioctl(fds.group, VFIO_GROUP_GET_DEVICE_FD, argv[2]);
+		if (neighbour < 0)
+			err(1, "%s", argv[2]);
+	}
 	command_write(dev, command_read(dev) | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	good = whole_save(dev);
 
@@ -100,7 +111,8 @@ int main(int argc, char **argv)
 		test(VFIOMIG_STATE_PRE_COPY, "pre-copy");
 	test(VFIOMIG_STATE_RESUMING, "restoring");
 
-	close(neighbour);
+	if (neighbour >= 0)
+		close(neighbour);
 	vfiomig_device_unref(dev);
 	vfiomig_unref(ctx);
 	return tap_end();

@@ -21,6 +21,8 @@ modprobe vfio-pci
 set_driver $pair.0 ivshmem_vfio_pci
 set_driver $pair.1 vfio-pci
 hotreset $pair.0 $pair.1 || failed=$((failed + 1))
+hotreset $below || failed=$((failed + 1))
+gone $below 0000:00:08.0 || failed=$((failed + 1))
 
 for function in "$device" $below; do
 	echo "# $function"
