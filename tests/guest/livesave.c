@@ -2,11 +2,10 @@
 /*
  * livesave DEV PERCENT RUNS: save an ivshmem device while PERCENT of its pages are written each
  * second, with PRE_COPY and without it in turns. Each save prints a line: "precopy|stopcopy
- * BYTES-MOVED-WHEN-STOPPED DOWNTIME-NS FAULTS ROUNDS".
+ * BYTES-MOVED-WHEN-STOPPED DOWNTIME-NS ROUNDS".
  */
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "device.h"
@@ -15,17 +14,14 @@ static volatile unsigned char *memory;
 static size_t pages;
 static double pages_per_second;
 static atomic_bool stop;
-static long faults;
 
 static void *write_pages(void *arg)
 {
 	struct timespec tick = { .tv_nsec = 10000000 };
-	struct rusage before, after;
 	double due = 0;
 	size_t page = 0;
 
 	(void)arg;
-	getrusage(RUSAGE_THREAD, &before);
 	while (!stop) {
 		nanosleep(&tick, NULL);
 		for (due += pages_per_second / 100; due >= 1; due--) {
@@ -36,8 +32,6 @@ static void *write_pages(void *arg)
 			memory[page * 4096 + 17]++;
 		}
 	}
-	getrusage(RUSAGE_THREAD, &after);
-	faults = after.ru_minflt - before.ru_minflt;
 	return NULL;
 }
 
@@ -57,9 +51,9 @@ static void save(struct vfiomig_ctx *ctx, struct vfiomig_device *dev, bool preco
 	stop = true;
 	pthread_join(writer, NULL);
 	close(fd);
-	printf("%s %llu %llu %ld %u\n", precopy ? "precopy" : "stopcopy",
+	printf("%s %llu %llu %u\n", precopy ? "precopy" : "stopcopy",
 	       (unsigned long long)(r.bytes - r.precopy_bytes), (unsigned long long)r.downtime_ns,
-	       faults, r.rounds);
+	       r.rounds);
 	fflush(stdout);
 }
 
