@@ -250,7 +250,7 @@ check-fresh:
 	done
 
 # Run the driver's tests on a kernel with KASAN, lockdep and kmemleak.
-DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy faults hostile stress stress-decode
+DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy huge faults hostile stress stress-decode
 
 check-debug: deps
 	@$(SUBMAKE) -s WERROR=1 tests

@@ -22,7 +22,6 @@
 #include "whole.h"
 
 #define PAGE	4096
-#define HUGE	(2 << 20)
 #define WRITERS 2
 
 static struct vfiomig_device *src, *dst;
@@ -44,15 +43,16 @@ static void *map_at(struct vfiomig_device *dev, void *at)
 	return at;
 }
 
-/* Map the memory at an address that permits huge pages. */
+/* Map the memory at an address that permits the largest pages that fit. */
 static void *map(struct vfiomig_device *dev)
 {
 	struct vfio_region_info info = region_info(dev, VFIO_PCI_BAR2_REGION_INDEX);
-	char *room = mmap(NULL, info.size + HUGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t huge = info.size < 1 << 30 ? 2 << 20 : 1 << 30;
+	char *room = mmap(NULL, info.size + huge, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (room == MAP_FAILED)
 		err(1, "mmap");
-	return map_at(dev, room + -(uintptr_t)room % HUGE);
+	return map_at(dev, room + -(uintptr_t)room % huge);
 }
 
 /* ---- The writers --------------------------------------------------------- */
