@@ -27,7 +27,7 @@ void openers_free(struct openers *openers);
 /* Returns the first process that has the VFIO device or its group open, or 0. */
 int openers_of_device(const struct openers *openers, const struct vfiomig_device *dev);
 /*
- * Returns the first process that has a node of the function's driver open, or 0, or a negative errno
+ * Returns the first process that has a node of the driver open, or 0, or a negative errno
  * if the driver does not tell its nodes. @node receives what to call that node:
  * "/dev/snd/controlC0".
  */
