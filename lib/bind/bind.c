@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bind.h"
+#include "device/module.h"
 #include "device/node.h"
 #include "device/variant.h"
 #include "driver.h"
@@ -55,6 +56,28 @@ static int read_present(struct member *m)
 	return err;
 }
 
+/* Whether the kernel takes @text for true as a module's parameter. One without a value is true. */
+static bool is_true(const char *text)
+{
+	return !*text || strchr("yYtT1", *text) || strncasecmp(text, "on", 2) == 0;
+}
+
+/* Without an IOMMU the kernel gives a function to VFIO only in its noiommu mode. */
+static int check_iommu(struct vfiomig_device *dev)
+{
+	char text[8];
+
+	if (dev->sys.group >= 0)
+		return 0;
+	if (module_get_parameter(dev->ctx, "vfio", "enable_unsafe_noiommu_mode", text,
+				 sizeof(text)) == 0 &&
+	    is_true(text))
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EOPNOTSUPP,
+		"the device has no IOMMU group; enable the IOMMU (firmware setup, intel_iommu=on), or do without (enable_unsafe_noiommu_mode of vfio)");
+}
+
 /* Plan without loading a driver, because that alone may bind the function. */
 static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 {
@@ -67,7 +90,9 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 	m->leave = m->dev->sys.cdev && m->was.driver && strcmp(m->was.driver, m->to.driver) == 0;
 	if (m->leave)
 		return 0;
-	err = binding_check_idle(m->dev, false);
+	err = check_iommu(m->dev);
+	if (!err)
+		err = binding_check_idle(m->dev, false);
 	if (!err && !(flags & VFIOMIG_BIND_FORCE))
 		err = usage_check(m->dev);
 	return err;

@@ -46,8 +46,6 @@ static int check_header(const struct vfiomig_device *dev)
 
 static int check(struct vfiomig_device *dev)
 {
-	int err;
-
 	if (dev->origin.backend)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
@@ -60,14 +58,7 @@ static int check(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EINVAL,
 				"a device of the bus %s; only PCI functions can be bound",
 				dev->sys.bus);
-	err = check_header(dev);
-	if (err)
-		return err;
-	if (dev->sys.group < 0)
-		return ctx_fail(
-			dev->ctx, -EOPNOTSUPP,
-			"the device has no IOMMU group; enable the IOMMU (firmware setup, intel_iommu=on)");
-	return 0;
+	return check_header(dev);
 }
 
 /* Add @dev, and take its reference over. */
@@ -131,6 +122,9 @@ static int add_group(struct members *members, struct vfiomig_device *dev)
 	struct dirent **entries;
 	int n, err = 0;
 
+	/* Without an IOMMU there is no group before a VFIO driver has the function. */
+	if (dev->sys.group < 0)
+		return add(members, vfiomig_device_ref(dev));
 	if (snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->sys.syspath) >=
 	    (int)sizeof(path))
 		return -ENAMETOOLONG;

@@ -137,14 +137,27 @@ static int open_nodes(struct vfiomig_device *dev)
 	return 0;
 }
 
+/* The kernel has the cdev, or /dev/iommu, only if it was built or loaded with it. */
+static int fail_no_cdev(struct vfiomig_device *dev)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/class/vfio-dev/%s/dev", dev->ctx->sysfs, dev->sys.cdev);
+	if (access(path, F_OK) && node_is_noiommu(dev))
+		return ctx_fail(
+			dev->ctx, -EOPNOTSUPP,
+			"the kernel has no cdev for a device without an IOMMU (noiommu mode), which Linux 7.3 has; go through its group");
+	return ctx_fail(
+		dev->ctx, -EOPNOTSUPP,
+		"the kernel has no cdev for the device, or no /dev/iommu (IOMMUFD, VFIO_DEVICE_CDEV); go through its group");
+}
+
 static int cdev_open(struct vfiomig_device *dev)
 {
 	int err;
 
 	if (!cdev_exists(dev))
-		return ctx_fail(
-			dev->ctx, -EOPNOTSUPP,
-			"the kernel has no cdev for the device, or no /dev/iommu (IOMMUFD, VFIO_DEVICE_CDEV); go through its group");
+		return fail_no_cdev(dev);
 	err = open_nodes(dev);
 	if (err == -EACCES || err == -EPERM)
 		return fail_permission(dev, err);

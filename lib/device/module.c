@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "module.h"
+#include "sysfs.h"
 
 /* Without a function of ours, libkmod prints to standard error. */
 static void say_nothing(void *data, int priority, const char *file, int line, const char *fn,
@@ -73,6 +74,45 @@ int module_load(const struct vfiomig_ctx *ctx, const char *name)
 bool module_exists(const struct vfiomig_ctx *ctx, const char *name)
 {
 	return lookup(ctx, name, NULL) > 0;
+}
+
+/* @options is "NAME=TEXT NAME=TEXT NAME", of which the last one with the name counts. */
+static int find_option(const char *options, const char *name, char *text, size_t size)
+{
+	size_t length = strlen(name);
+	int err = -ENOENT;
+
+	for (; options && *options; options += strcspn(options, " ")) {
+		options += strspn(options, " ");
+		if (strncmp(options, name, length) != 0 || !strchr("= ", options[length]))
+			continue;
+		options += length + (options[length] == '=');
+		snprintf(text, size, "%.*s", (int)strcspn(options, " "), options);
+		err = 0;
+	}
+	return err;
+}
+
+int module_get_parameter(const struct vfiomig_ctx *ctx, const char *module, const char *name,
+			 char *text, size_t size)
+{
+	struct kmod_module *mod = NULL;
+	struct kmod_ctx *kmod;
+	char dir[PATH_MAX];
+	int err = -ENOENT;
+
+	snprintf(dir, sizeof(dir), "%s/module/%s", ctx->sysfs, module);
+	if (access(dir, F_OK) == 0) {
+		snprintf(dir, sizeof(dir), "%s/module/%s/parameters", ctx->sysfs, module);
+		return sysfs_read_text(dir, name, text, size) ? -ENOENT : 0;
+	}
+	kmod = modules_open(ctx);
+	if (kmod && kmod_module_new_from_name(kmod, module, &mod) >= 0)
+		err = find_option(kmod_module_get_options(mod), name, text, size);
+	kmod_module_unref(mod);
+	if (kmod)
+		kmod_unref(kmod);
+	return err;
 }
 
 char *module_pci_driver(const struct vfiomig_ctx *ctx, const char *name)

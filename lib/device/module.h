@@ -19,6 +19,13 @@ int module_load(const struct vfiomig_ctx *ctx, const char *name);
 /* Whether there is a module of this name to load. */
 bool module_exists(const struct vfiomig_ctx *ctx, const char *name);
 
+/*
+ * Read a parameter of a module that is loaded, or one that libkmod would load the module with, from
+ * its configuration or the kernel's command line. Returns 0 or -ENOENT.
+ */
+int module_get_parameter(const struct vfiomig_ctx *ctx, const char *module, const char *name,
+			 char *text, size_t size);
+
 /* Returns the name of the PCI driver that a loaded module has, or NULL. free() it. */
 char *module_pci_driver(const struct vfiomig_ctx *ctx, const char *name);
 

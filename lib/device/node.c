@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -87,8 +88,23 @@ bool node_is_noiommu(const struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
 
+	/* A kernel without groups has the cdev alone. */
+	if (dev->sys.cdev && strncmp(dev->sys.cdev, "noiommu-", 8) == 0)
+		return true;
 	snprintf(path, sizeof(path), "%s/class/vfio/noiommu-%d", dev->ctx->sysfs, dev->sys.group);
 	return access(path, F_OK) == 0;
+}
+
+int node_check_raw_io(struct vfiomig_device *dev)
+{
+	if (!node_is_noiommu(dev) || process_is_capable(dev->ctx, CAP_SYS_RAWIO))
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EPERM,
+		"not permitted: a device without an IOMMU (noiommu mode) needs CAP_SYS_RAWIO%s",
+		geteuid()
+			? "; run as root"
+			: ", which root has not got here (a container needs --cap-add=SYS_RAWIO)");
 }
 
 void node_group_path(const struct vfiomig_device *dev, char path[PATH_MAX])
@@ -104,6 +120,9 @@ bool node_is_permitted(const char *path)
 
 static int fail_permission(struct vfiomig_device *dev, const char *path, int err)
 {
+	/* The mode of a node leads to EACCES. */
+	if (err == EPERM && node_check_raw_io(dev))
+		return -EPERM;
 	/* Root is stopped by a container's list of devices, or by a security module. */
 	if (geteuid() == 0)
 		return ctx_fail(

@@ -44,6 +44,11 @@ static unsigned long long own_status(const struct vfiomig_ctx *ctx, const char *
 	return value;
 }
 
+bool process_is_capable(const struct vfiomig_ctx *ctx, int cap)
+{
+	return own_status(ctx, "CapEff", 16) & (1ULL << cap);
+}
+
 /* Whether this process is in the first user namespace, where capabilities count everywhere. */
 static bool is_in_first_namespace(const struct vfiomig_ctx *ctx)
 {
@@ -85,7 +90,7 @@ static int fail_access(struct vfiomig_ctx *ctx, int pid)
 			ctx, -EPERM,
 			"not permitted to take descriptors of process %d: kernel.yama.ptrace_scope is %lu, which forbids it to everybody until the next boot",
 			pid, scope);
-	if (own_status(ctx, "CapEff", 16) & (1ULL << CAP_SYS_PTRACE))
+	if (process_is_capable(ctx, CAP_SYS_PTRACE))
 		return fail_forbidden(ctx, pid);
 	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
 	if (geteuid() && stat(dir, &st) == 0 && st.st_uid == geteuid() && scope)

@@ -10,6 +10,9 @@
 /* @comm receives the name of the command, or "?" if it cannot be read. */
 void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16]);
 
+/* Whether this process has the capability @cap, of which the man page capabilities(7) tells. */
+bool process_is_capable(const struct vfiomig_ctx *ctx, int cap);
+
 /* Returns a duplicate of descriptor @number of process @pid, or a negative errno: -ESRCH when there
  * is no such process, -ENOENT when it has no such descriptor, -EPERM with a sentence that says
  * which permission is missing. */

@@ -191,15 +191,6 @@ static int gone(struct vfiomig_device *dev, int err)
 		"its driver is giving the device up at this moment, or has no IOMMU for it");
 }
 
-static int no_raw_io(struct vfiomig_device *dev)
-{
-	if (!node_is_noiommu(dev))
-		return 0;
-	return ctx_fail(
-		dev->ctx, -EPERM,
-		"not permitted: a device without an IOMMU (noiommu mode) needs CAP_SYS_RAWIO; run as root");
-}
-
 /* Nothing was found. */
 static int unknown(struct vfiomig_device *dev, const char *request, int err)
 {
@@ -315,7 +306,7 @@ int refusal_container(struct vfiomig_device *dev, int err)
 	if (is_plain(err))
 		return fail_plain(dev, "VFIO_GROUP_SET_CONTAINER", err);
 	if (err == -EPERM)
-		cause = no_raw_io(dev);
+		cause = node_check_raw_io(dev);
 	if (!cause && (err == -EPERM || err == -EBUSY))
 		cause = other_driver(dev);
 	if (!cause && (err == -EPERM || err == -EINVAL))
@@ -359,7 +350,7 @@ int refusal_device(struct vfiomig_device *dev, int err)
 	int cause = is_plain(err) ? 0 : token_refusal(dev, err) ?: locked(dev, err);
 
 	if (!cause && err == -EPERM)
-		cause = no_raw_io(dev);
+		cause = node_check_raw_io(dev);
 	if (!cause && err == -EBUSY)
 		cause = claimed_bar(dev);
 	if (!cause && err == -ENODEV)

@@ -53,20 +53,29 @@ static int read_cdev(struct vfiomig_ctx *ctx, struct sysdev *s)
 	return s->cdev || errno == ENOENT ? 0 : fail_read(ctx, s, "vfio-dev", -errno);
 }
 
+static int read_group(struct vfiomig_ctx *ctx, struct sysdev *s)
+{
+	_cleanup_free_ char *group = NULL;
+	int err = read_link(ctx, s, "iommu_group", &group);
+
+	s->group = group ? atoi(group) : -1;
+	return err;
+}
+
 int sysdev_refresh(struct vfiomig_ctx *ctx, struct sysdev *s)
 {
-	int err, cdev_err;
+	int err, cdev_err, group_err;
 
 	free(s->driver);
 	free(s->cdev);
 	err = read_link(ctx, s, "driver", &s->driver);
 	cdev_err = read_cdev(ctx, s);
-	return err ? err : cdev_err;
+	group_err = read_group(ctx, s);
+	return err ?: cdev_err ?: group_err;
 }
 
 int sysdev_read(struct vfiomig_ctx *ctx, const char *syspath, struct sysdev *s)
 {
-	_cleanup_free_ char *group = NULL;
 	int err;
 
 	*s = SYSDEV_NONE;
@@ -74,11 +83,7 @@ int sysdev_read(struct vfiomig_ctx *ctx, const char *syspath, struct sysdev *s)
 	if (!s->syspath)
 		return ctx_fail_memory(ctx);
 	s->name = strrchr(s->syspath, '/') + 1;
-	err = read_link(ctx, s, "iommu_group", &group);
-	if (group)
-		s->group = atoi(group);
-	if (!err)
-		err = read_link(ctx, s, "subsystem", &s->bus);
+	err = read_link(ctx, s, "subsystem", &s->bus);
 	if (!err)
 		err = read_link(ctx, s, "mdev_type", &s->mdev_type);
 	if (!err && s->bus && strcmp(s->bus, "pci") == 0)

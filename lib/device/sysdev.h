@@ -10,11 +10,11 @@ struct sysdev {
 	char *syspath;	  /* the canonical directory */
 	const char *name; /* the last component of that: "0000:3b:00.1" */
 	char *bus, *mdev_type;
-	int group; /* the IOMMU group's number, or -1 */
 	bool is_pci;
 	struct vfiomig_pci_id pci;
 	/* These change when a driver is bound: see sysdev_refresh(). */
 	char *driver, *cdev;
+	int group; /* the IOMMU group's number, or -1; without an IOMMU VFIO makes the group */
 };
 
 /* For a device that is not in sysfs, or not yet known to be. */
@@ -27,7 +27,7 @@ struct sysdev {
  * device's identity would be taken for an image of another device.
  */
 int sysdev_read(struct vfiomig_ctx *ctx, const char *syspath, struct sysdev *s);
-/* Read the driver and the cdev again. */
+/* Read the driver, the cdev and the group again. */
 int sysdev_refresh(struct vfiomig_ctx *ctx, struct sysdev *s);
 void sysdev_free(struct sysdev *s);
 

@@ -156,9 +156,6 @@ static void test_group(void **state)
 	expect_bound(C, "vfio-pci");
 	assert_int_equal(bind_to("0000:01:00.7", NULL, 0), -EOPNOTSUPP);
 	assert_says("a bridge");
-	sh("rm " BUS A "/iommu_group");
-	assert_int_equal(bind_to(A, NULL, 0), -EOPNOTSUPP);
-	assert_says("no IOMMU group");
 }
 
 static void test_undo(void **state)
@@ -193,6 +190,28 @@ static void test_undo(void **state)
 	refused = refused_too = NULL;
 	assert_int_equal(unbind(C, 0), 0);
 	expect_bound(C, "e1000e");
+}
+
+/* Without an IOMMU a function can be bound only in the noiommu mode. Unbinding does not ask. */
+static void test_noiommu(void **state)
+{
+	(void)state;
+	sh("rm " BUS A "/iommu_group; mkdir -p module/vfio");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(bind_to(A, NULL, 0), -EOPNOTSUPP);
+		assert_says("the device has no IOMMU group; enable the IOMMU");
+		assert_says("enable_unsafe_noiommu_mode of vfio");
+		assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), -EOPNOTSUPP);
+		assert_string_equal(history, "");
+		sh("mkdir -p module/vfio/parameters; echo N >module/vfio/parameters/enable_unsafe_noiommu_mode");
+	}
+	sh("echo Y >module/vfio/parameters/enable_unsafe_noiommu_mode");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), 0);
+	expect_bound(A, "vfio-pci");
+	sh("rm -r module/vfio");
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	assert_int_equal(unbind(A, VFIOMIG_BIND_GROUP), 0);
+	expect_bound(A, "e1000e");
 }
 
 /* Whichever step of the first function fails, everything is undone. */
@@ -541,6 +560,7 @@ int main(void)
 		TEST(test_bind),
 		TEST(test_group),
 		TEST(test_undo),
+		TEST(test_noiommu),
 		TEST(test_undo_each_step),
 		TEST(test_present_driver),
 		TEST(test_no_header),

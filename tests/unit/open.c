@@ -51,6 +51,19 @@ static void test_noiommu(void **state)
 	kernel.fail = VFIO_GROUP_GET_DEVICE_FD;
 	assert_int_equal(open_device(GROUP), -EPERM);
 	assert_says("a device without an IOMMU (noiommu mode) needs CAP_SYS_RAWIO");
+	kernel.fail = 0;
+	kernel.closed = "dev/vfio/noiommu-7";
+	kernel.open_error = EPERM;
+	assert_int_equal(open_device(GROUP), -EPERM);
+	assert_says("needs CAP_SYS_RAWIO");
+	kernel.open_error = EACCES;
+	assert_int_equal(open_device(GROUP), -EACCES);
+	assert_says("not permitted to open dev/vfio/noiommu-7");
+	kernel.closed = NULL;
+	sh("mv " A_CDEV " away");
+	assert_int_equal(open_device(CDEV), -EOPNOTSUPP);
+	assert_says("the kernel has no cdev for a device without an IOMMU (noiommu mode)");
+	sh("mv away " A_CDEV);
 	sh("rmdir class/vfio/noiommu-7; mv dev/vfio/noiommu-7 dev/vfio/7");
 }
 
