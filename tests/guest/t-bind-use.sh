@@ -1,17 +1,20 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# bind does not take a device away from a disk that is mounted or used for swapping, nor from an
-# interface that is up. Debian's kernel has the drivers for this test.
+# bind does not take a device away from a disk that is mounted or used for swapping, from an
+# interface that is up, or from who has a node of its driver open. Debian's kernel has the drivers
+# for this test.
 # guest: -m 1M -s 240
 # kernels: stock
-# env: GUEST_FILES=/usr/sbin/mkfs.minix GUEST_QEMU_ARGS='-device e1000,addr=6 -drive if=none,id=disk,format=raw,snapshot=on,file.driver=null-co,file.size=16M -device virtio-blk-pci,drive=disk,addr=7'
+# env: GUEST_FILES=/usr/sbin/mkfs.minix GUEST_NATIVE=yes GUEST_QEMU_ARGS='-device e1000,addr=6 -drive if=none,id=disk,format=raw,snapshot=on,file.driver=null-co,file.size=16M -device virtio-blk-pci,drive=disk,addr=7 -audiodev none,id=none -device ES1370,audiodev=none,addr=8 -device bochs-display,addr=9'
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
 
 nic=0000:00:06.0
 disk=0000:00:07.0
+sound=0000:00:08.0
+display=0000:00:09.0
 
 modprobe e1000
 modprobe virtio_blk
@@ -79,5 +82,37 @@ status 0 "a disk that is not in use" vfiomig bind $disk
 check "the disk is gone" test ! -e /sys/class/block/vda
 status 0 "unbind" vfiomig unbind $disk
 check "the disk is back" test -e /sys/class/block/vda
+
+# open_node FUNCTION NODE: a function of whose driver a process has this node open is not bound
+open_node() {
+	wait_for test -e "$2"
+	exec 5<>"$2"
+	status 4 "$2 is open" vfiomig bind "$1"
+	says "$1 is in use: process $$ (sh) has $2 open, and its driver may wait for that; end the process, or use --force"
+	exec 5>&-
+}
+modprobe snd-ens1370
+open_node $sound /dev/snd/controlC0
+open_node $sound /dev/snd/pcmC0D0p
+open_node $sound /dev/snd/midiC0D0
+check "the function has its driver" test "$(driver_of $sound)" = snd_ens1370
+
+# The driver does wait.
+exec 5</dev/snd/controlC0
+vfiomig bind $sound --force >log 2>&1 5<&- &
+bind=$!
+wait_for grep -q "still waiting for the kernel, which is taking $sound from snd_ens1370" log
+exec 5<&-
+wait $bind
+check "--force waits until it is closed" test $? -eq 0
+status 0 "unbind" vfiomig unbind $sound
+open_node $sound /dev/snd/controlC0
+status 0 "sound that nobody uses" vfiomig bind $sound
+check "the nodes are gone" test ! -e /dev/snd/controlC0
+
+modprobe bochs
+open_node $display /dev/dri/card0
+open_node $display /dev/fb0
+status 0 "a display that nobody uses" vfiomig bind $display
 
 finish
