@@ -37,10 +37,10 @@ struct reason {
 	char text[128]; /* "; process 12 (pulseaudio) has ... open", or "" */
 };
 
-static void find_reason(struct vfiomig_device *dev, struct reason *reason,
-			int (*look)(struct vfiomig_ctx *ctx, uint64_t until,
-				    struct openers **openers),
-			uint64_t ns)
+static void
+find_reason(struct vfiomig_device *dev, const struct nodes *nodes, struct reason *reason,
+	    int (*look)(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers),
+	    uint64_t ns)
 {
 	char node[64] = "the device", comm[16];
 	struct openers *openers;
@@ -49,11 +49,11 @@ static void find_reason(struct vfiomig_device *dev, struct reason *reason,
 	if (openers) {
 		pid = openers_of_device(openers, dev);
 		if (!pid)
-			pid = openers_below(openers, dev, node);
+			pid = openers_of_nodes(openers, nodes, node);
 	}
 	openers_free(openers);
-	reason->known = pid > 0 || !err;
-	if (pid <= 0)
+	reason->known = pid || !err;
+	if (!pid)
 		return;
 	process_comm(dev->ctx, pid, comm);
 	snprintf(reason->text, sizeof(reason->text), "; process %d (%s) has %s open", pid, comm,
@@ -61,14 +61,14 @@ static void find_reason(struct vfiomig_device *dev, struct reason *reason,
 }
 
 /* Wait for the step, and give the notice. */
-static int wait_step(struct vfiomig_device *dev, const struct apart *a, const char *what,
-		     unsigned int grace_ms)
+static int wait_step(struct vfiomig_device *dev, const struct nodes *nodes, const struct apart *a,
+		     const char *what, unsigned int grace_ms)
 {
 	int err = apart_wait(dev->ctx, a, now_ns() + QUIET_NS);
 	struct reason reason = { .known = false };
 
 	if (err == -ETIMEDOUT) {
-		find_reason(dev, &reason, openers_look, LOOK_NS);
+		find_reason(dev, nodes, &reason, openers_look, LOOK_NS);
 		ctx_notice(dev->ctx, "still waiting for the kernel, which is %s%s", what,
 			   reason.text);
 		err = apart_wait(dev->ctx, a, UINT64_MAX);
@@ -78,7 +78,7 @@ static int wait_step(struct vfiomig_device *dev, const struct apart *a, const ch
 	if (!err)
 		return 0;
 	if (!reason.known)
-		find_reason(dev, &reason, openers_look_back, HURRY_NS);
+		find_reason(dev, nodes, &reason, openers_look_back, HURRY_NS);
 	return ctx_fail(dev->ctx, -EINPROGRESS,
 			"interrupted by a signal while the kernel was %s, which it goes on with%s",
 			what, reason.text);
@@ -88,15 +88,18 @@ int step_write(struct vfiomig_device *dev, const char *dir, const char *name, co
 	       const char *what, unsigned int grace_ms)
 {
 	struct writing *w = apart_alloc(sizeof(*w));
+	struct nodes nodes;
 	struct apart a;
 	int err;
 
 	if (!w)
 		return -ENOMEM;
+	/* A driver takes its nodes out of sysfs first, and then waits for those who have one open. */
+	nodes_read(dev, &nodes);
 	*w = (struct writing){ .dir = dir, .name = name, .text = text, .err = -EIO };
 	err = apart_start(&a, do_write, w);
 	if (!err)
-		err = wait_step(dev, &a, what, grace_ms);
+		err = wait_step(dev, &nodes, &a, what, grace_ms);
 	if (!err)
 		err = w->err;
 	if (err == -EINPROGRESS)
@@ -104,5 +107,6 @@ int step_write(struct vfiomig_device *dev, const char *dir, const char *name, co
 	else
 		apart_end(&a);
 	apart_free(w, sizeof(*w));
+	nodes_free(&nodes);
 	return err;
 }

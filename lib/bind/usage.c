@@ -117,25 +117,26 @@ static int fail_mediated(struct vfiomig_device *dev, const char *name, const cha
 static int check_nodes(struct vfiomig_device *dev)
 {
 	struct openers *openers;
+	struct nodes nodes;
 	char node[64], comm[16];
-	int err = openers_look_all(dev, false, &openers), pid = 0;
+	int unknown = nodes_read(dev, &nodes), pid = 0;
+	int err = openers_look_all(dev, false, &openers);
 
 	if (openers)
-		pid = openers_below(openers, dev, node);
+		pid = openers_of_nodes(openers, &nodes, node);
 	openers_free(openers);
-	if (pid < 0)
-		err = pid;
-	if (pid <= 0 && err == -EINTR)
+	nodes_free(&nodes);
+	if (!pid && (err == -EINTR || unknown == -EINTR))
 		return ctx_fail_interrupted(dev->ctx);
 	/* A process that was not seen may keep the driver waiting for ever. */
-	if (pid <= 0 && err)
+	if (!pid && (err || unknown))
 		return ctx_fail(
-			dev->ctx, err,
+			dev->ctx, unknown ?: err,
 			"cannot tell whether %s is in use: %s: %s; use --force to bind it all the same",
 			dev->name,
-			pid < 0 ? "its driver does not tell its node"
+			unknown ? "cannot find out which nodes its driver has"
 				: "cannot look at the descriptors of all processes",
-			strerror(-err));
+			strerror(-(unknown ?: err)));
 	if (!pid)
 		return 0;
 	process_comm(dev->ctx, pid, comm);

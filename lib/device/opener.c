@@ -15,7 +15,6 @@
 
 #include "apart.h"
 #include "listing.h"
-#include "nvidia.h"
 #include "opener.h"
 #include "process.h"
 #include "sysfs.h"
@@ -46,10 +45,14 @@ struct openers {
 
 /* ---- The look, in a process of its own ----------------------------------- */
 
-/* The name of the node in /dev, "" if it has none. */
-static void note_name(const struct openers *o, const char *target, char name[40])
+/* The name of the node in /dev, "" if it has none. @target may lose its end. */
+static void note_name(const struct openers *o, char *target, char name[40])
 {
 	size_t length = strlen(o->ctx->devfs);
+	char *deleted = strstr(target, " (deleted)");
+
+	if (deleted)
+		*deleted = '\0';
 
 	name[0] = '\0';
 	if (strncmp(target, o->ctx->devfs, length) == 0 && target[length] == '/' &&
@@ -281,18 +284,6 @@ int openers_of_device(const struct openers *o, const struct vfiomig_device *dev)
 	return pid;
 }
 
-static bool is_below(const struct vfiomig_device *dev, const struct opener *opener)
-{
-	size_t length = strlen(dev->sys.syspath);
-	char path[PATH_MAX], real[PATH_MAX];
-
-	snprintf(path, sizeof(path), "%s/dev/%s/%u:%u", dev->ctx->sysfs,
-		 opener->type == S_IFBLK ? "block" : "char", major(opener->number),
-		 minor(opener->number));
-	return realpath(path, real) && strncmp(real, dev->sys.syspath, length) == 0 &&
-	       real[length] == '/';
-}
-
 static void describe_node(const struct vfiomig_ctx *ctx, const struct opener *opener, char node[64])
 {
 	if (opener->name[0])
@@ -303,21 +294,15 @@ static void describe_node(const struct vfiomig_ctx *ctx, const struct opener *op
 			 minor(opener->number));
 }
 
-int openers_below(const struct openers *o, const struct vfiomig_device *dev, char node[64])
+int openers_of_nodes(const struct openers *o, const struct nodes *nodes, char node[64])
 {
-	dev_t nvidia = 0;
-	int err = nvidia_get_node(dev, &nvidia);
-
 	for (size_t i = 0; i < o->count; i++) {
-		const struct opener *opener = &o->list[i];
-		bool is_nvidia = nvidia && opener->type == S_IFCHR && opener->number == nvidia;
-
-		if (!opener->type || (!is_nvidia && !is_below(dev, opener)))
+		if (!nodes_have(nodes, o->list[i].type, o->list[i].number))
 			continue;
-		describe_node(dev->ctx, opener, node);
-		return opener->pid;
+		describe_node(o->ctx, &o->list[i], node);
+		return o->list[i].pid;
 	}
-	return err == -ENOENT ? 0 : err;
+	return 0;
 }
 
 int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])

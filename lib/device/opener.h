@@ -4,7 +4,7 @@
 #ifndef VFIOMIG_OPENER_H
 #define VFIOMIG_OPENER_H
 
-#include "device.h"
+#include "nodes.h"
 
 struct openers;
 
@@ -26,11 +26,8 @@ void openers_free(struct openers *openers);
 
 /* Returns the first process that has the VFIO device or its group open, or 0. */
 int openers_of_device(const struct openers *openers, const struct vfiomig_device *dev);
-/*
- * Returns the first process that has a node of the driver open, or 0, or a negative errno
- * if the driver does not tell its nodes. @node receives what to call that node:
- * "/dev/snd/controlC0".
- */
-int openers_below(const struct openers *openers, const struct vfiomig_device *dev, char node[64]);
+/* Returns the first process that has one of the nodes open, or 0. @node receives what to call that
+ * node: "/dev/snd/controlC0". */
+int openers_of_nodes(const struct openers *openers, const struct nodes *nodes, char node[64]);
 
 #endif

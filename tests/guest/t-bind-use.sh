@@ -101,8 +101,10 @@ check "the function has its driver" test "$(driver_of $sound)" = snd_ens1370
 exec 5</dev/snd/controlC0
 vfiomig bind $sound --force >log 2>&1 5<&- &
 bind=$!
-wait_for grep -q "still waiting for the kernel, which is taking $sound from snd_ens1370" log
+wait_for grep -q 'still waiting' log
 exec 5<&-
+notice="still waiting for the kernel, which is taking $sound from snd_ens1370; process $$ (sh) has /dev/snd/controlC0 open"
+contains log "the notice names the process" "$notice"
 wait $bind
 check "--force waits until it is closed" test $? -eq 0
 status 0 "unbind" vfiomig unbind $sound
