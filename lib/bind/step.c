@@ -94,7 +94,7 @@ int step_write(struct vfiomig_device *dev, const char *dir, const char *name, co
 
 	if (!w)
 		return -ENOMEM;
-	/* A driver takes its nodes out of sysfs first, and then waits for those who have one open. */
+	/* A driver takes its nodes out of sysfs before it waits for those who have one open. */
 	nodes_read(dev, &nodes);
 	*w = (struct writing){ .dir = dir, .name = name, .text = text, .err = -EIO };
 	err = apart_start(&a, do_write, w);

@@ -9,7 +9,7 @@
 
 /* Whether the device has no IOMMU and the kernel's VFIO is in its noiommu mode. */
 bool node_is_noiommu(const struct vfiomig_device *dev);
-/* Say that a device without an IOMMU needs CAP_SYS_RAWIO, unless it has one. Returns 0 or -EPERM. */
+/* Returns -EPERM if the device has no IOMMU, which needs CAP_SYS_RAWIO, and that is missing. */
 int node_check_raw_io(struct vfiomig_device *dev);
 /* The node of the device's group. */
 void node_group_path(const struct vfiomig_device *dev, char path[PATH_MAX]);
