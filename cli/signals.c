@@ -4,10 +4,13 @@
  * the program ends by the same signal.
  */
 #include <signal.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <vfiomig.h>
 
 #include "signals.h"
+
+#define AGAIN_US 250000
 
 static volatile sig_atomic_t caught, usr1;
 static struct vfiomig_ctx *volatile interrupted;
@@ -52,24 +55,33 @@ void signals_restore(void)
 		sigaction(ignored[i], &as_found[i], NULL);
 }
 
+/* Have SIGALRM come soon. */
+static void come_again(void)
+{
+	const struct itimerval soon = { .it_value.tv_usec = AGAIN_US };
+
+	setitimer(ITIMER_REAL, &soon, NULL);
+}
+
 static void on_signal(int sig)
 {
 	if (!caught)
 		caught = sig;
 	if (interrupted)
 		vfiomig_interrupt(interrupted);
-	alarm(1);
+	come_again();
 }
 
 /*
- * A signal interrupts a write that blocks. But if the signal comes just before the write begins,
- * the write blocks all the same. So, after a signal, an alarm interrupts the program again each
- * second. An alarm before any other signal comes from outside, and ends the program too.
+ * A signal interrupts a system call that sleeps. But if the signal comes just before the call
+ * begins, or another one follows, that one sleeps all the same. So, after a signal, an alarm
+ * interrupts the program again and again. An alarm before any other signal comes from outside, and
+ * ends the program too.
  */
 static void on_alarm(int sig)
 {
 	if (caught)
-		alarm(1);
+		come_again();
 	else
 		on_signal(sig);
 }

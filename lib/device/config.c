@@ -7,7 +7,7 @@
 #include "config.h"
 
 /* A driver that fails with EINTR for ever must not be tried for ever. */
-#define TRIES_MAX 100
+#define TRIES_MAX 3
 
 /* Find the configuration space among the regions of the device descriptor. */
 static int find_region(int fd, uint32_t info_flags, struct vfio_region_info *info)

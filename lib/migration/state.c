@@ -27,8 +27,9 @@ int state_get(struct vfiomig_device *dev)
 	uint32_t state;
 	int err = get_state(dev, &state);
 
-	/* What follows from a state that is not known may be a reset, so ask once more. */
-	if (err) {
+	/* What follows from a state that is not known may be a reset, so ask once more. But a
+	 * driver that sleeps, and was interrupted, would sleep again. */
+	if (err && !(err == -EINTR && dev->ctx->interrupted)) {
 		poll(NULL, 0, RETRY_MS);
 		err = get_state(dev, &state);
 	}
@@ -393,6 +394,8 @@ int state_walk_home(struct vfiomig_device *dev, int home)
 	if (err)
 		return err;
 	from = state_get(dev);
+	if (from == -EINTR)
+		return from;
 	err = walk_once(dev, home);
 	/* An arc that failed, or led elsewhere, may have left the device where another one leads
 	 * home from. */

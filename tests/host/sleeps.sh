@@ -104,6 +104,7 @@ begin() {
 }
 
 # told TEXT: the command has said this
+# shellcheck disable=SC2317 # check calls it
 told() {
 	grep -q -F -e "$1" "$ERR"
 }
@@ -204,6 +205,32 @@ wait "$command" 2>/dev/null
 says "stopped in RUNNING_P2P: interrupted by a signal; the device is back in RUNNING"
 no_faults "$device"
 vfiomig release "$device" -q
+
+# Other calls into the driver are interrupted at once, and again where one follows the other.
+while read -r event; do
+	fault "$device" "$event" hang "$asleep"
+	for name in hold state save restore; do
+		case $name:$event in
+		hold:get* | hold:region* | state:region* | save:region-write) continue ;;
+		save:*) set -- save "$device" -o new ;;
+		restore:*) set -- restore "$device" -i image ;;
+		*) set -- "$name" "$device" ;;
+		esac
+		begin "$@"
+		start=$(date +%s%N) rc=0
+		kill -s TERM "$command"
+		wait "$command" 2>/dev/null || rc=$?
+		check "$name, which hangs in $event" test $rc -eq 143
+		check "in time" test $((($(date +%s%N) - start) / 1000000)) -lt 1500
+	done
+	no_faults "$device"
+done <<-END
+	bind
+	migration
+	get
+	region-read
+	region-write
+END
 
 # A device that was left in a dead end is reset when it is opened.
 echo 1 >"$emulated/$device/keeps"
