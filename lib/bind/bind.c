@@ -79,7 +79,7 @@ static int check_iommu(struct vfiomig_device *dev)
 }
 
 /* Plan without loading a driver, because that alone may bind the function. */
-static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
+static int plan_bind(struct member *m, const char *wanted, unsigned int flags, struct look *look)
 {
 	int err = read_present(m);
 
@@ -92,9 +92,9 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags)
 		return 0;
 	err = check_iommu(m->dev);
 	if (!err)
-		err = binding_check_idle(m->dev, false);
+		err = binding_check_idle(m->dev, look, false);
 	if (!err && !(flags & VFIOMIG_BIND_FORCE))
-		err = usage_check(m->dev);
+		err = usage_check(m->dev, look);
 	return err;
 }
 
@@ -179,6 +179,7 @@ int bind_device(struct vfiomig_device *dev, const char *driver, unsigned int fla
 		vfiomig_binding_fn fn, void *data)
 {
 	struct members members = { .dir = -1 };
+	struct look look = { .made = false };
 	int err = check_flags(dev->ctx, flags,
 			      VFIOMIG_BIND_GROUP | VFIOMIG_BIND_DRY_RUN | VFIOMIG_BIND_FORCE);
 
@@ -190,7 +191,8 @@ int bind_device(struct vfiomig_device *dev, const char *driver, unsigned int fla
 	if (!err)
 		err = begin(&members, flags);
 	for (size_t i = 0; i < members.n && !err; i++)
-		err = plan_bind(&members.list[i], driver, flags);
+		err = plan_bind(&members.list[i], driver, flags, &look);
+	look_clear(&look);
 	if (!(flags & VFIOMIG_BIND_DRY_RUN)) {
 		for (size_t i = 0; i < members.n && !err; i++)
 			if (!members.list[i].leave)
@@ -227,7 +229,7 @@ static int find_former(struct member *m, bool load)
 	return 0;
 }
 
-static int plan_unbind(struct member *m, int dir)
+static int plan_unbind(struct member *m, int dir, struct look *look)
 {
 	int err = read_present(m);
 	bool vfio = m->dev->sys.cdev, noted;
@@ -246,7 +248,7 @@ static int plan_unbind(struct member *m, int dir)
 	err = find_former(m, false);
 	if (!err)
 		err = usage_check_virtual_functions(m->dev);
-	return err ? err : binding_check_idle(m->dev, false);
+	return err ? err : binding_check_idle(m->dev, look, false);
 }
 
 static int unbind_one(struct member *m, int dir)
@@ -264,6 +266,7 @@ int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_bindin
 {
 	bool dry_run = flags & VFIOMIG_BIND_DRY_RUN;
 	struct members members = { .dir = -1 };
+	struct look look = { .made = false };
 	int err = check_flags(dev->ctx, flags, VFIOMIG_BIND_GROUP | VFIOMIG_BIND_DRY_RUN);
 
 	if (!err)
@@ -274,7 +277,8 @@ int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_bindin
 	if (!err)
 		err = begin(&members, flags);
 	for (size_t i = 0; i < members.n && !err; i++)
-		err = plan_unbind(&members.list[i], members.dir);
+		err = plan_unbind(&members.list[i], members.dir, &look);
+	look_clear(&look);
 	if (!err && !dry_run)
 		err = members_change(&members, unbind_one);
 	/* Remove the records also of functions that are bound to another driver by now. */

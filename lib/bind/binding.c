@@ -146,11 +146,10 @@ static int hold_group(struct vfiomig_device *dev, int *fd)
 	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
 }
 
-int binding_check_idle(struct vfiomig_device *dev, bool back)
+int binding_check_idle(struct vfiomig_device *dev, struct look *look, bool back)
 {
 	_cleanup_close_ int fd = -1;
-	struct openers *openers;
-	int pid, err, busy;
+	int pid, err, busy = 0;
 
 	if (!dev->sys.cdev)
 		return 0;
@@ -162,17 +161,12 @@ int binding_check_idle(struct vfiomig_device *dev, bool back)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"busy: process %d holds %s; run \"vfiomig release %s\"", pid,
 				dev->name, dev->name);
-	err = openers_look_all(dev, back, &openers);
-	busy = openers && openers_of_device(openers, dev) ? node_check_openers(dev, openers) : 0;
-	openers_free(openers);
+	err = look_make(look, dev, back);
+	if (look->openers && openers_of_device(look->openers, dev))
+		busy = node_check_openers(dev, look->openers);
 	if (busy)
 		return busy;
-	if (err == -EINTR)
-		return ctx_fail_interrupted(dev->ctx);
-	if (err)
-		return ctx_fail(dev->ctx, err, "cannot tell whether %s is in use: %s", dev->name,
-				strerror(-err));
-	return hold_group(dev, &fd);
+	return err ? look_fail(look, dev, "") : hold_group(dev, &fd);
 }
 
 int binding_check_permitted(struct vfiomig_device *dev)
@@ -193,12 +187,14 @@ static int detach(struct vfiomig_device *dev, const char *driver, bool back)
 {
 	_cleanup_close_ int group = -1;
 	char dir[PATH_MAX], what[256];
+	struct look look = { .made = false };
 	int err;
 
 	/* Look again, because this may have changed since the plan was made. */
 	err = device_refresh(dev);
 	if (!err)
-		err = binding_check_idle(dev, back);
+		err = binding_check_idle(dev, &look, back);
+	look_clear(&look);
 	if (!err && dev->sys.cdev)
 		err = hold_group(dev, &group);
 	if (err)

@@ -4,6 +4,7 @@
 #define VFIOMIG_BINDING_H
 
 #include "device/device.h"
+#include "device/opener.h"
 
 struct binding {
 	char *driver;	/* the driver that the function has, or NULL */
@@ -28,8 +29,11 @@ int binding_set_default(struct vfiomig_device *dev);
 
 /* Returns 0, or -EPERM when this process may not change what the function is bound to. */
 int binding_check_permitted(struct vfiomig_device *dev);
-/* Returns 0, or -EBUSY when a process has the device open: taking it from its VFIO driver would
- * wait for that process. An interruption ends it with -EINTR, unless this is the way @back. */
-int binding_check_idle(struct vfiomig_device *dev, bool back);
+/*
+ * Returns 0, or -EBUSY when a process has the device open: taking it from its VFIO driver would
+ * wait for that process. An interruption ends it with -EINTR, unless this is the way @back. It
+ * makes the @look if it needs one.
+ */
+int binding_check_idle(struct vfiomig_device *dev, struct look *look, bool back);
 
 #endif

@@ -8,7 +8,6 @@
 #include "binding.h"
 #include "carried.h"
 #include "device/apart.h"
-#include "device/opener.h"
 #include "device/process.h"
 #include "device/sysfs.h"
 #include "disk.h"
@@ -114,29 +113,27 @@ static int fail_mediated(struct vfiomig_device *dev, const char *name, const cha
  * nodes: of sound, graphics, video and others. A disk that is open and not mounted would be lost,
  * too.
  */
-static int check_nodes(struct vfiomig_device *dev)
+static int check_nodes(struct vfiomig_device *dev, struct look *look)
 {
-	struct openers *openers;
+	const char *hint = "; use --force to bind it all the same";
 	struct nodes nodes;
 	char node[64], comm[16];
 	int unknown = nodes_read(dev, &nodes), pid = 0;
-	int err = openers_look_all(dev, false, &openers);
+	int err = look_make(look, dev, false);
 
-	if (openers)
-		pid = openers_of_nodes(openers, &nodes, node);
-	openers_free(openers);
+	if (look->openers)
+		pid = openers_of_nodes(look->openers, &nodes, node);
 	nodes_free(&nodes);
-	if (!pid && (err == -EINTR || unknown == -EINTR))
-		return ctx_fail_interrupted(dev->ctx);
 	/* A process that was not seen may keep the driver waiting for ever. */
-	if (!pid && (err || unknown))
+	if (!pid && unknown == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (!pid && unknown)
 		return ctx_fail(
-			dev->ctx, unknown ?: err,
-			"cannot tell whether %s is in use: %s: %s; use --force to bind it all the same",
-			dev->name,
-			unknown ? "cannot find out which nodes its driver has"
-				: "cannot look at the descriptors of all processes",
-			strerror(-(unknown ?: err)));
+			dev->ctx, unknown,
+			"cannot tell whether %s is in use: cannot find out which nodes its driver has: %s%s",
+			dev->name, strerror(-unknown), hint);
+	if (!pid && err)
+		return look_fail(look, dev, hint);
 	if (!pid)
 		return 0;
 	process_comm(dev->ctx, pid, comm);
@@ -146,7 +143,7 @@ static int check_nodes(struct vfiomig_device *dev)
 		dev->name, pid, comm, node);
 }
 
-int usage_check(struct vfiomig_device *dev)
+int usage_check(struct vfiomig_device *dev, struct look *look)
 {
 	int err = disk_check_unused(dev);
 
@@ -161,6 +158,6 @@ int usage_check(struct vfiomig_device *dev)
 	if (!err)
 		err = carried_foreach(dev, "bus/mdev/devices", fail_mediated);
 	if (!err && dev->sys.driver && !dev->sys.cdev)
-		err = check_nodes(dev);
+		err = check_nodes(dev, look);
 	return err;
 }

@@ -20,7 +20,8 @@
 #include "sysfs.h"
 
 #define OPENERS_MAX 65536
-#define STUCK_NS    200000000ULL
+#define STUCK_NS    200000000ULL  /* before a descriptor is passed over */
+#define SURE_NS	    2000000000ULL /* the same where that has consequences */
 #define LOOK_NS	    1000000000ULL /* for one device */
 #define QUIET_NS    3000000000ULL /* before the notice */
 
@@ -39,6 +40,9 @@ struct openers {
 	_Atomic int pid, fd;
 	_Atomic bool full, done;
 	_Atomic int err;
+	/* What did not answer: the descriptor of a process, or -1 for all of them. The process is 0
+	 * if there was nothing like that. */
+	int stuck_pid, stuck_fd;
 	_Atomic size_t count;
 	struct opener list[OPENERS_MAX];
 };
@@ -149,6 +153,7 @@ struct patience {
 	struct vfiomig_ctx *ctx;
 	bool back;	   /* an interruption does not end it */
 	uint64_t until;	   /* when to give up */
+	uint64_t stuck;	   /* how long to wait for one descriptor */
 	uint64_t quiet;	   /* when to give the notice */
 	const char *whose; /* the device that the notice is about */
 };
@@ -162,23 +167,39 @@ static void give_notice(struct patience *p)
 		   p->whose);
 }
 
-/* Wait for the process that looks. Returns -EAGAIN when it is stuck. */
+/* Wait while the process that looks gets on. Returns 0 or -EINTR, -ETIMEDOUT when the time is over,
+ * or -EAGAIN when it is stuck. */
 static int watch(struct patience *p, const struct openers *o, const struct apart *a)
 {
-	int pid, fd, err;
+	uint64_t since = now_ns(), next;
+	int pid = o->pid, fd = o->fd, err;
 
-	do {
-		uint64_t next = now_ns() + STUCK_NS;
-
-		pid = o->pid;
-		fd = o->fd;
+	for (;;) {
+		next = now_ns() + STUCK_NS;
 		err = apart_wait(p->back ? NULL : p->ctx, a, next < p->until ? next : p->until);
 		if (err != -ETIMEDOUT || now_ns() >= p->until)
 			return err;
 		give_notice(p);
-	} while (o->pid != pid || o->fd != fd || apart_is_running(p->ctx, a));
-	ctx_log(p->ctx, "passed over descriptor %d of process %d, which does not answer", fd, pid);
-	return -EAGAIN;
+		if (o->pid != pid || o->fd != fd || apart_is_running(p->ctx, a))
+			since = now_ns();
+		else if (now_ns() - since >= p->stuck)
+			return -EAGAIN;
+		pid = o->pid;
+		fd = o->fd;
+	}
+}
+
+static void pass_over(const struct patience *p, struct openers *o)
+{
+	ctx_log(p->ctx, "passed over descriptor %d of process %d, which does not answer", o->fd,
+		o->pid);
+	if (!o->stuck_pid) {
+		o->stuck_pid = o->pid;
+		o->stuck_fd = o->fd;
+	}
+	/* Opening the directory got stuck, and not a descriptor in it. */
+	if (o->fd < 0)
+		o->pid++;
 }
 
 static int look_with(struct patience *p, struct openers **openers)
@@ -198,9 +219,8 @@ static int look_with(struct patience *p, struct openers **openers)
 		if (!err)
 			err = watch(p, o, &a);
 		apart_end(&a);
-		/* Opening the directory got stuck, and not a descriptor in it. */
-		if (err == -EAGAIN && o->fd < 0)
-			o->pid++;
+		if (err == -EAGAIN)
+			pass_over(p, o);
 	} while (err == -EAGAIN);
 	if (!err && !o->done)
 		return -EIO;
@@ -211,26 +231,15 @@ static int look_with(struct patience *p, struct openers **openers)
 
 int openers_look(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers)
 {
-	struct patience p = { .ctx = ctx, .until = until, .quiet = UINT64_MAX };
+	struct patience p = { .ctx = ctx, .until = until, .stuck = STUCK_NS, .quiet = UINT64_MAX };
 
 	return look_with(&p, openers);
 }
 
 int openers_look_back(struct vfiomig_ctx *ctx, uint64_t until, struct openers **openers)
 {
-	struct patience p = { .ctx = ctx, .until = until, .quiet = UINT64_MAX, .back = true };
-
-	return look_with(&p, openers);
-}
-
-int openers_look_all(struct vfiomig_device *dev, bool back, struct openers **openers)
-{
 	struct patience p = {
-		.ctx = dev->ctx,
-		.back = back,
-		.until = UINT64_MAX,
-		.quiet = now_ns() + QUIET_NS,
-		.whose = dev->name,
+		.ctx = ctx, .until = until, .stuck = STUCK_NS, .quiet = UINT64_MAX, .back = true
 	};
 
 	return look_with(&p, openers);
@@ -239,6 +248,55 @@ int openers_look_all(struct vfiomig_device *dev, bool back, struct openers **ope
 void openers_free(struct openers *o)
 {
 	apart_free(o, sizeof(*o));
+}
+
+/* ---- One look for all functions ------------------------------------------ */
+
+int look_make(struct look *look, struct vfiomig_device *dev, bool back)
+{
+	struct patience p = {
+		.ctx = dev->ctx,
+		.back = back,
+		.until = UINT64_MAX,
+		.stuck = SURE_NS,
+		.quiet = now_ns() + QUIET_NS,
+		.whose = dev->name,
+	};
+
+	if (look->made)
+		return look->err;
+	look->made = true;
+	look->err = look_with(&p, &look->openers);
+	if (!look->err && look->openers->stuck_pid)
+		look->err = -ETIMEDOUT;
+	return look->err;
+}
+
+int look_fail(const struct look *look, struct vfiomig_device *dev, const char *hint)
+{
+	const struct openers *o = look->openers;
+	char what[64] = "list the descriptors", comm[16];
+
+	if (look->err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (look->err != -ETIMEDOUT)
+		return ctx_fail(
+			dev->ctx, look->err,
+			"cannot tell whether %s is in use: cannot look at the descriptors of all processes: %s%s",
+			dev->name, strerror(-look->err), hint);
+	if (o->stuck_fd >= 0)
+		snprintf(what, sizeof(what), "tell what is descriptor %d", o->stuck_fd);
+	process_comm(dev->ctx, o->stuck_pid, comm);
+	return ctx_fail(
+		dev->ctx, look->err,
+		"cannot tell whether %s is in use: the kernel does not %s of process %d (%s)%s",
+		dev->name, what, o->stuck_pid, comm, hint);
+}
+
+void look_clear(struct look *look)
+{
+	openers_free(look->openers);
+	*look = (struct look){ .made = false };
 }
 
 /* ---- What was seen ------------------------------------------------------- */

@@ -9,8 +9,9 @@
 #include <sys/sysmacros.h>
 
 #include "bind/driver.h"
-#include "bind/usage.h"
+#include "device/apart.h"
 #include "device/variant.h"
+#include "once.h"
 #include "pci.h"
 
 /* The node that is a block device, and the node that somebody has opened exclusively. */
@@ -42,6 +43,18 @@ int __wrap_open64(const char *path, int flags, ...)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
 	return __real_open64(path, flags, mode);
+}
+
+/* How often the descriptor of another process was looked at, if that is counted. */
+static int *looks;
+
+ssize_t __real_readlinkat(int dir, const char *name, char *target, size_t size);
+ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size);
+ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size)
+{
+	if (looks)
+		*looks += strcmp(name, "815") == 0;
+	return __real_readlinkat(dir, name, target, size);
 }
 
 /* ---- Tests --------------------------------------------------------------- */
@@ -156,6 +169,23 @@ static void test_group(void **state)
 	expect_bound(C, "vfio-pci");
 	assert_int_equal(bind_to("0000:01:00.7", NULL, 0), -EOPNOTSUPP);
 	assert_says("a bridge");
+}
+
+/* One look at the descriptors of all processes serves all functions of a group. */
+static void test_group_looks(void **state)
+{
+	(void)state;
+	looks = apart_alloc(sizeof(*looks));
+	sh("mkdir -p proc/4711/fd; ln -s /none proc/4711/fd/815");
+	attach(B, "e1000e");
+	attach(C, "e1000e");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), 0);
+	assert_int_equal(*looks, 1);
+	*looks = 0;
+	assert_int_equal(unbind(A, VFIOMIG_BIND_GROUP | VFIOMIG_BIND_DRY_RUN), 0);
+	assert_int_equal(*looks, 1);
+	apart_free(looks, sizeof(*looks));
+	looks = NULL;
 }
 
 static void test_undo(void **state)
@@ -519,7 +549,7 @@ static void expect_in_use_or_unknown(struct vfiomig_device *dev)
 	for (int room = 0; err == -EMFILE; room++) {
 		assert_true(room < 8);
 		before = allow_fds(next_fd() + room);
-		err = usage_check(dev);
+		err = check_usage_once(dev);
 		setrlimit(RLIMIT_NOFILE, &before);
 		if (err == -EMFILE)
 			assert_says("cannot tell whether " A " is in use");
@@ -559,6 +589,7 @@ int main(void)
 		TEST(test_lost_module),
 		TEST(test_bind),
 		TEST(test_group),
+		TEST(test_group_looks),
 		TEST(test_undo),
 		TEST(test_noiommu),
 		TEST(test_undo_each_step),

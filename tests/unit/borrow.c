@@ -9,10 +9,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "bind/binding.h"
 #include "device/identity.h"
 #include "device/process.h"
 #include "machine.h"
+#include "once.h"
 
 static struct {
 	bool unbound; /* the cdev is not bound to an iommufd yet */
@@ -368,7 +368,7 @@ static void test_no_descriptors(void **state)
 	assert_says("/fdinfo/");
 	assert_int_equal(vfiomig_device_get_opener(dev, &pid, text), -EMFILE);
 	assert_int_equal(vfiomig_device_get_obstacle(dev, text, text), -EMFILE);
-	assert_int_equal(binding_check_idle(dev, false), -EMFILE);
+	assert_int_equal(check_idle_once(dev, false), -EMFILE);
 	/* With one descriptor a directory can be opened, but not the files in it. */
 	setrlimit(RLIMIT_NOFILE, &before);
 	allow_fds(next_fd() + 1);

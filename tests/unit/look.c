@@ -2,16 +2,16 @@
 /* A look at the descriptors of all processes that takes long: reading each one's link is slow. */
 #include <time.h>
 
-#include "bind/binding.h"
 #include "bind/step.h"
-#include "bind/usage.h"
 #include "device/node.h"
 #include "machine.h"
+#include "once.h"
 
 #define SLOW_MS 100
 #define S	1000000000ULL
 
 static char said[512];
+static const char *stuck; /* the name of the descriptor that does not answer, or NULL */
 
 ssize_t __real_readlinkat(int dir, const char *name, char *target, size_t size);
 ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size);
@@ -19,6 +19,8 @@ ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size)
 {
 	const struct timespec slow = { .tv_nsec = SLOW_MS * 1000000L };
 
+	while (stuck && strcmp(name, stuck) == 0)
+		pause();
 	nanosleep(&slow, NULL);
 	return __real_readlinkat(dir, name, target, size);
 }
@@ -51,18 +53,18 @@ static void test_usage(void **state)
 	   "ln -s $PWD/bus/pci/drivers/snd $d/driver");
 	vfiomig_device_unref(dev);
 	dev = new_device(A);
-	assert_int_equal(usage_check(dev), -EBUSY);
+	assert_int_equal(check_usage_once(dev), -EBUSY);
 	assert_says("process 4711 (qemu) has character device 1:3 open");
 	assert_string_equal(said,
 			    "still looking for processes that have " A " open, at all descriptors");
 	interrupt_on_alarm();
 	alarm(1);
-	assert_int_equal(usage_check(dev), -EINTR);
+	assert_int_equal(check_usage_once(dev), -EINTR);
 	assert_says("interrupted by a signal");
 	vfiomig_resume(ctx);
 	/* Whoever cannot look does not know. */
 	ctx->procfs = "none";
-	assert_int_equal(usage_check(dev), -ENOENT);
+	assert_int_equal(check_usage_once(dev), -ENOENT);
 	assert_says("cannot tell whether " A " is in use");
 	assert_says("use --force");
 	vfiomig_device_unref(dev);
@@ -75,11 +77,34 @@ static void test_idle(void **state)
 
 	(void)state;
 	add_descriptors(14);
-	assert_int_equal(binding_check_idle(dev, false), 0);
+	assert_int_equal(check_idle_once(dev, false), 0);
 	vfiomig_interrupt(ctx);
-	assert_int_equal(binding_check_idle(dev, false), -EINTR);
-	assert_int_equal(binding_check_idle(dev, true), 0);
+	assert_int_equal(check_idle_once(dev, false), -EINTR);
+	assert_int_equal(check_idle_once(dev, true), 0);
 	vfiomig_resume(ctx);
+	vfiomig_device_unref(dev);
+}
+
+/* What does not answer may be the device. So it is not taken from its driver. */
+static void test_stuck(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	char comm[16];
+	int pid;
+
+	(void)state;
+	add_descriptors(2);
+	stuck = "101";
+	assert_int_equal(vfiomig_device_get_opener(dev, &pid, comm), -ENOENT);
+	assert_int_equal(check_idle_once(dev, false), -ETIMEDOUT);
+	assert_says(
+		"cannot tell whether " A
+		" is in use: the kernel does not tell what is descriptor 101 of process 4711 (qemu)");
+	/* What does answer is seen. */
+	sh("ln -s dev/vfio/7 proc/%d/fd/103", STRANGER);
+	assert_int_equal(check_idle_once(dev, false), -EBUSY);
+	assert_says("busy: process 4711 (qemu) has the device or its group open");
+	stuck = NULL;
 	vfiomig_device_unref(dev);
 }
 
@@ -139,8 +164,8 @@ static void test_notice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_usage), TEST(test_idle),   TEST(test_group),
-		TEST(test_step),  TEST(test_notice),
+		TEST(test_usage), TEST(test_idle), TEST(test_stuck),
+		TEST(test_group), TEST(test_step), TEST(test_notice),
 	};
 
 	return cmocka_run_group_tests_name("look", tests, NULL, NULL);

@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "bind/usage.h"
 #include "machine.h"
+#include "once.h"
 
 #define INFORMATION "proc/driver/nvidia/gpus/" A "/information"
 
@@ -37,13 +37,13 @@ static void test_node(void **state)
 	struct vfiomig_device *dev = begin();
 
 	(void)state;
-	assert_int_equal(usage_check(dev), 0);
+	assert_int_equal(check_usage_once(dev), 0);
 	/* Another GPU, and the node that is common to all of them. */
 	sh("ln -s dev/nvidia0 proc/%d/fd/195000; ln -s dev/nvidiactl proc/%d/fd/195255", STRANGER,
 	   STRANGER);
-	assert_int_equal(usage_check(dev), 0);
+	assert_int_equal(check_usage_once(dev), 0);
 	sh("ln -s dev/nvidia1 proc/%d/fd/195001", STRANGER);
-	assert_int_equal(usage_check(dev), -EBUSY);
+	assert_int_equal(check_usage_once(dev), -EBUSY);
 	assert_says(
 		A " is in use: process 4711 (qemu) has dev/nvidia1 open, and its driver may wait");
 	vfiomig_device_unref(dev);
@@ -56,12 +56,12 @@ static void test_silent(void **state)
 
 	(void)state;
 	sh("echo 'Model: NVIDIA H100' >" INFORMATION);
-	assert_int_equal(usage_check(dev), -EINVAL);
+	assert_int_equal(check_usage_once(dev), -EINVAL);
 	assert_says(
 		"cannot tell whether " A
 		" is in use: cannot find out which nodes its driver has: Invalid argument; use --force");
 	sh("rm " INFORMATION "; mkfifo " INFORMATION);
-	assert_int_equal(usage_check(dev), -ETIMEDOUT);
+	assert_int_equal(check_usage_once(dev), -ETIMEDOUT);
 	assert_says("cannot find out which nodes its driver has: Connection timed out");
 	vfiomig_device_unref(dev);
 }
