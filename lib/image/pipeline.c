@@ -88,11 +88,11 @@ static bool wait_for(struct run *run, pthread_cond_t *cond, long ns)
 {
 	struct timespec until;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += ns;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	return pthread_cond_timedwait(cond, &run->lock, &until) != 0;
+	return pthread_cond_clockwait(cond, &run->lock, CLOCK_MONOTONIC, &until) != 0;
 }
 
 /*
