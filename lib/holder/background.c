@@ -118,14 +118,13 @@ int background_wait(struct vfiomig_ctx *ctx, int pid, int word)
 		{ .fd = word, .events = POLLIN },
 		{ .fd = ctx->wake, .events = POLLIN },
 	};
+	bool interrupted = false, ended;
 	struct failure failure;
 	int status = 0;
-	bool ended;
 	ssize_t n;
 
-	while (poll(p, 2, -1) < 0 || !p[0].revents) {
-		if (ctx->interrupted)
-			break;
+	while (!interrupted && (poll(p, 2, -1) < 0 || !p[0].revents)) {
+		interrupted = ctx->interrupted;
 		ctx_forget_wake(ctx);
 	}
 	/* After an interrupt, too: once the child has said its word, it is out of reach. */
@@ -137,10 +136,12 @@ int background_wait(struct vfiomig_ctx *ctx, int pid, int word)
 		ctx_set_failure(ctx, &failure);
 		return failure.err;
 	}
+	if (!interrupted)
+		return fail_silent(ctx, pid, status);
 	if (!ended)
 		return ctx_fail(
 			ctx, -EINTR,
 			"interrupted by a signal, but process %d, which was to hold it, does not end",
 			pid);
-	return ctx->interrupted ? ctx_fail_interrupted(ctx) : fail_silent(ctx, pid, status);
+	return ctx_fail_interrupted(ctx);
 }

@@ -243,6 +243,21 @@ static void test_word_before_signal(void **state)
 	end(pid);
 }
 
+/* The child had ended before the parent was interrupted: that is why nobody holds the device. */
+static void test_end_before_signal(void **state)
+{
+	int word, pid = start(IS_KILLED, &word);
+	siginfo_t info;
+
+	(void)state;
+	assert_true(pid > 0);
+	assert_int_equal(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+	vfiomig_interrupt(ctx);
+	assert_int_equal(background_wait(ctx, pid, word), -ECHILD);
+	assert_says("which was to hold it, was killed by signal 15");
+	close(word);
+}
+
 /* The signal came before the fork. */
 static void test_interrupted(void **state)
 {
@@ -328,6 +343,7 @@ int main(void)
 		TEST(test_signal_to_child),
 		TEST(test_signal_to_parent),
 		TEST(test_word_before_signal),
+		TEST(test_end_before_signal),
 		TEST(test_interrupted),
 		TEST(test_does_not_die),
 		TEST(test_descriptors),
