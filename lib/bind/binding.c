@@ -18,6 +18,13 @@
 /* How long the kernel may keep the device's lock before it counts as busy. */
 #define PATIENCE_NS 1000000000ULL
 
+int binding_path(const struct vfiomig_device *dev, const char *name, char path[PATH_MAX])
+{
+	if (snprintf(path, PATH_MAX, "%s/%s", dev->sys.syspath, name) < PATH_MAX)
+		return 0;
+	return ctx_fail(dev->ctx, -ENAMETOOLONG, "the path of %s in sysfs is too long", dev->name);
+}
+
 void binding_clear(struct binding *b)
 {
 	free(b->driver);
@@ -172,10 +179,10 @@ int binding_check_idle(struct vfiomig_device *dev, struct look *look, bool back)
 int binding_check_permitted(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
+	int err = binding_path(dev, "driver_override", path);
 
-	if (snprintf(path, sizeof(path), "%s/driver_override", dev->sys.syspath) >=
-	    (int)sizeof(path))
-		return -ENAMETOOLONG;
+	if (err)
+		return err;
 	if (access(path, W_OK) == 0)
 		return 0;
 	if (errno == ENOENT)

@@ -3,13 +3,18 @@
 #ifndef VFIOMIG_BINDING_H
 #define VFIOMIG_BINDING_H
 
-#include "device/device.h"
+#include <limits.h>
+
 #include "device/opener.h"
 
 struct binding {
 	char *driver;	/* the driver that the function has, or NULL */
 	char *override; /* driver_override, or NULL */
 };
+
+/* @path receives that of a file of the function in sysfs. Returns 0, or -ENAMETOOLONG after
+ * ctx_fail(). */
+int binding_path(const struct vfiomig_device *dev, const char *name, char path[PATH_MAX]);
 
 void binding_clear(struct binding *b);
 /* Read what it is bound to now into @b, which must be empty. Returns 0 or a negative errno. */

@@ -23,9 +23,10 @@ static int check_header(const struct vfiomig_device *dev)
 	_cleanup_close_ int fd = -1;
 	unsigned char type;
 	ssize_t n;
+	int err = binding_path(dev, "config", path);
 
-	if (snprintf(path, sizeof(path), "%s/config", dev->sys.syspath) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
+	if (err)
+		return err;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : pread(fd, &type, 1, HEADER_TYPE);
 	if (n != 1)
@@ -118,27 +119,27 @@ static int add_other(struct members *members, struct vfiomig_device *dev, const 
 
 static int add_group(struct members *members, struct vfiomig_device *dev)
 {
-	char path[PATH_MAX], member[PATH_MAX];
+	char name[NAME_MAX + 32], path[PATH_MAX];
 	struct dirent **entries;
-	int n, err = 0;
+	int n, err = binding_path(dev, "iommu_group/devices", path);
 
 	/* Without an IOMMU there is no group before a VFIO driver has the function. */
 	if (dev->sys.group < 0)
 		return add(members, vfiomig_device_ref(dev));
-	if (snprintf(path, sizeof(path), "%s/iommu_group/devices", dev->sys.syspath) >=
-	    (int)sizeof(path))
-		return -ENAMETOOLONG;
+	if (err)
+		return err;
 	n = scandir(path, &entries, sysfs_is_visible, alphasort);
 	if (n < 0)
 		return ctx_fail(dev->ctx, -errno, "cannot read %s: %m", path);
 	for (int i = 0; i < n; i++) {
-		const char *name = entries[i]->d_name;
-
-		if (!err && strcmp(name, dev->name) == 0)
+		snprintf(name, sizeof(name), "iommu_group/devices/%s", entries[i]->d_name);
+		if (!err && strcmp(entries[i]->d_name, dev->name) == 0) {
 			err = add(members, vfiomig_device_ref(dev));
-		else if (!err && snprintf(member, sizeof(member), "%s/%s", path, name) <
-					 (int)sizeof(member))
-			err = add_other(members, dev, member);
+		} else if (!err) {
+			err = binding_path(dev, name, path);
+			if (!err)
+				err = add_other(members, dev, path);
+		}
 		free(entries[i]);
 	}
 	free(entries);

@@ -4,6 +4,7 @@
  * order after a failure. guest/t-bind.sh does this with a real kernel.
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -186,6 +187,28 @@ static void test_group_looks(void **state)
 	assert_int_equal(*looks, 1);
 	apart_free(looks, sizeof(*looks));
 	looks = NULL;
+}
+
+/* A path that is too long is no path. */
+static void test_long_path(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	char *syspath = dev->sys.syspath, path[PATH_MAX];
+	int room[] = { strlen("/iommu_group/devices"), strlen("/config") };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(room); i++) {
+		memset(path, '/', sizeof(path));
+		strcpy(path + sizeof(path) - room[i] - strlen(syspath), syspath);
+		dev->sys.syspath = path;
+		assert_int_equal(vfiomig_device_bind(dev, NULL, VFIOMIG_BIND_GROUP, NULL, NULL),
+				 -ENAMETOOLONG);
+		assert_says("the path of " A " in sysfs is too long");
+	}
+	assert_int_equal(binding_check_permitted(dev), -ENAMETOOLONG);
+	assert_says("the path of " A " in sysfs is too long");
+	dev->sys.syspath = syspath;
+	vfiomig_device_unref(dev);
 }
 
 static void test_undo(void **state)
@@ -590,6 +613,7 @@ int main(void)
 		TEST(test_bind),
 		TEST(test_group),
 		TEST(test_group_looks),
+		TEST(test_long_path),
 		TEST(test_undo),
 		TEST(test_noiommu),
 		TEST(test_undo_each_step),
