@@ -2,7 +2,6 @@
 /* Messages: one line each, on standard error or in the system's log. */
 #include <paths.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,9 +72,8 @@ static bool stderr_is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-static void put_line(int level, char *line)
+static void put_line(int level, const char *line)
 {
-	make_printable(line);
 	if (in_syslog)
 		send_to_syslog(level, line);
 	else if (stderr_is_journal())
@@ -84,19 +82,17 @@ static void put_line(int level, char *line)
 		fprintf(stderr, "vfiomig: %s\n", line);
 }
 
-__attribute__((format(printf, 3, 0))) static void print_line(const struct cli *cli, int level,
-							     const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void put_message(const struct cli *cli, int level,
+							      const char *fmt, va_list ap)
 {
-	char *text = NULL, *line = NULL;
+	char *text = vformat_printable(fmt, ap);
+	char *line = format_printable("%s%s%.200s: %s", cli->command ? cli->command : "",
+				      cli->device ? " " : "", cli->device ? cli->device : "",
+				      text ? text : "out of memory");
 
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
-	if (asprintf(&line, "%s%s%.200s: %s", cli->command ? cli->command : "",
-		     cli->device ? " " : "", cli->device ? cli->device : "",
-		     text ? text : "out of memory") >= 0) {
+	if (line)
 		put_line(level, line);
-		free(line);
-	}
+	free(line);
 	free(text);
 }
 
@@ -105,7 +101,7 @@ int fail(const struct cli *cli, enum status status, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	print_line(cli, LOG_ERR, fmt, ap);
+	put_message(cli, LOG_ERR, fmt, ap);
 	va_end(ap);
 	return status;
 }
@@ -124,24 +120,21 @@ void notice(const struct cli *cli, const char *fmt, ...)
 	if (cli->quiet)
 		return;
 	va_start(ap, fmt);
-	print_line(cli, LOG_NOTICE, fmt, ap);
+	put_message(cli, LOG_NOTICE, fmt, ap);
 	va_end(ap);
 }
 
 void log_line(int level, const char *fmt, ...)
 {
 	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
-	char *line = NULL;
 	va_list ap;
-	int n;
+	char *line;
 
 	va_start(ap, fmt);
-	n = vasprintf(&line, fmt, ap);
+	line = vformat_printable(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		return;
 	/* A line that nobody reads in time is lost: see PATIENCE_MS. */
-	if (in_syslog || poll(&out, 1, PATIENCE_MS) != 0)
+	if (line && (in_syslog || poll(&out, 1, PATIENCE_MS) != 0))
 		put_line(level, line);
 	free(line);
 }

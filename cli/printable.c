@@ -1,37 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Text from outside, made printable. */
-#include <stdbool.h>
-#include <stddef.h>
+#include <characters.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
-#include <wctype.h>
 
 #include "printable.h"
-
-/* Invisible characters that iswprint(3) takes for printable ones. glibc's wchar_t is Unicode. */
-static const struct {
-	wchar_t first, last;
-} invisible[] = {
-	{ 0xad, 0xad },	       /* soft hyphen */
-	{ 0x61c, 0x61c },      /* Arabic letter mark */
-	{ 0x180b, 0x180f },    /* Mongolian selectors */
-	{ 0x200b, 0x200f },    /* zero width, and marks of direction */
-	{ 0x2028, 0x202e },    /* separators of lines; embedding and override of directions */
-	{ 0x2060, 0x206f },    /* joiners, isolates of directions, deprecated ones */
-	{ 0xe000, 0xf8ff },    /* private use */
-	{ 0xfeff, 0xfeff },    /* byte order mark */
-	{ 0xfff9, 0xfffb },    /* annotations */
-	{ 0x1d173, 0x1d17a },  /* musical formatting */
-	{ 0xe0000, 0x10ffff }, /* tags, selectors, private use */
-};
-
-static bool is_printable(wchar_t c)
-{
-	for (size_t i = 0; i < sizeof(invisible) / sizeof(invisible[0]); i++)
-		if (c >= invisible[i].first && c <= invisible[i].last)
-			return false;
-	return iswprint(c);
-}
 
 void make_printable(char *text)
 {
@@ -43,12 +18,35 @@ void make_printable(char *text)
 		size_t n = mbrtowc(&c, from, end - from, &state);
 		bool valid = n <= (size_t)(end - from);
 
-		if (valid && is_printable(c))
+		/* glibc's wchar_t is Unicode. */
+		if (valid && is_printable(c)) {
 			memmove(text, from, n);
-		else
-			*text = '?';
-		text += valid && is_printable(c) ? n : 1;
+			text += n;
+		} else {
+			*text++ = '?';
+		}
 		from += valid ? n : 1;
 	}
 	*text = '\0';
+}
+
+char *vformat_printable(const char *fmt, va_list ap)
+{
+	char *text = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return NULL;
+	make_printable(text);
+	return text;
+}
+
+char *format_printable(const char *fmt, ...)
+{
+	va_list ap;
+	char *text;
+
+	va_start(ap, fmt);
+	text = vformat_printable(fmt, ap);
+	va_end(ap);
+	return text;
 }

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,19 +142,16 @@ void streams_open(void)
 
 void print_line(const char *fmt, ...)
 {
-	char *line = NULL;
 	va_list ap;
-	int n;
+	char *line;
 
 	va_start(ap, fmt);
-	n = vasprintf(&line, fmt, ap);
+	line = vformat_printable(fmt, ap);
 	va_end(ap);
-	if (n < 0) {
+	if (line)
+		printf("%s\n", line);
+	else
 		output.err = output.err ?: -ENOMEM;
-		return;
-	}
-	make_printable(line);
-	printf("%s\n", line);
 	free(line);
 }
 

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
-#include <unictype.h>
 #include <unistr.h>
 
+#include "characters.h"
 #include "internal.h"
 
 /* Each process needs an eventfd of its own: a write to a shared one wakes the other process. */
@@ -186,12 +186,6 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 	}
 }
 
-/* What must not reach a terminal: control characters, and what has no shape but changes how the
- * text around it looks, such as the direction in which it runs. */
-#define NOT_PRINTABLE                                                                            \
-	(UC_CATEGORY_MASK_Cc | UC_CATEGORY_MASK_Cf | UC_CATEGORY_MASK_Cs | UC_CATEGORY_MASK_Co | \
-	 UC_CATEGORY_MASK_Cn | UC_CATEGORY_MASK_Zl | UC_CATEGORY_MASK_Zp)
-
 /* Names come from users, sysfs, images and other processes. Replace each character that must not be
  * printed, and each byte that is not UTF-8, by a question mark. */
 static void make_printable(char *text)
@@ -203,7 +197,7 @@ static void make_printable(char *text)
 
 	for (; *from; from += n > 0 ? n : 1) {
 		n = u8_strmbtouc(&c, from);
-		if (n <= 0 || uc_is_general_category_withtable(c, NOT_PRINTABLE)) {
+		if (n <= 0 || !is_printable(c)) {
 			*to++ = '?';
 		} else {
 			memmove(to, from, n);
@@ -264,32 +258,35 @@ int api_end_zero(struct vfiomig_ctx *ctx, int ret)
 	return ret;
 }
 
-void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
+/* Pass a line on to a function of the program. */
+__attribute__((format(printf, 3, 0))) static void tell(void (*fn)(void *data, const char *line),
+						       void *data, const char *fmt, va_list ap)
 {
 	char line[512];
+
+	if (!fn)
+		return;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	make_printable(line);
+	fn(data, line);
+}
+
+void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
+{
 	va_list ap;
 
-	if (!ctx->log)
-		return;
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	tell(ctx->log, ctx->log_data, fmt, ap);
 	va_end(ap);
-	make_printable(line);
-	ctx->log(ctx->log_data, line);
 }
 
 void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt, ...)
 {
-	char line[512];
 	va_list ap;
 
-	if (!ctx->notice)
-		return;
 	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
+	tell(ctx->notice, ctx->notice_data, fmt, ap);
 	va_end(ap);
-	make_printable(line);
-	ctx->notice(ctx->notice_data, line);
 }
 
 uint64_t now_ns(void)

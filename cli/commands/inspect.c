@@ -92,7 +92,7 @@ static uint64_t number_of(struct json_object *object, const char *key)
 		       : 0;
 }
 
-static void print_line(const char *label, const char *value)
+static void print_field(const char *label, const char *value)
 {
 	if (!value)
 		return;
@@ -106,7 +106,7 @@ static void print_device(struct json_object *device)
 	const char *vendor = string_of(device, "vendor");
 	const char *id = string_of(device, "device");
 
-	print_line("device:", device ? string_of(device, "name") : "unknown (made by pack)");
+	print_field("device:", device ? string_of(device, "name") : "unknown (made by pack)");
 	if (vendor && id) {
 		printf("%-13s", "PCI id:");
 		print_escaped(vendor);
@@ -116,9 +116,9 @@ static void print_device(struct json_object *device)
 		print_escaped(string_of(device, "revision") ?: "?");
 		printf(")\n");
 	}
-	print_line("mdev type:", string_of(device, "mdev_type"));
-	print_line("driver:", string_of(device, "driver"));
-	print_line("version:", string_of(device, "driver_version"));
+	print_field("mdev type:", string_of(device, "mdev_type"));
+	print_field("driver:", string_of(device, "driver"));
+	print_field("version:", string_of(device, "driver_version"));
 }
 
 static void print_flags(struct json_object *header)
@@ -152,7 +152,7 @@ static void print_sizes(struct json_object *header, struct json_object *trailer,
 	printf("\n%-13s%llu of up to %s\n",
 	       "chunks:", (unsigned long long)number_of(trailer, "frames"),
 	       format_bytes(number_of(header, "chunk_size"), text));
-	print_line("digest:", string_of(trailer, "digest"));
+	print_field("digest:", string_of(trailer, "digest"));
 }
 
 static void print_text(struct json_object *header, struct json_object *trailer, uint64_t size,
@@ -162,9 +162,9 @@ static void print_text(struct json_object *header, struct json_object *trailer, 
 
 	json_object_object_get_ex(header, "device", &device);
 	print_device(device);
-	print_line("created:", string_of(header, "created"));
-	print_line("kernel:", string_of(header, "kernel"));
-	print_line("tool:", string_of(header, "tool"));
+	print_field("created:", string_of(header, "created"));
+	print_field("kernel:", string_of(header, "kernel"));
+	print_field("tool:", string_of(header, "tool"));
 	print_flags(header);
 	print_sizes(header, trailer, size);
 	printf("%-13s%s\n", "verified:",

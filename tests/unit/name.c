@@ -180,9 +180,11 @@ static void test_error_is_printable(void **state)
 	expect_error("\033[2Jgo\naway", -EINVAL);
 	assert_null(strchr(vfiomig_get_error(ctx), '\033'));
 	assert_null(strchr(vfiomig_get_error(ctx), '\n'));
-	/* Of Latin 1 and of Unicode; a direction, a separator of lines, and what is not UTF-8 */
-	expect_error("a\302\233b\233c\342\200\256d\330\234e\342\200\250f\303", -EINVAL);
-	assert_non_null(strstr(vfiomig_get_error(ctx), "'a?b?c?d?e?f?'"));
+	/* Of Latin 1 and of Unicode; a direction, a separator of lines, a selector of variations,
+	 * and what is not UTF-8 */
+	expect_error("a\302\233b\233c\342\200\256d\330\234e\342\200\250f\357\270\217g\303",
+		     -EINVAL);
+	assert_non_null(strstr(vfiomig_get_error(ctx), "'a?b?c?d?e?f?g?'"));
 	expect_error("\303\244\342\202\254\360\237\230\200", -EINVAL);
 	assert_non_null(strstr(vfiomig_get_error(ctx), "'\303\244\342\202\254\360\237\230\200'"));
 }

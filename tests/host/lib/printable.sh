@@ -7,9 +7,10 @@
 #   feed ARG...         run vfiomig, and collect what it prints
 #   clean NAME          what was collected is lines of printable UTF-8
 
-# Control characters of ASCII and of Latin 1, also as UTF-8; directions of text; separators of lines; what is no UTF-8 at all
+# Control characters of ASCII and of Latin 1, also as UTF-8; directions of text; separators of lines; what is no UTF-8 at all;
+# a selector of variations, and a joiner of graphemes
 # shellcheck disable=SC2034 # scripts use it
-hostile=$(printf 'a\033[2J\r\n\a\177\302\233\233\342\200\256\342\201\246\330\234\342\200\250\357\273\277\363\240\200\201\303\355\240\200\364\220\200\200\377b')
+hostile=$(printf 'a\033[2J\r\n\a\177\302\233\233\342\200\256\342\201\246\330\234\342\200\250\357\273\277\363\240\200\201\303\355\240\200\364\220\200\200\377\357\270\217\315\217b')
 
 feed() {
 	"${vfiomig:-vfiomig}" "$@" >fed.out 2>fed.err </dev/null
@@ -24,6 +25,6 @@ clean() {
 		use Encode;
 		local $/;
 		my $text = decode("UTF-8", scalar <STDIN>, Encode::FB_CROAK);
-		exit(!$text || $text =~ /[^\P{C}\n]|[\x{2028}\x{2029}]/)' <fed
+		exit(!$text || $text =~ /[^\P{C}\n]|[\x{2028}\x{2029}]|\p{Default_Ignorable_Code_Point}/)' <fed
 	rm fed
 }
