@@ -7,6 +7,7 @@
 #include "data.h"
 #include "device/config.h"
 #include "image.h"
+#include "watch.h"
 
 /* The text that raw_digest() makes */
 #define DIGEST_KIND   "xxh128:"
@@ -39,6 +40,7 @@ static int write_meta(struct image *image, uint32_t magic, char *text)
 	uint8_t head[SIZE_FRAME + 8];
 	size_t size = strlen(text);
 	struct iovec iov[2];
+	struct watch watch;
 	int err;
 
 	frame_put_size(head, 8 + size);
@@ -47,7 +49,9 @@ static int write_meta(struct image *image, uint32_t magic, char *text)
 	iov[0] = (struct iovec){ head, sizeof(head) };
 	iov[1] = (struct iovec){ text, size };
 	image->size += sizeof(head) + size;
+	watch_begin(&watch, image->ctx);
 	err = fd_writev(image->ctx, image->fd, iov, 2);
+	watch_end(&watch);
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
@@ -222,15 +226,14 @@ static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 	return 0;
 }
 
-int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
+static int read_header(struct image *image)
 {
 	_cleanup_free_ char *frame = NULL;
+	struct vfiomig_ctx *ctx = image->ctx;
 	uint8_t head[SIZE_FRAME];
 	size_t size;
-	int err = image_init(image, ctx, fd);
+	int err = check_kind(image, head);
 
-	if (!err)
-		err = check_kind(image, head);
 	if (err)
 		return err;
 	size = get_le32(head + 8);
@@ -247,6 +250,19 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
 		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
 	err = read_meta(image, (uint8_t *)frame, size, "header", &image->header);
 	return err ? err : use_header(image);
+}
+
+int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
+{
+	struct watch watch;
+	int err = image_init(image, ctx, fd);
+
+	if (err)
+		return err;
+	watch_begin(&watch, ctx);
+	err = read_header(image);
+	watch_end(&watch);
+	return err;
 }
 
 static int fail_changed(const struct image *image)
@@ -328,10 +344,14 @@ static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 
 int image_peek(struct image *image)
 {
-	int err = read_size(image, frame_size_max(image->chunk_size), &image->peeked);
+	struct watch watch;
+	int err;
 
+	watch_begin(&watch, image->ctx);
+	err = read_size(image, frame_size_max(image->chunk_size), &image->peeked);
 	if (!err)
 		err = read_bytes(image, image->magic, sizeof(image->magic));
+	watch_end(&watch);
 	if (!err && get_le32(image->magic) == MAGIC_TRAILER)
 		err = ctx_fail(image->ctx, -ENODATA, "the image has no state in it");
 	return err;
@@ -384,7 +404,7 @@ static int skip_bytes(struct image *image, size_t size)
 	return 0;
 }
 
-int image_skim(struct image *image)
+static int skim(struct image *image)
 {
 	size_t max = frame_size_max(image->chunk_size), size;
 	uint8_t frame[META_SIZE_MAX + 8];
@@ -410,6 +430,17 @@ int image_skim(struct image *image)
 		return err;
 	image->skimmed = true;
 	return use_trailer(image, frame, size);
+}
+
+int image_skim(struct image *image)
+{
+	struct watch watch;
+	int err;
+
+	watch_begin(&watch, image->ctx);
+	err = skim(image);
+	watch_end(&watch);
+	return err;
 }
 
 int image_check(const struct image *image, const struct raw *raw)

@@ -7,6 +7,7 @@
 #include "data.h"
 #include "frame.h"
 #include "raw.h"
+#include "watch.h"
 
 int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what)
 {
@@ -65,8 +66,12 @@ static int check_raw(const struct raw *raw)
 
 int raw_peek(struct raw *raw, bool force)
 {
-	ssize_t n = fd_read_full(raw->ctx, raw->fd, raw->peeked, RAW_PEEK);
+	struct watch watch;
+	ssize_t n;
 
+	watch_begin(&watch, raw->ctx);
+	n = fd_read_full(raw->ctx, raw->fd, raw->peeked, RAW_PEEK);
+	watch_end(&watch);
 	if (n < 0)
 		return raw_fail(raw, n);
 	if (!n)

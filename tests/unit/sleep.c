@@ -168,6 +168,81 @@ static void test_interrupt(void **unused)
 	}
 }
 
+/* An image of one chunk */
+static int new_image(void)
+{
+	int in = new_file("state", 5), out = new_file("", 0);
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	assert_int_equal(vfiomig_pack(ctx, in, out, &opt, &r), 0);
+	assert_int_equal(lseek(out, 0, SEEK_SET), 0);
+	close(in);
+	return out;
+}
+
+/* Begin to open an image, and to go over it, when the program has made so many reads of it. */
+static int skim(int in)
+{
+	struct vfiomig_image *image;
+	int err = vfiomig_image_open(ctx, in, &image);
+
+	if (err)
+		return err;
+	err = vfiomig_image_skim(image);
+	vfiomig_image_free(image);
+	return err;
+}
+
+/* What is read and written outside of the pipeline: headers, trailers, the state's first bytes.
+ * Each read of the image sleeps in turn, and so does each write of it. */
+static void test_interrupt_metadata(void **unused)
+{
+	int image = new_image(), in, out, err = -EINTR, n;
+	pthread_t thread;
+
+	(void)unused;
+	for (n = 0; err == -EINTR; n++) {
+		assert_true(n < 20);
+		assert_int_equal(lseek(image, 0, SEEK_SET), 0);
+		io.sleeping = 0;
+		io.read_fd = image;
+		io.reads = n;
+		assert_int_equal(pthread_create(&thread, NULL, interrupt_sleeper, NULL), 0);
+		err = skim(image);
+		/* Nothing has slept, so let the thread end. */
+		io.sleeping++;
+		pthread_join(thread, NULL);
+		vfiomig_resume(ctx);
+	}
+	assert_int_equal(err, 0);
+	assert_in_range(n, 5, 19);
+	err = -EINTR;
+	for (n = 0; err == -EINTR; n++) {
+		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+		assert_true(n < 20);
+		in = new_file("state", 5);
+		out = new_file("", 0);
+		io.sleeping = 0;
+		io.read_fd = n ? -1 : in;
+		io.reads = 0;
+		io.write_fd = out;
+		io.writes = n ? n - 1 : 20;
+		assert_int_equal(pthread_create(&thread, NULL, interrupt_sleeper, NULL), 0);
+		err = vfiomig_pack(ctx, in, out, &opt, &r);
+		io.sleeping++;
+		pthread_join(thread, NULL);
+		vfiomig_resume(ctx);
+		close(in);
+		close(out);
+	}
+	assert_int_equal(err, 0);
+	/* The first read, the header, the chunk, the trailer, and none */
+	assert_int_equal(n, 5);
+	assert_int_equal(io.slept_out, 0);
+	close(image);
+}
+
 /* A signal of the program, at any moment: also just before the call begins. */
 static void test_signal(void **unused)
 {
@@ -330,9 +405,9 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, free_ctx)
 	const struct CMUnitTest tests[] = {
-		TEST(test_interrupt),	      TEST(test_signal),	TEST(test_write_fails),
-		TEST(test_read_fails),	      TEST(test_progress_ends), TEST(test_all_blocked),
-		TEST(test_signal_of_program),
+		TEST(test_interrupt),	TEST(test_interrupt_metadata), TEST(test_signal),
+		TEST(test_write_fails), TEST(test_read_fails),	       TEST(test_progress_ends),
+		TEST(test_all_blocked), TEST(test_signal_of_program),
 	};
 
 	interrupt_on_alarm();
