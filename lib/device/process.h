@@ -23,12 +23,12 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number);
 int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 		       int (*fn)(void *data, int number, const char *target), void *data);
 
-/* Whether a descriptor whose link in /proc/PID/fd is @target has a path. Sockets, pipes and anonymous
- * inodes have none: they are called "KIND:[NUMBER]" or "anon_inode:NAME". */
+/* Whether a descriptor whose link in /proc/PID/fd is @target has a path. Sockets, pipes and
+ * anonymous inodes have none: they are called "KIND:[NUMBER]" or "anon_inode:NAME". */
 bool process_fd_is_path(const char *target);
 /*
- * Returns the type of the file that the link @name in /proc/PID/fd leads to: S_IFCHR, S_IFBLK..., or
- * 0 if that cannot be told. @number receives the number of a device node. This does not ask the
+ * Returns the type of the file that the link @name in /proc/PID/fd leads to: S_IFCHR, S_IFBLK...,
+ * or 0 if that cannot be told. @number receives the number of a device node. This does not ask the
  * server of a file for its attributes, which may never answer: those of a device node are known
  * without that.
  */

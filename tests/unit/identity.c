@@ -37,7 +37,7 @@ static int make_trees(void **state)
 	return 0;
 }
 
-/* A file may be on a server that does not answer: it must not be asked for the file's attributes. */
+/* A file may be on a server that does not answer. That must not be asked for the attributes. */
 static bool is_of_shell(const char *path)
 {
 	return strstr(path, "/4711/fd/");
