@@ -13,9 +13,8 @@
 
 #include "apart.h"
 #include "descriptors.h"
+#include "process.h"
 #include "sysfs.h"
-
-#define KILL_MS 100
 
 void *apart_alloc(size_t size)
 {
@@ -57,7 +56,7 @@ static int fork_quietly(int *pidfd)
 	return pid;
 }
 
-int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
+int apart_start_whole(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count)
 {
 	sigset_t all, before;
 	int pid;
@@ -70,7 +69,7 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		/* A process that is left behind must keep no device and no lock open. */
-		descriptors_close(0, -1);
+		descriptors_close_others(0, keep, count);
 		fn(arg);
 		_exit(0);
 	}
@@ -79,6 +78,11 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
 		return pid;
 	a->pid = pid;
 	return 0;
+}
+
+int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
+{
+	return apart_start_whole(a, fn, arg, NULL, 0);
 }
 
 static int ms_until(uint64_t until)
@@ -117,15 +121,7 @@ int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until)
 
 bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a)
 {
-	char dir[PATH_MAX], text[512];
-	const char *end;
-
-	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, a->pid);
-	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
-		return false;
-	/* "PID (COMMAND) STATE ...", and a command may have parentheses in its name. */
-	end = strrchr(text, ')');
-	return end && strncmp(end, ") R", 3) == 0;
+	return process_state(ctx, a->pid) == 'R';
 }
 
 void apart_outlive(void)
@@ -139,24 +135,47 @@ void apart_leave(struct apart *a)
 	*a = APART_NONE;
 }
 
-void apart_end(struct apart *a)
+uint64_t apart_delay_ns(const struct vfiomig_ctx *ctx, const struct apart *a)
 {
-	uint64_t until = now_ns() + KILL_MS * 1000000ULL;
+	char dir[PATH_MAX], text[128];
+	unsigned long long ran, delay;
+
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, a->pid);
+	if (sysfs_read_text(dir, "schedstat", text, sizeof(text)) ||
+	    sscanf(text, "%llu %llu", &ran, &delay) != 2)
+		return 0;
+	return delay;
+}
+
+void apart_kill(const struct apart *a)
+{
+	if (a->pid && !ended(a, -1, 0))
+		syscall(SYS_pidfd_send_signal, a->pidfd, SIGKILL, NULL, 0);
+}
+
+bool apart_end_until(struct apart *a, uint64_t until)
+{
 	siginfo_t info;
+	bool done;
 
 	if (!a->pid)
-		return;
-	if (!ended(a, -1, 0))
-		syscall(SYS_pidfd_send_signal, a->pidfd, SIGKILL, NULL, 0);
-	while (!ended(a, -1, ms_until(until)) && now_ns() < until)
+		return true;
+	apart_kill(a);
+	while (!(done = ended(a, -1, ms_until(until))) && now_ns() < until)
 		;
 	waitid(P_PIDFD, a->pidfd, &info, WEXITED | WNOHANG | __WALL);
 	apart_leave(a);
+	return done;
+}
+
+bool apart_end(struct apart *a)
+{
+	return apart_end_until(a, now_ns() + APART_DYING);
 }
 
 /* ---- A file of sysfs or debugfs ------------------------------------------ */
 
-struct reading {
+struct apart_text {
 	const char *dir, *name;
 	int err;
 	char text[PATH_MAX];
@@ -164,31 +183,60 @@ struct reading {
 
 static void read_file(void *arg)
 {
-	struct reading *r = arg;
+	struct apart_text *t = arg;
 
-	r->err = sysfs_read_text(r->dir, r->name, r->text, sizeof(r->text));
+	t->err = sysfs_read_text(t->dir, t->name, t->text, sizeof(t->text));
+}
+
+static void begin_reading(struct apart_reading *r)
+{
+	r->apart = APART_NONE;
+	r->shared = apart_alloc(sizeof(*r->shared));
+	r->err = -ENOMEM;
+	if (!r->shared)
+		return;
+	*r->shared = (struct apart_text){ .dir = r->dir, .name = r->name, .err = -EIO };
+	r->err = apart_start(&r->apart, read_file, r->shared);
+}
+
+static void wait_reading(struct vfiomig_ctx *ctx, struct apart_reading *r, uint64_t until)
+{
+	if (!r->apart.pid)
+		return;
+	r->err = apart_wait(ctx, &r->apart, until);
+	if (r->err == -ETIMEDOUT && apart_is_running(ctx, &r->apart))
+		r->err = apart_wait(ctx, &r->apart, now_ns() + APART_PATIENCE);
+	apart_kill(&r->apart);
+}
+
+static void end_reading(struct apart_reading *r, uint64_t until)
+{
+	apart_end_until(&r->apart, until);
+	if (!r->err)
+		r->err = r->shared->err;
+	if (!r->err)
+		snprintf(r->text, r->size, "%s", r->shared->text);
+	apart_free(r->shared, sizeof(*r->shared));
+}
+
+void apart_read_all(struct vfiomig_ctx *ctx, struct apart_reading *list, size_t n, uint64_t until)
+{
+	uint64_t dead;
+
+	for (size_t i = 0; i < n; i++)
+		begin_reading(&list[i]);
+	for (size_t i = 0; i < n; i++)
+		wait_reading(ctx, &list[i], until);
+	dead = now_ns() + APART_DYING;
+	for (size_t i = 0; i < n; i++)
+		end_reading(&list[i], dead);
 }
 
 int apart_read_text(struct vfiomig_ctx *ctx, const char *dir, const char *name, char *text,
 		    size_t size, uint64_t until)
 {
-	struct reading *r = apart_alloc(sizeof(*r));
-	struct apart a;
-	int err;
+	struct apart_reading r = { .dir = dir, .name = name, .text = text, .size = size };
 
-	if (!r)
-		return -ENOMEM;
-	*r = (struct reading){ .dir = dir, .name = name, .err = -EIO };
-	err = apart_start(&a, read_file, r);
-	if (!err)
-		err = apart_wait(ctx, &a, until);
-	if (err == -ETIMEDOUT && apart_is_running(ctx, &a))
-		err = apart_wait(ctx, &a, now_ns() + APART_PATIENCE);
-	apart_end(&a);
-	if (!err)
-		err = r->err;
-	if (!err)
-		snprintf(text, size, "%s", r->text);
-	apart_free(r, sizeof(*r));
-	return err;
+	apart_read_all(ctx, &r, 1, until);
+	return r.err;
 }

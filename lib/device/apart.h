@@ -28,6 +28,11 @@ void apart_free(void *shared, size_t size);
  * Returns 0 or a negative errno, without a sentence.
  */
 int apart_start(struct apart *a, void (*fn)(void *arg), void *arg);
+/*
+ * The same for a process that may use everything, and so only for programs with one thread. It has
+ * the descriptors in @keep, which are @count, may be negative, and are sorted by this.
+ */
+int apart_start_whole(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count);
 /* Wait until the process has ended. Returns 0, -ETIMEDOUT at the time @until (see now_ns()), or
  * -EINTR when the context was interrupted, unless @ctx is NULL; without a sentence. */
 int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until);
@@ -38,11 +43,35 @@ bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a);
 void apart_outlive(void);
 /* Forget the process, and let it go on. */
 void apart_leave(struct apart *a);
-/* Forget the process. One that has not ended is killed, or left behind if that does not help. */
-void apart_end(struct apart *a);
+/* How long the process could not run because others had the processors, in nanoseconds; 0 if the
+ * kernel does not tell. */
+uint64_t apart_delay_ns(const struct vfiomig_ctx *ctx, const struct apart *a);
+/* Kill the process, without waiting for its end: the end of many is waited for once. */
+void apart_kill(const struct apart *a);
+/* Forget the process. One that has not ended is killed, or left behind if that does not help.
+ * Returns whether it has ended. */
+bool apart_end(struct apart *a);
+/* The same, until the time @until at most, for one of many that apart_kill() has killed. */
+bool apart_end_until(struct apart *a, uint64_t until);
+/* How long a process may take to die, in nanoseconds. */
+#define APART_DYING    100000000ULL
 
 /* How long the kernel may take for what normally takes no time, in nanoseconds. */
 #define APART_PATIENCE 500000000ULL
+
+/* A file of sysfs or debugfs that is to be read. */
+struct apart_reading {
+	const char *dir, *name;
+	char *text; /* receives @size bytes at most */
+	size_t size;
+	int err; /* receives what apart_read_text() returns */
+	/* apart_read_all()'s own */
+	struct apart apart;
+	struct apart_text *shared;
+};
+
+/* Read @n files at the same time. */
+void apart_read_all(struct vfiomig_ctx *ctx, struct apart_reading *list, size_t n, uint64_t until);
 
 /* The same as sysfs_read_text(), but returns -ETIMEDOUT if the kernel makes the reader sleep until
  * the time @until. */

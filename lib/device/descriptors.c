@@ -54,3 +54,30 @@ void descriptors_close(int first, int last)
 	close_below_limit(first, last);
 	close_listed(first, last);
 }
+
+/* An array is short, and qsort(3) may allocate memory. */
+static void sort(int *list, size_t count)
+{
+	for (size_t i = 1; i < count; i++)
+		for (size_t j = i; j > 0 && list[j - 1] > list[j]; j--) {
+			int number = list[j];
+
+			list[j] = list[j - 1];
+			list[j - 1] = number;
+		}
+}
+
+void descriptors_close_others(int first, int *keep, size_t count)
+{
+	int next = first;
+
+	sort(keep, count);
+	for (size_t i = 0; i < count; i++) {
+		if (keep[i] < next)
+			continue;
+		if (keep[i] > next)
+			descriptors_close(next, keep[i] - 1);
+		next = keep[i] + 1;
+	}
+	descriptors_close(next, -1);
+}

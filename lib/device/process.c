@@ -26,6 +26,19 @@ void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16])
 		strcpy(comm, "?");
 }
 
+char process_state(const struct vfiomig_ctx *ctx, int pid)
+{
+	char dir[PATH_MAX], text[512];
+	const char *end;
+
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
+	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
+		return 0;
+	/* "PID (COMMAND) STATE ...", and a command may have parentheses in its name. */
+	end = strrchr(text, ')');
+	return end && end[1] == ' ' ? end[2] : 0;
+}
+
 /* A number of this process in /proc/self/status, or 0: "CapEff" is hexadecimal. */
 static unsigned long long own_status(const struct vfiomig_ctx *ctx, const char *key, int base)
 {

@@ -13,6 +13,9 @@ void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16]);
 /* Whether this process has the capability @cap, of which the man page capabilities(7) tells. */
 bool process_is_capable(const struct vfiomig_ctx *ctx, int cap);
 
+/* Returns the state of the process as in proc(5), 'T' if it is stopped, or 0 if there is none. */
+char process_state(const struct vfiomig_ctx *ctx, int pid);
+
 /* Returns a duplicate of descriptor @number of process @pid, or a negative errno: -ESRCH when there
  * is no such process, -ENOENT when it has no such descriptor, -EPERM with a sentence that says
  * which permission is missing. */

@@ -118,25 +118,34 @@ static bool has_device(const struct sysdevs *all, const char *syspath)
 	return false;
 }
 
-/* Add the device that @path leads to, unless it is one of the list already, or does not @fit. */
-static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *path,
-	       bool (*fits)(struct vfiomig_ctx *ctx, const struct sysdev *s))
+/* Have room for one more device, and return it. */
+static struct sysdev *next(struct sysdevs *all)
 {
-	struct sysdev *list = reallocarray(all->list, all->count + 1, sizeof(*list)), *s;
+	struct sysdev *list = reallocarray(all->list, all->count + 1, sizeof(*list));
+
+	if (!list)
+		return NULL;
+	all->list = list;
+	list[all->count] = SYSDEV_NONE;
+	return &list[all->count];
+}
+
+/* Add the device that @path leads to, unless it is one of the list, or of @known, already. */
+static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *path,
+	       const struct sysdevs *known)
+{
+	struct sysdev *s = next(all);
 	_cleanup_free_ char *syspath = NULL;
 	int err;
 
-	if (!list)
+	if (!s)
 		return ctx_fail_memory(ctx);
-	all->list = list;
-	s = &list[all->count];
-	*s = SYSDEV_NONE;
 	err = name_to_syspath(ctx, path, &syspath);
-	if (!err && has_device(all, syspath))
+	if (!err && (has_device(all, syspath) || (known && has_device(known, syspath))))
 		return 0;
 	if (!err)
 		err = sysdev_read(ctx, syspath, s);
-	if (!err && (!fits || fits(ctx, s))) {
+	if (!err) {
 		all->count++;
 		return 0;
 	}
@@ -149,7 +158,7 @@ static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *path,
 /* Call add() for each entry of the directory @dir. It is no failure if there is no such directory.
  */
 static int add_all(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *dir,
-		   bool (*fits)(struct vfiomig_ctx *ctx, const struct sysdev *s))
+		   const struct sysdevs *known)
 {
 	struct dirent **entries;
 	char path[PATH_MAX];
@@ -161,7 +170,7 @@ static int add_all(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *dir
 	for (int i = 0; i < n; i++) {
 		if (!err && snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name) <
 				    (int)sizeof(path))
-			err = add(ctx, all, path, fits);
+			err = add(ctx, all, path, known);
 		free(entries[i]);
 	}
 	free(entries);
@@ -222,14 +231,9 @@ bool sysdev_is_changing(struct vfiomig_ctx *ctx, const struct sysdev *s)
 	       is_last_of_group(ctx, s);
 }
 
-/* Whether a device in a group of VFIO's is being taken from VFIO. */
-static bool is_leaving(struct vfiomig_ctx *ctx, const struct sysdev *s)
-{
-	return !s->driver && sysdev_is_changing(ctx, s);
-}
-
-/* Add the devices that are in the groups of VFIO, and not registered with it any more. */
-static int add_leaving(struct vfiomig_ctx *ctx, struct sysdevs *all)
+/* Add the devices in the groups of VFIO that are not among those that are @registered with it. */
+static int add_unregistered(struct vfiomig_ctx *ctx, struct sysdevs *all,
+			    const struct sysdevs *registered)
 {
 	struct dirent **entries;
 	char path[PATH_MAX];
@@ -244,12 +248,71 @@ static int add_leaving(struct vfiomig_ctx *ctx, struct sysdevs *all)
 		    (sscanf(name, "%d", &group) == 1 || sscanf(name, "noiommu-%d", &group) == 1)) {
 			snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/devices",
 				 ctx->sysfs, group);
-			err = add_all(ctx, all, path, is_leaving);
+			err = add_all(ctx, all, path, registered);
 		}
 		free(entries[i]);
 	}
 	if (n >= 0)
 		free(entries);
+	return err;
+}
+
+#define OVERRIDE_SIZE 256
+
+/* Read the driver_override of those that have no driver, all at the same time: each read waits as
+ * long as the kernel takes that device from its driver. */
+static void read_overrides(struct vfiomig_ctx *ctx, const struct sysdevs *all,
+			   struct apart_reading *list, char (*text)[OVERRIDE_SIZE])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (!all->list[i].driver)
+			list[n++] = (struct apart_reading){ .dir = all->list[i].syspath,
+							    .name = "driver_override",
+							    .text = text[i],
+							    .size = OVERRIDE_SIZE };
+	apart_read_all(ctx, list, n, now_ns() + APART_PATIENCE);
+}
+
+/* Move those that are being taken from VFIO from @idle to @all. */
+static int take_leaving(struct vfiomig_ctx *ctx, struct sysdevs *all, struct sysdevs *idle)
+{
+	size_t count = idle->count;
+	struct apart_reading *list = calloc(count, sizeof(*list)), *r = list;
+	char(*text)[OVERRIDE_SIZE] = calloc(count, sizeof(*text));
+	int err = list && text ? 0 : ctx_fail_memory(ctx);
+
+	if (!err)
+		read_overrides(ctx, idle, list, text);
+	for (size_t i = 0; i < count && !err; i++) {
+		struct sysdev *s = &idle->list[i], *to;
+
+		if (s->driver || ((r++)->err != -ETIMEDOUT && !is_last_of_group(ctx, s)))
+			continue;
+		to = next(all);
+		if (!to) {
+			err = ctx_fail_memory(ctx);
+			break;
+		}
+		*to = *s;
+		*s = SYSDEV_NONE;
+		all->count++;
+	}
+	free(list);
+	free(text);
+	return err;
+}
+
+/* Add the devices that are in the groups of VFIO, and not registered with it any more. */
+static int add_leaving(struct vfiomig_ctx *ctx, struct sysdevs *all)
+{
+	struct sysdevs idle = { .count = 0 };
+	int err = add_unregistered(ctx, &idle, all);
+
+	if (!err && idle.count)
+		err = take_leaving(ctx, all, &idle);
+	sysdevs_free(&idle);
 	return err;
 }
 

@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 
 #include "background.h"
-#include "device/descriptors.h"
 
 /* How long a child may take to die of SIGKILL, which a frozen process does only when it is thawed.
  * Whoever has interrupted the command wants it to end within a second. */
@@ -28,26 +27,6 @@ static void leave_group(void)
 	sigfillset(&all);
 	while (sigtimedwait(&all, NULL, &now) > 0)
 		;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	return *(const int *)a - *(const int *)b;
-}
-
-void background_close_others(int *keep, size_t count)
-{
-	int next = STDERR_FILENO + 1;
-
-	qsort(keep, count, sizeof(keep[0]), by_number);
-	for (size_t i = 0; i < count; i++) {
-		if (keep[i] < next)
-			continue;
-		if (keep[i] > next)
-			descriptors_close(next, keep[i] - 1);
-		next = keep[i] + 1;
-	}
-	descriptors_close(next, -1);
 }
 
 void background_say(int word, const struct failure *failure)

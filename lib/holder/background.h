@@ -13,9 +13,6 @@
  * group, and has all signals blocked: it first sets its own handlers.
  */
 int background_fork(struct vfiomig_ctx *ctx, int *word);
-/* In the child: close all descriptors beyond standard error but @keep, which is sorted here. Those
- * that are negative mean nothing. */
-void background_close_others(int *keep, size_t count);
 /* In the child: say that it is ready, or what failed. A parent that is gone does no harm. */
 void background_say(int word, const struct failure *failure);
 /*

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 
 #include "background.h"
+#include "device/descriptors.h"
 #include "device/device.h"
 #include "device/lock.h"
 #include "device/process.h"
@@ -510,7 +511,7 @@ static void become_child(struct vfiomig_holder *h, int wake, int word)
 	h->word = word;
 	ctx_after_fork(h->dev->ctx, wake);
 	device_forget_lock(h->dev);
-	background_close_others(keep, ARRAY_SIZE(keep));
+	descriptors_close_others(STDERR_FILENO + 1, keep, ARRAY_SIZE(keep));
 	device_forget_fds(h->dev);
 }
 

@@ -110,6 +110,26 @@ static void test_state(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
+/* Many files are read at the same time: none of these has anything before the other one is read. */
+static void test_read_all(void **state)
+{
+	char text[2][16];
+	struct apart_reading list[] = {
+		{ .dir = root, .name = "one", .text = text[0], .size = sizeof(text[0]) },
+		{ .dir = root, .name = "two", .text = text[1], .size = sizeof(text[1]) },
+		{ .dir = root, .name = "none", .text = text[1], .size = sizeof(text[1]) },
+	};
+
+	(void)state;
+	sh("mkfifo one two; (exec 3>one; exec 4>two; echo 1 >&3; echo 2 >&4) &");
+	apart_read_all(ctx, list, ARRAY_SIZE(list), now_ns() + 60000000000ULL);
+	assert_int_equal(list[0].err, 0);
+	assert_string_equal(text[0], "1");
+	assert_int_equal(list[1].err, 0);
+	assert_string_equal(text[1], "2");
+	assert_int_equal(list[2].err, -ENOENT);
+}
+
 /* A device without an IOMMU is one of the devices, and the opener of its group is seen. */
 static void test_noiommu(void **state)
 {
@@ -290,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_state),
+		TEST(test_read_all),
 		TEST(test_noiommu),
 		TEST(test_step),
 		TEST(test_step_after_end),

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "device/descriptors.h"
 #include "holder/background.h"
 #include "unit.h"
 
@@ -298,7 +299,7 @@ static int check_descriptors(int kept, int word)
 {
 	int keep[] = { -1, word, -1, kept };
 
-	background_close_others(keep, ARRAY_SIZE(keep));
+	descriptors_close_others(STDERR_FILENO + 1, keep, ARRAY_SIZE(keep));
 	for (int fd = 3; fd < 1200; fd++)
 		if ((fcntl(fd, F_GETFD) >= 0) != (fd == kept || fd == word))
 			return 1;
