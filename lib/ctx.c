@@ -289,6 +289,17 @@ void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	va_end(ap);
 }
 
+void ctx_doing(struct vfiomig_ctx *ctx, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!ctx->account)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(ctx->account->doing, sizeof(ctx->account->doing), fmt, ap);
+	va_end(ap);
+}
+
 uint64_t now_ns(void)
 {
 	struct timespec ts;

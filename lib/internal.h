@@ -29,6 +29,14 @@ struct progress {
 	_Atomic int ended; /* what @fn returned to end the transfer, or 0 */
 };
 
+/* What a process that works apart tells its parent of, in shared memory: see device/apart.h. */
+struct account {
+	char doing[160]; /* what it asked the kernel or a holder for last, or "" */
+	_Atomic int
+		server; /* the process that serves the holder's socket, 0 if that is not known */
+	_Atomic bool yields; /* another command has the device, and it waits for that */
+};
+
 struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are. Tests set other trees. */
@@ -41,6 +49,7 @@ struct vfiomig_ctx {
 	void (*notice)(void *data, const char *line);
 	void *notice_data;
 	struct progress progress;
+	struct account *account; /* NULL except in a process that works apart */
 	_Atomic int interrupted; /* how often; counted by signal handlers, read by threads */
 	_Atomic int cancelled;	 /* the pipeline that runs has failed */
 	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
@@ -63,6 +72,11 @@ __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx, cons
 /* Tell the user what is waited for, see vfiomig_set_notice(). */
 __attribute__((format(printf, 2, 3))) void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt,
 						      ...);
+/* Note in the account what comes next and may never come back, "VFIO_DEVICE_GET_INFO". */
+__attribute__((format(printf, 2, 3))) void ctx_doing(struct vfiomig_ctx *ctx, const char *fmt, ...);
+/* ioctl(2), noted in the account. */
+#define ctx_ioctl(ctx, fd, request, ...) \
+	(ctx_doing(ctx, "%s", #request), ioctl(fd, request, ##__VA_ARGS__))
 /* The two failures that can happen nearly everywhere. */
 static inline int ctx_fail_memory(struct vfiomig_ctx *ctx)
 {

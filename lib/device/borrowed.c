@@ -109,12 +109,13 @@ static int process_find(struct vfiomig_ctx *ctx, const char *name, struct origin
 }
 
 /* A cdev that nobody has bound to an iommufd: its device cannot be used. */
-static bool is_unbound(int fd)
+static bool is_unbound(const struct vfiomig_device *dev, int fd)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 	struct stat st;
 
-	return ioctl(fd, VFIO_DEVICE_GET_INFO, &info) && fstat(fd, &st) == 0 && S_ISCHR(st.st_mode);
+	return ctx_ioctl(dev->ctx, fd, VFIO_DEVICE_GET_INFO, &info) && fstat(fd, &st) == 0 &&
+	       S_ISCHR(st.st_mode);
 }
 
 /* For a device among the descriptors of its owner. */
@@ -157,7 +158,7 @@ static int consider(void *data, int number, const char *target)
 	if (fd < 0)
 		return fd;
 	err = identity_find(dev->ctx, dev->origin.pid, fd, &identity);
-	if (!err && identity_has(&identity, dev->sys.syspath) && !is_unbound(fd)) {
+	if (!err && identity_has(&identity, dev->sys.syspath) && !is_unbound(dev, fd)) {
 		search->possible++;
 		add_to_list(search, number);
 		if (identity.count == 1 && search->fd < 0) {
@@ -233,7 +234,7 @@ static int process_open(struct vfiomig_device *dev)
 {
 	int err = dev->origin.fd >= 0 ? open_named_fd(dev) : find_in_process(dev);
 
-	if (err || !is_unbound(dev->fd))
+	if (err || !is_unbound(dev, dev->fd))
 		return err;
 	return ctx_fail(dev->ctx, -EBUSY, "process %d has not bound the device to an iommufd yet",
 			dev->origin.pid);
@@ -340,7 +341,7 @@ static int fd_open(struct vfiomig_device *dev)
 		err = duplicate(dev->ctx, &dev->origin, given->group, &dev->group_fd);
 	if (!err)
 		err = duplicate(dev->ctx, &dev->origin, given->container, &dev->container);
-	if (!err && is_unbound(dev->fd))
+	if (!err && is_unbound(dev, dev->fd))
 		err = cdev_bind(dev);
 	return err;
 }

@@ -42,7 +42,7 @@ static bool takes_token(const struct vfiomig_device *dev)
 		.unknown = 1,
 	};
 
-	return ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &probe) && errno == E2BIG;
+	return ctx_ioctl(dev->ctx, dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &probe) && errno == E2BIG;
 }
 
 static int fail_token(struct vfiomig_device *dev)
@@ -68,7 +68,9 @@ static int bind_iommufd(struct vfiomig_device *dev)
 		bind.flags = VFIO_DEVICE_BIND_FLAG_TOKEN;
 		bind.token_uuid_ptr = (uintptr_t)token;
 	}
-	return ioctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind) ? refusal_bind(dev, -errno) : 0;
+	return ctx_ioctl(dev->ctx, dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind)
+		       ? refusal_bind(dev, -errno)
+		       : 0;
 }
 
 /* Give the device an empty address space of its own, in which it cannot do DMA anywhere. */
@@ -79,10 +81,10 @@ static int attach_ioas(struct vfiomig_device *dev)
 		.argsz = sizeof(attach),
 	};
 
-	if (ioctl(dev->iommufd, IOMMU_IOAS_ALLOC, &alloc))
+	if (ctx_ioctl(dev->ctx, dev->iommufd, IOMMU_IOAS_ALLOC, &alloc))
 		return ctx_fail(dev->ctx, -errno, "IOMMU_IOAS_ALLOC: %m");
 	attach.pt_id = alloc.out_ioas_id;
-	if (ioctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
+	if (ctx_ioctl(dev->ctx, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
 		return refusal_attach(dev, -errno);
 	return 0;
 }

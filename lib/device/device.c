@@ -328,7 +328,7 @@ static int read_info(struct vfiomig_device *dev)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
 
-	if (ioctl(dev->fd, VFIO_DEVICE_GET_INFO, &info))
+	if (ctx_ioctl(dev->ctx, dev->fd, VFIO_DEVICE_GET_INFO, &info))
 		return ctx_fail(dev->ctx, -errno, "VFIO_DEVICE_GET_INFO: %m");
 	dev->info_flags = info.flags;
 	if (!dev->sys.syspath)
@@ -431,6 +431,7 @@ int device_close(struct vfiomig_device *dev)
 {
 	int err = 0;
 
+	ctx_doing(dev->ctx, "close() of the device");
 	close_fds(dev);
 	dev->migration = 0;
 	dev->info_flags = 0;

@@ -8,6 +8,17 @@
 #include "feature.h"
 #include "variant.h"
 
+static void note_feature(const struct vfiomig_device *dev, uint32_t flags)
+{
+	const char *name = vfiomig_feature_name(flags & VFIO_DEVICE_FEATURE_MASK);
+
+	ctx_doing(dev->ctx, "VFIO_DEVICE_FEATURE (%s%s)",
+		  flags & VFIO_DEVICE_FEATURE_PROBE ? "probing "
+		  : flags & VFIO_DEVICE_FEATURE_SET ? "SET "
+						    : "GET ",
+		  name ? name : "an unknown feature");
+}
+
 int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, size_t size)
 {
 	uint64_t buf[8]; /* aligned for every structure of the uAPI */
@@ -21,6 +32,7 @@ int feature_ioctl(const struct vfiomig_device *dev, uint32_t flags, void *data, 
 	feature->flags = flags;
 	if (size)
 		memcpy(feature->data, data, size);
+	note_feature(dev, flags);
 	ret = ioctl(dev->fd, VFIO_DEVICE_FEATURE, feature) ? -errno : 0;
 	/* Copy the data back after a failure too, because SET_STATE sets data_fd to -1 then. */
 	if (size)

@@ -50,13 +50,13 @@ static int open_container(struct vfiomig_device *dev)
 	if (fd < 0)
 		return fd;
 	dev->container = fd;
-	version = ioctl(fd, VFIO_GET_API_VERSION);
+	version = ctx_ioctl(dev->ctx, fd, VFIO_GET_API_VERSION);
 	if (version < 0)
 		return ctx_fail(dev->ctx, -errno, "VFIO_GET_API_VERSION: %m");
 	if (version != VFIO_API_VERSION)
 		return ctx_fail(dev->ctx, -EOPNOTSUPP, "%s speaks an unknown version of VFIO",
 				path);
-	known = ioctl(fd, VFIO_CHECK_EXTENSION, iommu_type(dev));
+	known = ctx_ioctl(dev->ctx, fd, VFIO_CHECK_EXTENSION, iommu_type(dev));
 	if (known < 0)
 		return ctx_fail(dev->ctx, -errno, "VFIO_CHECK_EXTENSION: %m");
 	return known == 1 ? 0 : fail_type(dev);
@@ -73,7 +73,7 @@ static int open_group(struct vfiomig_device *dev)
 	if (fd < 0)
 		return fd;
 	dev->group_fd = fd;
-	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status))
+	if (ctx_ioctl(dev->ctx, fd, VFIO_GROUP_GET_STATUS, &status))
 		return ctx_fail(dev->ctx, -errno, "VFIO_GROUP_GET_STATUS: %m");
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE))
 		return refusal_viable(dev);
@@ -84,9 +84,11 @@ static int attach(struct vfiomig_device *dev)
 {
 	int container = dev->container, group = dev->group_fd;
 
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container))
+	if (ctx_ioctl(dev->ctx, group, VFIO_GROUP_SET_CONTAINER, &container))
 		return refusal_container(dev, -errno);
-	return ioctl(container, VFIO_SET_IOMMU, iommu_type(dev)) ? refusal_iommu(dev, -errno) : 0;
+	return ctx_ioctl(dev->ctx, container, VFIO_SET_IOMMU, iommu_type(dev))
+		       ? refusal_iommu(dev, -errno)
+		       : 0;
 }
 
 /* The kernel takes the token as a part of the device's name. */
@@ -96,7 +98,7 @@ static int get_device(struct vfiomig_device *dev)
 
 	snprintf(name, sizeof(name), "%s%s%s", dev->name, token_is_set(dev) ? " vf_token=" : "",
 		 dev->vf_token);
-	dev->fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
+	dev->fd = ctx_ioctl(dev->ctx, dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
 	return dev->fd < 0 ? refusal_device(dev, -errno) : 0;
 }
 

@@ -39,6 +39,19 @@ int turn_wait(const struct turn *turn)
 	return 0;
 }
 
+int turn_yield(const struct turn *turn)
+{
+	struct account *account = turn->ctx->account;
+	int err;
+
+	if (account)
+		account->yields = true;
+	err = turn_wait(turn);
+	if (account)
+		account->yields = false;
+	return err;
+}
+
 /* Whether @path still names the open file. Whoever drops a lock removes its file. */
 static bool is_same(int fd, const char *path)
 {
@@ -93,7 +106,7 @@ int lock_take(struct lock *lock, const char *name, const struct turn *turn)
 	if (err)
 		return err;
 	while ((err = try_lock(ctx, path, &lock->fd)) == -EBUSY) {
-		err = turn_wait(turn);
+		err = turn_yield(turn);
 		if (err)
 			return err == -EBUSY ? fail_locked(ctx, path) : err;
 	}

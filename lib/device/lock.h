@@ -21,6 +21,8 @@ struct turn {
 struct turn turn_begin(struct vfiomig_ctx *ctx, int seconds);
 /* Wait a little. Returns 0 if the caller is to try again, -EBUSY when the time is up, or -EINTR. */
 int turn_wait(const struct turn *turn);
+/* The same where another command has what is waited for. */
+int turn_yield(const struct turn *turn);
 
 /*
  * Lock the device called @name for this process. Returns 0, -EBUSY with a sentence that says which

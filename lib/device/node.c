@@ -69,6 +69,7 @@ int node_check_unused(struct vfiomig_device *dev)
 	struct openers *openers;
 	int busy;
 
+	ctx_doing(dev->ctx, "the look for the process that has it open");
 	openers_look(dev->ctx, now_ns() + LOOK_NS, &openers);
 	busy = openers ? node_check_openers(dev, openers) : 0;
 	openers_free(openers);
@@ -157,8 +158,10 @@ static int fail_open(struct vfiomig_device *dev, const char *path, int err)
 
 int node_open(struct vfiomig_device *dev, const char *path)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int fd;
 
+	ctx_doing(dev->ctx, "open(%s)", path);
+	fd = open(path, O_RDWR | O_CLOEXEC);
 	return fd < 0 ? fail_open(dev, path, errno) : fd;
 }
 
