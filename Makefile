@@ -157,6 +157,7 @@ $(B)/tests/unit/memory: WRAP = ioctl
 $(B)/tests/unit/nodes: WRAP = statx
 $(B)/tests/unit/open $(B)/tests/unit/refusal: WRAP = ioctl open64 faccessat geteuid
 $(B)/tests/unit/patience: WRAP = now_ns pthread_create
+$(B)/tests/unit/probe: WRAP = ioctl close syscall
 $(B)/tests/unit/precopy: WRAP = ioctl read
 $(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64
 $(B)/tests/unit/sentences: WRAP = ioctl

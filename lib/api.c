@@ -16,6 +16,7 @@
 #include "image/inspect.h"
 #include "image/options.h"
 #include "image/pack.h"
+#include "migration/probe.h"
 #include "migration/restore.h"
 #include "migration/save.h"
 #include "migration/state.h"
@@ -109,6 +110,14 @@ EXPORT int vfiomig_device_get_use(struct vfiomig_device *dev, unsigned int ms, v
 	return api_end_zero(dev->ctx, use_get(dev, ms, fn, data));
 }
 
+EXPORT int vfiomig_probe_devices(struct vfiomig_ctx *ctx, struct vfiomig_device *const devices[],
+				 size_t n, unsigned int ms, unsigned int flags, vfiomig_probe_fn fn,
+				 void *data)
+{
+	api_begin(ctx);
+	return api_end_zero(ctx, probe_devices(ctx, devices, n, ms, flags, fn, data));
+}
+
 EXPORT int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags)
 {
 	bool was_open = dev->fd >= 0;
@@ -116,7 +125,7 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags)
 
 	api_begin(dev->ctx);
 	err = device_open(dev, flags);
-	if (!err && !was_open && !dev->unbound && !device_is(dev, BACKEND_SESSION_GOES_ON))
+	if (!err && !was_open && !dev->unbound)
 		state_start_clean(dev);
 	return api_end(dev->ctx, err);
 }

@@ -186,11 +186,11 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATE
  * These functions may start a child process, which does what could get stuck in sysfs, debugfs or
  * the descriptors of other processes: vfiomig_device_new(), vfiomig_device_from_fds(),
  * vfiomig_device_open(), vfiomig_device_bind(), vfiomig_device_unbind(),
- * vfiomig_device_get_opener(), vfiomig_device_peek_state(), vfiomig_device_get_use(),
- * vfiomig_device_foreach() and vfiomig_device_foreach_use(). A program with threads may call them.
- * The child raises no SIGCHLD, and the library reaps it. It closes all descriptors, but it has a
- * copy of the address space: use MADV_DONTFORK for the BARs of a device and for the memory of a
- * guest. See "Processes" in libvfiomig(3).
+ * vfiomig_device_release(), vfiomig_device_get_opener(), vfiomig_device_peek_state(),
+ * vfiomig_device_get_use(), vfiomig_device_foreach() and vfiomig_device_foreach_use(). A program
+ * with threads may call them. The child raises no SIGCHLD, and the library reaps it. It closes all
+ * descriptors, but it has a copy of the address space: use MADV_DONTFORK for the BARs of a device
+ * and for the memory of a guest. See "Processes" in libvfiomig(3).
  */
 
 /**
@@ -303,6 +303,10 @@ struct vfiomig_use {
 	/* 0, or the negative errno of what could not be found out: -ETIMEDOUT if that took too
 	 * long. */
 	int error;
+	/* Of a silent holder: that it does not answer, perhaps why, and what to do; else "". @pid
+	 * is the process that serves the holder's socket, if the kernel tells that, or else the one
+	 * that has the device open. */
+	const char *sentence;
 };
 typedef int (*vfiomig_use_fn)(void *data, const struct vfiomig_use *use);
 
@@ -405,6 +409,53 @@ int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
  * a holder that has ended meanwhile. The device is closed then, too, and its state is lost.
  */
 int vfiomig_device_close(struct vfiomig_device *dev);
+
+/* Flags of vfiomig_probe_devices(). */
+#define VFIOMIG_PROBE_FEATURES	  (1U << 0) /* probe for each feature, and ask for the state's size */
+
+#define VFIOMIG_PROBE_NR_FEATURES 64
+
+/* What a device has answered. Where there is an errno, -ETIMEDOUT says that no answer came. */
+struct vfiomig_probe {
+	struct vfiomig_device *device;
+	int open;	/* what vfiomig_device_open() returned */
+	int migration;	/* what vfiomig_device_get_migration() returned */
+	uint64_t flags; /* VFIO_MIGRATION_*, if @migration is 0 */
+	int state;	/* what vfiomig_device_get_state() returned */
+	int data_size;	/* what vfiomig_device_get_data_size() returned */
+	uint64_t bytes; /* the size, if @data_size is 0 */
+	int features;	/* 0 if @ops is known */
+	unsigned char ops[VFIOMIG_PROBE_NR_FEATURES]; /* see vfiomig_device_probe() */
+	/*
+	 * 0, or the errno of the first failure to open the device, or to get its migration flags;
+	 * -ETIMEDOUT if not all answers came, or if the device does not close.
+	 */
+	int error;
+	const char *sentence; /* about @error; "" if that is 0 */
+	int left; /* a process that is left in the kernel, and may have the device open; or 0 */
+};
+typedef int (*vfiomig_probe_fn)(void *data, const struct vfiomig_probe *probe);
+
+/**
+ * vfiomig_probe_devices - open devices, ask what they can do, and close them, in limited time
+ * @devices: @n closed devices
+ * @ms: how long to wait for a device at most, in milliseconds. While another command works on a
+ *	device, which vfiomig_device_set_wait() is about, that time does not pass; nor does it while
+ *	other processes have all processors.
+ * @flags: 0, or VFIOMIG_PROBE_FEATURES
+ * @fn: called for each device, in the order of @devices, once all of them are done. If it does not
+ *	return 0, that ends it. @probe and its sentence are the library's.
+ *
+ * What the driver does not do in that time is given up: a child process opens the device, and is
+ * killed. One that cannot be killed is left behind, and keeps the device open. The devices are
+ * asked at the same time, but those of one IOMMU group one after the other. May be called while the
+ * program has one thread only, because the child allocates memory.
+ *
+ * Returns 0, what @fn returned, or a negative errno: -EINTR when the context was interrupted,
+ * -EBUSY when one of the devices is open here.
+ */
+int vfiomig_probe_devices(struct vfiomig_ctx *ctx, struct vfiomig_device *const devices[], size_t n,
+			  unsigned int ms, unsigned int flags, vfiomig_probe_fn fn, void *data);
 /*
  * Returns the VFIO device descriptor, which is owned by @dev, or -EBADF when the device is closed.
  */

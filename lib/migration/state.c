@@ -314,7 +314,7 @@ static int do_reset(void *arg)
 {
 	const struct vfiomig_device *dev = arg;
 
-	return ioctl(dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
+	return ctx_ioctl(dev->ctx, dev->fd, VFIO_DEVICE_RESET) ? -errno : 0;
 }
 
 int state_reset(struct vfiomig_device *dev)
@@ -441,7 +441,7 @@ void state_start_clean(struct vfiomig_device *dev)
 	uint64_t flags;
 	int state;
 
-	if (feature_migration(dev, &flags))
+	if (device_is(dev, BACKEND_SESSION_GOES_ON) || feature_migration(dev, &flags))
 		return;
 	state = state_get(dev);
 	if (state < 0 || !is_dead_end(state))

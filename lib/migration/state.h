@@ -40,7 +40,8 @@ int state_reset_home(struct vfiomig_device *dev, int home, bool *reset);
  */
 int state_bring_home(struct vfiomig_device *dev, int home, bool *reset);
 
-/* Reset a device whose session has just begun and is in a state that no arc leads out of. */
+/* Reset a device that was opened just now, if its last session has left it in a state that no arc
+ * leads out of. Does nothing if somebody else has the session. */
 void state_start_clean(struct vfiomig_device *dev);
 
 /* The state that debugfs has of the device, or a negative errno. */

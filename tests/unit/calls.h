@@ -453,6 +453,7 @@ static const struct {
 	{ "vfiomig_device_foreach", foreach_good, foreach_bad },
 	{ "vfiomig_device_foreach_use", foreach_use_good, foreach_use_bad },
 	{ "vfiomig_device_get_use", get_use_good, get_use_bad },
+	{ "vfiomig_probe_devices", probe_devices_good, probe_devices_bad },
 	{ "vfiomig_device_get_opener", get_opener_good, get_opener_bad },
 	{ "vfiomig_device_peek_state", peek_state_good, peek_state_bad },
 	{ "vfiomig_device_open", open_good, open_bad },

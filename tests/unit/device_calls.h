@@ -223,6 +223,27 @@ static int get_use_bad(void)
 	return CALL_NAMED(A, vfiomig_device_get_use(d, 60000, refuse_use, NULL));
 }
 
+static int visit_probe(void *count, const struct vfiomig_probe *probe)
+{
+	(void)probe;
+	++*(int *)count;
+	return 0;
+}
+
+static int probe_devices_good(void)
+{
+	int count = 0,
+	    err = CALL_NAMED(A, vfiomig_probe_devices(ctx, &d, 1, 60000, 0, visit_probe, &count));
+
+	assert_true(err || count == 1);
+	return err;
+}
+
+static int probe_devices_bad(void)
+{
+	return CALL_NAMED(A, vfiomig_probe_devices(ctx, &d, 1, 60000, 2, visit_probe, NULL));
+}
+
 static int opener_of_device(const char *name)
 {
 	char comm[16];
