@@ -12,25 +12,62 @@
 #include "device/rundir.h"
 #include "device/sysfs.h"
 #include "held.h"
+#include "stray.h"
 
 /*
  * Accept only a holder of root or of this user. Any other could serve anything. If root has named
- * the socket itself (@named), the holder may be anybody's.
+ * the socket itself (@named), the holder may be anybody's. @pid receives the process that has
+ * called listen(2), which is known before it answers.
  */
-static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path, bool named)
+static int check_server(struct vfiomig_ctx *ctx, int fd, const char *path, bool named, int *pid)
 {
 	struct ucred cred = { .uid = -1 };
 	socklen_t size = sizeof(cred);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size))
 		return ctx_fail(ctx, -errno, "%s: %m", path);
+	*pid = cred.pid;
+	if (ctx->account)
+		ctx->account->server = cred.pid;
 	if (cred.uid == 0 || cred.uid == geteuid() || (geteuid() == 0 && named))
 		return 0;
 	return ctx_fail(ctx, -EPERM, "%s is served by user %u, who is neither you nor root", path,
 			cred.uid);
 }
 
-static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
+/* What keeps a process from answering, and what to do: the rest of a sentence. */
+static const char *why_silent(struct vfiomig_ctx *ctx, int pid, char text[128])
+{
+	switch (process_state(ctx, pid)) {
+	case 'T':
+		snprintf(text, 128, "it is stopped, and \"kill -CONT %d\" lets it go on", pid);
+		return text;
+	case 't':
+		return "a debugger has stopped it";
+	case 'D':
+		return "it waits in the kernel, perhaps for the device's driver";
+	default:
+		return "its control group may be frozen, or it may be busy with the device";
+	}
+}
+
+/* @pid: the process that serves @path, 0 if that is not known */
+static int fail_silent(struct vfiomig_ctx *ctx, const char *path, int pid)
+{
+	char comm[16], text[128];
+
+	if (!pid)
+		return ctx_fail(
+			ctx, -EBUSY,
+			"busy: the holder on %s does not answer; it may be stopped, or busy with the device",
+			path);
+	process_comm(ctx, pid, comm);
+	return ctx_fail(ctx, -EBUSY, "busy: the holder on %s, process %d (%s), does not answer; %s",
+			path, pid, comm, why_silent(ctx, pid, text));
+}
+
+/* @pid: see fail_silent() */
+static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int pid, int err)
 {
 	switch (err) {
 	case -EINTR:
@@ -48,7 +85,7 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int err)
 	case -EINVAL:
 		return ctx_fail(ctx, -EPROTO, "%s is not a holder's socket", path);
 	case -ETIMEDOUT:
-		return ctx_fail(ctx, -EBUSY, "busy: the holder on %s does not answer", path);
+		return fail_silent(ctx, path, pid);
 	case -EMFILE:
 		return ctx_fail(ctx, err, "cannot receive the descriptors of the holder on %s: %s",
 				path, strerror(-err));
@@ -67,24 +104,27 @@ static int fail_connect(struct vfiomig_ctx *ctx, const char *path, int err)
 {
 	/* turn_wait() gave up while the holder's queue was full. */
 	if (err == -EBUSY)
-		return fail_reply(ctx, path, -ETIMEDOUT);
+		return fail_reply(ctx, path, 0, -ETIMEDOUT);
 	if (err == -EINTR)
-		return fail_reply(ctx, path, err);
+		return fail_reply(ctx, path, 0, err);
 	return ctx_fail(ctx, err, "cannot connect to %s: %s", path, strerror(-err));
 }
 
-static int connect_to(struct vfiomig_ctx *ctx, const char *path, bool named)
+/* @pid receives the process that serves the socket, or 0. */
+static int connect_to(struct vfiomig_ctx *ctx, const char *path, bool named, int *pid)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct turn turn = turn_begin(ctx, WIRE_PATIENCE);
 	int fd, err;
 
+	*pid = 0;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return ctx_fail(ctx, -ENAMETOOLONG, "%s is too long for a socket's path", path);
 	strcpy(address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return ctx_fail(ctx, -errno, "cannot make a socket: %m");
+	ctx_doing(ctx, "the request to the holder on %s", path);
 	/* EAGAIN: the queue of the holder is full for the moment. */
 	while (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		err = -errno;
@@ -95,7 +135,7 @@ static int connect_to(struct vfiomig_ctx *ctx, const char *path, bool named)
 		close(fd);
 		return fail_connect(ctx, path, err);
 	}
-	err = check_server(ctx, fd, path, named);
+	err = check_server(ctx, fd, path, named, pid);
 	if (err) {
 		close(fd);
 		return err;
@@ -105,7 +145,9 @@ static int connect_to(struct vfiomig_ctx *ctx, const char *path, bool named)
 
 int held_connect(struct vfiomig_ctx *ctx, const char *path)
 {
-	return connect_to(ctx, path, false);
+	int pid;
+
+	return connect_to(ctx, path, false, &pid);
 }
 
 static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
@@ -120,13 +162,13 @@ static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
 
 static int query(struct vfiomig_ctx *ctx, const char *path, bool named, struct wire_reply *reply)
 {
-	_cleanup_close_ int fd = connect_to(ctx, path, named);
-	int err;
+	int pid, err;
+	_cleanup_close_ int fd = connect_to(ctx, path, named, &pid);
 
 	if (fd < 0)
 		return fd == -ECONNREFUSED ? -ENOENT : fd;
 	err = wire_ask(ctx, fd, WIRE_QUERY, reply, NULL);
-	return err ? fail_reply(ctx, path, err) : 0;
+	return err ? fail_reply(ctx, path, pid, err) : 0;
 }
 
 int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *reply)
@@ -165,6 +207,14 @@ bool held_has_socket(const struct vfiomig_device *dev)
 	return find_socket(dev, path) == 0 && access(path, F_OK) == 0;
 }
 
+int held_fail_silent(const struct vfiomig_device *dev, int pid)
+{
+	char path[108];
+	int err = find_socket(dev, path);
+
+	return err ? err : fail_silent(dev->ctx, path, pid);
+}
+
 int held_ask(const struct vfiomig_device *dev, struct wire_reply *reply)
 {
 	char path[108];
@@ -173,13 +223,19 @@ int held_ask(const struct vfiomig_device *dev, struct wire_reply *reply)
 	return err ? err : query(dev->ctx, path, is_named(dev), reply);
 }
 
+/* Whether a failure to connect says that the device has no holder. Users have no holders in
+ * directories that they cannot read. */
+static bool is_nobody(const struct vfiomig_device *dev, int err)
+{
+	return err == -ENOENT || err == -ECONNREFUSED || (err == -EACCES && !dev->origin.backend);
+}
+
 int held_by(const struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
 	int err = held_ask(dev, &reply);
 
-	/* Users have no holders in directories that they cannot read. */
-	if (err == -ENOENT || (err == -EACCES && !dev->origin.backend))
+	if (is_nobody(dev, err))
 		return 0;
 	return err ? err : (int)reply.holder;
 }
@@ -205,11 +261,11 @@ static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
 	       struct wire_reply *reply, int fds[WIRE_NR_FDS])
 {
 	struct turn turn = turn_begin(dev->ctx, dev->wait);
+	int fd, pid, err;
 	bool silent;
-	int fd, err;
 
 	while (true) {
-		fd = connect_to(dev->ctx, path, is_named(dev));
+		fd = connect_to(dev->ctx, path, is_named(dev), &pid);
 		if (fd < 0)
 			return fd;
 		err = wire_ask(dev->ctx, fd, op, reply, fds);
@@ -218,10 +274,10 @@ static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
 		close(fd);
 		silent = err == -ETIMEDOUT;
 		if (err != -EBUSY && !silent)
-			return fail_reply(dev->ctx, path, err);
-		err = turn_wait(&turn);
+			return fail_reply(dev->ctx, path, pid, err);
+		err = silent ? turn_wait(&turn) : turn_yield(&turn);
 		if (err == -EBUSY && silent)
-			return fail_reply(dev->ctx, path, -ETIMEDOUT);
+			return fail_silent(dev->ctx, path, pid);
 		if (err)
 			return err == -EBUSY ? fail_claimed(dev->ctx, reply) : err;
 	}
@@ -269,7 +325,7 @@ static int held_open(struct vfiomig_device *dev)
 	dev->group_fd = fds[WIRE_GROUP];
 	dev->container = fds[WIRE_CONTAINER];
 	if (dev->fd < 0)
-		return fail_reply(dev->ctx, path, -EPROTO);
+		return fail_reply(dev->ctx, path, 0, -EPROTO);
 	err = check_device(dev, path);
 	return err ? err : check_via(dev, &reply);
 }
@@ -319,14 +375,14 @@ int held_release(struct vfiomig_device *dev)
 	if (!err)
 		err = query(dev->ctx, path, is_named(dev), &reply);
 	if (err)
-		return err == -ENOENT ? fail_nobody(dev) : err;
+		return is_nobody(dev, err) ? stray_fail(dev) : err;
 	if (dev->locks)
 		return ctx_fail(dev->ctx, -EBUSY, "busy: this process has the device open");
 	/* Without the device's lock: an unbind may have it that waits for this very release. The
 	 * holder itself refuses as long as another command has the device. */
 	fd = ask(dev, path, WIRE_RELEASE, &reply, NULL);
 	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		return fail_nobody(dev);
+		return stray_fail(dev);
 	if (fd < 0)
 		return fd;
 	close(fd);
@@ -356,10 +412,18 @@ static int held_find(struct vfiomig_ctx *ctx, const char *name, struct origin *o
 	return identity_add(ctx, identity, reply.syspath);
 }
 
-/* A holder that does not answer has the device, too. */
+/* A holder that does not answer has the device, too: held_open() waits for its answer, which is
+ * enough. */
 static bool held_fits(const struct vfiomig_device *dev)
 {
-	return held_by(dev) != 0;
+	_cleanup_close_ int fd = -1;
+	char path[108];
+	int pid;
+
+	if (find_socket(dev, path))
+		return false;
+	fd = connect_to(dev->ctx, path, is_named(dev), &pid);
+	return fd >= 0 || !is_nobody(dev, fd);
 }
 
 const struct backend backend_holder = {

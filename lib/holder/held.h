@@ -18,6 +18,9 @@ int held_query(struct vfiomig_ctx *ctx, const char *path, struct wire_reply *rep
 
 /* Whether there is a socket on which the device's holder would serve it. */
 bool held_has_socket(const struct vfiomig_device *dev);
+/* Say that the device's holder, process @pid (0: not known), does not answer, and what to do.
+ * Returns -EBUSY. */
+int held_fail_silent(const struct vfiomig_device *dev, int pid);
 /* The same as held_query(), for the device's holder. */
 int held_ask(const struct vfiomig_device *dev, struct wire_reply *reply);
 /* Returns the PID of the device's holder, 0 if it has none, or a negative errno when that cannot be

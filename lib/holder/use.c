@@ -4,6 +4,7 @@
  * device that is in use, a process asks its holder and another one reads its state, all at the same
  * time.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "device/apart.h"
@@ -18,6 +19,8 @@
 struct answer {
 	int holder; /* a process, or 0 */
 	int state;
+	int error; /* of what it could not find out */
+	struct account account;
 	bool done;
 };
 
@@ -31,6 +34,7 @@ struct subject {
 	struct vfiomig_device *dev;
 	int opener, error;
 	bool silent;
+	char sentence[512]; /* about a silent holder */
 	struct question holder, state;
 };
 
@@ -40,6 +44,12 @@ struct subjects {
 	struct answer *answers; /* two for each of the list */
 };
 
+/* Whether a failure says only that there is nothing to be seen for this user. */
+static bool is_hidden(int err)
+{
+	return err == -ENOENT || err == -EACCES || err == -EPERM;
+}
+
 static void ask_holder(void *arg)
 {
 	struct question *q = arg;
@@ -48,21 +58,32 @@ static void ask_holder(void *arg)
 
 	/* That descriptor is closed here. */
 	q->dev->ctx->wake = -1;
+	q->dev->ctx->account = &q->answer->account;
 	err = held_ask(q->dev, &reply);
+	/* It may just have ended. One that is silent is silent again. */
+	if (err == -EBUSY)
+		err = held_ask(q->dev, &reply);
 	if (!err) {
 		q->answer->holder = reply.holder;
 		q->answer->state = reply.state;
 	}
 	/* A holder of somebody else is none for this user. */
-	q->answer->done = !err || err == -ENOENT || err == -EACCES || err == -EPERM;
+	if (!is_hidden(err))
+		q->answer->error = err == -EBUSY ? -ETIMEDOUT : err;
+	q->answer->done = true;
 }
 
 static void ask_state(void *arg)
 {
 	struct question *q = arg;
+	int state;
 
 	q->dev->ctx->wake = -1;
-	q->answer->state = state_from_debugfs(q->dev);
+	state = state_from_debugfs(q->dev);
+	/* Few kernels tell it, and only root. */
+	if (state < 0 && !is_hidden(state))
+		q->answer->error = state;
+	q->answer->state = state;
 	q->answer->done = true;
 }
 
@@ -99,16 +120,17 @@ static int wait_answer(struct subject *s, struct question *q, uint64_t until)
 		return 0;
 	if (s->error != -EINTR)
 		err = apart_wait(s->dev->ctx, &q->apart, until);
-	apart_end(&q->apart);
-	if (!q->answer->done) {
-		s->error = err ? err : -EIO;
-		s->silent |= q == &s->holder;
-	}
+	if (!q->answer->done)
+		q->answer->error = err ? err : -EIO;
+	if (q->answer->error)
+		s->error = q->answer->error;
+	apart_kill(&q->apart);
 	return err == -EINTR ? err : 0;
 }
 
 static int wait_all(struct subjects *all, uint64_t until)
 {
+	uint64_t dead;
 	int err = 0;
 
 	for (size_t i = 0; i < all->n; i++) {
@@ -121,7 +143,25 @@ static int wait_all(struct subjects *all, uint64_t until)
 		if (wait_answer(s, &s->state, until))
 			err = -EINTR;
 	}
+	dead = now_ns() + APART_DYING;
+	for (size_t i = 0; i < all->n; i++) {
+		apart_end_until(&all->list[i].holder.apart, dead);
+		apart_end_until(&all->list[i].state.apart, dead);
+	}
 	return err;
+}
+
+/* The device has a holder that does not answer. The kernel says who that is, or else whoever has
+ * the device open is taken for it. */
+static void note_silent(struct subject *s)
+{
+	int server = s->holder.answer->account.server;
+
+	if (server)
+		s->opener = server;
+	s->silent = true;
+	held_fail_silent(s->dev, s->opener);
+	snprintf(s->sentence, sizeof(s->sentence), "%s", s->dev->ctx->error);
 }
 
 /* Returns 0, or -EINTR. */
@@ -145,6 +185,7 @@ static int tell(const struct subject *s, vfiomig_use_fn fn, void *data)
 
 	use.error = s->error;
 	use.silent = s->silent;
+	use.sentence = s->sentence;
 	if (s->holder.answer->holder) {
 		use.pid = s->holder.answer->holder;
 		use.holder = true;
@@ -187,6 +228,8 @@ static int find_out(struct vfiomig_ctx *ctx, struct subjects *all, unsigned int 
 	if (ret == -EINTR)
 		ctx_fail_interrupted(ctx);
 	for (size_t i = 0; i < all->n; i++) {
+		if (!ret && all->list[i].holder.answer->error == -ETIMEDOUT)
+			note_silent(&all->list[i]);
 		if (!ret)
 			ret = tell(&all->list[i], fn, data);
 		vfiomig_device_unref(all->list[i].dev);

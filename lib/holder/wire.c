@@ -125,8 +125,10 @@ static int receive_reply(int socket, struct wire_reply *reply, int fds[WIRE_NR_F
  */
 static int wait_reply(struct vfiomig_ctx *ctx, int socket, enum wire_op op)
 {
-	uint64_t seconds = op == WIRE_RELEASE ? 2 * WIRE_PATIENCE : 2;
-	uint64_t until = now_ns() + seconds * 1000000000ULL;
+	unsigned int ms = op == WIRE_RELEASE ? 2 * WIRE_PATIENCE * 1000
+			  : op == WIRE_QUERY ? 1500
+					     : 2000;
+	uint64_t until = now_ns() + ms * 1000000ULL;
 	struct pollfd p[] = {
 		{ .fd = socket, .events = POLLIN },
 		{ .fd = ctx->wake, .events = POLLIN },

@@ -10,12 +10,13 @@
 
 /* clang-format off */
 #define QUERY { .op = WIRE_QUERY }
+#define LOOK { .connects = true }
 #define REFUSED(errno_) { .op = WIRE_TAKE, .error = errno_ }
 /* clang-format on */
 
 static void test_take(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .fds = { null, zero } });
+	START(LOOK, { .op = WIRE_TAKE, .fds = { null, zero } });
 
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_true(vfiomig_device_is_borrowed(dev));
@@ -25,7 +26,7 @@ static void test_take(void **state)
 
 static void test_claimed(void **state)
 {
-	START(QUERY, REFUSED(-EBUSY));
+	START(LOOK, REFUSED(-EBUSY));
 
 	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 	assert_says("busy: process 4711 (qemu) has it from its holder; --wait waits for it");
@@ -34,7 +35,7 @@ static void test_claimed(void **state)
 
 static void test_claimed_and_waited_for(void **state)
 {
-	START(QUERY, REFUSED(-EBUSY), REFUSED(-EBUSY), { .op = WIRE_TAKE, .fds = { null } });
+	START(LOOK, REFUSED(-EBUSY), REFUSED(-EBUSY), { .op = WIRE_TAKE, .fds = { null } });
 
 	vfiomig_device_set_wait(dev, -1);
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
@@ -44,7 +45,7 @@ static void test_claimed_and_waited_for(void **state)
 
 static void test_refused(void **state)
 {
-	START(QUERY, REFUSED(-EIO));
+	START(LOOK, REFUSED(-EIO));
 
 	assert_int_equal(vfiomig_device_open(dev, 0), -EIO);
 	assert_says("the holder on " SOCKET ": Input/output error");
@@ -53,7 +54,7 @@ static void test_refused(void **state)
 
 static void test_takes_other_way(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .fds = { null, 0, zero } }, QUERY,
+	START(LOOK, { .op = WIRE_TAKE, .fds = { null, 0, zero } }, LOOK,
 	      { .op = WIRE_TAKE, .fds = { null, zero } });
 
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_CDEV);
@@ -68,7 +69,7 @@ static void test_takes_other_way(void **state)
 /* The message says what is wrong, even if the holder is gone by then. */
 static void test_other_device(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .fds = { zero } }, QUERY,
+	START(LOOK, { .op = WIRE_TAKE, .fds = { zero } }, LOOK,
 	      { .op = WIRE_TAKE, .fds = { zero }, .dies = true });
 
 	for (int i = 0; i < 2; i++) {
@@ -80,7 +81,7 @@ static void test_other_device(void **state)
 
 static void test_no_descriptor(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE }, QUERY,
+	START(LOOK, { .op = WIRE_TAKE }, LOOK,
 	      { .op = WIRE_TAKE, .fds = { 0, zero }, .dies = true });
 
 	for (int i = 0; i < 2; i++) {
@@ -95,7 +96,7 @@ static void test_no_descriptor(void **state)
  */
 static void test_strange_error(void **state)
 {
-	START(QUERY, REFUSED(5), QUERY, REFUSED(INT_MIN));
+	START(LOOK, REFUSED(5), LOOK, REFUSED(INT_MIN));
 
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(vfiomig_device_open(dev, 0), -EPROTO);
@@ -108,7 +109,7 @@ static void test_strange_error(void **state)
 
 static void test_hangs_up(void **state)
 {
-	START({ .op = WIRE_QUERY, .hangs_up = true }, { .op = WIRE_TAKE, .hangs_up = true }, QUERY,
+	START(LOOK, { .op = WIRE_TAKE, .hangs_up = true }, LOOK,
 	      { .op = WIRE_TAKE, .hangs_up = true });
 
 	for (int i = 0; i < 2; i++) {
@@ -120,7 +121,7 @@ static void test_hangs_up(void **state)
 
 static void test_dies(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .fds = { null }, .dies = true });
+	START(LOOK, { .op = WIRE_TAKE, .fds = { null }, .dies = true });
 
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	assert_int_equal(vfiomig_device_close(dev), -EOWNERDEAD);
@@ -132,7 +133,7 @@ static void test_dies(void **state)
 /* A holder that is stopped when the device is given back is not dead. */
 static void test_deaf(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .fds = { null }, .deaf = true });
+	START(LOOK, { .op = WIRE_TAKE, .fds = { null }, .deaf = true });
 
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	fast = true;
@@ -144,7 +145,7 @@ static void test_deaf(void **state)
 /* A holder that was silent for a while: who waits gets the device. */
 static void test_silent_and_waited_for(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .silent = true }, { .op = WIRE_TAKE, .fds = { null } });
+	START(LOOK, { .op = WIRE_TAKE, .silent = true }, { .op = WIRE_TAKE, .fds = { null } });
 
 	vfiomig_device_set_wait(dev, -1);
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
@@ -152,14 +153,32 @@ static void test_silent_and_waited_for(void **state)
 	end(dev, before);
 }
 
-static void test_silent(void **state)
+static void assert_silent(struct vfiomig_device *dev, const char *why)
 {
-	START({ .op = WIRE_QUERY, .silent = true }, { .op = WIRE_TAKE, .silent = true });
+	char text[64];
 
 	fast = true;
 	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
-	assert_says("busy: the holder on " SOCKET " does not answer");
 	fast = false;
+	snprintf(text, sizeof(text), "busy: the holder on " SOCKET ", process %d (", getpid());
+	assert_says(text);
+	assert_says("does not answer; ");
+	assert_says(why);
+}
+
+static void test_silent(void **state)
+{
+	char text[64];
+	START(LOOK, { .op = WIRE_TAKE, .silent = true }, LOOK, { .op = WIRE_TAKE, .silent = true });
+
+	/* The kernel knows who listens, and proc(5) why it does not answer. */
+	assert_silent(dev, "its control group may be frozen, or it may be busy with the device");
+	sh("mkdir -p proc/%d; echo 'holder (1)' >proc/%d/comm", getpid(), getpid());
+	sh("echo '%d (holder (1)) T 1 1' >proc/%d/stat", getpid(), getpid());
+	snprintf(text, sizeof(text), "it is stopped, and \"kill -CONT %d\" lets it go on",
+		 getpid());
+	assert_silent(dev, text);
+	sh("rm proc/%d/comm proc/%d/stat", getpid(), getpid());
 	end(dev, before);
 }
 
@@ -172,7 +191,7 @@ static void forget_interrupt(void)
 
 static void test_interrupted(void **state)
 {
-	START(QUERY, { .op = WIRE_TAKE, .silent = true });
+	START(LOOK, { .op = WIRE_TAKE, .silent = true });
 
 	alarm(1);
 	assert_int_equal(vfiomig_device_open(dev, 0), -EINTR);
