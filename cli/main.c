@@ -209,6 +209,37 @@ static void put_command_first(int argc, char **argv)
 		put_first(argv, word);
 }
 
+/* The option before a command that may be meant by @word, or NULL. */
+static const char *nearest_option(const char *word)
+{
+	static const char *const names[] = { "help", "usage", "version", "quiet", "verbose" };
+	size_t n = sizeof(names) / sizeof(names[0]), length = strlen(word);
+
+	/* "-version", and not "-qv" */
+	if (length > 3 && word[1] != '-')
+		return nearest_word(word + 1, names, n);
+	if (strncmp(word, "--", 2) != 0)
+		return NULL;
+	/* getopt knows abbreviations. */
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(names[i], word + 2, length - 2) == 0)
+			return NULL;
+	return nearest_word(word + 2, names, n);
+}
+
+/* Returns 0, or the exit status after a message about a misspelt option. */
+static int check_option(const char *word)
+{
+	const char *meant = word && word[0] == '-' ? nearest_option(word) : NULL;
+	char line[300];
+
+	if (!meant)
+		return STATUS_OK;
+	snprintf(line, sizeof(line), "vfiomig: there is no option '%.100s'; did you mean '--%s'?",
+		 word, meant);
+	return fail_usage(line);
+}
+
 /* "vfiomig help save" is "vfiomig save --help". */
 static void turn_words_into_options(int argc, char **argv)
 {
@@ -269,7 +300,9 @@ int main(int argc, char **argv)
 	argv[0] = program_name;
 	put_command_first(argc, argv);
 	turn_words_into_options(argc, argv);
-	status = parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice);
+	status = check_option(argc > 1 ? argv[1] : NULL);
+	if (!status)
+		status = parse_arguments(&argp, argc, argv, ARGP_IN_ORDER, &choice);
 	if (status)
 		return status;
 	cli.command = choice.command->name;

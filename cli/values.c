@@ -49,10 +49,37 @@ static void search(struct search *s, const struct argp *argp)
 		search(s, child->argp);
 }
 
+/* The long option that may be meant by @name, with its dashes; "" if there is none. */
+static void guess_long(const struct argp *argp, const char *name, char guess[128])
+{
+	struct search s = { .name = name, .length = strlen(name) };
+
+	search(&s, argp);
+	guess[0] = '\0';
+	if (s.nearest && (s.distance == 0 || is_misspelling(s.length, s.distance)))
+		snprintf(guess, 128, "--%s", s.nearest);
+}
+
+/* "--via-group": the option and its value */
+static void guess_value(const struct argp *argp, const char *name, char guess[128])
+{
+	char option[64];
+
+	for (const char *dash = strchr(name, '-'); dash && !guess[0];
+	     dash = strchr(dash + 1, '-')) {
+		struct search s = { .name = option, .length = dash - name };
+
+		snprintf(option, sizeof(option), "%.*s", (int)s.length, name);
+		search(&s, argp);
+		if (s.found && s.found->arg && strlen(s.found->name) == s.length && dash[1])
+			snprintf(guess, 128, "--%s=%.40s", option, dash + 1);
+	}
+}
+
 /* The option whose value would follow @word, which begins with a dash. NULL if it has a value
  * already, takes none, or is unknown; then *@guess may be the option that is meant. */
 static const struct argp_option *option_of(const struct argp *argp, const char *word,
-					   char guess[64])
+					   char guess[128])
 {
 	char name[64];
 	struct search s = { .name = name };
@@ -62,16 +89,23 @@ static const struct argp_option *option_of(const struct argp *argp, const char *
 		s.length = strcspn(word + 2, "=");
 		snprintf(name, sizeof(name), "%.*s", (int)s.length, word + 2);
 		search(&s, argp);
-		if (!s.found && s.nearest && is_misspelling(s.length, s.distance))
-			snprintf(guess, 64, "%s", s.nearest);
+		if (!s.found)
+			guess_value(argp, name, guess);
+		if (!s.found && !guess[0])
+			guess_long(argp, name, guess);
 		return s.found && s.found->arg && word[2 + s.length] != '=' ? s.found : NULL;
 	}
 	/* A word of short options, the last of which can have a value. */
-	for (word++; *word; word++) {
-		s = (struct search){ .key = *word };
+	for (const char *letter = word + 1; *letter; letter++) {
+		s = (struct search){ .key = *letter };
 		search(&s, argp);
+		/* "-json" */
+		if (!s.found && (letter[1] || letter > word + 1)) {
+			guess_long(argp, word + 1, guess);
+			return NULL;
+		}
 		if (s.found && s.found->arg)
-			return word[1] ? NULL : s.found;
+			return letter[1] ? NULL : s.found;
 	}
 	return NULL;
 }
@@ -102,7 +136,7 @@ static char *tell_guess(const char *word, const char *guess)
 {
 	char *text;
 
-	if (asprintf(&text, "there is no option '%s'; did you mean '--%s'?", word, guess) < 0)
+	if (asprintf(&text, "there is no option '%s'; did you mean '%s'?", word, guess) < 0)
 		return out_of_memory();
 	return text;
 }
@@ -126,17 +160,17 @@ static bool join(char **option, const char *value)
 
 char *join_values(const struct argp *argp, int *argc, char **argv, bool in_order, bool files)
 {
-	int to = 1, from = 1;
+	int to = 1, from = 1, arguments = 0;
 
 	while (from < *argc) {
-		char *word = argv[from++], guess[64];
+		char *word = argv[from++], guess[128];
 		const struct argp_option *option;
 
 		argv[to++] = word;
 		if (strcmp(word, "--") == 0)
 			break;
 		if (word[0] != '-' || !word[1]) {
-			if (in_order)
+			if (in_order && ++arguments == 2)
 				break;
 			continue;
 		}

@@ -8,7 +8,7 @@
 /*
  * Join values to options that take theirs only in the same word, where it is clear that the next
  * word is one: "--wait 5" becomes "--wait=5". Changes @argv, and @argc. @in_order: the options end
- * at the first argument; @files: the arguments are files, which can have any name.
+ * at the second argument, a command line; @files: the arguments are files, which can have any name.
  *
  * Returns NULL; or a sentence, which the caller frees, about an option that nearly exists or a
  * value that could be a file as well.

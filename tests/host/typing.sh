@@ -145,6 +145,16 @@ instead "inspect --verfy x" "there is no option '--verfy'; did you mean '--verif
 instead "restore $dev --nohold" "did you mean '--no-hold'?"
 instead "save $dev --frobnicate" "unrecognized option '--frobnicate'"
 instead "save $dev -o" "requires an argument"
+instead "list -json" "there is no option '-json'; did you mean '--json'?"
+instead "state $dev -q -reset" "there is no option '-reset'; did you mean '--reset'?"
+instead "-verbose list" "did you mean '--verbose'?"
+instead "list -x" "invalid option -- 'x'"
+instead "info $dev --via-group" "there is no option '--via-group'; did you mean '--via=group'?"
+instead "save $dev --compress-3" "did you mean '--compress=3'?"
+instead "exec $dev --wiat -- true" "there is no option '--wiat'; did you mean '--wait'?"
+instead "--verson" "there is no option '--verson'; did you mean '--version'?"
+instead "-help" "there is no option '-help'; did you mean '--help'?"
+instead "--frobnicate" "unrecognized option '--frobnicate'"
 
 # ---- Nothing but printable text ------------------------------------------------------------------------------------------
 
