@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A device as JSON. */
 #include <stdio.h>
+#include <string.h>
 
 #include "describe.h"
 #include "names.h"
@@ -32,9 +33,18 @@ static struct json_object *describe_user(const struct user *user)
 {
 	struct json_object *object = new_object();
 
-	add_int(object, "pid", user->pid);
-	add_string(object, "command", user->comm);
-	add_bool(object, "holder", user->is_holder);
+	if (user->pid)
+		add_int(object, "pid", user->pid);
+	else
+		add_value(object, "pid", NULL);
+	add_string(object, "command", user->pid ? user->comm : NULL);
+	/* Only the holder itself can say that it is the holder. */
+	if (user->is_silent) {
+		add_value(object, "holder", NULL);
+		add_string(object, "error", user->sentence);
+	} else {
+		add_bool(object, "holder", user->is_holder);
+	}
 	return object;
 }
 
@@ -57,7 +67,9 @@ struct json_object *describe_device(const struct vfiomig_device *dev, const stru
 	else
 		add_int(object, "group", group);
 	add_string(object, "cdev", vfiomig_device_get_cdev(dev));
-	add_value(object, "open_by", user ? describe_user(user) : NULL);
+	add_value(object, "open_by", user->pid || user->is_silent ? describe_user(user) : NULL);
+	if (user->error && !user->is_silent)
+		add_string(object, "use_error", strerror(-user->error));
 	return object;
 }
 

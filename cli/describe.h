@@ -9,7 +9,7 @@
 #define NR_FLAGS 3
 extern const char *const flag_names[NR_FLAGS]; /* the name of flag 1 << N, as in the uAPI */
 
-/* @user: the process that has the device open, or NULL */
+/* @user: who has the device open, if anybody has */
 struct json_object *describe_device(const struct vfiomig_device *dev, const struct user *user);
 /* Add the migration flags, with the key "migration". */
 void add_flags(struct json_object *object, uint64_t flags);

@@ -42,15 +42,22 @@ int find_device(struct cli *cli, struct vfiomig_device **dev)
 	return err ? fail_at(cli, FIND_DEVICE, err) : STATUS_OK;
 }
 
-int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags)
+int set_way(const struct cli *cli, struct vfiomig_device *dev)
 {
 	int err;
 
 	vfiomig_device_set_via(dev, cli->via);
 	vfiomig_device_set_wait(dev, cli->wait);
 	err = vfiomig_device_set_vf_token(dev, cli->vf_token);
-	if (err)
-		return fail_at(cli, FIND_DEVICE, err);
+	return err ? fail_at(cli, FIND_DEVICE, err) : STATUS_OK;
+}
+
+int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags)
+{
+	int err, status = set_way(cli, dev);
+
+	if (status)
+		return status;
 	err = vfiomig_device_open(dev, flags);
 	return err ? fail_at(cli, OPEN_DEVICE, err) : STATUS_OK;
 }

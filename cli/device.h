@@ -7,6 +7,8 @@
 
 /* Each of these returns 0, or the exit status after a message. */
 int find_device(struct cli *cli, struct vfiomig_device **dev);
+/* Set how the device is to be opened, as the options say. */
+int set_way(const struct cli *cli, struct vfiomig_device *dev);
 int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags);
 /* Find and open a device that must have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flags);

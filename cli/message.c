@@ -106,11 +106,14 @@ int fail(const struct cli *cli, enum status status, const char *fmt, ...)
 	return status;
 }
 
+int fail_why(const struct cli *cli, enum task task, int err, const char *why)
+{
+	return fail(cli, status_of(task, err), "%s%s", why, rundir_hint(why));
+}
+
 int fail_at(const struct cli *cli, enum task task, int err)
 {
-	const char *why = vfiomig_get_error(cli->ctx);
-
-	return fail(cli, status_of(task, err), "%s%s", why, rundir_hint(why));
+	return fail_why(cli, task, err, vfiomig_get_error(cli->ctx));
 }
 
 void notice(const struct cli *cli, const char *fmt, ...)

@@ -11,6 +11,8 @@ __attribute__((format(printf, 3, 4))) int fail(const struct cli *cli, enum statu
 					       const char *fmt, ...);
 /* fail() with the library's sentence about its last failure, and the status of that failure. */
 int fail_at(const struct cli *cli, enum task task, int err);
+/* The same with the sentence @why. */
+int fail_why(const struct cli *cli, enum task task, int err, const char *why);
 /* The same as fail() for what is not an error. Prints nothing with -q. */
 __attribute__((format(printf, 2, 3))) void notice(const struct cli *cli, const char *fmt, ...);
 

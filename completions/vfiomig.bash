@@ -21,8 +21,8 @@ _vfiomig_options()
 	inspect) echo "$transfer --json --verify" ;;
 	pack) echo "$transfer $frames --force --output=" ;;
 	unpack) echo "$transfer --output=" ;;
-	hold) echo "$open --foreground" ;;
-	release) echo '--wait' ;;
+	hold) echo "$open --foreground --json" ;;
+	release) echo '--json --wait' ;;
 	exec) echo "$open" ;;
 	bind) echo '--driver= --dry-run --force --group --wait' ;;
 	unbind) echo '--dry-run --group --wait' ;;
@@ -48,7 +48,7 @@ _vfiomig_devices()
 		NR == 1 { head = $0 }
 		NR > 1 {
 			by = column("OPEN BY")
-			held = by ~ / \(holder\)$/
+			held = by ~ / \((silent )?holder\)$/
 			if (which == "process" ? by != "-" && !held : which == "all" || held)
 				print which == "process" ? "pid:" by + 0 "/" $1 : $1
 		}'

@@ -59,7 +59,7 @@ function __vfiomig_devices
         NR == 1 { head = $0 }
         NR > 1 {
             by = column("OPEN BY")
-            holder = by ~ / \(holder\)$/
+            holder = by ~ / \((silent )?holder\)$/
             if (held && !holder)
                 next
             printf "%s\t%s, %s%s\n", $1, column("DRIVER"), column("NAME"), holder ? ", held" : by == "-" ? "" : ", open by " by
@@ -191,7 +191,7 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect hold release' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig info: what a device is and what it can do. */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,11 +39,24 @@ static void print_identity(const struct vfiomig_device *dev)
 		print_line("cdev:       %s", cdev);
 }
 
-static void print_migration(struct vfiomig_device *dev, uint64_t flags)
-{
-	int state = vfiomig_device_get_state(dev);
-	uint64_t bytes;
+/* ---- What the device has answered ---------------------------------------- */
 
+struct answers {
+	struct vfiomig_probe probe;
+	char sentence[512];
+};
+
+static int keep_answers(void *data, const struct vfiomig_probe *probe)
+{
+	struct answers *a = data;
+
+	a->probe = *probe;
+	snprintf(a->sentence, sizeof(a->sentence), "%s", probe->sentence);
+	return 0;
+}
+
+static void print_flags(uint64_t flags)
+{
 	printf("migration: ");
 	for (int bit = 0; bit < 64; bit++) {
 		if (!(flags & (1ULL << bit)))
@@ -56,22 +70,35 @@ static void print_migration(struct vfiomig_device *dev, uint64_t flags)
 	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
 		if (s != VFIOMIG_STATE_ERROR && vfiomig_fsm_supports(flags, s))
 			printf(" %s", vfiomig_state_name(s));
-	printf("\nstate:      %s\n", state < 0 ? "unknown" : vfiomig_state_name(state));
-	if (vfiomig_device_get_data_size(dev, &bytes) == 0)
-		printf("state size: %llu bytes (stop-copy, estimated)\n",
-		       (unsigned long long)bytes);
-	else
-		printf("state size: unknown (no MIG_DATA_SIZE)\n");
+	printf("\n");
 }
 
-/* How many features to probe. Newer kernels have features that have no name here. Their numbers are
- * consecutive; Linux 7.3 has 14. */
-#define FEATURES_PROBED 64
+/* What has not come is "-". */
+static void print_migration(const struct vfiomig_probe *p)
+{
+	if (p->migration == -ETIMEDOUT)
+		printf("migration:  -\nstates:     -\n");
+	else if (p->migration)
+		return;
+	else
+		print_flags(p->flags);
+	if (p->state >= 0)
+		printf("state:      %s\n", vfiomig_state_name(p->state));
+	else
+		printf("state:      %s\n", p->state == -ETIMEDOUT ? "-" : "unknown");
+	if (p->data_size == 0)
+		printf("state size: %llu bytes (stop-copy, estimated)\n",
+		       (unsigned long long)p->bytes);
+	else
+		printf("state size: %s\n",
+		       p->data_size == -ETIMEDOUT ? "-" : "unknown (no MIG_DATA_SIZE)");
+}
 
 struct feature_name {
 	char text[32];
 };
 
+/* Newer kernels have features that have no name here. */
 static struct feature_name feature_name(unsigned int feature)
 {
 	const char *known = vfiomig_feature_name(feature);
@@ -84,13 +111,13 @@ static struct feature_name feature_name(unsigned int feature)
 	return name;
 }
 
-static void print_features(const struct vfiomig_device *dev)
+static void print_features(const struct vfiomig_probe *p)
 {
 	bool any = false;
 
 	printf("features:  ");
-	for (unsigned int f = 0; f < FEATURES_PROBED; f++) {
-		unsigned int ops = vfiomig_device_probe(dev, f);
+	for (unsigned int f = 0; f < VFIOMIG_PROBE_NR_FEATURES && !p->features; f++) {
+		unsigned int ops = p->ops[f];
 
 		any |= ops;
 		if (ops)
@@ -99,55 +126,67 @@ static void print_features(const struct vfiomig_device *dev)
 			       ops == (VFIOMIG_FEATURE_GET | VFIOMIG_FEATURE_SET) ? "," : "",
 			       ops & VFIOMIG_FEATURE_SET ? "set" : "");
 	}
-	printf("%s\n", any ? "" : " none");
+	printf("%s\n", p->features ? " -" : any ? "" : " none");
 }
 
 /* DMA logging is two features of the uAPI. */
-static bool has_dma_logging(const struct vfiomig_device *dev)
+static bool has_dma_logging(const struct vfiomig_probe *p)
 {
 	for (unsigned int f = 0; vfiomig_feature_name(f); f++)
 		if (strcmp(vfiomig_feature_name(f), "DMA_LOGGING_START") == 0)
-			return vfiomig_device_probe(dev, f);
+			return p->ops[f];
 	return false;
 }
 
 /* What can be known about a device that somebody else has open. */
 static void print_from_outside(const struct vfiomig_device *dev, const struct user *user)
 {
+	char text[48];
+
 	print_identity(dev);
-	if (!user->pid)
+	if (!user->pid && !user->is_silent)
 		return;
-	print_line("open by:    %d (%s)", user->pid, user->is_holder ? "holder" : user->comm);
+	print_line("open by:    %s", print_user(user, text));
 	print_line("state:      %s", user->state < 0 ? "-" : vfiomig_state_name(user->state));
 }
 
 /* ---- The same as JSON ---------------------------------------------------- */
 
-static void add_migration(struct json_object *object, struct vfiomig_device *dev)
+static void add_migration(struct json_object *object, const struct vfiomig_probe *p)
 {
-	struct json_object *states = new_array();
-	uint64_t flags, bytes;
+	uint64_t flags = p->migration ? 0 : p->flags;
+	struct json_object *states;
 
-	if (vfiomig_device_get_migration(dev, &flags))
-		flags = 0;
-	add_flags(object, flags);
-	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
-		if (flags && s != VFIOMIG_STATE_ERROR && vfiomig_fsm_supports(flags, s))
-			append_string(states, vfiomig_state_name(s));
-	add_value(object, "states", states);
-	add_state(object, "state", flags ? vfiomig_device_get_state(dev) : -1);
-	if (flags && vfiomig_device_get_data_size(dev, &bytes) == 0)
-		add_uint(object, "expected_bytes", bytes);
+	if (p->migration == -ETIMEDOUT) {
+		add_value(object, "migration", NULL);
+		add_value(object, "states", NULL);
+	} else {
+		states = new_array();
+		add_flags(object, flags);
+		for (int s = 0; s < VFIOMIG_NR_STATES; s++)
+			if (flags && s != VFIOMIG_STATE_ERROR && vfiomig_fsm_supports(flags, s))
+				append_string(states, vfiomig_state_name(s));
+		add_value(object, "states", states);
+	}
+	add_state(object, "state", p->state);
+	if (p->data_size == 0)
+		add_uint(object, "expected_bytes", p->bytes);
 	else
 		add_value(object, "expected_bytes", NULL);
 }
 
-static void add_features(struct json_object *object, const struct vfiomig_device *dev)
+static void add_features(struct json_object *object, const struct vfiomig_probe *p)
 {
-	struct json_object *features = new_object();
+	struct json_object *features;
 
-	for (unsigned int f = 0; f < FEATURES_PROBED; f++) {
-		unsigned int ops = vfiomig_device_probe(dev, f);
+	if (p->features) {
+		add_value(object, "features", NULL);
+		add_value(object, "dma_logging", NULL);
+		return;
+	}
+	features = new_object();
+	for (unsigned int f = 0; f < VFIOMIG_PROBE_NR_FEATURES; f++) {
+		unsigned int ops = p->ops[f];
 		struct json_object *list;
 
 		if (!ops)
@@ -160,18 +199,18 @@ static void add_features(struct json_object *object, const struct vfiomig_device
 		add_value(features, feature_name(f).text, list);
 	}
 	add_value(object, "features", features);
-	add_bool(object, "dma_logging", has_dma_logging(dev));
+	add_bool(object, "dma_logging", has_dma_logging(p));
 }
 
-/* @open: the device is open, so that it can be asked. Returns the exit status. */
+/* @probe: what the device has answered, or NULL if it was not asked. Returns the exit status. */
 static int print_object(const struct cli *cli, struct vfiomig_device *dev, const struct user *user,
-			bool open)
+			const struct vfiomig_probe *probe)
 {
-	struct json_object *object = describe_device(dev, user->pid ? user : NULL);
+	struct json_object *object = describe_device(dev, user);
 
-	if (open) {
-		add_migration(object, dev);
-		add_features(object, dev);
+	if (probe) {
+		add_migration(object, probe);
+		add_features(object, probe);
 	} else {
 		add_state(object, "state", user->state);
 	}
@@ -199,51 +238,75 @@ static const struct argp argp = {
 	.doc = "Tell what a device is and can do.\vThis opens the device, which resets it if nobody else has it open.",
 };
 
-static void print_text(struct vfiomig_device *dev)
+static void print_text(struct vfiomig_device *dev, const struct vfiomig_probe *p)
 {
-	uint64_t flags;
-
 	print_identity(dev);
-	if (vfiomig_device_get_migration(dev, &flags) == 0)
-		print_migration(dev, flags);
-	printf("DMA log:    %s\n", has_dma_logging(dev) ? "yes" : "no");
-	print_features(dev);
+	print_migration(p);
+	printf("DMA log:    %s\n", p->features ? "-" : has_dma_logging(p) ? "yes" : "no");
+	print_features(p);
 }
 
 /* Returns the exit status. */
-static int print_open(const struct cli *cli, struct vfiomig_device *dev, const struct user *user)
+static int print_answers(const struct cli *cli, struct vfiomig_device *dev, const struct user *user,
+			 const struct answers *a)
 {
-	int err, status = STATUS_OK;
-	uint64_t flags;
+	int status = STATUS_OK;
 
 	if (cli->json)
-		status = print_object(cli, dev, user, true);
+		status = print_object(cli, dev, user, &a->probe);
 	else
-		print_text(dev);
-	err = vfiomig_device_get_migration(dev, &flags);
-	return err ? fail_at(cli, OPEN_DEVICE, err) : status;
+		print_text(dev, &a->probe);
+	return a->probe.error ? fail_why(cli, OPEN_DEVICE, a->probe.error, a->sentence) : status;
 }
 
 static void print_busy(const struct cli *cli, struct vfiomig_device *dev, const struct user *user)
 {
 	if (cli->json)
-		print_object(cli, dev, user, false);
+		print_object(cli, dev, user, NULL);
 	else
 		print_from_outside(dev, user);
 }
 
-/* A holder that does not answer is not asked again: that would take as long as it is stopped. */
-static int open_answering(struct cli *cli, struct vfiomig_device *dev, const struct user *user)
+/* Ask the device. Returns 0, or the exit status after a message. */
+static int ask(struct cli *cli, struct vfiomig_device *dev, unsigned int ms, struct answers *a)
 {
-	if (user->is_silent && cli->wait == 0)
-		return fail(cli, STATUS_BUSY, "busy: its holder does not answer");
-	return open_found(cli, dev, 0);
+	int err, status = set_way(cli, dev);
+
+	if (status)
+		return status;
+	err = vfiomig_probe_devices(cli->ctx, &dev, 1, ms, VFIOMIG_PROBE_FEATURES, keep_answers, a);
+	return err ? fail_at(cli, OPEN_DEVICE, err) : STATUS_OK;
+}
+
+static int report(struct cli *cli, struct vfiomig_device *dev, uint64_t start)
+{
+	struct answers a = { .sentence = "" };
+	struct user user;
+	int status;
+
+	find_user(dev, &user);
+	/* A holder that does not answer is not asked again: that would take as long as it is
+	 * stopped. */
+	if (user.is_silent) {
+		status = fail(cli, STATUS_BUSY, "%s", user.sentence);
+		print_busy(cli, dev, &user);
+		return status;
+	}
+	status = ask(cli, dev, ms_left(start), &a);
+	if (status)
+		return status;
+	if (!a.probe.open || a.probe.open == -ETIMEDOUT)
+		return print_answers(cli, dev, &user, &a);
+	status = fail_why(cli, OPEN_DEVICE, a.probe.error, a.sentence);
+	if (status == STATUS_BUSY)
+		print_busy(cli, dev, &user);
+	return status;
 }
 
 static int info(struct cli *cli, int argc, char **argv)
 {
+	uint64_t start = clock_ns();
 	struct vfiomig_device *dev;
-	struct user user;
 	int status = cli_parse(cli, &argp, argc, argv, cli);
 
 	if (status)
@@ -251,12 +314,7 @@ static int info(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	find_user(dev, &user);
-	status = open_answering(cli, dev, &user);
-	if (!status)
-		status = print_open(cli, dev, &user);
-	else if (status == STATUS_BUSY)
-		print_busy(cli, dev, &user);
+	status = report(cli, dev, start);
 	vfiomig_device_unref(dev);
 	return status;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig list: the devices that have a VFIO driver. Without --probe, it opens none of them. */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arguments.h"
 #include "describe.h"
-#include "device.h"
 #include "message.h"
 #include "names.h"
 #include "options.h"
@@ -17,39 +18,122 @@ enum {
 	OPT_PROBE = 256
 };
 
+/* What is known about a device beyond what sysfs says. */
+struct finding {
+	struct vfiomig_device *dev;
+	struct user user;
+	bool in_use, probed;
+	uint64_t flags;
+	int state;
+	char refusal[512]; /* why the device could not be opened, or did not answer; or "" */
+};
+
 struct options {
 	struct cli *cli;
 	bool probe;
 	struct table table;
 	struct json_object *devices;
+	struct finding *list;
+	size_t n;
 };
 
-/* What is known about a device beyond what sysfs says. */
-struct finding {
-	struct user user;
-	bool in_use, probed;
-	uint64_t flags;
-	int state;
-	char refusal[1024]; /* why the device could not be opened, or "" */
-};
+/* ---- Finding out --------------------------------------------------------- */
 
-static void probe(const struct cli *cli, struct vfiomig_device *dev, struct finding *found)
+static int add_device(void *data, const struct vfiomig_use *use)
 {
-	if (vfiomig_device_open(dev, 0)) {
-		snprintf(found->refusal, sizeof(found->refusal), "%s", vfiomig_get_error(cli->ctx));
-		notice(cli, "%s: %s", vfiomig_device_get_name(dev), found->refusal);
-		return;
-	}
-	found->probed = true;
-	if (vfiomig_device_get_migration(dev, &found->flags) == 0)
-		found->state = vfiomig_device_get_state(dev);
-	vfiomig_device_close(dev);
+	struct options *opt = data;
+	struct finding *list = reallocarray(opt->list, opt->n + 1, sizeof(*list)), *found;
+
+	if (!list)
+		return -ENOMEM;
+	opt->list = list;
+	found = &list[opt->n++];
+	*found = (struct finding){ .dev = vfiomig_device_ref(use->device) };
+	found->in_use = take_user(use, &found->user);
+	found->state = found->user.state;
+	return 0;
 }
 
-static void add_object(const struct options *opt, const struct vfiomig_device *dev,
-		       const struct finding *found)
+/* Probe an open device only through its holder: borrowing from a process can do harm. */
+static bool is_probed(const struct finding *found)
 {
-	struct json_object *object = describe_device(dev, found->in_use ? &found->user : NULL);
+	return !found->in_use || found->user.is_holder;
+}
+
+/* The devices that are probed, and whose turn it is. */
+struct turn {
+	struct options *opt;
+	size_t next;
+};
+
+static int take_answers(void *data, const struct vfiomig_probe *probe)
+{
+	struct turn *turn = data;
+	struct finding *found = &turn->opt->list[turn->next++];
+
+	while (found->dev != probe->device)
+		found = &turn->opt->list[turn->next++];
+	found->probed = !probe->open && probe->migration != -ETIMEDOUT;
+	found->flags = probe->migration ? 0 : probe->flags;
+	if (probe->state >= 0)
+		found->state = probe->state;
+	if (!probe->open && probe->error != -ETIMEDOUT)
+		return 0;
+	snprintf(found->refusal, sizeof(found->refusal), "%s", probe->sentence);
+	notice(turn->opt->cli, "%s: %s", vfiomig_device_get_name(found->dev), found->refusal);
+	return 0;
+}
+
+static int probe(struct options *opt, uint64_t start)
+{
+	struct vfiomig_device **devices = calloc(opt->n + 1, sizeof(struct vfiomig_device *));
+	struct turn turn = { .opt = opt };
+	size_t n = 0;
+	int err;
+
+	if (!devices)
+		return fail(opt->cli, STATUS_FAILED, "out of memory");
+	for (size_t i = 0; i < opt->n; i++)
+		if (is_probed(&opt->list[i]))
+			devices[n++] = opt->list[i].dev;
+	err = vfiomig_probe_devices(opt->cli->ctx, devices, n, ms_left(start), 0, take_answers,
+				    &turn);
+	free(devices);
+	return err ? fail_at(opt->cli, OPEN_DEVICE, err) : STATUS_OK;
+}
+
+/* Say what could not be found out. The reason usually is the same for all devices. */
+static void tell_unknown(const struct options *opt)
+{
+	const struct finding *first = NULL;
+	size_t others = 0;
+
+	for (size_t i = 0; i < opt->n; i++) {
+		const struct finding *found = &opt->list[i];
+
+		if (found->user.is_silent) {
+			notice(opt->cli, "%s: %s", vfiomig_device_get_name(found->dev),
+			       found->user.sentence);
+			continue;
+		}
+		others += found->user.error && first;
+		if (found->user.error && !first)
+			first = found;
+	}
+	if (first && others)
+		notice(opt->cli,
+		       "%s and %zu others: not all could be found out about who has them open: %s",
+		       vfiomig_device_get_name(first->dev), others, strerror(-first->user.error));
+	else if (first)
+		notice(opt->cli, "%s: not all could be found out about who has it open: %s",
+		       vfiomig_device_get_name(first->dev), strerror(-first->user.error));
+}
+
+/* ---- Printing ------------------------------------------------------------ */
+
+static void add_object(const struct options *opt, const struct finding *found)
+{
+	struct json_object *object = describe_device(found->dev, &found->user);
 
 	add_state(object, "state", found->state);
 	if (found->probed)
@@ -82,42 +166,21 @@ static const char *describe_name(const struct vfiomig_device *dev, char text[160
 	return text[0] == ' ' ? text + 1 : text;
 }
 
-static void add_row(struct options *opt, const struct vfiomig_device *dev,
-		    const struct finding *found)
+static void add_row(struct options *opt, const struct finding *found)
 {
-	char group[16], user[48], flags[32], name[160];
+	const struct vfiomig_device *dev = found->dev;
+	char group[16], text[48], flags[32], name[160];
+	const char *user = found->in_use ? print_user(&found->user, text) : NULL;
 	const char *state = found->state < 0 ? NULL : vfiomig_state_name(found->state);
 
 	snprintf(group, sizeof(group), "%d", vfiomig_device_get_group(dev));
-	snprintf(user, sizeof(user), "%d (%s)", found->user.pid,
-		 found->user.is_holder ? "holder" : found->user.comm);
 	if (opt->probe)
 		table_row(&opt->table, vfiomig_device_get_name(dev), state,
-			  describe_flags(found, flags), found->in_use ? user : NULL,
-			  vfiomig_device_get_driver(dev));
+			  describe_flags(found, flags), user, vfiomig_device_get_driver(dev));
 	else
 		table_row(&opt->table, vfiomig_device_get_name(dev), vfiomig_device_get_driver(dev),
-			  state, found->in_use ? user : NULL,
-			  vfiomig_device_get_group(dev) < 0 ? NULL : group,
+			  state, user, vfiomig_device_get_group(dev) < 0 ? NULL : group,
 			  vfiomig_device_get_cdev(dev), describe_name(dev, name));
-}
-
-static int add_device(void *data, const struct vfiomig_use *use)
-{
-	struct vfiomig_device *dev = use->device;
-	struct options *opt = data;
-	struct finding found = { .state = -1 };
-
-	found.in_use = take_user(use, &found.user);
-	found.state = found.user.state;
-	/* Probe an open device only through its holder: borrowing from a process can do harm. */
-	if (opt->probe && (!found.in_use || found.user.is_holder))
-		probe(opt->cli, dev, &found);
-	if (opt->cli->json)
-		add_object(opt, dev, &found);
-	else
-		add_row(opt, dev, &found);
-	return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -166,11 +229,14 @@ static void begin_table(struct options *opt)
 			  "NAME");
 }
 
-static int print_table(const struct options *opt)
+static int print_table(struct options *opt)
 {
+	begin_table(opt);
+	for (size_t i = 0; i < opt->n; i++)
+		add_row(opt, &opt->list[i]);
 	if (opt->table.out_of_memory)
 		return fail(opt->cli, STATUS_FAILED, "out of memory");
-	if (opt->table.cells == opt->table.columns)
+	if (!opt->n)
 		notice(opt->cli, "no device has a VFIO driver");
 	else
 		table_print(&opt->table);
@@ -181,31 +247,43 @@ static int print_object(struct options *opt)
 {
 	struct json_object *object = new_object();
 
+	opt->devices = new_array();
+	for (size_t i = 0; i < opt->n; i++)
+		add_object(opt, &opt->list[i]);
 	add_value(object, "devices", opt->devices);
-	opt->devices = NULL;
 	return print_json(opt->cli, object, stdout);
+}
+
+static int print_list(struct options *opt)
+{
+	int status;
+
+	tell_unknown(opt);
+	if (opt->cli->json)
+		return print_object(opt);
+	status = print_table(opt);
+	table_free(&opt->table);
+	return status;
 }
 
 static int list(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .cli = cli };
+	uint64_t start = clock_ns();
 	int err, status = cli_parse(cli, &argp, argc, argv, &opt);
 
 	if (status)
 		return status;
-	if (cli->json)
-		opt.devices = new_array();
-	else
-		begin_table(&opt);
 	err = vfiomig_device_foreach_use(cli->ctx, PATIENCE_MS, add_device, &opt);
 	if (err)
 		status = fail_at(cli, FIND_DEVICE, err);
-	else if (cli->json)
-		status = print_object(&opt);
-	else
-		status = print_table(&opt);
-	json_object_put(opt.devices);
-	table_free(&opt.table);
+	else if (opt.probe)
+		status = probe(&opt, start);
+	if (!status)
+		status = print_list(&opt);
+	for (size_t i = 0; i < opt.n; i++)
+		vfiomig_device_unref(opt.list[i].dev);
+	free(opt.list);
 	return status;
 }
 
