@@ -411,7 +411,7 @@ int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
 int vfiomig_device_close(struct vfiomig_device *dev);
 
 /* Flags of vfiomig_probe_devices(). */
-#define VFIOMIG_PROBE_FEATURES	  (1U << 0) /* probe for each feature, and ask for the state's size */
+#define VFIOMIG_PROBE_FEATURES	  (1U << 0) /* probe each feature, and ask for the state's size */
 
 #define VFIOMIG_PROBE_NR_FEATURES 64
 

@@ -56,7 +56,7 @@ static int fork_quietly(int *pidfd)
 	return pid;
 }
 
-int apart_start_whole(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count)
+int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count)
 {
 	sigset_t all, before;
 	int pid;
@@ -82,7 +82,7 @@ int apart_start_whole(struct apart *a, void (*fn)(void *arg), void *arg, int *ke
 
 int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
 {
-	return apart_start_whole(a, fn, arg, NULL, 0);
+	return apart_start_with(a, fn, arg, NULL, 0);
 }
 
 static int ms_until(uint64_t until)

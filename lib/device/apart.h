@@ -28,11 +28,9 @@ void apart_free(void *shared, size_t size);
  * Returns 0 or a negative errno, without a sentence.
  */
 int apart_start(struct apart *a, void (*fn)(void *arg), void *arg);
-/*
- * The same for a process that may use everything, and so only for programs with one thread. It has
- * the descriptors in @keep, which are @count, may be negative, and are sorted by this.
- */
-int apart_start_whole(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count);
+/* The same for a process that has the @count descriptors in @keep, which may be negative and are
+ * sorted by this. */
+int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count);
 /* Wait until the process has ended. Returns 0, -ETIMEDOUT at the time @until (see now_ns()), or
  * -EINTR when the context was interrupted, unless @ctx is NULL; without a sentence. */
 int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until);

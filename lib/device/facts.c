@@ -8,11 +8,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "apart.h"
 #include "facts.h"
 
 #define RESET_MAX 4096 /* functions */
+#define READ_NS	  1000000000ULL
 
-static void read_bars(int fd, struct facts *facts)
+/* What the process that reads has found out. */
+struct reading {
+	struct vfiomig_ctx *ctx;
+	int fd;
+	bool done;
+	struct account account;
+	struct facts facts;
+	bool has_reset;
+	union {
+		struct vfio_pci_hot_reset_info info;
+		char space[sizeof(struct vfio_pci_hot_reset_info) +
+			   RESET_MAX * sizeof(struct vfio_pci_dependent_device)];
+	} reset;
+};
+
+/* ---- In a process of its own --------------------------------------------- */
+
+static void read_bars(struct reading *r)
 {
 	for (int i = 0; i < PCI_STD_NUM_BARS; i++) {
 		struct vfio_region_info info = {
@@ -20,41 +39,92 @@ static void read_bars(int fd, struct facts *facts)
 			.index = VFIO_PCI_BAR0_REGION_INDEX + i,
 		};
 
-		if (ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info) == 0)
-			facts->bar[i] = info.size;
+		if (ctx_ioctl(r->ctx, r->fd, VFIO_DEVICE_GET_REGION_INFO, &info) == 0)
+			r->facts.bar[i] = info.size;
 	}
 }
 
 /* The first call tells how many functions there are, and the second one which. */
-static void read_reset(int fd, struct facts *facts)
+static void read_reset(struct reading *r)
 {
-	struct vfio_pci_hot_reset_info *info, head = { .argsz = sizeof(head) };
-	size_t size;
+	struct vfio_pci_hot_reset_info *info = &r->reset.info;
 
-	if (ioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &head) == 0 || errno != ENOSPC ||
-	    head.count > RESET_MAX)
+	info->argsz = sizeof(*info);
+	if (ctx_ioctl(r->ctx, r->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info) == 0 ||
+	    errno != ENOSPC || info->count > RESET_MAX)
 		return;
-	size = sizeof(*info) + head.count * sizeof(info->devices[0]);
-	info = calloc(1, size);
-	if (!info)
-		return;
-	info->argsz = size;
-	if (ioctl(fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info) == 0)
-		facts->reset = info;
-	else
-		free(info);
+	info->argsz = sizeof(*info) + info->count * sizeof(info->devices[0]);
+	r->has_reset = ctx_ioctl(r->ctx, r->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, info) == 0 &&
+		       info->count <= RESET_MAX;
 }
 
-void facts_read(int fd, struct facts *facts)
+static void read_all(void *arg)
 {
 	struct vfio_device_info info = { .argsz = sizeof(info) };
+	struct reading *r = arg;
+
+	r->ctx->account = &r->account;
+	if (ctx_ioctl(r->ctx, r->fd, VFIO_DEVICE_GET_INFO, &info) == 0) {
+		ctx_doing(r->ctx, "a read of its configuration space");
+		r->facts.has_config =
+			config_read(r->fd, info.flags, r->facts.config) > PCI_SUBSYSTEM_ID;
+		read_bars(r);
+		read_reset(r);
+	}
+	r->done = true;
+}
+
+/* ---- Having it read ------------------------------------------------------ */
+
+static int take(struct vfiomig_ctx *ctx, const struct reading *r, struct facts *facts)
+{
+	size_t size =
+		sizeof(r->reset.info) + r->reset.info.count * sizeof(r->reset.info.devices[0]);
+
+	*facts = r->facts;
+	if (!r->has_reset)
+		return 0;
+	facts->reset = malloc(size);
+	if (!facts->reset)
+		return ctx_fail_memory(ctx);
+	memcpy(facts->reset, &r->reset, size);
+	return 0;
+}
+
+static int fail_reading(struct vfiomig_ctx *ctx, const struct reading *r, int err)
+{
+	if (err == -EINTR)
+		return ctx_fail_interrupted(ctx);
+	if (err == -ETIMEDOUT)
+		return ctx_fail(ctx, err, "cannot tell which device it is: %s does not return",
+				r->account.doing);
+	return ctx_fail(ctx, err, "cannot tell which device it is: %s", strerror(-err));
+}
+
+int facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts)
+{
+	struct reading *r = apart_alloc(sizeof(*r));
+	uint64_t until = now_ns() + READ_NS;
+	struct apart a;
+	int err;
 
 	*facts = (struct facts){ .has_config = false };
-	if (ioctl(fd, VFIO_DEVICE_GET_INFO, &info))
-		return;
-	facts->has_config = config_read(fd, info.flags, facts->config) > PCI_SUBSYSTEM_ID;
-	read_bars(fd, facts);
-	read_reset(fd, facts);
+	if (!r)
+		return ctx_fail_memory(ctx);
+	r->ctx = ctx;
+	r->fd = fd;
+	err = apart_start_with(&a, read_all, r, &(int){ fd }, 1);
+	if (!err)
+		err = apart_wait(ctx, &a, until);
+	/* Others may have the processors. */
+	if (err == -ETIMEDOUT)
+		err = apart_wait(ctx, &a, until + apart_delay_ns(ctx, &a));
+	apart_end(&a);
+	if (!err && !r->done)
+		err = -EIO;
+	err = err ? fail_reading(ctx, r, err) : take(ctx, r, facts);
+	apart_free(r, sizeof(*r));
+	return err;
 }
 
 void facts_free(struct facts *facts)

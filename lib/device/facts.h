@@ -15,8 +15,12 @@ struct facts {
 	struct vfio_pci_hot_reset_info *reset;
 };
 
-/* Read them from the device descriptor @fd. A fact that cannot be read is left out. */
-void facts_read(int fd, struct facts *facts);
+/*
+ * Read them from the device descriptor @fd, in a process of its own: the driver may not return from
+ * one of the calls. A fact that cannot be read is left out. Returns 0 or a negative errno:
+ * -ETIMEDOUT after a second. Release @facts with facts_free() in each case.
+ */
+int facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts);
 void facts_free(struct facts *facts);
 
 /* The PCI ids that the device descriptor @fd shows; false if the device is no PCI function. */

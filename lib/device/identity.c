@@ -197,8 +197,9 @@ static int from_evidence(struct vfiomig_ctx *ctx, int pid, int fd, struct identi
 	if (!err)
 		err = find_candidates(&search, &all);
 	if (!err && search.count > 1) {
-		facts_read(fd, &facts);
-		weigh(&search, &facts);
+		err = facts_read(ctx, fd, &facts);
+		if (!err)
+			weigh(&search, &facts);
 		facts_free(&facts);
 	}
 	for (size_t i = 0; i < search.count && !err; i++)

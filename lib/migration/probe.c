@@ -73,7 +73,7 @@ static void keep_failure(struct finding *f, const struct vfiomig_ctx *ctx, int e
 	f->probe.error = err;
 }
 
-/* What the driver tells without a lock comes first: it may have its lock for as long as an arc takes. */
+/* What the driver tells without a lock comes first: it may have its lock as long as an arc takes. */
 static void ask(struct vfiomig_device *dev, struct finding *f, unsigned int flags)
 {
 	struct vfiomig_probe *p = &f->probe;
@@ -150,7 +150,8 @@ static void start(const struct survey *survey, struct subject *s)
 	int keep[] = { given->device, given->iommufd, given->group, given->container };
 	struct errand errand = { s->dev, s->finding, survey->flags };
 
-	s->error = apart_start_whole(&s->apart, run, &errand, keep, ARRAY_SIZE(keep));
+	/* It allocates memory: vfiomig.h says that the program must have one thread. */
+	s->error = apart_start_with(&s->apart, run, &errand, keep, ARRAY_SIZE(keep));
 	s->stage = s->error ? ENDED : RUNNING;
 	s->until = end_of_turn(survey, s);
 }

@@ -86,6 +86,19 @@ says "open(/dev/vfio/7) did not return in time"
 no_faults
 answers 0 "info: nothing hangs any more" info "$one"
 
+# Which of two devices of a group a descriptor is, only the driver can tell.
+emulate 0000:3b:00.3 group=20
+emulate 0000:3b:00.4 group=20
+status 0 "hold --via=group" vfiomig hold --via=group 0000:3b:00.3
+holder=$(openers 0000:3b:00.3)
+fd=$(find "/proc/$holder/fd" -lname "$emulated/*/device" | sed 's|.*/||')
+answers 0 "info pid:PID/fd:N" info "pid:$holder/fd:$fd"
+fault 0000:3b:00.3 info hang
+answers 1 "info pid:PID/fd:N: the driver hangs" info "pid:$holder/fd:$fd"
+says "cannot tell which device it is: VFIO_DEVICE_GET_INFO does not return"
+no_faults
+vfiomig release -q 0000:3b:00.3
+
 # ---- A device that another command works on -----------------------------------
 
 vfiomig hold -q "$one"
@@ -171,7 +184,7 @@ while [ $n -lt 30 ]; do
 	n=$((n + 1))
 done
 answers 0 "list: 30 devices are being taken from VFIO" list
-check "all of them are listed, and the two others" test "$(wc -l <"$OUT")" -eq 33
+check "all of them are listed, and the others" test "$(wc -l <"$OUT")" -eq 35
 lists 0000:40:1d.0 "0000:40:1d.0 - - - 129 - -"
 no_devices
 
