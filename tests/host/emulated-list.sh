@@ -86,6 +86,11 @@ says "open(/dev/vfio/7) did not return in time"
 no_faults
 answers 0 "info: nothing hangs any more" info "$one"
 
+# A driver may keep what the last session left, out of which only a reset leads.
+emulate 0000:3b:00.5 keeps=1 state=ERROR
+answers 0 "info: the last session has left ERROR" info "$device"
+check "it was reset" test "$(value state)" = RUNNING
+
 # Which of two devices of a group a descriptor is, only the driver can tell.
 emulate 0000:3b:00.3 group=20
 emulate 0000:3b:00.4 group=20
@@ -184,7 +189,7 @@ while [ $n -lt 30 ]; do
 	n=$((n + 1))
 done
 answers 0 "list: 30 devices are being taken from VFIO" list
-check "all of them are listed, and the others" test "$(wc -l <"$OUT")" -eq 35
+check "all of them are listed, and the others" test "$(wc -l <"$OUT")" -eq 36
 lists 0000:40:1d.0 "0000:40:1d.0 - - - 129 - -"
 no_devices
 
