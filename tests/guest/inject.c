@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * inject SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and make its N-th call of SYSCALL fail with
- * ERRNO. If ERRNO is "SHORT", the call moves only one byte, where it asks for more. If ERRNO is
- * "DONE", the call returns 0 without doing anything. The exit status is COMMAND's, or 99 if there
- * was no N-th call.
+ * inject [-c] SYSCALL N ERRNO COMMAND [ARG...]: run COMMAND, and make its N-th call of SYSCALL fail
+ * with ERRNO. If ERRNO is "SHORT", the call moves only one byte, where it asks for more. If ERRNO
+ * is "DONE", the call returns 0 without doing anything. The exit status is COMMAND's, or 99 if
+ * there was no N-th call. With -c, the calls of COMMAND's children count as well.
  *
  * strace(1) can make calls fail, too, but cannot make them short. It counts the calls of each
  * thread separately, and those of the dynamic linker with them: to fail the third read(2) of a
@@ -207,6 +207,7 @@ static bool shorten(int pid, const struct seccomp_data *call)
 	return moved;
 }
 
+/* @pid: the process whose calls count, -1 for all that have the filter */
 static void supervise(int listener, volatile bool *injected, int pid, int call, long nth, int error)
 {
 	struct pollfd p = { .fd = listener, .events = POLLIN };
@@ -225,8 +226,10 @@ static void supervise(int listener, volatile bool *injected, int pid, int call, 
 		if (call_made.data.nr == SYS_fcntl && call_made.data.args[0] == 0 &&
 		    call_made.data.args[1] == F_GETFD)
 			begun = true;
-		if (begun && call_made.data.nr == call && is_thread_of(pid, call_made.pid) &&
-		    ++count == nth && (error != SHORT || shorten(pid, &call_made.data))) {
+		if (begun && call_made.data.nr == call &&
+		    (pid < 0 || is_thread_of(pid, call_made.pid)) && ++count == nth &&
+		    (error != SHORT ||
+		     shorten(pid < 0 ? (int)call_made.pid : pid, &call_made.data))) {
 			*injected = true;
 			answer.flags = 0;
 			answer.error = error > 0 ? -error : 0;
@@ -261,12 +264,16 @@ static int run(void *data)
 int main(int argc, char **argv)
 {
 	static char stack[65536] __attribute__((aligned(16)));
-	struct child child = { .command = argv + 4 };
+	bool children = argc > 1 && strcmp(argv[1], "-c") == 0;
+	struct child child = { .shared = NULL };
 	int pid, status, error, listener;
 	struct shared *shared;
 
+	argv += children;
+	argc -= children;
 	if (argc < 5)
-		errx(98, "usage: inject SYSCALL N ERRNO COMMAND [ARG...]");
+		errx(98, "usage: inject [-c] SYSCALL N ERRNO COMMAND [ARG...]");
+	child.command = argv + 4;
 	child.call = call_number(argv[1]);
 	error = error_number(argv[3]);
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -289,7 +296,8 @@ int main(int argc, char **argv)
 		setsid();
 		for (int fd = 0; fd < 3; fd++)
 			dup2(null, fd);
-		supervise(listener, &shared->injected, pid, child.call, atol(argv[2]), error);
+		supervise(listener, &shared->injected, children ? -1 : pid, child.call,
+			  atol(argv[2]), error);
 		_exit(0);
 	}
 	close(listener);

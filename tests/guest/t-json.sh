@@ -45,11 +45,11 @@ has '.driver == "ivshmem_vfio_pci" and (.group | type) == "number" and .state ==
 has '.expected_bytes >= 1048576 and .features.MIG_DEVICE_STATE == ["get", "set"] and .dma_logging == true'
 has '.states | contains(["STOP", "PRE_COPY"])'
 has '.features | [.DMA_LOGGING_START, .DMA_LOGGING_STOP, .DMA_LOGGING_REPORT] == [["set"], ["set"], ["get"]]'
-# A feature of a future kernel: make the kernel answer one of the probes, which come last.
-status 0 "a feature that has no name yet" inject ioctl 100 DONE vfiomig info "$device"
+# A feature of a future kernel: make the kernel answer one of the probes.
+status 0 "a feature that has no name yet" inject -c ioctl 100 DONE vfiomig info "$device"
 cp $OUT out
 check "an unknown feature is printed as a number" grep -q -E '^features: .* FEATURE_[2-5][0-9]\((get|set)\)$' out
-inject ioctl 100 DONE vfiomig info "$device" --json >out
+inject -c ioctl 100 DONE vfiomig info "$device" --json >out
 has '[.features | to_entries[] | select(.key | startswith("FEATURE_"))] | length == 1 and (.[0].value | length) == 1'
 
 # Each allocation fails in turn: there is a message then, and no object that lacks something.
