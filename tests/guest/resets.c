@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <sys/syscall.h>
 
-#include "device.h"
 #include "tap.h"
+#include "whole.h"
 
 static struct vfiomig_ctx *ctx;
 static struct vfiomig_device *dev;
@@ -153,6 +153,41 @@ static void test_busy(void)
 
 /* ---- data_fd kept when the device goes ----------------------------------- */
 
+static void *remover(void *arg)
+{
+	(void)arg;
+	if (!tell_device("remove", "1"))
+		err(1, "remove");
+	return NULL;
+}
+
+/*
+ * The device is unplugged while it is saved. The kernel waits for its user, who may read the stream
+ * to its end.
+ */
+static void test_unplugged(void)
+{
+	static struct whole before, w;
+	pthread_t thread;
+	char some[1000];
+	int fd;
+
+	before = whole_save(dev);
+	fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+	if (read(fd, whole_room(&w, sizeof(some)), sizeof(some)) != sizeof(some))
+		err(1, "read");
+	w.size = sizeof(some);
+	pthread_create(&thread, NULL, remover, NULL);
+	usleep(200000);
+	tap(whole_read(&w, fd) == 0 && w.size == before.size &&
+		    memcmp(w.data, before.data, w.size) == 0,
+	    "unplugged: the stream can be read to its end");
+	vfiomig_device_close(dev);
+	pthread_join(thread, NULL);
+	tap(is_dead(fd), "unplugged: the data_fd is dead");
+	close(fd);
+}
+
 static bool unload(const char *driver)
 {
 	return syscall(SYS_delete_module, driver, O_NONBLOCK) == 0;
@@ -237,11 +272,9 @@ static void test_taken_away(const char *driver)
 	if (!pci)
 		device_reset(dev);
 	tap(is_fresh() && saves(), "rebound: the device can be saved after a reset");
-	vfiomig_device_close(dev);
 
 	/* The device goes away, with everything but what the data_fds need. */
-	if (!tell_device("remove", "1"))
-		err(1, "remove");
+	test_unplugged();
 	tap(is_dead(saving) && is_dead(resuming), "removed: both data_fds are dead");
 	done = true;
 	pthread_join(threads[0], NULL);
