@@ -47,6 +47,8 @@ static int check_header(const struct vfiomig_device *dev)
 
 static int check(struct vfiomig_device *dev)
 {
+	int err;
+
 	if (dev->origin.backend)
 		return ctx_fail(
 			dev->ctx, -EINVAL,
@@ -59,7 +61,14 @@ static int check(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EINVAL,
 				"a device of the bus %s; only PCI functions can be bound",
 				dev->sys.bus);
-	return check_header(dev);
+	/* What VFIO has is no bridge. The function can be taken from VFIO after it has failed, too. */
+	if (dev->sys.cdev)
+		return 0;
+	err = check_header(dev);
+	/* A function that is being removed does not answer. */
+	if (err == -EIO && !dev->sys.driver && sysdev_is_changing(dev->ctx, &dev->sys))
+		return binding_fail_changing(dev);
+	return err;
 }
 
 /* Add @dev, and take its reference over. */
@@ -89,6 +98,8 @@ static int belongs(const struct vfiomig_device *dev)
 
 	if (!dev->sys.is_pci || (dev->sys.pci.class_code >> 16 == 0x06 && !dev->sys.driver))
 		return 0;
+	if (dev->sys.cdev)
+		return 1;
 	err = check_header(dev);
 	if (err == -EOPNOTSUPP)
 		return 0;

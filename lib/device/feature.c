@@ -91,14 +91,16 @@ EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsig
 static int fail_no_migration(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *fits = variant_driver_for(dev);
-	const char *now = dev->sys.driver ? dev->sys.driver : "?";
+	/* While somebody takes the driver from the device, it is known no longer. */
+	const char *blank = dev->sys.driver ? " " : "", *now = dev->sys.driver ?: "";
 
 	if (fits && strcmp(fits, now) != 0)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
-			"its driver %s has no migration support; run \"vfiomig bind %s\", which binds it to %s",
-			now, dev->name, fits);
-	return ctx_fail(dev->ctx, -EOPNOTSUPP, "its driver %s has no migration support; %s", now,
+			"its driver%s%s has no migration support; run \"vfiomig bind %s\", which binds it to %s",
+			blank, now, dev->name, fits);
+	return ctx_fail(dev->ctx, -EOPNOTSUPP, "its driver%s%s has no migration support; %s", blank,
+			now,
 			dev->sys.bus && strcmp(dev->sys.bus, "pci") == 0
 				? "a variant driver for the device is needed"
 				: "a newer version of it may have");

@@ -243,7 +243,7 @@ int node_wait(struct vfiomig_device *dev)
 		return ctx_fail(
 			dev->ctx, -ENODEV,
 			"%s is not a VFIO driver: it took %s and did not register it with VFIO",
-			dev->sys.driver ? dev->sys.driver : "?", dev->name);
+			dev->sys.driver ? dev->sys.driver : "its new driver", dev->name);
 	while (is_missing(dev, path)) {
 		if (dev->ctx->interrupted)
 			return ctx_fail_interrupted(dev->ctx);

@@ -340,6 +340,13 @@ static void test_no_header(void **state)
 	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), 0);
 	expect_bound(B, "vfio-pci");
 	expect_bound(A, NULL);
+	/* One that has failed can be taken from VFIO, and one that is being removed is busy. */
+	sh("head -c 64 /dev/zero | tr '\\0' '\\377' >" BUS B "/config");
+	assert_int_equal(unbind(B, VFIOMIG_BIND_GROUP), 0);
+	expect_bound(B, NULL);
+	sh("cd " BUS B "; rm driver_override; mkfifo driver_override");
+	assert_int_equal(unbind(B, 0), -EBUSY);
+	assert_says("busy: somebody is giving " B " to a driver or taking it from one");
 }
 
 /* A member of the group that is no PCI function is left alone. */
