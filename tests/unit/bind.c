@@ -166,8 +166,10 @@ static void test_group(void **state)
 	expect_bound(A, "e1000e");
 	expect_bound(B, NULL);
 	attach(C, "e1000e");
+	attach("0000:01:00.7", "e1000e");
 	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), 0);
 	expect_bound(C, "vfio-pci");
+	expect_bound("0000:01:00.7", "e1000e");
 	assert_int_equal(bind_to("0000:01:00.7", NULL, 0), -EOPNOTSUPP);
 	assert_says("a bridge");
 }
@@ -366,8 +368,10 @@ static void test_other_member(void **state)
 static void test_changing(void **state)
 {
 	(void)state;
-	sh("cd " BUS A
-	   "; rm driver driver_override; mkfifo driver_override; mkdir -p %s/proc/4711/fd; ln -s dev/vfio/3 %s/proc/4711/fd/5; echo vmm >%s/proc/4711/comm",
+	sh("cd " BUS A "; rm driver driver_override; mkfifo driver_override");
+	assert_int_equal(bind_to(A, NULL, 0), -EBUSY);
+	assert_says("busy: somebody is giving " A " to a driver or taking it from one");
+	sh("mkdir -p %s/proc/4711/fd; ln -s dev/vfio/3 %s/proc/4711/fd/5; echo vmm >%s/proc/4711/comm",
 	   root, root, root);
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), -EBUSY);
 	assert_says(

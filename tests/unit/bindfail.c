@@ -293,7 +293,154 @@ static void test_default_refused(void **state)
 	expect_still_vfio();
 }
 
+/* ---- Signals ------------------------------------------------------------- */
+
+/* A step that a signal has interrupted, and that the kernel goes on with. Nothing more is written to
+ * this function, and the note stays. */
+static void test_in_progress(void **state)
+{
+	static const char *const bind_steps[] = {
+		"driver_override 0=vfio-pci; ",
+		"driver_override 0=vfio-pci; e1000e unbind 0; ",
+		"driver_override 0=vfio-pci; e1000e unbind 0; probe 0; ",
+	};
+	static const char *const unbind_steps[] = {
+		"driver_override 0=; ",
+		"driver_override 0=; vfio-pci unbind 0; ",
+		"driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ",
+	};
+	static const char *const steps[] = {
+		"driver_override 0=vfio-pci", "e1000e unbind 0",   "probe 0",
+		"driver_override 0=",	      "vfio-pci unbind 0", "e1000e bind 0"
+	};
+
+	(void)state;
+	refusal = -EINPROGRESS;
+	for (int i = 0; i < 6; i++) {
+		refused = NULL;
+		sh("rm -rf " BUS A "/driver " BUS A "/vfio-dev run/bound; echo '(null)' >" BUS A
+		   "/driver_override");
+		attach(A, "e1000e");
+		if (i >= 3)
+			assert_int_equal(bind_to(A, NULL, 0), 0);
+		refused = steps[i];
+		assert_int_equal(i < 3 ? bind_to(A, NULL, 0) : unbind(A, 0), -EINTR);
+		assert_string_equal(history, i < 3 ? bind_steps[i] : unbind_steps[i - 3]);
+		sh("test \"$(cat run/bound/" A ")\" = 'driver e1000e'");
+	}
+}
+
+/* The same where the kernel chooses the driver, and for one function of several: the others are
+ * given back. */
+static void test_others_in_progress(void **state)
+{
+	(void)state;
+	refusal = -EINPROGRESS;
+	attach(B, "e1000e");
+	refused = "e1000e unbind 1";
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -EINTR);
+	assert_string_equal(history, "driver_override 0=vfio-pci; e1000e unbind 0; probe 0; "
+				     "driver_override 1=vfio-pci; e1000e unbind 1; "
+				     "driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ");
+	assert_says("; " A " is back with e1000e");
+	sh("test \"$(ls run/bound)\" = " B);
+
+	refused = NULL;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	sh("rm run/bound/" A);
+	refused = "probe 0";
+	assert_int_equal(unbind(A, 0), -EINTR);
+	assert_string_equal(history, "driver_override 0=; vfio-pci unbind 0; probe 0; ");
+}
+
+static void lose_driver(const char *step)
+{
+	if (strcmp(step, "e1000e unbind 0") == 0)
+		sh("rm " BUS A "/driver");
+}
+
+static void get_driver(const char *step)
+{
+	if (strcmp(step, "probe 0") == 0)
+		attach(A, "vfio-pci");
+}
+
+/* It is not over when the function has lost its driver, or has got one. */
+static void test_nearly_done(void **state)
+{
+	(void)state;
+	refusal = -EINPROGRESS;
+	meanwhile = lose_driver;
+	refused = "e1000e unbind 0";
+	assert_int_equal(bind_to(A, NULL, 0), -EINTR);
+	assert_string_equal(history, "driver_override 0=vfio-pci; e1000e unbind 0; ");
+	meanwhile = get_driver;
+	refused = "probe 0";
+	assert_int_equal(bind_to(A, NULL, 0), -EINTR);
+	assert_string_equal(history, "driver_override 0=vfio-pci; probe 0; ");
+}
+
+static void interrupt_at_probe(const char *step)
+{
+	if (strcmp(step, "probe 0") == 0)
+		vfiomig_interrupt(ctx);
+}
+
+/* No function is begun with after a signal. */
+static void test_interrupted_between(void **state)
+{
+	(void)state;
+	attach(B, "e1000e");
+	meanwhile = interrupt_at_probe;
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -EINTR);
+	assert_string_equal(history, "driver_override 0=vfio-pci; e1000e unbind 0; probe 0; "
+				     "driver_override 0=; vfio-pci unbind 0; e1000e bind 0; ");
+	assert_says("interrupted by a signal; " A " is back with e1000e");
+	history[0] = '\0';
+	vfiomig_resume(ctx);
+	expect_untouched();
+}
+
+/* The kernel tells the number of virtual functions with the device's lock held. A FIFO that nobody
+ * writes to stands for one that somebody else has. */
+static void test_functions_not_told(void **state)
+{
+	(void)state;
+	sh("mkfifo " BUS A "/sriov_numvfs");
+	assert_int_equal(bind_to(A, NULL, 0), -EBUSY);
+	assert_says("busy: somebody is giving " A " to a driver or taking it from one");
+	vfiomig_interrupt(ctx);
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_DRY_RUN), -EINTR);
+	assert_says("interrupted by a signal");
+	vfiomig_resume(ctx);
+	expect_untouched();
+}
+
 /* ---- Others -------------------------------------------------------------- */
+
+/* Somebody else takes the function from its driver first. */
+static void test_unbound_meanwhile(void **state)
+{
+	(void)state;
+	meanwhile = lose_driver;
+	refused = "e1000e unbind 0";
+	refusal = -ENODEV;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	expect_bound(A, "vfio-pci");
+}
+
+/* Whoever cannot look does not know. */
+static void test_users_not_seen(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	ctx->procfs = "none";
+	assert_int_equal(unbind(A, 0), -ENOENT);
+	assert_says("cannot tell whether " A " is in use: ");
+	assert_says(": No such file or directory");
+	assert_string_equal(history, "");
+	expect_still_vfio();
+}
 
 static void open_group(const char *step)
 {
@@ -361,6 +508,13 @@ static void test_unsuitable(void **state)
 	assert_int_equal(bind_to(path, NULL, 0), -EINVAL);
 	assert_says("a device of the bus platform; only PCI functions can be bound");
 
+	static const char *const names[] = { "", ".", "../x", "a b", "a/b" };
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		assert_int_equal(bind_to(A, names[i], 0), -EINVAL);
+		assert_says("cannot be the name of a driver");
+		expect_untouched();
+	}
+
 	/* A function of the group goes away at this moment. */
 	sh("ln -s /nowhere kernel/iommu_groups/3/devices/0000:01:00.3");
 	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_GROUP), -ENOENT);
@@ -390,13 +544,26 @@ static void test_as_user(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_nowhere_to_note),  TEST(test_note_not_written),
-		TEST(test_note_not_read),    TEST(test_module_to_bind),
-		TEST(test_module_to_unbind), TEST(test_no_override),
-		TEST(test_not_permitted),    TEST(test_default_refused),
-		TEST(test_opened_meanwhile), TEST(test_holder_not_asked),
-		TEST(test_open_here),	     TEST(test_unsuitable),
+		TEST(test_nowhere_to_note),
+		TEST(test_note_not_written),
+		TEST(test_note_not_read),
+		TEST(test_module_to_bind),
+		TEST(test_module_to_unbind),
+		TEST(test_no_override),
+		TEST(test_not_permitted),
+		TEST(test_default_refused),
+		TEST(test_opened_meanwhile),
+		TEST(test_holder_not_asked),
+		TEST(test_open_here),
+		TEST(test_unsuitable),
 		TEST(test_as_user),
+		TEST(test_in_progress),
+		TEST(test_others_in_progress),
+		TEST(test_interrupted_between),
+		TEST(test_nearly_done),
+		TEST(test_functions_not_told),
+		TEST(test_unbound_meanwhile),
+		TEST(test_users_not_seen),
 	};
 
 	return cmocka_run_group_tests_name("bindfail", tests, NULL, NULL);
