@@ -295,8 +295,8 @@ static void test_default_refused(void **state)
 
 /* ---- Signals ------------------------------------------------------------- */
 
-/* A step that a signal has interrupted, and that the kernel goes on with. Nothing more is written to
- * this function, and the note stays. */
+/* A step that a signal has interrupted, and that the kernel goes on with. Nothing more is written
+ * to this function, and the note stays. */
 static void test_in_progress(void **state)
 {
 	static const char *const bind_steps[] = {
