@@ -8,7 +8,9 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "bind/step.h"
@@ -108,6 +110,36 @@ static void test_state(void **state)
 	assert_int_equal(seen, 4);
 	assert_int_equal(found, -1);
 	assert_int_equal(count_fds(), before);
+}
+
+static int see_silent(void *data, const struct vfiomig_use *use)
+{
+	(void)data;
+	if (strcmp(vfiomig_device_get_name(use->device), A) != 0) {
+		assert_int_equal(use->error, 0);
+		assert_string_equal(use->sentence, "");
+		return 0;
+	}
+	/* The kernel knows who listens. The stranger has the device, too. */
+	assert_int_equal(use->pid, getpid());
+	assert_true(use->silent && !use->holder);
+	assert_int_equal(use->error, -ETIMEDOUT);
+	assert_non_null(strstr(use->sentence, "busy: the holder on " SOCKET ", process "));
+	return 0;
+}
+
+/* A holder that never accepts: who it is is known all the same. */
+static void test_silent(void **state)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	sh("mkdir run; ln -s dev/vfio/7 proc/%d/fd/3", STRANGER);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(vfiomig_device_foreach_use(ctx, 1500, see_silent, NULL), 0);
+	close(fd);
 }
 
 /* Many files are read at the same time: none of these has anything before the other one is read. */
@@ -310,6 +342,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_state),
+		TEST(test_silent),
 		TEST(test_read_all),
 		TEST(test_noiommu),
 		TEST(test_step),
