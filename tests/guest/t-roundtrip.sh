@@ -32,6 +32,19 @@ while [ $# -gt 0 ]; do
 	check "$size MiB: the memory is the same again" test "$(bar "$to" digest)" = "$before"
 done
 
+# The hashes of PRE_COPY are accounted to the user: 8 bytes for each page of 4096 bytes. Kernels
+# without memory cgroups account nothing.
+group=/sys/fs/cgroup/user
+if mount -t cgroup2 none /sys/fs/cgroup 2>/dev/null && echo +memory >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null; then
+	mkdir $group
+	check "$size MiB: the device is held" vfiomig hold "$to"
+	check "$size MiB: PRE_COPY" sh -c "echo \$\$ >$group/cgroup.procs; exec vfiomig state $to PRE_COPY"
+	check "$size MiB: the hashes are accounted" grep -q -x "vmalloc $((bytes / 512))" $group/memory.stat
+	check "$size MiB: PRE_COPY ends" vfiomig state "$to" RUNNING
+	check "$size MiB: they are freed" within 50 grep -q -x 'vmalloc 0' $group/memory.stat
+	check "$size MiB: the device is released" vfiomig release "$to"
+fi
+
 # mtty: set the scratch register of the first port, and put bytes into the queue of the second one.
 # shellcheck disable=SC2086 # a list
 set -- $MTTY
