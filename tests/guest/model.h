@@ -58,10 +58,14 @@ static inline uint64_t model_le64(const unsigned char *at)
 
 static inline bool model_header(const struct model *m, const unsigned char *s)
 {
-	/* The last field is the revision of QEMU's device. The number of vectors is free. */
-	return model_le64(s) == MODEL_MAGIC && model_le32(s + 8) == MODEL_VERSION &&
-	       model_le32(s + 12) == MODEL_GRANULE && model_le64(s + 16) == m->size &&
-	       model_le32(s + 28) == MODEL_REVISION;
+	uint64_t device = model_le64(s + 24);
+	uint32_t version = model_le32(s + 8);
+
+	/* An ivshmem-plain device has no vectors. Version 1 does not tell of the device. */
+	return model_le64(s) == MODEL_MAGIC && model_le32(s + 12) == MODEL_GRANULE &&
+	       model_le64(s + 16) == m->size &&
+	       ((version == MODEL_VERSION && device == (uint64_t)MODEL_REVISION << 32) ||
+		(version == 1 && device == 0));
 }
 
 static inline bool model_mem(struct model *m, uint64_t offset, uint64_t length,
