@@ -21,7 +21,7 @@ CFLAGS ?= -O2 -g
 CLANG_FORMAT = clang-format
 PKG_CONFIG ?= pkg-config
 LIB_PKGS = libkmod libzstd libxxhash
-CLI_PKGS = json-c libpci
+CLI_PKGS = json-c libpci libxxhash
 # libunistring has no file for pkg-config.
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -lunistring
 CLI_LIBS = $(shell $(PKG_CONFIG) --libs $(CLI_PKGS)) -lunistring
@@ -53,7 +53,7 @@ ALL_LDFLAGS = $(filter -pie -Wl%,$(HARDENING)) $(LDFLAGS)
 
 # The library has a folder for each responsibility, and the command line one for its commands.
 LIB_SOURCES = $(wildcard lib/*.c lib/*/*.c)
-CLI_SOURCES = $(wildcard cli/*.c cli/*/*.c)
+CLI_SOURCES = $(wildcard cli/*.c cli/*/*.c check/*.c)
 LIB_OBJS = $(LIB_SOURCES:%.c=$(B)/%.o)
 CLI_OBJS = $(CLI_SOURCES:%.c=$(B)/%.o)
 SONAME = libvfiomig.so.$(SOVERSION)
@@ -68,7 +68,11 @@ $(B)/lib/%.o: lib/%.c
 
 $(B)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
-	$(CC) -Icli $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
+	$(CC) -Icli -Icheck $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(CLI_PKGS)) -c -o $@ $<
+
+$(B)/check/%.o: check/%.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
 
 $(B)/$(SONAME): $(LIB_OBJS) lib/libvfiomig.sym
 	$(CC) $(ALL_CFLAGS) -fPIC $(filter-out -pie,$(ALL_LDFLAGS)) -shared -pthread -Wl,-soname,$(SONAME) \

@@ -33,6 +33,7 @@ const char *argp_program_version = "vfiomig " VERSION;
 	command(inspect) \
 	command(pack) \
 	command(unpack) \
+	command(check) \
 	command(hold) \
 	command(release) \
 	command(exec) \

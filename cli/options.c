@@ -215,6 +215,8 @@ static error_t parse_device(int key, char *arg, struct argp_state *state)
 		cli->device = spell_device(arg);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
+		if (cli->device) /* the command needs none here */
+			return 0;
 		return usage_error(state, "which device? \"vfiomig list\" shows them");
 	default:
 		return ARGP_ERR_UNKNOWN;

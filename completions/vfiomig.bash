@@ -21,6 +21,7 @@ _vfiomig_options()
 	inspect) echo "$transfer --json --verify" ;;
 	pack) echo "$transfer $frames --force --output=" ;;
 	unpack) echo "$transfer --output=" ;;
+	check) echo "$open --dangerous --group= --json --list --seed= --skip= --strict --tap --test= --timeout=" ;;
 	hold) echo "$open --foreground --json" ;;
 	release) echo '--json --wait' ;;
 	exec) echo "$open" ;;
@@ -30,7 +31,7 @@ _vfiomig_options()
 	echo '--help --quiet --usage --verbose --version'
 }
 
-_vfiomig_commands='list info state save restore inspect pack unpack hold release exec bind unbind'
+_vfiomig_commands='list info state save restore inspect pack unpack check hold release exec bind unbind'
 
 # Print the devices: "all", those that are "held", or as "pid:PID/DEV" those that a "process" has open. The columns of
 # "vfiomig list" are found by their headings.
@@ -171,6 +172,9 @@ _vfiomig_reply_value()
 	--output | -o) _vfiomig_reply_files ;;
 	--chunk-size) _vfiomig_reply '64K 256K 1M 4M 16M 32M' ;;
 	--downtime) _vfiomig_reply '100 300 1000' ;;
+	--group | -g) _vfiomig_reply 'feature state stop session precopy resume reset size dma slow' ;;
+	--test | -t | --skip) _vfiomig_reply "$(vfiomig check --list 2>/dev/null | sed -n 's/^  [A-Z][0-9]* *\([^ ]*\) .*/\1/p')" ;;
+	--timeout) _vfiomig_reply '30 300' ;;
 	--compress) _vfiomig_reply '1 3 9 19' ;;
 	--threads | -T) _vfiomig_reply "0 1 $(nproc 2>/dev/null)" ;;
 	esac
@@ -181,7 +185,7 @@ _vfiomig_reply_operand()
 	case $command:${#operands[@]} in
 	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
 	release:0) _vfiomig_reply_devices held ;;
-	info:0 | state:0 | save:0 | restore:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	info:0 | state:0 | save:0 | restore:0 | check:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
 	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
 	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
 	inspect:0 | unpack:0) _vfiomig_reply_files images ;;

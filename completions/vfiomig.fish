@@ -16,7 +16,9 @@ function __vfiomig_words
             set skip
         else if test -z "$no_options"; and test "$token" = --
             set no_options yes
-        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTd]|--(driver|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTdt]|--(driver|group|test|skip|seed|timeout|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+            set skip yes
+        else if test -z "$no_options"; and test "$tokens[2] $token" = 'check -g'
             set skip yes
         else if test -n "$no_options"; or not string match -q -- '-*' $token
             echo $token
@@ -111,6 +113,10 @@ function __vfiomig_states
 end
 
 # Images can have any name. Offer the usual ones first.
+function __vfiomig_rules
+    vfiomig check --list 2>/dev/null | string replace -rf '^  [A-Z][0-9]* *(\S+) .*' '$1'
+end
+
 function __vfiomig_images
     __fish_complete_suffix .zst
     __fish_complete_suffix .vfiomig
@@ -139,6 +145,7 @@ complete -c vfiomig -n __vfiomig_no_command -a restore -d 'Load the state of a d
 complete -c vfiomig -n __vfiomig_no_command -a inspect -d 'Tell what an image is, and check it'
 complete -c vfiomig -n __vfiomig_no_command -a pack -d 'Make an image of raw state'
 complete -c vfiomig -n __vfiomig_no_command -a unpack -d 'Write the raw state of an image'
+complete -c vfiomig -n __vfiomig_no_command -a check -d 'Test whether a device keeps the rules of the protocol'
 complete -c vfiomig -n __vfiomig_no_command -a hold -d 'Keep a device open in the background'
 complete -c vfiomig -n __vfiomig_no_command -a release -d 'Close a device that is held'
 complete -c vfiomig -n __vfiomig_no_command -a exec -d 'Run a command that inherits an open device'
@@ -147,8 +154,8 @@ complete -c vfiomig -n __vfiomig_no_command -a unbind -d 'Give a device back to 
 
 # ---- Operands ---------------------------------------------------------------
 
-complete -c vfiomig -n '__vfiomig_wants 1 info state save restore hold exec' -a '(__vfiomig_devices)'
-complete -c vfiomig -n '__vfiomig_wants 1 info state save restore hold exec; and not string match -q "*:*" -- (commandline -ct)' \
+complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check hold exec' -a '(__vfiomig_devices)'
+complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check hold exec; and not string match -q "*:*" -- (commandline -ct)' \
     -a 'pid: fd: unix:' -d 'By who has it open'
 complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 'PCI function'
 complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
@@ -161,8 +168,8 @@ complete -c vfiomig -n '__vfiomig_wants 2 exec; or not __vfiomig_is exec; and co
 
 # ---- Options ----------------------------------------------------------------
 
-set -l all list info state save restore inspect pack unpack hold release exec bind unbind
-set -l open info state save restore hold exec
+set -l all list info state save restore inspect pack unpack check hold release exec bind unbind
+set -l open info state save restore check hold exec
 set -l transfer save restore inspect pack unpack
 
 complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s '?' -l help -d 'Print this help'
@@ -191,10 +198,21 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect hold release' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check hold release' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
+set -l groups feature state stop session precopy resume reset size dma slow
+complete -c vfiomig -n '__vfiomig_is check' -l dangerous -d 'Test also what can make a faulty kernel hang'
+complete -c vfiomig -n '__vfiomig_is check' -s g -l group -x -a "$groups" -d 'Test the rules of this group'
+complete -c vfiomig -n '__vfiomig_is check' -l list -d 'List all rules'
+complete -c vfiomig -n '__vfiomig_is check' -l seed -x -d 'The seed of random tests'
+complete -c vfiomig -n '__vfiomig_is check' -l skip -x -a '(__vfiomig_rules)' -d 'Leave this rule out'
+complete -c vfiomig -n '__vfiomig_is check' -l strict -d 'Exit with 1 after a WARN, too'
+complete -c vfiomig -n '__vfiomig_is check' -l tap -d 'Print KTAP'
+complete -c vfiomig -n '__vfiomig_is check' -s t -l test -x -a '(__vfiomig_rules)' -d 'Test this rule'
+complete -c vfiomig -n '__vfiomig_is check' -l timeout -x -d 'Seconds that a test may take'
+
 complete -c vfiomig -n '__vfiomig_is hold' -s f -l foreground -d 'Do not go into the background'
 
 complete -c vfiomig -n '__vfiomig_is bind' -s d -l driver -x -a '(__vfiomig_pci drivers)' -d 'Bind to this driver, not to the one that fits best'

@@ -15,7 +15,7 @@ files() {
 	git ls-files -co --exclude-standard -- "$@"
 }
 
-programs=$(files 'lib/*.[ch]' 'cli/*.[ch]' 'tests/*.[ch]')
+programs=$(files 'lib/*.[ch]' 'check/*.[ch]' 'cli/*.[ch]' 'tests/*.[ch]')
 driver=$(files 'driver/*.[ch]')
 scripts=$(files 'tests' 'packaging' '.ci/run' | xargs grep -l -E '^#!/bin/sh|^#!/bin/busybox sh|shellcheck shell=sh')
 
@@ -40,7 +40,7 @@ cpp_check() {
 		--suppress=memleak --suppress=normalCheckLevelMaxBranches --error-exitcode=1 -Ilib -Icli "$@"
 }
 # shellcheck disable=SC2046
-check "cppcheck" cpp_check $(files 'lib/*.[ch]' 'cli/*.[ch]')
+check "cppcheck" cpp_check $(files 'lib/*.[ch]' 'check/*.[ch]' 'cli/*.[ch]')
 # A test may crash if it gets no memory.
 # shellcheck disable=SC2046
 check "cppcheck of the tests" cpp_check --suppress=nullPointerOutOfMemory --suppress=ctunullpointerOutOfMemory \

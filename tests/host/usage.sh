@@ -26,7 +26,7 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore pack unpack inspect hold release exec bind unbind; do
+for command in info state save restore pack unpack inspect check hold release exec bind unbind; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" "$vfiomig" $command --help
 	status 0 "$command --usage" "$vfiomig" $command --usage
@@ -37,7 +37,7 @@ if [ ! -e /sys/class/vfio-dev ]; then
 	status 0 "a host without devices" "$vfiomig" list
 	says 'no device has a VFIO driver'
 fi
-for command in info state hold release; do
+for command in info state check hold release; do
 	usage $command
 	says 'which device? "vfiomig list" shows them'
 	usage $command x y z
@@ -65,6 +65,20 @@ done
 usage unbind x --force
 usage state x NOWHERE
 says "'NOWHERE' is not a state"
+status 0 "check --list" "$vfiomig" check --list
+prints 'D1   session.eof-permanent (must)'
+usage check x -t session.eof
+says "there is no rule 'session.eof'"
+usage check x -t session.eof-permanet
+says "there is no rule 'session.eof-permanet'; did you mean session.eof-permanent?"
+usage check x -g sessions
+says "there is no group 'sessions'; --list shows them"
+usage check x --json --tap
+says '--tap and --json exclude each other'
+usage check x --seed=x
+says "--seed is a number, not 'x'"
+usage check x --timeout=0
+says "--timeout is a number from 1 to 86400, not '0'"
 usage exec
 usage exec x
 says 'which command? as in "vfiomig exec DEV -- CMD"'

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Rules about resets, about the end of a process, and about what debugfs says. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stream.h"
+#include "tests.h"
+
+#define FOR_EACH_STATE(run, state)                              \
+	for (int state = 1; state < VFIOMIG_NR_STATES; state++) \
+		if (has_state(run, state))
+
+void reset_in_each_state(struct run *run)
+{
+	FOR_EACH_STATE(run, state)
+	{
+		int data_fd = enter(run, state), err = reset_device(run);
+
+		expect(run, !err, "VFIO_DEVICE_RESET in %s gives %s", vfiomig_state_name(state),
+		       errno_name(err));
+		expect_state(run, S(RUNNING));
+		if (data_fd >= 0)
+			close(data_fd);
+	}
+}
+
+/* ---- Function Level Reset by a write to the config space -------------------- */
+
+static ssize_t config(struct run *run, bool writes, unsigned int at, void *value, size_t size)
+{
+	struct vfio_region_info region = { .argsz = sizeof(region),
+					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
+
+	if (ioctl(run->fd, VFIO_DEVICE_GET_REGION_INFO, &region))
+		test_skips(run, "the config space cannot be found: %s", errno_name(errno));
+	doing(run, "%s of the config space in %s", writes ? "write" : "read",
+	      vfiomig_state_name(run->state));
+	return writes ? pwrite(run->fd, value, size, region.offset + at)
+		      : pread(run->fd, value, size, region.offset + at);
+}
+
+/* The place of the PCI Express capability, or 0. */
+static unsigned int find_express(struct run *run)
+{
+	uint8_t at = 0, id[2];
+
+	if (config(run, false, 0x34, &at, 1) != 1)
+		return 0;
+	for (int i = 0; i < 48 && at >= 0x40; i++) {
+		if (config(run, false, at, id, 2) != 2)
+			return 0;
+		if (id[0] == 0x10)
+			return at;
+		at = id[1];
+	}
+	return 0;
+}
+
+void flr_by_config_space(struct run *run)
+{
+	unsigned int express = find_express(run);
+	uint32_t capabilities = 0;
+	uint16_t control = 0;
+
+	if (!express || config(run, false, express + 4, &capabilities, 4) != 4 ||
+	    !(capabilities & (1U << 28)))
+		test_unsupported(run, "the device has no Function Level Reset");
+	FOR_EACH_STATE(run, state)
+	{
+		int data_fd = enter(run, state);
+
+		config(run, false, express + 8, &control, 2);
+		control |= 1U << 15;
+		if (config(run, true, express + 8, &control, 2) != 2)
+			test_skips(run, "the config space cannot be written in %s: %s",
+				   vfiomig_state_name(state), errno_name(errno));
+		expect_state(run, S(RUNNING));
+		if (data_fd >= 0)
+			close(data_fd);
+	}
+}
+
+void close_and_open(struct run *run)
+{
+	open_device(run);
+	if (!run->shared->has_reference) {
+		reference_stream(run);
+	}
+	FOR_EACH_STATE(run, state)
+	{
+		int data_fd = enter(run, state);
+		char byte = 0;
+		ssize_t n;
+
+		close_device(run);
+		open_device(run);
+		expect_state(run, S(RUNNING));
+		if (data_fd < 0)
+			continue;
+		n = state == S(RESUMING) ? write_data(run, data_fd, &byte, 1)
+					 : read_data(run, data_fd, &byte, 1);
+		expect(run, n < 0,
+		       "the data_fd of %s is alive after the device was closed and opened",
+		       vfiomig_state_name(state));
+		close(data_fd);
+	}
+}
+
+static void die_in(struct run *run, int state)
+{
+	char buf[4096];
+	int data_fd;
+
+	open_device(run);
+	data_fd = enter(run, state);
+	if (data_fd >= 0 && is_saving(state))
+		read_data(run, data_fd, buf, sizeof(buf));
+	raise(SIGKILL);
+}
+
+void killed_in_each_state(struct run *run)
+{
+	FOR_EACH_STATE(run, state)
+	{
+		pid_t pid = fork();
+		int status;
+
+		if (pid < 0)
+			test_skips(run, "no process can be made: %s", errno_name(errno));
+		if (pid == 0)
+			die_in(run, state);
+		waitpid(pid, &status, 0);
+		if (!WIFSIGNALED(status))
+			_exit(0); /* that process has said why */
+		open_device(run);
+		expect_state(run, S(RUNNING));
+		close_device(run);
+	}
+}
+
+/* ---- debugfs ----------------------------------------------------------------- */
+
+void debugfs_agrees(struct run *run)
+{
+	bool seen = false;
+
+	FOR_EACH_STATE(run, state)
+	{
+		int said;
+
+		enter(run, state);
+		said = vfiomig_device_peek_state(run->device);
+		if (said < 0 && !seen)
+			test_skips(run, "debugfs does not tell the state: %s", errno_name(said));
+		seen = true;
+		expect(run, said == state, "debugfs says %s in %s",
+		       said < 0 ? errno_name(said) : vfiomig_state_name(said),
+		       vfiomig_state_name(state));
+	}
+}
+
+void kernel_log_is_clean(struct run *run)
+{
+	/* The runner looks at the kernel's log after each test. What is left is a whole cycle. */
+	int data_fd = enter(run, S(RESUMING));
+
+	go(run, S(RUNNING));
+	close(data_fd);
+	save_stream(run);
+	go(run, S(RUNNING));
+	if (!run->target->log_is_readable)
+		test_skips(run, "the kernel's log cannot be read here");
+}
+
+void cycles_leave_nothing(struct run *run)
+{
+	time_t end = time(NULL) + 5;
+	unsigned int before, after, cycles;
+
+	reference_stream(run);
+	before = count_descriptors(run);
+	for (cycles = 0; cycles < 1000 && time(NULL) < end; cycles++) {
+		int data_fd = enter(run, S(RESUMING));
+
+		go(run, S(RUNNING));
+		close(data_fd);
+		close(go(run, S(STOP_COPY)));
+		go(run, S(RUNNING));
+	}
+	after = count_descriptors(run);
+	expect(run, after == before, "after %u cycles the process has %u descriptors, and had %u",
+	       cycles, after, before);
+}

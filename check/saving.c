@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Rules about the data_fd while the device is saved in STOP_COPY. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "stream.h"
+#include "tests.h"
+
+#define STEP (1U << 20)
+
+static bool is_same(struct stream a, struct stream b)
+{
+	return a.size == b.size && a.digest == b.digest;
+}
+
+/* The stream of the device after a reset. Skips the test unless two of them are the same. */
+static struct stream known_stream(struct run *run)
+{
+	struct stream first, second;
+
+	enter(run, S(RUNNING));
+	first = save_stream(run);
+	enter(run, S(RUNNING));
+	second = save_stream(run);
+	enter(run, S(RUNNING));
+	if (!is_same(first, second))
+		test_skips(run, "two streams of the device after a reset differ");
+	return first;
+}
+
+static void expect_stream(struct run *run, struct stream stream, struct stream known,
+			  const char *how)
+{
+	expect(run, stream.size == known.size, "%s: the stream has %llu bytes instead of %llu", how,
+	       (unsigned long long)stream.size, (unsigned long long)known.size);
+	expect(run, stream.digest == known.digest, "%s: the bytes of the stream are others", how);
+}
+
+void end_is_permanent(struct run *run)
+{
+	int data_fd = go(run, S(STOP_COPY));
+	char buf[4096];
+
+	read_stream(run, data_fd, STEP, -1);
+	for (int i = 0; i < 8; i++) {
+		ssize_t n = read_data(run, data_fd, buf, sizeof(buf));
+
+		expect(run, n == 0, "read() number %d after the end gives %s", i + 1,
+		       n > 0 ? "data" : errno_name(n));
+	}
+}
+
+void end_is_readable(struct run *run)
+{
+	int data_fd = go(run, S(STOP_COPY));
+	struct pollfd p = { .fd = data_fd, .events = POLLIN };
+
+	read_stream(run, data_fd, STEP, -1);
+	for (int i = 0; i < 4; i++) {
+		doing(run, "poll of the data_fd at the end of the stream");
+		expect(run, poll(&p, 1, 0) == 1 && (p.revents & POLLIN),
+		       "poll() at the end of the stream gives %#x", p.revents);
+	}
+}
+
+void no_enomsg(struct run *run)
+{
+	char buf[4096];
+	int data_fd;
+	ssize_t n;
+
+	if (has_state(run, S(PRE_COPY))) {
+		struct digest *digest = digest_new(run);
+
+		data_fd = go(run, S(PRE_COPY));
+		read_precopy(run, data_fd, UINT64_MAX, -1, digest);
+		digest_end(digest);
+		go(run, S(STOP_COPY));
+	} else {
+		data_fd = go(run, S(STOP_COPY));
+	}
+	do {
+		n = read_data(run, data_fd, buf, sizeof(buf));
+		expect(run, n != -ENOMSG, "read() in STOP_COPY gives ENOMSG");
+	} while (n > 0);
+}
+
+static struct stream read_by_readv(struct run *run, int data_fd)
+{
+	static char parts[3][1000];
+	const struct iovec iov[3] = { { parts[0], 7 }, { parts[1], 1000 }, { parts[2], 333 } };
+	struct digest *digest = digest_new(run);
+	ssize_t n;
+
+	for (;;) {
+		doing(run, "readv of the data_fd in STOP_COPY");
+		n = readv(data_fd, iov, 3);
+		if (n < 0 && errno == EINTR)
+			continue;
+		expect(run, n >= 0, "readv() gives %s", errno_name(errno));
+		if (n == 0)
+			return digest_end(digest);
+		for (int i = 0; i < 3 && n > 0; i++) {
+			size_t part = (size_t)n < iov[i].iov_len ? (size_t)n : iov[i].iov_len;
+
+			digest_add(digest, parts[i], part);
+			n -= part;
+		}
+	}
+}
+
+/* Reading a large stream byte by byte takes as many calls as it has bytes. */
+#define SMALL_STEPS_MAX (64U << 10)
+
+/* The first bytes in small steps, the rest in large ones. */
+static struct stream read_by(struct run *run, int data_fd, size_t step)
+{
+	struct digest *digest = digest_new(run);
+	char buf[65537];
+	uint64_t total = 0;
+
+	while (total < SMALL_STEPS_MAX) {
+		ssize_t n = read_data(run, data_fd, buf, step);
+
+		expect(run, n >= 0, "read() of %zu bytes gives %s", step, errno_name(n));
+		if (n == 0)
+			break;
+		digest_add(digest, buf, n);
+		total += n;
+	}
+	read_more(run, data_fd, STEP, -1, digest);
+	return digest_end(digest);
+}
+
+void segmentation_is_free(struct run *run)
+{
+	static const size_t steps[] = { 1, 3, 4096, 65537 };
+	struct stream known = known_stream(run);
+	int data_fd;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char how[64];
+
+		snprintf(how, sizeof(how), "read in steps of %zu bytes", steps[i]);
+		data_fd = enter(run, S(STOP_COPY));
+		expect_stream(run, read_by(run, data_fd, steps[i]), known, how);
+		close(data_fd);
+	}
+	data_fd = enter(run, S(STOP_COPY));
+	expect_stream(run, read_by_readv(run, data_fd), known, "read by readv()");
+}
+
+void read_of_nothing(struct run *run)
+{
+	struct stream known = known_stream(run);
+	int data_fd = enter(run, S(STOP_COPY));
+	char byte;
+	ssize_t n = read_data(run, data_fd, &byte, 0);
+
+	expect(run, n == 0, "read() of 0 bytes gives %s", errno_name(n));
+	expect_stream(run, read_stream(run, data_fd, STEP, -1), known, "after a read of 0 bytes");
+}
+
+void bad_pointer_of_read(struct run *run)
+{
+	struct stream known = known_stream(run);
+	int data_fd = enter(run, S(STOP_COPY));
+	void *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ssize_t n = read_data(run, data_fd, nowhere, 4096);
+
+	expect(run, n == -EFAULT, "read() into memory that is not there gives %s",
+	       n >= 0 ? "success" : errno_name(n));
+	expect_stream(run, read_stream(run, data_fd, STEP, -1), known, "after EFAULT");
+}
+
+void session_ends_with_the_arc(struct run *run)
+{
+	int data_fd = enter(run, S(STOP_COPY));
+	char buf[512];
+	ssize_t n = read_data(run, data_fd, buf, 1);
+
+	go(run, S(STOP));
+	n = read_data(run, data_fd, buf, sizeof(buf));
+	expect(run, n < 0, "read() of the data_fd in STOP gives %s",
+	       n ? "data" : "0, as if the stream were whole");
+}
+
+void close_before_the_arc(struct run *run)
+{
+	struct stream known = known_stream(run);
+	int data_fd = enter(run, S(STOP_COPY));
+	char byte;
+	int err;
+
+	read_data(run, data_fd, &byte, 1);
+	close(data_fd);
+	err = set_state(run, S(STOP), NULL);
+	expect(run, !err, "STOP_COPY -> STOP without the data_fd gives %s", errno_name(err));
+	err = set_state(run, S(RUNNING), NULL);
+	expect(run, !err, "STOP -> RUNNING then gives %s", errno_name(err));
+	expect_stream(run, save_stream(run), known, "a new session");
+}
+
+void abort_without_draining(struct run *run)
+{
+	struct stream known = known_stream(run);
+	const uint64_t parts[] = { 0, known.size / 2 };
+
+	for (size_t i = 0; i < 2; i++) {
+		int data_fd = enter(run, S(STOP_COPY)), err;
+		uint64_t total = 0;
+		char buf[4096];
+
+		while (total < parts[i]) {
+			size_t step =
+				parts[i] - total < sizeof(buf) ? parts[i] - total : sizeof(buf);
+			ssize_t n = read_data(run, data_fd, buf, step);
+
+			if (n <= 0)
+				break;
+			total += n;
+		}
+		err = set_state(run, S(STOP), NULL);
+		expect(run, !err, "STOP_COPY -> STOP after %llu of %llu bytes gives %s",
+		       (unsigned long long)total, (unsigned long long)known.size, errno_name(err));
+		expect_state(run, S(STOP));
+		close(data_fd);
+	}
+}
+
+void reset_ends_the_session(struct run *run)
+{
+	int data_fd = enter(run, S(STOP_COPY)), err;
+	char buf[512];
+	ssize_t n;
+
+	read_data(run, data_fd, buf, 1);
+	err = reset_device(run);
+	expect(run, !err, "VFIO_DEVICE_RESET in STOP_COPY gives %s", errno_name(err));
+	expect_state(run, S(RUNNING));
+	n = read_data(run, data_fd, buf, sizeof(buf));
+	expect(run, n < 0, "read() of the data_fd after a reset gives %s",
+	       n ? "data" : "0, as if the stream were whole");
+}
+
+void descriptor_outlives_device(struct run *run)
+{
+	char buf[512];
+	int data_fd;
+	ssize_t n;
+
+	open_device(run);
+	data_fd = go(run, S(STOP_COPY));
+	read_data(run, data_fd, buf, 1);
+	close_device(run);
+	n = read_data(run, data_fd, buf, sizeof(buf));
+	expect(run, n < 0, "read() of the data_fd after the device is closed gives %s",
+	       n ? "data" : "0, as if the stream were whole");
+	doing(run, "closing the data_fd after the device");
+	close(data_fd);
+}
+
+void session_is_one(struct run *run)
+{
+	int data_fd = enter(run, S(STOP_COPY)), second, err = set_state(run, S(STOP_COPY), &second);
+
+	expect(run, !err && second == -1,
+	       "a second SET_STATE of STOP_COPY gives %s and the data_fd %d", errno_name(err),
+	       second);
+	close(data_fd);
+}
+
+/* ---- Signals, other processes and threads ----------------------------------- */
+
+static void ignore_it(int signal)
+{
+	(void)signal;
+}
+
+void signals_lose_nothing(struct run *run)
+{
+	struct stream known = known_stream(run);
+	struct itimerspec every = { { 0, 1000000 }, { 0, 1000000 } };
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+	struct sigaction action = { .sa_handler = ignore_it };
+	timer_t timer;
+
+	sigaction(SIGUSR1, &action, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &every, NULL))
+		test_skips(run, "no timer can be made: %s", errno_name(errno));
+	for (int i = 0; i < 5; i++) {
+		int data_fd = enter(run, S(STOP_COPY));
+
+		expect_stream(run, read_stream(run, data_fd, 4096, -1), known,
+			      "under a signal each millisecond");
+		close(data_fd);
+	}
+}
+
+void another_process_reads(struct run *run)
+{
+	struct stream known = known_stream(run), stream;
+	int data_fd = enter(run, S(STOP_COPY)), pipes[2], status;
+	pid_t pid;
+
+	if (pipe(pipes))
+		test_skips(run, "no pipe can be made: %s", errno_name(errno));
+	pid = fork();
+	if (pid < 0)
+		test_skips(run, "no process can be made: %s", errno_name(errno));
+	if (pid == 0) {
+		/* The descriptor that it has is another one of the same file. */
+		stream = read_stream(run, dup(data_fd), STEP, -1);
+		(void)!write(pipes[1], &stream, sizeof(stream));
+		_exit(0);
+	}
+	close(pipes[1]);
+	if (read(pipes[0], &stream, sizeof(stream)) != sizeof(stream))
+		_exit(0); /* that process has said why */
+	waitpid(pid, &status, 0);
+	expect_stream(run, stream, known, "read by another process");
+}
+
+struct reader {
+	struct run *run;
+	int data_fd;
+	uint64_t total;
+	int err;
+};
+
+static void *read_on_and_on(void *data)
+{
+	struct reader *reader = data;
+	char buf[4096];
+	ssize_t n;
+
+	while ((n = read(reader->data_fd, buf, sizeof(buf))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			reader->err = -errno;
+			break;
+		}
+		reader->total += n;
+	}
+	return NULL;
+}
+
+void two_readers(struct run *run)
+{
+	struct stream known = known_stream(run);
+	int data_fd = enter(run, S(STOP_COPY));
+	struct reader readers[2];
+	pthread_t threads[2];
+
+	doing(run, "two threads that read the data_fd");
+	for (int i = 0; i < 2; i++) {
+		readers[i] = (struct reader){ .run = run, .data_fd = data_fd };
+		if (pthread_create(&threads[i], NULL, read_on_and_on, &readers[i]))
+			test_skips(run, "no thread can be made");
+	}
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 2; i++)
+		expect(run, !readers[i].err, "read() of one of two threads gives %s",
+		       errno_name(readers[i].err));
+	expect(run, readers[0].total + readers[1].total == known.size,
+	       "two threads read %llu and %llu bytes of a stream of %llu",
+	       (unsigned long long)readers[0].total, (unsigned long long)readers[1].total,
+	       (unsigned long long)known.size);
+}
+
+void nonblocking_reads(struct run *run)
+{
+	int data_fd = enter(run, S(STOP_COPY));
+	struct pollfd p = { .fd = data_fd, .events = POLLIN };
+	unsigned int again = 0, untrue = 0;
+	uint64_t total = 0;
+	char buf[65536];
+
+	fcntl(data_fd, F_SETFL, O_RDONLY | O_NONBLOCK);
+	for (;;) {
+		bool ready = poll(&p, 1, 0) == 1;
+		ssize_t n = read_data(run, data_fd, buf, sizeof(buf));
+
+		if (n == 0)
+			break;
+		if (n == -EAGAIN) {
+			again++;
+			untrue += ready;
+			poll(&p, 1, 100);
+			continue;
+		}
+		warn_unless(run, n > 0, "read() with O_NONBLOCK gives %s", errno_name(n));
+		untrue += !ready;
+		total += n;
+	}
+	note(run,
+	     "with O_NONBLOCK: %llu bytes, EAGAIN %u times, poll() and read() disagree %u times",
+	     (unsigned long long)total, again, untrue);
+}
+
+/* ---- Figures ---------------------------------------------------------------- */
+
+void size_estimate(struct run *run)
+{
+	struct vfio_device_feature_mig_data_size running = { 0 }, stopped = { 0 };
+	uint32_t flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE;
+	struct stream stream;
+	int err = feature(run, flags, &running, sizeof(running));
+
+	if (err)
+		test_skips(run, "MIG_DATA_SIZE in RUNNING gives %s", errno_name(err));
+	go(run, S(STOP));
+	err = feature(run, flags, &stopped, sizeof(stopped));
+	if (err)
+		test_skips(run, "MIG_DATA_SIZE in STOP gives %s", errno_name(err));
+	stream = save_stream(run);
+	note(run, "the stream has %llu bytes; the estimate was %llu in RUNNING and %llu in STOP",
+	     (unsigned long long)stream.size, (unsigned long long)running.stop_copy_length,
+	     (unsigned long long)stopped.stop_copy_length);
+	warn_unless(run, stream.size <= stopped.stop_copy_length,
+		    "the stream has %llu bytes, more than the estimate of %llu",
+		    (unsigned long long)stream.size, (unsigned long long)stopped.stop_copy_length);
+}
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+void throughput(struct run *run)
+{
+	double begin = seconds(), first, end;
+	struct digest *digest = digest_new(run);
+	struct stream stream;
+	char byte;
+	int data_fd = go(run, S(STOP_COPY));
+
+	if (read_data(run, data_fd, &byte, 1) == 1)
+		digest_add(digest, &byte, 1);
+	first = seconds();
+	read_more(run, data_fd, STEP, -1, digest);
+	end = seconds();
+	stream = digest_end(digest);
+	note(run, "%llu bytes in %.3f ms, the first one after %.3f ms: %.0f MB/s",
+	     (unsigned long long)stream.size, (end - begin) * 1e3, (first - begin) * 1e3,
+	     stream.size / 1e6 / (end - first > 1e-9 ? end - first : 1e-9));
+}
+
+/* The sum of Slab and VmallocUsed, in kB. */
+static uint64_t kernel_memory(struct run *run)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kb, sum = 0;
+	char line[128];
+
+	if (!f)
+		test_skips(run, "/proc/meminfo cannot be read: %s", errno_name(errno));
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Slab: %llu", &kb) == 1 ||
+		    sscanf(line, "VmallocUsed: %llu", &kb) == 1)
+			sum += kb;
+	fclose(f);
+	return sum;
+}
+
+void sessions_leave_nothing(struct run *run)
+{
+	time_t end = time(NULL) + 5;
+	uint64_t before, after;
+	unsigned int sessions;
+
+	for (int i = 0; i < 10; i++)
+		close(enter(run, S(STOP_COPY)));
+	before = kernel_memory(run);
+	for (sessions = 0; sessions < 1000 && time(NULL) < end; sessions++)
+		close(enter(run, S(STOP_COPY)));
+	enter(run, S(RUNNING));
+	after = kernel_memory(run);
+	/* Other things happen on the machine. A session that leaks leaves its buffers. */
+	expect(run, after < before + 16384, "after %u sessions the kernel uses %llu kB more",
+	       sessions, (unsigned long long)(after - before));
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Rules about what a device does, and does not do, while it is stopped. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "stream.h"
+#include "tests.h"
+
+/* ---- Config space ---------------------------------------------------------- */
+
+#define CONFIG_SIZE 256
+
+static void read_config(struct run *run, uint8_t config[CONFIG_SIZE])
+{
+	struct vfio_region_info region = { .argsz = sizeof(region),
+					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
+	size_t size;
+	ssize_t n;
+
+	memset(config, 0, CONFIG_SIZE);
+	if (ioctl(run->fd, VFIO_DEVICE_GET_REGION_INFO, &region))
+		test_skips(run, "the config space cannot be found: %s", errno_name(errno));
+	size = region.size < CONFIG_SIZE ? region.size : CONFIG_SIZE;
+	doing(run, "read of the config space in %s", vfiomig_state_name(run->state));
+	/* By four bytes, as a VMM does. */
+	for (size_t at = 0; at + 4 <= size; at += 4) {
+		n = pread(run->fd, config + at, 4, region.offset + at);
+		expect(run, n == 4, "a read of the config space at %#zx in %s gives %s", at,
+		       vfiomig_state_name(run->state), n < 0 ? errno_name(errno) : "less");
+	}
+}
+
+void config_space_works(struct run *run)
+{
+	static const int states[] = { S(STOP), S(STOP_COPY), S(RESUMING) };
+	uint8_t before[CONFIG_SIZE], config[CONFIG_SIZE];
+
+	read_config(run, before);
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		enter(run, states[i]);
+		read_config(run, config);
+		expect(run, memcmp(config, "\xff\xff\xff\xff", 4) != 0,
+		       "the config space is all-ones in %s", vfiomig_state_name(states[i]));
+		expect(run, memcmp(config, before, 4) == 0,
+		       "the vendor and device ids are %02x%02x:%02x%02x in %s, and %02x%02x:%02x%02x in RUNNING",
+		       config[1], config[0], config[3], config[2], vfiomig_state_name(states[i]),
+		       before[1], before[0], before[3], before[2]);
+	}
+}
+
+static void expect_same_config(struct run *run, const uint8_t before[CONFIG_SIZE])
+{
+	uint8_t now[CONFIG_SIZE];
+
+	read_config(run, now);
+	for (size_t i = 0; i < CONFIG_SIZE; i++)
+		expect(run, now[i] == before[i],
+		       "the byte %#zx of the config space is %#x in %s, and was %#x", i, now[i],
+		       vfiomig_state_name(run->state), before[i]);
+}
+
+void arcs_change_nothing(struct run *run)
+{
+	uint8_t before[CONFIG_SIZE];
+
+	read_config(run, before);
+	if (has_state(run, S(PRE_COPY))) {
+		close(go(run, S(PRE_COPY)));
+		expect_same_config(run, before);
+		go(run, S(RUNNING));
+		expect_same_config(run, before);
+	}
+	go(run, S(STOP));
+	expect_same_config(run, before);
+	close(go(run, S(STOP_COPY)));
+	expect_same_config(run, before);
+	go(run, S(STOP));
+	go(run, S(RUNNING));
+	expect_same_config(run, before);
+}
+
+/* ---- Interrupts ------------------------------------------------------------- */
+
+#define VECTORS_MAX 64
+
+/* The interrupts of one index, with an eventfd for each. */
+struct vectors {
+	unsigned int index, count;
+	int eventfds[VECTORS_MAX];
+};
+
+/* Find an index that has interrupts: MSI-X before MSI before INTx. */
+static bool find_vectors(struct run *run, unsigned int index, struct vectors *vectors)
+{
+	struct vfio_irq_info irq = { .argsz = sizeof(irq), .index = index };
+
+	if (ioctl(run->fd, VFIO_DEVICE_GET_IRQ_INFO, &irq) || !irq.count ||
+	    !(irq.flags & VFIO_IRQ_INFO_EVENTFD))
+		return false;
+	vectors->index = index;
+	vectors->count = irq.count < VECTORS_MAX ? irq.count : VECTORS_MAX;
+	return true;
+}
+
+static int set_irqs(struct run *run, uint32_t flags, unsigned int index, unsigned int start,
+		    unsigned int count, const int *eventfds)
+{
+	size_t size = sizeof(struct vfio_irq_set) + (eventfds ? count * sizeof(int) : 0);
+	struct vfio_irq_set *set = calloc(1, size);
+	int err;
+
+	if (!set)
+		test_skips(run, "out of memory");
+	set->argsz = size;
+	set->flags = flags;
+	set->index = index;
+	set->start = start;
+	set->count = count;
+	if (eventfds)
+		memcpy(set->data, eventfds, count * sizeof(int));
+	doing(run, "VFIO_DEVICE_SET_IRQS of index %u in %s", index, vfiomig_state_name(run->state));
+	err = ioctl(run->fd, VFIO_DEVICE_SET_IRQS, set) ? -errno : 0;
+	free(set);
+	return err;
+}
+
+static int enable(struct run *run, struct vectors *vectors)
+{
+	for (unsigned int i = 0; i < vectors->count; i++) {
+		vectors->eventfds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vectors->eventfds[i] < 0)
+			test_skips(run, "no eventfd can be made: %s", errno_name(errno));
+	}
+	return set_irqs(run, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+			vectors->index, 0, vectors->count, vectors->eventfds);
+}
+
+static int disable(struct run *run, struct vectors *vectors)
+{
+	int err = set_irqs(run, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			   vectors->index, 0, 0, NULL);
+
+	for (unsigned int i = 0; i < vectors->count; i++)
+		close(vectors->eventfds[i]);
+	return err;
+}
+
+/* The index that a driver of the device would use. */
+static void find_best_vectors(struct run *run, struct vectors *vectors)
+{
+	static const unsigned int indexes[] = { VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+						VFIO_PCI_INTX_IRQ_INDEX };
+
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
+		if (find_vectors(run, indexes[i], vectors))
+			return;
+	if (!find_vectors(run, 0, vectors))
+		test_skips(run, "the device has no interrupts that can be enabled");
+}
+
+void interrupts_can_be_set(struct run *run)
+{
+	static const int states[] = { S(STOP), S(STOP_COPY) };
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		for (unsigned int index = 0; index < VFIO_PCI_NUM_IRQS; index++) {
+			struct vectors vectors;
+			int running, err;
+
+			enter(run, S(RUNNING));
+			if (!find_vectors(run, index, &vectors))
+				continue;
+			/* What cannot be enabled in RUNNING is no matter of the state. */
+			running = enable(run, &vectors);
+			disable(run, &vectors);
+			if (running)
+				continue;
+			any = true;
+			enter(run, states[i]);
+			err = enable(run, &vectors);
+			expect(run, !err, "VFIO_DEVICE_SET_IRQS of index %u in %s gives %s", index,
+			       vfiomig_state_name(states[i]), errno_name(err));
+			err = disable(run, &vectors);
+			expect(run, !err, "disabling the interrupts of index %u in %s gives %s",
+			       index, vfiomig_state_name(states[i]), errno_name(err));
+		}
+	}
+	if (!any)
+		test_skips(run, "no interrupt can be enabled in RUNNING");
+}
+
+static unsigned int count_fired(const struct vectors *vectors)
+{
+	unsigned int fired = 0;
+	uint64_t count;
+
+	for (unsigned int i = 0; i < vectors->count; i++)
+		if (read(vectors->eventfds[i], &count, sizeof(count)) == sizeof(count))
+			fired++;
+	return fired;
+}
+
+void no_interrupts(struct run *run)
+{
+	struct vectors vectors;
+	int err;
+
+	find_best_vectors(run, &vectors);
+	err = enable(run, &vectors);
+	if (err)
+		test_skips(run, "the interrupts cannot be enabled: %s", errno_name(err));
+	go(run, S(STOP));
+	/* What was on the way when the device stopped. */
+	count_fired(&vectors);
+	sleep_ms(1000);
+	expect(run, !count_fired(&vectors), "an interrupt was raised in STOP");
+	close(go(run, S(STOP_COPY)));
+	count_fired(&vectors);
+	sleep_ms(200);
+	expect(run, !count_fired(&vectors), "an interrupt was raised in STOP_COPY");
+}
+
+void running_works_again(struct run *run)
+{
+	uint8_t before[CONFIG_SIZE];
+	bool config = run->target->supports & NEEDS_CONFIG_SPACE;
+	struct vectors vectors;
+	int err;
+
+	if (config)
+		read_config(run, before);
+	close(go(run, S(STOP_COPY)));
+	go(run, S(RUNNING));
+	if (config)
+		expect_same_config(run, before);
+	find_best_vectors(run, &vectors);
+	err = enable(run, &vectors);
+	expect(run, !err, "VFIO_DEVICE_SET_IRQS gives %s after RUNNING -> STOP_COPY -> RUNNING",
+	       errno_name(err));
+	count_fired(&vectors);
+	err = set_irqs(run, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, vectors.index, 0,
+		       1, NULL);
+	if (err == -EINVAL || err == -ENOTTY)
+		test_skips(run, "the driver raises no interrupt on request: %s", errno_name(err));
+	expect(run, !err, "an interrupt cannot be raised: %s", errno_name(err));
+	sleep_ms(10);
+	expect(run, count_fired(&vectors) == 1, "the interrupt that was raised did not arrive");
+}
+
+/* ---- The state ------------------------------------------------------------- */
+
+void state_is_constant(struct run *run)
+{
+	struct stream first = save_stream(run), second = save_stream(run);
+
+	warn_unless(
+		run, first.size == second.size && first.digest == second.digest,
+		"two sessions in a row differ: %llu and %llu bytes; a stream may have times in it",
+		(unsigned long long)first.size, (unsigned long long)second.size);
+}
