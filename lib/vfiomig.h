@@ -757,8 +757,8 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd
  * EAGAIN or EBUSY, and leaves the device where it was, is tried a second time. Signals do not
  * interrupt an arc, but see vfiomig_interrupt().
  *
- * Returns 0, -EINTR if an arc was broken off, what @step returned, -EOPNOTSUPP, -EPROTO or -ENOTRECOVERABLE as
- * vfiomig_device_set_state() does, or the errno of the arc that failed.
+ * Returns 0, -EINTR if an arc was broken off, what @step returned, -EOPNOTSUPP, -EPROTO or
+ * -ENOTRECOVERABLE as vfiomig_device_set_state() does, or the errno of the arc that failed.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 			 int (*step)(void *data, int state, uint64_t ns), void *data);
@@ -912,8 +912,8 @@ struct vfiomig_result {
  *		as it is, and the result has neither reset nor home
  *  -ETIMEDOUT	for 30 seconds each read or write has failed with EINTR or EAGAIN
  * or the negative errno of what failed. After any failure of a save or a restore the device is
- * brought home: by arcs or, if none lead there, by a reset. Only if the way home was broken off, see
- * vfiomig_interrupt(), the device is left on it.
+ * brought home: by arcs or, if none lead there, by a reset. Only if the way home was broken off,
+ * see vfiomig_interrupt(), the device is left on it.
  *
  * For all of them @options may be NULL for the defaults, and @result NULL if nobody wants it. The
  * descriptors stay the caller's.

@@ -61,7 +61,7 @@ static int check(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EINVAL,
 				"a device of the bus %s; only PCI functions can be bound",
 				dev->sys.bus);
-	/* What VFIO has is no bridge. The function can be taken from VFIO after it has failed, too. */
+	/* What VFIO has is no bridge. It can be taken from VFIO after it has failed, too. */
 	if (dev->sys.cdev)
 		return 0;
 	err = check_header(dev);

@@ -73,7 +73,7 @@ static void keep_failure(struct finding *f, const struct vfiomig_ctx *ctx, int e
 	f->probe.error = err;
 }
 
-/* What the driver tells without a lock comes first: it may have its lock as long as an arc takes. */
+/* What the driver tells without a lock comes first: an arc may hold its lock for long. */
 static void ask(struct vfiomig_device *dev, struct finding *f, unsigned int flags)
 {
 	struct vfiomig_probe *p = &f->probe;

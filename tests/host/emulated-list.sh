@@ -3,6 +3,9 @@
 #
 # list and info answer, whatever a driver, a holder or another process does, and what they could not find out is "-".
 
+# Without an argument no_faults is for all devices.
+# shellcheck disable=SC2119
+
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
 . tests/guest/lib/lib.sh
@@ -43,6 +46,7 @@ query() {
 }
 
 # nobody_has DEV: nobody has the device open
+# shellcheck disable=SC2317 # check or wait_for calls it
 nobody_has() {
 	test -z "$(openers "$1")"
 }
