@@ -207,6 +207,12 @@ static bool shorten(int pid, const struct seccomp_data *call)
 	return moved;
 }
 
+/* Reads of eventfds, which threads make at other times in each run, do not count. */
+static bool is_wake(const struct seccomp_data *call)
+{
+	return call->nr == SYS_read && call->args[2] == 8;
+}
+
 /* @pid: the process whose calls count, -1 for all that have the filter */
 static void supervise(int listener, volatile bool *injected, int pid, int call, long nth, int error)
 {
@@ -226,7 +232,7 @@ static void supervise(int listener, volatile bool *injected, int pid, int call, 
 		if (call_made.data.nr == SYS_fcntl && call_made.data.args[0] == 0 &&
 		    call_made.data.args[1] == F_GETFD)
 			begun = true;
-		if (begun && call_made.data.nr == call &&
+		if (begun && call_made.data.nr == call && !is_wake(&call_made.data) &&
 		    (pid < 0 || is_thread_of(pid, call_made.pid)) && ++count == nth &&
 		    (error != SHORT ||
 		     shorten(pid < 0 ? (int)call_made.pid : pid, &call_made.data))) {

@@ -143,7 +143,7 @@ wait_for is_in deactivating "$unit"
 sleep 0.5
 check "stop waits for a command that is at work" is_in deactivating "$unit"
 end_save saved
-check "the command saves all, and is told that the holder has ended: status 7" test "$? $(wc -c <saved)" = "7 1048704"
+check "the command saves all, and is told that the holder has ended: status 7" test "$? $(wc -c <saved)" = "7 1049064"
 wait $stop
 check "stop comes to its end" test $? -eq 0
 check "after that the unit ends as success" ended "$unit" inactive success

@@ -23,7 +23,7 @@ errors_of() {
 	fsync | close | rename | renameat | unlink | unlinkat | mkdir | fchmod | bind) echo EIO ENOSPC EINTR ;;
 	openat | socket | socketpair | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
 	clone | clone3 | mmap | mprotect | madvise) echo EAGAIN ENOMEM ;;
-	access | readlink | readlinkat | newfstatat | fstat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
+	access | readlink | readlinkat | newfstatat | statx | fstat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
 	fcntl | flock | lseek | listen | getsockopt | sched_getaffinity) echo EIO EINTR ENOMEM ;;
 	# brk returns the break, and never an error.
 	brk) ;;
@@ -49,6 +49,8 @@ harmless() {
 	'close '*) ;;
 	# Advice, and memory that the C library can get in another way.
 	'madvise '* | 'mmap '* | 'mprotect '*) ;;
+	# A thread that only waits for a call, or ends it after a signal. The call is made without it.
+	'clone3 '*) ;;
 	# Random numbers for a name and for hash tables: others will do.
 	'getrandom '*) ;;
 	# The size of a pipe. How an output was opened; only one of other kinds is reopened or refused.
@@ -73,6 +75,8 @@ harmless() {
 	# The question whether there is a holder. If it cannot be asked, vfiomig assumes that there
 	# is one, and asks again.
 	'socket '* | 'connect '* | 'getsockopt '* | 'sendto '* | 'recvmsg '* | 'poll '*'2, 100)'*) ;;
+	# The wait for a process that works apart. It begins again until its time is up.
+	'poll '*'events=POLLIN}], 2, '[0-9]*) ;;
 	# The question which device a descriptor belongs to. There are several ways to find out,
 	# which look at other devices, too.
 	'readlink '*/sys* | 'readlink '*'"/dev/vfio/devices/'* | 'readlinkat '* | 'newfstatat '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
@@ -242,6 +246,8 @@ faults() {
 		begun && /^[a-z0-9_]+\(/ {
 			name = $0
 			sub(/\(.*/, "", name)
+			if (name == "read" && /, 8\) += /)
+				next # of an eventfd, which inject does not count
 			print name, ++count[name], substr($0, length(name) + 1)
 		}' calls calls | sort -k 1,1 -k 2,2n | while read -r name n arguments; do
 		if ! errors=$(errors_of "$name"); then
