@@ -60,12 +60,13 @@ int ivshmem_vfio_granules_init(struct ivshmem_vfio_granules *granules,
 }
 
 /**
- * ivshmem_vfio_granules_free() - free the hashes
+ * ivshmem_vfio_granules_free() - free the hashes, at the end of the session
  * @granules: whose hashes
  */
 void ivshmem_vfio_granules_free(struct ivshmem_vfio_granules *granules)
 {
 	vfree(granules->hash);
+	granules->hash = NULL;
 }
 
 /* 0 means that the granule is to be sent, so no hash may be 0 */
@@ -197,7 +198,7 @@ int ivshmem_vfio_scan_window(struct ivshmem_vfio_migf *migf)
 	after = before;
 	/* There is nothing to be found in a window that was not sent at all */
 	if (hweight_long(before) < size) {
-		err = ivshmem_vfio_hw_read_memory(migf->ivdev,
+		err = ivshmem_vfio_hw_read_memory(migf->ivdev, migf->resets,
 						  (u64)granules->scan *
 						  IVSHMEM_VFIO_GRANULE,
 						  migf->buf,
@@ -251,7 +252,7 @@ int ivshmem_vfio_load_window(struct ivshmem_vfio_migf *migf)
 
 	first = __ffs(unsent);
 	last = __fls(unsent);
-	err = ivshmem_vfio_hw_read_memory(migf->ivdev,
+	err = ivshmem_vfio_hw_read_memory(migf->ivdev, migf->resets,
 					  (u64)(granules->send + first) *
 					  IVSHMEM_VFIO_GRANULE,
 					  migf->buf +

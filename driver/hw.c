@@ -33,7 +33,8 @@
  *
  * Revision 0 is ivshmem of before QEMU 2.6, which may signal by INTx. An
  * interrupt that is not MSI-X could not be masked; see
- * ivshmem_vfio_hw_mask_irqs().
+ * ivshmem_vfio_hw_mask_irqs(). Nor has the device power management, by which
+ * the user could reset it without anybody's knowledge (D3hot to D0).
  *
  * Return: 0 or -ENODEV.
  */
@@ -41,7 +42,7 @@ int ivshmem_vfio_hw_check(struct pci_dev *pdev)
 {
 	resource_size_t size = pci_resource_len(pdev, IVSHMEM_VFIO_MEMORY_BAR);
 
-	if (!pdev->revision || (pdev->pin && !pdev->msix_cap))
+	if (!pdev->revision || pdev->pm_cap || (pdev->pin && !pdev->msix_cap))
 		return -ENODEV;
 
 	if (!(pci_resource_flags(pdev, IVSHMEM_REGS_BAR) & IORESOURCE_MEM) ||
@@ -57,7 +58,7 @@ int ivshmem_vfio_hw_check(struct pci_dev *pdev)
 }
 
 /**
- * ivshmem_vfio_hw_map() - map the registers and the memory
+ * ivshmem_vfio_hw_map() - map the registers and the memory, count the vectors
  * @ivdev: the device
  *
  * The core owns the mappings and releases them in vfio_pci_core_disable().
@@ -76,6 +77,9 @@ int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 	if (IS_ERR(ivdev->memory))
 		return PTR_ERR(ivdev->memory);
 
+	/* ivshmem-plain has no MSI-X, and 0 vectors */
+	ivdev->vectors = max(pci_msix_vec_count(core->pdev), 0);
+
 	return 0;
 }
 ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_map, ERRNO);
@@ -89,17 +93,6 @@ ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_map, ERRNO);
 u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
 {
 	return pci_resource_len(ivdev->core.pdev, IVSHMEM_VFIO_MEMORY_BAR);
-}
-
-/**
- * ivshmem_vfio_hw_vectors() - the number of MSI-X vectors
- * @ivdev: the device
- *
- * Return: the number, which is 0 for ivshmem-plain.
- */
-unsigned int ivshmem_vfio_hw_vectors(struct ivshmem_vfio_device *ivdev)
-{
-	return max(pci_msix_vec_count(ivdev->core.pdev), 0);
 }
 
 /*
@@ -120,12 +113,15 @@ unsigned int ivshmem_vfio_hw_vectors(struct ivshmem_vfio_device *ivdev)
  * other accesses, and memory decode is switched on for as long as it takes.
  *
  * A device that is gone reads as all ones, in its command register too. A reset
- * of which the PCI core does not know leaves memory decode off.
+ * of which the PCI core does not know leaves the BARs without their addresses,
+ * and memory decode off although the user has switched it on. It ends the
+ * session as any other reset does.
  *
  * Faults on the BARs take memory_lock, so user memory must not be accessed
  * between begin and end.
  */
 struct ivshmem_vfio_access {
+	unsigned int resets;
 	u16 cmd;
 	bool exclusive;
 };
@@ -141,6 +137,37 @@ static bool ivshmem_vfio_hw_user_decodes(struct ivshmem_vfio_device *ivdev)
 	return le16_to_cpu(*cmd) & PCI_COMMAND_MEMORY;
 }
 
+/*
+ * Has the function lost its addresses? Somebody has reset it behind the back of
+ * the PCI core, and what would answer there is not the device.
+ */
+static bool ivshmem_vfio_hw_lost_address(struct pci_dev *pdev, int bar)
+{
+	int reg = PCI_BASE_ADDRESS_0 + 4 * bar;
+	struct pci_bus_region region;
+	u32 low, high = 0;
+
+	pcibios_resource_to_bus(pdev->bus, &region, &pdev->resource[bar]);
+	pci_read_config_dword(pdev, reg, &low);
+	if (pci_resource_flags(pdev, bar) & IORESOURCE_MEM_64)
+		pci_read_config_dword(pdev, reg + 4, &high);
+	low &= PCI_BASE_ADDRESS_MEM_MASK;
+
+	return low != lower_32_bits(region.start) ||
+	       high != upper_32_bits(region.start);
+}
+
+static bool ivshmem_vfio_hw_lost(struct ivshmem_vfio_device *ivdev, u16 cmd)
+{
+	struct pci_dev *pdev = ivdev->core.pdev;
+
+	if (!(cmd & PCI_COMMAND_MEMORY) && ivshmem_vfio_hw_user_decodes(ivdev))
+		return true;
+
+	return ivshmem_vfio_hw_lost_address(pdev, IVSHMEM_REGS_BAR) ||
+	       ivshmem_vfio_hw_lost_address(pdev, IVSHMEM_VFIO_MEMORY_BAR);
+}
+
 /* Returns -EAGAIN if the access has to be exclusive */
 static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
 				   struct ivshmem_vfio_access *access)
@@ -151,6 +178,8 @@ static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
 
 	if (ivdev->resetting)
 		return -EIO;
+	if (access->resets != ivdev->resets)
+		return -ENODEV;
 	if (!access->exclusive && ivdev->config_writes)
 		return -EAGAIN;
 	if ((__force int)pdev->current_state >= (__force int)PCI_D3hot)
@@ -161,6 +190,10 @@ static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
 		return -EIO;
 
 	if (access->exclusive) {
+		if (ivshmem_vfio_hw_lost(ivdev, access->cmd)) {
+			WRITE_ONCE(ivdev->resets, ivdev->resets + 1);
+			return -EIO;
+		}
 		if (!(access->cmd & PCI_COMMAND_MEMORY))
 			pci_write_config_word(pdev, PCI_COMMAND,
 					      access->cmd | PCI_COMMAND_MEMORY);
@@ -183,16 +216,19 @@ static void ivshmem_vfio_hw_release(struct ivshmem_vfio_device *ivdev,
 	pm_runtime_put(&ivdev->core.pdev->dev);
 }
 
+/* @resets: ivdev->resets when the session began for which this is done */
 static int ivshmem_vfio_hw_begin(struct ivshmem_vfio_device *ivdev,
-				 struct ivshmem_vfio_access *access)
+				 struct ivshmem_vfio_access *access,
+				 unsigned int resets)
 {
 	int err;
 
 	if (pm_runtime_resume_and_get(&ivdev->core.pdev->dev))
 		return -EIO;
 
-	down_read(&ivdev->access_lock);
+	access->resets = resets;
 	access->exclusive = false;
+	down_read(&ivdev->access_lock);
 	err = ivshmem_vfio_hw_prepare(ivdev, access);
 	if (err == -EAGAIN) {
 		up_read(&ivdev->access_lock);
@@ -219,7 +255,8 @@ static int ivshmem_vfio_hw_end(struct ivshmem_vfio_device *ivdev,
 	if (PCI_POSSIBLE_ERROR(cmd) || !(cmd & PCI_COMMAND_MEMORY))
 		err = -EIO;
 	else if (!(access->cmd & PCI_COMMAND_MEMORY))
-		pci_write_config_word(pdev, PCI_COMMAND, access->cmd);
+		pci_write_config_word(pdev, PCI_COMMAND,
+				      cmd & ~PCI_COMMAND_MEMORY);
 
 	ivshmem_vfio_hw_release(ivdev, access);
 
@@ -229,19 +266,22 @@ static int ivshmem_vfio_hw_end(struct ivshmem_vfio_device *ivdev,
 /**
  * ivshmem_vfio_hw_read_memory() - read from BAR 2
  * @ivdev: the device
+ * @resets: ivdev->resets when the session began
  * @offset: where
  * @buf: receives the data
  * @len: how many bytes; not more than a window
  *
- * Return: 0, or -EIO if the device does not respond or is being reset.
+ * Return: 0, -EIO if the device does not respond or is being reset, or -ENODEV
+ *	if the session has ended by a reset.
  */
-int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
+int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev,
+				unsigned int resets, u64 offset,
 				void *buf, size_t len)
 {
 	struct ivshmem_vfio_access access;
 	int err;
 
-	err = ivshmem_vfio_hw_begin(ivdev, &access);
+	err = ivshmem_vfio_hw_begin(ivdev, &access, resets);
 	if (err)
 		return err;
 
@@ -254,19 +294,22 @@ ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_read_memory, ERRNO);
 /**
  * ivshmem_vfio_hw_write_memory() - write to BAR 2
  * @ivdev: the device
+ * @resets: ivdev->resets when the session began
  * @offset: where
  * @buf: the data
  * @len: how many bytes; not more than a window
  *
- * Return: 0, or -EIO if the device does not respond or is being reset.
+ * Return: 0, -EIO if the device does not respond or is being reset, or -ENODEV
+ *	if the session has ended by a reset.
  */
-int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
+int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev,
+				 unsigned int resets, u64 offset,
 				 const void *buf, size_t len)
 {
 	struct ivshmem_vfio_access access;
 	int err;
 
-	err = ivshmem_vfio_hw_begin(ivdev, &access);
+	err = ivshmem_vfio_hw_begin(ivdev, &access, resets);
 	if (err)
 		return err;
 
@@ -279,18 +322,21 @@ ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_write_memory, ERRNO);
 /**
  * ivshmem_vfio_hw_save_regs() - read the registers that are state
  * @ivdev: the device
+ * @resets: ivdev->resets when the session began
  * @regs: receives them
  *
- * Return: 0, or -EIO if the device does not respond or is being reset.
+ * Return: 0, -EIO if the device does not respond or is being reset, or -ENODEV
+ *	if the session has ended by a reset.
  */
 int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
+			      unsigned int resets,
 			      struct ivshmem_vfio_regs *regs)
 {
 	struct ivshmem_vfio_access access;
 	void __iomem *io = ivdev->regs;
 	int err;
 
-	err = ivshmem_vfio_hw_begin(ivdev, &access);
+	err = ivshmem_vfio_hw_begin(ivdev, &access, resets);
 	if (err)
 		return err;
 
@@ -307,18 +353,21 @@ ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_save_regs, ERRNO);
 /**
  * ivshmem_vfio_hw_load_regs() - write the registers that are state
  * @ivdev: the device
+ * @resets: ivdev->resets when the session began
  * @regs: their values
  *
- * Return: 0, or -EIO if the device does not respond or is being reset.
+ * Return: 0, -EIO if the device does not respond or is being reset, or -ENODEV
+ *	if the session has ended by a reset.
  */
 int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
+			      unsigned int resets,
 			      const struct ivshmem_vfio_regs *regs)
 {
 	struct ivshmem_vfio_access access;
 	void __iomem *io = ivdev->regs;
 	int err, bad = 0;
 
-	err = ivshmem_vfio_hw_begin(ivdev, &access);
+	err = ivshmem_vfio_hw_begin(ivdev, &access, resets);
 	if (err)
 		return err;
 
@@ -456,9 +505,9 @@ void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev)
  */
 void ivshmem_vfio_hw_ring(struct ivshmem_vfio_device *ivdev)
 {
-	unsigned int vector, vectors = ivshmem_vfio_hw_vectors(ivdev);
 	struct ivshmem_vfio_access access;
 	bool rings = false;
+	unsigned int vector;
 	u32 peer;
 
 	lockdep_assert_held(&ivdev->state_mutex);
@@ -466,16 +515,16 @@ void ivshmem_vfio_hw_ring(struct ivshmem_vfio_device *ivdev)
 	if (!ivdev->ring || ivdev->irqs_masked ||
 	    !ivdev->core.pdev->msix_enabled)
 		return;
-	if (ivshmem_vfio_hw_begin(ivdev, &access))
+	if (ivshmem_vfio_hw_begin(ivdev, &access, READ_ONCE(ivdev->resets)))
 		return;
 
 	if (access.cmd & PCI_COMMAND_MASTER) {
 		/* The position is negative while there is no connection */
 		peer = ioread32(ivdev->regs + IVSHMEM_IV_POSITION);
-		for (vector = 0; vector < vectors && (s32)peer >= 0; vector++)
+		rings = (s32)peer >= 0;
+		for (vector = 0; rings && vector < ivdev->vectors; vector++)
 			iowrite32(peer << IVSHMEM_DOORBELL_PEER_SHIFT | vector,
 				  ivdev->regs + IVSHMEM_DOORBELL);
-		rings = true;
 	}
 
 	if (!ivshmem_vfio_hw_end(ivdev, &access) && rings)
@@ -495,7 +544,7 @@ int ivshmem_vfio_hw_reset(struct ivshmem_vfio_device *ivdev)
 {
 	static const struct ivshmem_vfio_regs zero;
 
-	return ivshmem_vfio_hw_load_regs(ivdev, &zero);
+	return ivshmem_vfio_hw_load_regs(ivdev, READ_ONCE(ivdev->resets), &zero);
 }
 
 /* ---- What accesses have to wait for ------------------------------------- */

@@ -35,6 +35,7 @@ struct ivshmem_vfio_migf;
  * @core: the device of vfio_pci_core
  * @regs: BAR 0, mapped while the device is open
  * @memory: BAR 2, mapped while the device is open
+ * @vectors: how many MSI-X vectors the device has
  * @state_mutex: protects the members below it, down to @access_lock. It is
  *	taken before the lock of a migration file, and that before
  *	core.memory_lock. Release it with ivshmem_vfio_state_mutex_unlock().
@@ -48,7 +49,7 @@ struct ivshmem_vfio_migf;
  *	members below it, down to @reset_lock, and is taken inside of
  *	core.memory_lock.
  * @resetting: the PCI core is resetting the function
- * @resets: how many resets of the function have begun
+ * @resets: how many resets of the function have begun or were found out
  * @config_writes: how many writes to configuration space are under way
  * @reset_lock: protects @deferred_reset
  * @deferred_reset: a reset has found @state_mutex taken
@@ -57,6 +58,7 @@ struct ivshmem_vfio_device {
 	struct vfio_pci_core_device core;
 	void __iomem *regs;
 	void __iomem *memory;
+	unsigned int vectors;
 
 	struct mutex state_mutex;	/* the migration state, see above */
 	enum vfio_device_mig_state state;
@@ -150,7 +152,8 @@ struct ivshmem_vfio_granules {
  * @wait: saving: where poll() waits
  * @version: RESUMING: the version of the stream
  * @have_regs: RESUMING: @regs is set
- * @err: RESUMING: the first error, or 0
+ * @err: RESUMING: the first error; saving: that of the worker, which nobody has
+ *	been told yet; or 0
  * @arrived: RESUMING: a bitmap of the granules that have arrived
  * @missing: RESUMING: how many have not
  * @offset: RESUMING: where in BAR 2 the next bytes go
@@ -273,14 +276,17 @@ int ivshmem_vfio_resume_end(struct ivshmem_vfio_device *ivdev);
 int ivshmem_vfio_hw_check(struct pci_dev *pdev);
 int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev);
 u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev);
-unsigned int ivshmem_vfio_hw_vectors(struct ivshmem_vfio_device *ivdev);
-int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
+int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev,
+				unsigned int resets, u64 offset,
 				void *buf, size_t len);
-int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev, u64 offset,
+int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev,
+				 unsigned int resets, u64 offset,
 				 const void *buf, size_t len);
 int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
+			      unsigned int resets,
 			      struct ivshmem_vfio_regs *regs);
 int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
+			      unsigned int resets,
 			      const struct ivshmem_vfio_regs *regs);
 int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev);
 void ivshmem_vfio_hw_unmask_irqs(struct ivshmem_vfio_device *ivdev);

@@ -89,6 +89,10 @@ void ivshmem_vfio_migf_end(struct ivshmem_vfio_device *ivdev)
 
 	mutex_lock(&migf->lock);
 	ivshmem_vfio_migf_kill(migf);
+	/* The user may keep data_fd for ever, but not what the session needed */
+	ivshmem_vfio_granules_free(&migf->granules);
+	vfree(migf->arrived);
+	migf->arrived = NULL;
 	mutex_unlock(&migf->lock);
 
 	fput(migf->filp);
@@ -137,8 +141,6 @@ int ivshmem_vfio_migf_release(struct inode *inode, struct file *filp)
 	struct ivshmem_vfio_migf *migf = filp->private_data;
 
 	cancel_delayed_work_sync(&migf->rescan);
-	ivshmem_vfio_granules_free(&migf->granules);
-	vfree(migf->arrived);
 	mutex_destroy(&migf->lock);
 	mutex_destroy(&migf->user_lock);
 	kvfree(migf->buf);

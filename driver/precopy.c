@@ -104,11 +104,10 @@ long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 		return -EINVAL;
 
 	mutex_lock(&migf->lock);
-	/* The session tells of an error when it is read */
-	ivshmem_vfio_round(migf, ULONG_MAX);
+	ret = ivshmem_vfio_round(migf, ULONG_MAX);
 	if (!ivshmem_vfio_migf_alive(migf) || !migf->precopy) {
 		ret = -EINVAL;
-	} else {
+	} else if (!ret) {
 		info.flags = 0;
 		info.initial_bytes = ivshmem_vfio_initial(migf);
 		info.dirty_bytes = ivshmem_vfio_dirty(migf,
@@ -143,6 +142,7 @@ void ivshmem_vfio_precopy_rescan(struct work_struct *work)
 
 	mutex_lock(&migf->lock);
 	err = ivshmem_vfio_round(migf, IVSHMEM_VFIO_RESCAN_WINDOWS);
+	migf->err = err;
 	readable = err || !ivshmem_vfio_migf_alive(migf) || !migf->precopy ||
 		   ivshmem_vfio_save_has_data(migf);
 	if (!readable && wq_has_sleeper(&migf->wait))
@@ -173,6 +173,9 @@ __poll_t ivshmem_vfio_precopy_poll(struct file *filp,
 	mutex_lock(&migf->lock);
 	if (!ivshmem_vfio_migf_alive(migf))
 		mask = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	else if (migf->err)
+		/* read() tries again, and tells what is wrong */
+		mask = EPOLLIN | EPOLLRDNORM | EPOLLERR;
 	else if (!migf->precopy || ivshmem_vfio_save_has_data(migf))
 		mask = EPOLLIN | EPOLLRDNORM;
 	else

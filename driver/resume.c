@@ -79,10 +79,9 @@ static int ivshmem_vfio_resume_header(struct ivshmem_vfio_migf *migf)
 					   ivshmem_vfio_hw_memory_size(ivdev));
 	if (migf->version == 1 && (vectors || revision))
 		return ivshmem_vfio_refuse(migf, "a reserved field is not zero");
-	if (migf->version > 1 && vectors != ivshmem_vfio_hw_vectors(ivdev))
+	if (migf->version > 1 && vectors != ivdev->vectors)
 		return ivshmem_vfio_refuse(migf, "its device has %u vectors, and this one %u",
-					   vectors,
-					   ivshmem_vfio_hw_vectors(ivdev));
+					   vectors, ivdev->vectors);
 	if (migf->version > 1 && revision != ivdev->core.pdev->revision)
 		return ivshmem_vfio_refuse(migf, "its device has revision %u, and this one %u",
 					   revision,
@@ -166,8 +165,8 @@ static int ivshmem_vfio_resume_mem(struct ivshmem_vfio_migf *migf)
 	size_t len = migf->len;
 	int err;
 
-	err = ivshmem_vfio_hw_write_memory(migf->ivdev, migf->offset,
-					   migf->buf, len);
+	err = ivshmem_vfio_hw_write_memory(migf->ivdev, migf->resets,
+					   migf->offset, migf->buf, len);
 	if (err)
 		return err;
 
@@ -384,7 +383,8 @@ static int ivshmem_vfio_resume_finish(struct ivshmem_vfio_migf *migf)
 		return ivshmem_vfio_refuse(migf, "it ends %zu bytes into the %s",
 					   migf->pos, parts[migf->part]);
 
-	return ivshmem_vfio_hw_load_regs(migf->ivdev, &migf->regs);
+	return ivshmem_vfio_hw_load_regs(migf->ivdev, migf->resets,
+					 &migf->regs);
 }
 
 /**

@@ -58,7 +58,7 @@ static void ivshmem_vfio_save_header(struct ivshmem_vfio_migf *migf)
 		.version = cpu_to_le32(IVSHMEM_VFIO_VERSION),
 		.granule = cpu_to_le32(IVSHMEM_VFIO_GRANULE),
 		.memory_size = cpu_to_le64(ivshmem_vfio_hw_memory_size(ivdev)),
-		.vectors = cpu_to_le32(ivshmem_vfio_hw_vectors(ivdev)),
+		.vectors = cpu_to_le32(ivdev->vectors),
 		.revision = cpu_to_le32(ivdev->core.pdev->revision),
 	};
 	ivshmem_vfio_save_piece(migf, migf->small, sizeof(*header));
@@ -121,7 +121,7 @@ static int ivshmem_vfio_save_regs(struct ivshmem_vfio_migf *migf)
 	struct ivshmem_vfio_regs regs;
 	int err;
 
-	err = ivshmem_vfio_hw_save_regs(migf->ivdev, &regs);
+	err = ivshmem_vfio_hw_save_regs(migf->ivdev, migf->resets, &regs);
 	if (err)
 		return err;
 
@@ -180,6 +180,7 @@ static int ivshmem_vfio_save_prepare(struct ivshmem_vfio_migf *migf)
 	if (!ivshmem_vfio_migf_alive(migf)) {
 		ret = -ENODEV;
 	} else if (!ivshmem_vfio_save_unread(migf)) {
+		migf->err = 0;
 		ret = ivshmem_vfio_save_fill(migf);
 		/* A reset may have come while the device was read */
 		if (!ivshmem_vfio_migf_alive(migf))
@@ -375,6 +376,19 @@ static u64 ivshmem_vfio_size_after(enum ivshmem_vfio_part part)
 	return left;
 }
 
+/* A reset may have left the file of a session that is over */
+static bool ivshmem_vfio_is_saving(struct ivshmem_vfio_device *ivdev)
+{
+	switch (ivdev->state) {
+	case VFIO_DEVICE_STATE_PRE_COPY:
+	case VFIO_DEVICE_STATE_PRE_COPY_P2P:
+	case VFIO_DEVICE_STATE_STOP_COPY:
+		return ivdev->migf;
+	default:
+		return false;
+	}
+}
+
 /**
  * ivshmem_vfio_get_data_size() - VFIO_DEVICE_FEATURE_MIG_DATA_SIZE
  * @vdev: the VFIO device
@@ -394,7 +408,7 @@ int ivshmem_vfio_get_data_size(struct vfio_device *vdev,
 	u64 length;
 
 	mutex_lock(&ivdev->state_mutex);
-	if (ivdev->migf && ivdev->state != VFIO_DEVICE_STATE_RESUMING) {
+	if (ivshmem_vfio_is_saving(ivdev)) {
 		mutex_lock(&ivdev->migf->lock);
 		length = ivshmem_vfio_save_left(ivdev->migf) +
 			 ivshmem_vfio_size_after(ivdev->migf->part);

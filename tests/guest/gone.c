@@ -2,7 +2,8 @@
 /*
  * gone DEV PORT: the device, which is below this port, vanishes while it is saved and restored, as
  * if it had been pulled out. The port is told that the bus below it has another number, so that
- * nobody finds the device any more: it reads as all ones.
+ * nobody finds the device any more: it reads as all ones. It is also reset without anybody's
+ * knowledge.
  */
 #include "tap.h"
 #include "whole.h"
@@ -11,30 +12,28 @@ static struct vfiomig_device *dev;
 static const char *port;
 static struct whole good, part;
 
-static void port_write(off_t at, const void *data, size_t size)
+/* Read or write some of a function's configuration space behind VFIO's back. */
+static void config(const char *name, bool writes, off_t at, void *data, size_t size)
 {
-	int fd = open(pci_file(port, "config"), O_RDWR | O_CLOEXEC);
+	int fd = open(pci_file(name, "config"), O_RDWR | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : (writes ? pwrite(fd, data, size, at) : pread(fd, data, size, at));
 
-	if (fd < 0 || pwrite(fd, data, size, at) != (ssize_t)size)
-		err(1, "%s", port);
+	if (n != (ssize_t)size)
+		err(1, "%s", name);
 	close(fd);
 }
 
 static void vanish(bool gone)
 {
 	static unsigned char buses[2];
-	static const unsigned char nowhere[2] = { 0xee, 0xee };
-	int fd;
+	static unsigned char nowhere[2] = { 0xee, 0xee };
 
 	if (!gone) {
-		port_write(PCI_SECONDARY_BUS, buses, 2);
+		config(port, true, PCI_SECONDARY_BUS, buses, 2);
 		return;
 	}
-	fd = open(pci_file(port, "config"), O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || pread(fd, buses, 2, PCI_SECONDARY_BUS) != 2)
-		err(1, "%s", port);
-	close(fd);
-	port_write(PCI_SECONDARY_BUS, nowhere, 2);
+	config(port, false, PCI_SECONDARY_BUS, buses, 2);
+	config(port, true, PCI_SECONDARY_BUS, nowhere, 2);
 }
 
 /* Read up to an error. What is no error is the end of the stream. */
@@ -93,6 +92,47 @@ static void test_restore(void)
 	tap(whole_is(dev, &good), "restoring: the device has the state");
 }
 
+/* Reset what is below the port, without the knowledge of the kernel. @bars keeps the addresses. */
+static void reset_secretly(const char *name, unsigned char bars[24])
+{
+	uint16_t control;
+
+	config(name, false, PCI_BASE_ADDRESS_0, bars, 24);
+	config(port, false, PCI_BRIDGE_CONTROL, &control, 2);
+	control |= PCI_BRIDGE_CTL_BUS_RESET;
+	config(port, true, PCI_BRIDGE_CONTROL, &control, 2);
+	usleep(2000);
+	control &= ~PCI_BRIDGE_CTL_BUS_RESET;
+	config(port, true, PCI_BRIDGE_CONTROL, &control, 2);
+	usleep(100000);
+}
+
+static void test_secret_reset(const char *name, uint16_t command)
+{
+	static char some[100000];
+	unsigned char bars[24];
+	int fd, error;
+
+	fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+	command_write(dev, command);
+	if (read(fd, some, sizeof(some)) <= 0)
+		err(1, "read");
+	reset_secretly(name, bars);
+	error = read_rest(fd);
+	tap(error == EIO || error == ENODEV,
+	    "a reset that nobody knows of, command %#x: nothing is read after it (%s)", command,
+	    strerror(error));
+	error = read_rest(fd);
+	tap(error == ENODEV, "the session has ended (%s)", strerror(error));
+	close(fd);
+	config(name, true, PCI_BASE_ADDRESS_0, bars, 24);
+	command = PCI_COMMAND_MEMORY;
+	config(name, true, PCI_COMMAND, &command, 2);
+	device_reset(dev);
+	command_write(dev, PCI_COMMAND_MEMORY);
+	tap(whole_load(dev, &good) && whole_is(dev, &good), "the device is back");
+}
+
 int main(int argc, char **argv)
 {
 	struct vfiomig_ctx *ctx;
@@ -110,6 +150,8 @@ int main(int argc, char **argv)
 	if (!old_kernel())
 		test_save(VFIOMIG_STATE_PRE_COPY, "pre-copy");
 	test_restore();
+	test_secret_reset(argv[1], PCI_COMMAND_MEMORY);
+	test_secret_reset(argv[1], 0);
 	vfiomig_device_unref(dev);
 	vfiomig_unref(ctx);
 	return tap_end();
