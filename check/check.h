@@ -48,6 +48,8 @@ enum check_needs {
 	IS_DANGEROUS = 1 << 8,
 	/* It takes seconds on the fastest device. */
 	IS_SLOW = 1 << 9,
+	/* It depends on the seed. */
+	IS_RANDOM = 1 << 10,
 };
 
 struct check_rule {
@@ -100,12 +102,11 @@ struct check_result {
 struct check_options {
 	/* For each rule whether it is to be tested; why not is in @reason, or NULL. */
 	bool (*wanted)(void *data, const struct check_rule *rule, const char **reason);
-	void (*begin)(void *data, const struct check_rule *rule);
 	void (*end)(void *data, const struct check_result *result);
 	/* Whether the user wants the run to end. */
 	bool (*interrupted)(void *data);
 	void *data;
-	unsigned int timeout; /* seconds for each rule */
+	unsigned int timeout; /* how many seconds the device may not answer */
 	uint64_t seed;
 	bool dangerous, verbose;
 };

@@ -116,6 +116,7 @@ void argsz_counts(struct run *run)
 	} data;
 	int err;
 
+	memset(&data, 0, sizeof(data));
 	for (size_t i = 0; i < 2; i++) {
 		err = feature_argsz(run, GET | MIGRATION, small[i], &data, sizeof(data.mig));
 		expect(run, err == -EINVAL, "an argsz of %u gives %s", small[i], errno_name(err));

@@ -27,6 +27,7 @@ static int start_ranges(struct run *run, const range_t *ranges, unsigned int n, 
 			      .ranges = (uintptr_t)ranges };
 	int err = feature(run, VFIO_DEVICE_FEATURE_SET | START, &control, sizeof(control));
 
+	run->shared->logging |= !err;
 	if (page_size)
 		*page_size = control.page_size;
 	return err;
@@ -272,11 +273,13 @@ void report_refuses_page_sizes(struct run *run)
 void report_clears(struct run *run)
 {
 	uint64_t bitmap[BYTES / PAGE / 64] = { 0 };
+	int err;
 
 	begin_reporting(run);
-	report_at(run, IOVA, BYTES, PAGE, bitmap);
+	err = report_at(run, IOVA, BYTES, PAGE, bitmap);
 	memset(bitmap, 0, sizeof(bitmap));
-	report_at(run, IOVA, BYTES, PAGE, bitmap);
+	err = err ?: report_at(run, IOVA, BYTES, PAGE, bitmap);
+	expect(run, !err, "DMA_LOGGING_REPORT gives %s", errno_name(err));
 	for (size_t i = 0; i < sizeof(bitmap) / sizeof(bitmap[0]); i++)
 		expect(run, !bitmap[i], "the second report of an idle device has bits set: %#llx",
 		       (unsigned long long)bitmap[i]);

@@ -64,7 +64,8 @@ void session_goes_on(struct run *run)
 			expect_no_new(run, S(PRE_COPY_P2P));
 			expect_no_new(run, S(PRE_COPY));
 			n = read_data(run, data_fd, &byte, 1);
-			expect(run, n >= 0 || n == -ENOMSG, "read() then gives %s", errno_name(n));
+			expect(run, n >= 0 || is_temporary_end(n), "read() then gives %s",
+			       errno_name(n));
 		}
 	}
 	expect_no_new(run, S(STOP_COPY));
@@ -87,8 +88,9 @@ void info_in_precopy_only(struct run *run)
 	}
 	go(run, S(STOP_COPY));
 	err = precopy_info(run, data_fd, &info);
-	expect(run, err == -EINVAL, "VFIO_MIG_GET_PRECOPY_INFO in STOP_COPY gives %s",
-	       errno_name(err));
+	expect(run, err, "VFIO_MIG_GET_PRECOPY_INFO in STOP_COPY succeeds");
+	warn_unless(run, err == -EINVAL, "VFIO_MIG_GET_PRECOPY_INFO in STOP_COPY gives %s",
+		    errno_name(err));
 	go(run, S(STOP));
 	err = precopy_info(run, data_fd, &info);
 	expect(run, err, "VFIO_MIG_GET_PRECOPY_INFO in STOP succeeds");
@@ -156,8 +158,12 @@ void initial_bytes_decrease(struct run *run)
 	for (int i = 0; i < CALLS_MAX && before.initial_bytes; i++) {
 		ssize_t n = read_data(run, data_fd, buf, step);
 
-		if (n == 0 || n == -ENOMSG)
+		if (is_temporary_end(n)) {
+			expect(run, before.initial_bytes == 0,
+			       "read() says that there is nothing more, and initial_bytes are %llu",
+			       (unsigned long long)before.initial_bytes);
 			break;
+		}
 		expect(run, n > 0, "read() gives %s", errno_name(n));
 		now = info_of(run, data_fd);
 		if (!(now.flags & VFIO_PRECOPY_INFO_REINIT))
@@ -167,9 +173,6 @@ void initial_bytes_decrease(struct run *run)
 			       (unsigned long long)now.initial_bytes);
 		before = now;
 	}
-	expect(run, before.initial_bytes == 0,
-	       "read() says that there is nothing more, and initial_bytes are %llu",
-	       (unsigned long long)before.initial_bytes);
 }
 
 void info_has_no_side_effects(struct run *run)
@@ -191,14 +194,12 @@ void info_has_no_side_effects(struct run *run)
 static ssize_t drain(struct run *run, int data_fd)
 {
 	static char buf[STEP];
+	uint64_t total = 0;
 	ssize_t n;
 
-	for (int i = 0; i < 1 << 20; i++) {
-		n = read_data(run, data_fd, buf, sizeof(buf));
-		if (n <= 0)
-			return n;
-	}
-	test_skips(run, "the device has always more to say: it is not quiet");
+	while ((n = read_data(run, data_fd, buf, sizeof(buf))) > 0)
+		expect_quiet(run, total += n);
+	return n;
 }
 
 void temporary_end_is_enomsg(struct run *run)

@@ -74,7 +74,9 @@ void flr_by_config_space(struct run *run)
 	{
 		int data_fd = enter(run, state);
 
-		config(run, false, express + 8, &control, 2);
+		if (config(run, false, express + 8, &control, 2) != 2)
+			test_skips(run, "the config space cannot be read in %s: %s",
+				   vfiomig_state_name(state), errno_name(errno));
 		control |= 1U << 15;
 		if (config(run, true, express + 8, &control, 2) != 2)
 			test_skips(run, "the config space cannot be written in %s: %s",

@@ -83,6 +83,8 @@ void round_trip(struct run *run)
 	reference_stream(run);
 	enter(run, S(RUNNING));
 	first = save_stream(run);
+	note(run, "the stream of the device after a reset has %llu bytes",
+	     (unsigned long long)run->shared->reference_size);
 	expect_load(run, &whole, "the device's own stream");
 	second = save_stream(run);
 	warn_unless(
@@ -279,44 +281,61 @@ void write_counts(struct run *run)
 /* A stream of nothing that any driver writes. */
 void foreign_stream_is_refused(struct run *run)
 {
-	uint64_t size = reference_stream(run).size;
-	char *foreign = malloc(size < 4096 ? 4096 : size < 1 << 20 ? size : 1 << 20);
-	size_t length = size < 4096 ? 4096 : size < 1 << 20 ? size : 1 << 20;
+	uint64_t size = reference_stream(run).size, done = 0;
+	static char foreign[65536];
 	int data_fd, err = 0;
-	ssize_t n;
 
-	if (!foreign)
-		test_skips(run, "out of memory");
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = 0; i < sizeof(foreign); i++)
 		foreign[i] = "QEVM vfiomig "[i % 13];
 	data_fd = begin(run);
-	for (size_t done = 0; done < length && done < size; done += n) {
-		n = write_data(run, data_fd, foreign + done,
-			       (length < size ? length : size) - done);
-		if (n <= 0) {
+	while (done < size && !err) {
+		size_t step = size - done < sizeof(foreign) ? size - done : sizeof(foreign);
+		ssize_t n = write_data(run, data_fd, foreign, step);
+
+		if (n <= 0)
 			err = n ?: -EIO;
-			break;
-		}
+		else
+			done += n;
 	}
 	expect(run, err || finish(run, data_fd, &err) != LOADED,
 	       "the stream of another device is loaded");
 }
 
+/* MemAvailable, in bytes */
+static uint64_t available_memory(struct run *run)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kb = 0;
+	char line[128];
+
+	if (!f)
+		test_skips(run, "/proc/meminfo cannot be read: %s", errno_name(errno));
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu", &kb) == 1)
+			break;
+	fclose(f);
+	return kb * 1024;
+}
+
 void garbage_is_refused(struct run *run)
 {
 	static char zeros[1 << 20];
-	uint64_t total = 0, max = 1ULL << 30;
+	uint64_t total = 0, bound = 2 * run->target->state_size + (64U << 20), before, after;
 	int data_fd = begin(run), err;
 	ssize_t n = 0;
 
-	while (total < max) {
+	before = available_memory(run);
+	while (total < 2 * bound) {
 		n = write_data(run, data_fd, zeros, sizeof(zeros));
 		if (n <= 0)
 			break;
 		total += n;
 	}
+	after = available_memory(run);
 	note(run, "%llu bytes of zeros are taken, then write() gives %s", (unsigned long long)total,
 	     n < 0 ? errno_name(n) : "no error");
+	expect(run, before < after + bound, "the driver keeps %llu bytes of what is no stream",
+	       (unsigned long long)(before - after));
 	expect(run, n < 0 || finish(run, data_fd, &err) != LOADED, "zeros are loaded");
 }
 
@@ -386,7 +405,8 @@ void refused_write_refuses_the_session(struct run *run)
 	if (!wrote)
 		test_skips(run, "write() takes a stream with a bad header");
 	/* The rest, as if nothing had happened. */
-	(void)write_stream(run, data_fd, &(struct load){ .file = -1 });
+	(void)write_stream(run, data_fd,
+			   &(struct load){ .file = -1, .from = begin_at, .to = size });
 	expect(run, finish(run, data_fd, &err) != LOADED,
 	       "write() has refused the stream with %s, and RESUMING -> STOP loads it",
 	       errno_name(wrote));

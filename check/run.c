@@ -100,10 +100,16 @@ void note(struct run *run, const char *fmt, ...)
 		strcat(notes, "\n");
 }
 
+void beat(struct run *run)
+{
+	run->shared->beats++;
+}
+
 void doing(struct run *run, const char *fmt, ...)
 {
 	va_list ap;
 
+	beat(run);
 	va_start(ap, fmt);
 	vsnprintf(run->shared->result.doing, sizeof(run->shared->result.doing), fmt, ap);
 	va_end(ap);
@@ -214,6 +220,15 @@ int set_state(struct run *run, int state, int *data_fd)
 	return err;
 }
 
+int try_state(struct run *run, int state, int *data_fd)
+{
+	int from = run->state, err = set_state(run, state, data_fd);
+
+	if ((err == -EINTR || err == -EAGAIN || err == -EBUSY) && get_state(run) == from)
+		err = set_state(run, state, data_fd);
+	return err;
+}
+
 int reset_device(struct run *run)
 {
 	doing(run, "VFIO_DEVICE_RESET in %s", vfiomig_state_name(run->state));
@@ -238,6 +253,7 @@ ssize_t read_data(struct run *run, int data_fd, void *buf, size_t size)
 	do {
 		n = read(data_fd, buf, size);
 	} while (n < 0 && errno == EINTR);
+	expect(run, n < 0 || (size_t)n <= size, "read() of %zu bytes returns %zd", size, n);
 	return n < 0 ? -errno : n;
 }
 
@@ -259,6 +275,11 @@ bool has_state(const struct run *run, int state)
 	return vfiomig_fsm_supports(run->flags, state);
 }
 
+bool is_temporary_end(ssize_t n)
+{
+	return n == 0 || n == -ENOMSG || n == -EAGAIN;
+}
+
 bool is_saving(int state)
 {
 	return state == S(PRE_COPY) || state == S(PRE_COPY_P2P) || state == S(STOP_COPY);
@@ -266,7 +287,7 @@ bool is_saving(int state)
 
 int go(struct run *run, int state)
 {
-	int from = run->state, data_fd, err = set_state(run, state, &data_fd);
+	int from = run->state, data_fd, err = try_state(run, state, &data_fd);
 
 	if (err)
 		test_skips(run, "this needs the arc %s -> %s, which fails: %s",

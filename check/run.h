@@ -19,7 +19,9 @@
 /* What the process of a test shares with the runner. */
 struct shared {
 	struct check_result result;
-	bool ended; /* the function has returned, or said how the test ends */
+	_Atomic unsigned int beats; /* it changes as long as the device answers */
+	bool logging;		    /* DMA logging was started */
+	bool ended;		    /* the function has returned, or said how the test ends */
 	/* The stream that the tests of loading use is in run->reference once this is set. */
 	bool has_reference;
 	uint64_t reference_size;
@@ -93,6 +95,8 @@ int feature_at(struct run *run, struct vfio_device_feature *at);
 int get_state(struct run *run);
 /* SET of MIG_DEVICE_STATE. @data_fd receives what the kernel has written. */
 int set_state(struct run *run, int state, int *data_fd);
+/* The same, with a second try after an error that need not come again. */
+int try_state(struct run *run, int state, int *data_fd);
 int reset_device(struct run *run);
 /* VFIO_MIG_GET_PRECOPY_INFO */
 int precopy_info(struct run *run, int data_fd, struct vfio_precopy_info *info);
@@ -121,5 +125,10 @@ unsigned int count_descriptors(struct run *run);
 void sleep_ms(unsigned int ms);
 uint64_t random_number(struct run *run);
 bool is_saving(int state);
+/* Whether read() in PRE_COPY says with this that there is nothing more for now. Some drivers give
+ * EAGAIN, or 0. */
+bool is_temporary_end(ssize_t n);
+/* Tell the runner that the test goes on, where doing() is not called. */
+void beat(struct run *run);
 
 #endif

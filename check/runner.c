@@ -27,10 +27,13 @@
 enum ending {
 	ENDED,	  /* by itself */
 	KILLED,	  /* by a signal that nobody here has sent */
-	TOO_LONG, /* it was killed after the time limit */
-	HANGS,	  /* and did not even end then */
+	TOO_LONG, /* it was killed, because the device did not answer */
+	HANGS,	  /* and did not even end then, or one of its own processes did not */
 	GIVEN_UP, /* the user has sent a signal */
+	NOT_MADE, /* there was no process */
 };
+
+#define DYING 3 /* seconds */
 
 static double now(void)
 {
@@ -40,36 +43,65 @@ static double now(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Wait for the process, at most until the time @deadline. */
-static bool wait_until(pid_t pid, double deadline, int *status, const struct check_options *options)
+static bool is_interrupted(const struct check_options *options)
 {
-	for (;;) {
-		pid_t ended = waitpid(pid, status, WNOHANG);
-		double left = deadline - now();
-		int pidfd, ms = left > 0.2 ? 200 : left * 1000 + 1;
-
-		if (ended == pid)
-			return true;
-		if (left <= 0 || (options->interrupted && options->interrupted(options->data)))
-			return false;
-		pidfd = syscall(SYS_pidfd_open, pid, 0);
-		poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, pidfd < 0 ? 1 : ms);
-		if (pidfd >= 0)
-			close(pidfd);
-	}
+	return options->interrupted && options->interrupted(options->data);
 }
 
-/* Call @fn in a process of its own. */
+/* Wait until the process ends, as long as the device answers it. */
+static enum ending wait_for(struct run *run, pid_t pid, const struct check_options *options,
+			    int *status)
+{
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+	unsigned int beats = run->shared->beats;
+	double answered = now();
+	enum ending ending = ENDED;
+
+	while (waitpid(pid, status, WNOHANG) != pid) {
+		if (beats != run->shared->beats) {
+			beats = run->shared->beats;
+			answered = now();
+		}
+		if (is_interrupted(options))
+			ending = GIVEN_UP;
+		else if (now() > answered + options->timeout)
+			ending = TOO_LONG;
+		if (ending != ENDED)
+			break;
+		poll(&(struct pollfd){ .fd = pidfd, .events = POLLIN }, 1, pidfd < 0 ? 1 : 200);
+	}
+	if (pidfd >= 0)
+		close(pidfd);
+	return ending;
+}
+
+/* End the process group of a test. Returns false if the kernel does not let all of it go. */
+static bool end_group(pid_t group)
+{
+	double limit = now() + DYING;
+
+	kill(-group, SIGKILL);
+	/* The processes that it has made are this process' now. */
+	while (waitpid(-group, NULL, WNOHANG) >= 0 || errno == EINTR) {
+		if (now() > limit)
+			return false;
+		poll(NULL, 0, 1);
+	}
+	return true;
+}
+
+/* Call @fn in a process, and a process group, of its own. */
 static enum ending call_apart(struct run *run, void (*fn)(struct run *run),
-			      const struct check_options *options, int *signal)
+			      const struct check_options *options, int *status)
 {
 	pid_t pid, parent = getpid();
-	int status;
+	enum ending ending;
 
 	pid = fork();
 	if (pid < 0)
-		return GIVEN_UP;
+		return NOT_MADE;
 	if (pid == 0) {
+		setpgid(0, 0);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
@@ -81,81 +113,84 @@ static enum ending call_apart(struct run *run, void (*fn)(struct run *run),
 		run->shared->ended = true;
 		_exit(0);
 	}
-	if (!wait_until(pid, now() + options->timeout, &status, options)) {
-		bool interrupted = options->interrupted && options->interrupted(options->data);
-		struct check_options patient = { 0 };
-
-		kill(pid, SIGKILL);
-		if (!wait_until(pid, now() + 3, &status, &patient))
-			return HANGS;
-		return interrupted ? GIVEN_UP : TOO_LONG;
-	}
-	if (WIFSIGNALED(status)) {
-		*signal = WTERMSIG(status);
-		return KILLED;
-	}
-	return ENDED;
+	setpgid(pid, pid);
+	ending = wait_for(run, pid, options, status);
+	if (!end_group(pid))
+		return HANGS;
+	return ending == ENDED && WIFSIGNALED(*status) ? KILLED : ending;
 }
 
+/* ---- In between --------------------------------------------------------------- */
+
+/* How the process of clean() ends. */
+enum {
+	IS_CLEAN,
+	NO_RESET,
+	NOT_RUNNING
+};
+
+static void disable_interrupts(struct run *run)
+{
+	for (unsigned int index = 0; index <= VFIO_PCI_MSIX_IRQ_INDEX; index++) {
+		struct vfio_irq_set set = {
+			.argsz = sizeof(set),
+			.flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+			.index = index,
+		};
+
+		doing(run, "VFIO_DEVICE_SET_IRQS of index %u", index);
+		(void)ioctl(run->fd, VFIO_DEVICE_SET_IRQS, &set);
+	}
+}
+
+/* Undo what a test can have set up. */
 static void clean(struct run *run)
 {
-	int err, state;
-
-	if (run->fd < 0)
-		_exit(0);
+	if (run->target->supports & NEEDS_INTERRUPTS)
+		disable_interrupts(run);
 	/* A reset need not end DMA logging. */
-	if (run->target->supports & NEEDS_DMA_LOGGING)
+	if (run->shared->logging)
 		(void)feature(run, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
 			      NULL, 0);
-	err = reset_device(run);
-	state = err ? err : get_state(run);
-	/* The runner reads the status from here, because the result is the test's. */
-	_exit(err ? 1 : state == S(RUNNING) ? 0 : 2);
+	if (reset_device(run))
+		_exit(NO_RESET);
+	_exit(get_state(run) == S(RUNNING) ? IS_CLEAN : NOT_RUNNING);
 }
 
-/* Reset the device. Returns 0, or a negative errno and why. */
+/* Make the device as it was before the test. Returns 0, or a negative errno and why. */
 static int clean_up(struct run *run, const struct check_options *options, char why[512])
 {
-	struct shared *shared = run->shared;
-	struct check_result before;
-	struct check_options here = { .timeout = options->timeout };
-	pid_t pid, parent = getpid();
-	int status;
+	struct check_result *result = &run->shared->result, before = *result;
+	/* A signal of the user does not end this. */
+	const struct check_options patient = { .timeout = options->timeout };
+	char doing_now[sizeof(before.doing)];
+	int status = 0;
+	enum ending ending = call_apart(run, clean, &patient, &status);
 
-	memcpy(&before, &shared->result, sizeof(before));
-	pid = fork();
-	if (pid < 0)
-		return -errno;
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() == parent)
-			clean(run);
-		_exit(1);
+	memcpy(doing_now, result->doing, sizeof(doing_now));
+	*result = before;
+	run->shared->logging = false;
+	if (ending == ENDED && WEXITSTATUS(status) == IS_CLEAN)
+		return 0;
+	if (ending == HANGS) {
+		snprintf(why, 512, "a process hangs in the kernel: %s", doing_now);
+		return -ETIMEDOUT;
 	}
-	if (!wait_until(pid, now() + options->timeout, &status, &here)) {
-		kill(pid, SIGKILL);
-		if (!wait_until(pid, now() + 3, &status, &here)) {
-			snprintf(why, 512, "a process hangs in the kernel: %s",
-				 shared->result.doing);
-			return -ETIMEDOUT;
-		}
+	if (ending == TOO_LONG)
 		snprintf(why, 512, "the device cannot be reset: no answer within %u s to %s",
-			 options->timeout, shared->result.doing);
-		return -EIO;
-	}
-	memcpy(&shared->result, &before, sizeof(before));
-	if (!WIFEXITED(status) || WEXITSTATUS(status) == 1) {
-		snprintf(why, 512, "the device cannot be reset: VFIO_DEVICE_RESET fails");
-		return -EIO;
-	}
-	if (WEXITSTATUS(status) == 2) {
+			 options->timeout, doing_now);
+	else if (ending == ENDED && WEXITSTATUS(status) == NOT_RUNNING)
 		snprintf(
 			why, 512,
 			"the device cannot be reset: it is not in RUNNING after VFIO_DEVICE_RESET");
-		return -EIO;
-	}
-	return 0;
+	else if (ending == ENDED)
+		snprintf(why, 512, "the device cannot be reset: VFIO_DEVICE_RESET fails");
+	else
+		snprintf(why, 512, "the device cannot be reset: no process can do it");
+	return -EIO;
 }
+
+/* ---- A rule ------------------------------------------------------------------- */
 
 static void set(struct check_result *result, enum check_status status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -210,8 +245,11 @@ static bool is_left_out(const struct check_rule *rule, const struct run *run,
 
 static int open_again(struct run *run, char why[512])
 {
-	int err = vfiomig_device_open(run->device, 0);
+	int err;
 
+	/* After a signal the library would not open it. */
+	vfiomig_resume(run->ctx);
+	err = vfiomig_device_open(run->device, 0);
 	if (err)
 		snprintf(why, 512, "the device cannot be opened again: %s",
 			 vfiomig_get_error(run->ctx));
@@ -220,18 +258,101 @@ static int open_again(struct run *run, char why[512])
 	return err;
 }
 
-/* A failure that is known becomes XFAIL, with where it comes from. */
+static void close_here(struct run *run)
+{
+	vfiomig_device_close(run->device);
+	run->fd = -1;
+}
+
+/* What the process of the test has found becomes the result. Returns 0, or the negative errno that
+ * ends the run, and why. */
+static int take_ending(struct run *run, enum ending ending, int status,
+		       const struct check_options *options, char why[512])
+{
+	struct check_result *result = &run->shared->result;
+
+	switch (ending) {
+	case ENDED:
+		if (!run->shared->ended)
+			set(result, CHECK_FAIL,
+			    "the process of the test ended with status %d in: %s",
+			    WEXITSTATUS(status), result->doing);
+		return 0;
+	case KILLED:
+		set(result, CHECK_FAIL, "the process of the test was killed by signal %d in: %s",
+		    WTERMSIG(status), result->doing);
+		return 0;
+	case TOO_LONG:
+		set(result, CHECK_FAIL, "no answer within %u s: %s", options->timeout,
+		    result->doing);
+		return 0;
+	case HANGS:
+		set(result, CHECK_FAIL, "a process of the test hangs in the kernel: %s",
+		    result->doing);
+		snprintf(why, 512, "a process hangs in the kernel and cannot be killed: %s",
+			 result->doing);
+		return -ETIMEDOUT;
+	case NOT_MADE:
+		set(result, CHECK_SKIP, "no process can be made");
+		snprintf(why, 512, "no process can be made");
+		return -EAGAIN;
+	case GIVEN_UP:
+		break;
+	}
+	set(result, CHECK_SKIP, "interrupted");
+	snprintf(why, 512, "interrupted");
+	return -EINTR;
+}
+
+/* A condition that is known to fail is no FAIL. Everything else that goes wrong is. */
 static void expect_erratum(struct run *run, struct check_result *result)
 {
-	const char *erratum;
+	const char *erratum = NULL;
 
-	if (result->status != CHECK_FAIL && result->status != CHECK_WARN)
-		return;
-	erratum = check_erratum(result->rule, run->target->driver, run->target->kernel);
+	if (result->condition[0])
+		erratum = check_erratum(result->rule, run->target->driver, run->target->kernel);
 	if (!erratum)
 		return;
 	result->status = CHECK_XFAIL;
 	note(run, "known: %s", erratum);
+}
+
+static void look_at_log(struct run *run, struct klog *log, struct check_result *result)
+{
+	char lines[1500];
+	bool splat = klog_has_splat(log, lines, sizeof(lines));
+
+	if (log->lost)
+		note(run, "the kernel has logged more than could be read");
+	log->lost = false;
+	if (!splat)
+		return;
+	if (result->status != CHECK_FAIL)
+		set(result, CHECK_FAIL, "the kernel's log has a complaint");
+	note(run, "%s", lines);
+}
+
+/* Make the device ready for the next rule. Returns 0, or a negative errno and why. */
+static int leave_device(struct run *run, const struct check_rule *rule,
+			const struct check_options *options, char why[512])
+{
+	struct check_result *result = &run->shared->result;
+	char trouble[512];
+	int err = 0;
+
+	/* The opt-in to MIG_PRECOPY_INFOv2 lasts until the device is closed. */
+	if (rule->needs & NEEDS_PRECOPY_INFOV2)
+		close_here(run);
+	if (run->fd < 0)
+		err = open_again(run, trouble);
+	if (!err)
+		err = clean_up(run, options, trouble);
+	if (!err)
+		return 0;
+	if (result->status == CHECK_OK)
+		set(result, CHECK_FAIL, "after the test %s", trouble);
+	snprintf(why, 512, "%s", trouble);
+	return err;
 }
 
 /* Test one rule. Returns 0, or the negative errno that ends the run, and why. */
@@ -239,10 +360,9 @@ static int test_one(struct run *run, const struct check_rule *rule,
 		    const struct check_options *options, struct klog *log, char why[512])
 {
 	struct check_result *result = &run->shared->result;
-	char lines[1500];
+	int err, left, status = 0;
 	double begin = now();
 	enum ending ending;
-	int err = 0, signal = 0;
 
 	run->shared->ended = false;
 	run->seed = run->first_seed = options->seed;
@@ -250,59 +370,17 @@ static int test_one(struct run *run, const struct check_rule *rule,
 	result->path[0] = S(RUNNING);
 	result->path_length = 1;
 	klog_skip(log);
-	if (rule->needs & OPENS_DEVICE) {
-		vfiomig_device_close(run->device);
-		run->fd = -1;
-	}
-	ending = call_apart(run, rule->test, options, &signal);
-	if (ending == ENDED && !run->shared->ended)
-		ending = KILLED;
-	switch (ending) {
-	case ENDED:
-		break;
-	case KILLED:
-		set(result, CHECK_FAIL, "the process of the test was killed by signal %d in: %s",
-		    signal, result->doing);
-		break;
-	case TOO_LONG:
-		set(result, CHECK_FAIL, "no answer within %u s: %s", options->timeout,
-		    result->doing);
-		break;
-	case HANGS:
-		set(result, CHECK_FAIL, "the process of the test hangs in the kernel: %s",
-		    result->doing);
-		snprintf(why, 512, "a process hangs in the kernel and cannot be killed: %s",
-			 result->doing);
-		err = -ETIMEDOUT;
-		break;
-	case GIVEN_UP:
-		set(result, CHECK_SKIP, "interrupted");
-		snprintf(why, 512, "interrupted");
-		err = -EINTR;
-		break;
-	}
-	if ((rule->needs & OPENS_DEVICE) && err != -ETIMEDOUT) {
-		int opened = open_again(run, why);
-
-		err = err ?: opened;
-	}
-	if (err != -ETIMEDOUT && run->fd >= 0) {
-		char trouble[512];
-		int cleaned = clean_up(run, options, trouble);
-
-		if (cleaned) {
-			if (result->status == CHECK_OK)
-				set(result, CHECK_FAIL, "after the test %s", trouble);
-			snprintf(why, 512, "%s", trouble);
-			err = cleaned;
-		}
-	}
-	if (klog_has_splat(log, lines, sizeof(lines))) {
-		if (result->status != CHECK_FAIL)
-			set(result, CHECK_FAIL, "the kernel's log has a complaint");
-		note(run, "%s", lines);
-	}
+	if (rule->needs & OPENS_DEVICE)
+		close_here(run);
+	ending = call_apart(run, rule->test, options, &status);
+	err = take_ending(run, ending, status, options, why);
 	expect_erratum(run, result);
+	/* A process that hangs has the device, and perhaps its locks. */
+	if (err != -ETIMEDOUT) {
+		left = leave_device(run, rule, options, why);
+		err = left ?: err;
+	}
+	look_at_log(run, log, result);
 	result->seconds = now() - begin;
 	return err;
 }
@@ -337,6 +415,8 @@ int check_run(struct vfiomig_ctx *ctx, struct check_target *target,
 		snprintf(why, 512, "out of memory");
 		return -ENOMEM;
 	}
+	/* Processes that a test leaves behind come here. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	run.reference = nameless_file();
 	klog_open(&log);
 	err = clean_up(&run, options, why);
@@ -354,12 +434,11 @@ int check_run(struct vfiomig_ctx *ctx, struct check_target *target,
 			options->end(options->data, result);
 			continue;
 		}
-		if (!is_left_out(rule, &run, options, result)) {
-			options->begin(options->data, rule);
+		if (!is_left_out(rule, &run, options, result))
 			err = test_one(&run, rule, options, &log, why);
-		}
 		options->end(options->data, result);
 	}
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	klog_close(&log);
 	close(run.reference);
 	munmap(run.shared, sizeof(*run.shared));

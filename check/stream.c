@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -33,12 +34,28 @@ int nameless_file(void)
 	return -errno;
 }
 
+/* A stream that does not fit should not fill the file system, which may be in memory. */
+static void expect_room(struct run *run, int file)
+{
+	uint64_t room, size = run->target->state_size;
+	struct statvfs st;
+
+	if (fstatvfs(file, &st))
+		return;
+	room = (uint64_t)st.f_bavail * st.f_frsize;
+	if (room / 2 < size)
+		test_skips(run,
+			   "there is no room for a state of %llu bytes; TMPDIR names another place",
+			   (unsigned long long)size);
+}
+
 int new_file(struct run *run)
 {
 	int file = nameless_file();
 
 	if (file < 0)
 		test_skips(run, "there is no place for a temporary file: %s", errno_name(file));
+	expect_room(run, file);
 	return file;
 }
 
@@ -102,7 +119,6 @@ void read_more(struct run *run, int data_fd, size_t step, int file, struct diges
 
 		expect(run, n >= 0, "read() fails with %s after %llu bytes", errno_name(n),
 		       (unsigned long long)digest->size);
-		expect(run, (size_t)n <= step, "read() of %zu bytes returns %zd", step, n);
 		if (n == 0)
 			return;
 		digest_add(digest, buf, n);
@@ -118,6 +134,14 @@ struct stream read_stream(struct run *run, int data_fd, size_t step, int file)
 	return digest_end(digest);
 }
 
+void expect_quiet(struct run *run, uint64_t bytes)
+{
+	uint64_t size = run->target->state_size ?: 1ULL << 32;
+
+	if (bytes > 4 * size + (64U << 20))
+		test_skips(run, "the device has always more to say: it is not quiet");
+}
+
 uint64_t read_precopy(struct run *run, int data_fd, uint64_t max, int file, struct digest *digest)
 {
 	char *buf = buffer(run);
@@ -127,13 +151,13 @@ uint64_t read_precopy(struct run *run, int data_fd, uint64_t max, int file, stru
 		size_t step = max - total < BUFFER ? max - total : BUFFER;
 		ssize_t n = read_data(run, data_fd, buf, step);
 
-		if (n == 0 || n == -ENOMSG)
+		if (is_temporary_end(n))
 			break;
 		expect(run, n > 0, "read() in %s fails with %s after %llu bytes",
 		       vfiomig_state_name(run->state), errno_name(n), (unsigned long long)total);
 		digest_add(digest, buf, n);
 		keep(run, file, buf, n);
-		total += n;
+		expect_quiet(run, total += n);
 	}
 	return total;
 }
@@ -154,6 +178,7 @@ struct stream reference_stream(struct run *run)
 	if (!run->shared->has_reference) {
 		int data_fd, err = reset_device(run);
 
+		expect_room(run, run->reference);
 		if (err)
 			test_skips(run, "the device cannot be reset: %s", errno_name(err));
 		if (ftruncate(run->reference, 0) || lseek(run->reference, 0, SEEK_SET))

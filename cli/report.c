@@ -72,6 +72,23 @@ static void print_lines(const char *before, const char *text)
 	}
 }
 
+/* The command that tests this rule in the same way. */
+static void print_again(const struct report *report, const struct check_rule *rule,
+			const char *before)
+{
+	static const char *const ways[] = { [VFIOMIG_VIA_CDEV] = " --via=cdev",
+					    [VFIOMIG_VIA_GROUP] = " --via=group",
+					    [VFIOMIG_VIA_AUTO] = "" };
+	const struct cli *cli = report->cli;
+	char seed[40] = "";
+
+	if (rule->needs & IS_RANDOM)
+		snprintf(seed, sizeof(seed), " --seed=%llu", (unsigned long long)report->seed);
+	print_line("%sagain:    vfiomig check -v -t %s%s%s%s%s%s %s", before, rule->id,
+		   rule->needs & IS_DANGEROUS ? " --dangerous" : "", seed, ways[cli->via],
+		   cli->vf_token ? " --vf-token=" : "", cli->vf_token ?: "", cli->device);
+}
+
 /* What is known about a failure, each line after @before. */
 static void print_details(const struct report *report, const struct check_result *result,
 			  const char *before)
@@ -86,9 +103,7 @@ static void print_details(const struct report *report, const struct check_result
 		print_line("%sstates:   %s", before, path ?: "");
 		print_line("%slast:     %s", before, result->doing);
 		print_line("%srule:     %s", before, result->rule->words);
-		print_line("%sagain:    vfiomig check -v -t %s%s %s", before, result->rule->id,
-			   result->rule->needs & IS_DANGEROUS ? " --dangerous" : "",
-			   report->cli->device);
+		print_again(report, result->rule, before);
 	}
 	print_lines(before, result->notes);
 	free(path);
@@ -155,7 +170,7 @@ static int text_end(struct report *report, const char *why)
 	return 0;
 }
 
-const struct report_form report_text = { text_begin, NULL, text_result, text_end };
+const struct report_form report_text = { text_begin, text_result, text_end };
 
 /* ---- KTAP, see the kernel's Documentation/dev-tools/ktap.rst ------------------ */
 
@@ -177,18 +192,18 @@ static void ktap_begin(struct report *report)
 
 static void ktap_result(struct report *report, const struct check_result *result)
 {
-	bool bad = result->status == CHECK_FAIL;
+	bool bad = result->status == CHECK_FAIL || (result->status == CHECK_WARN && report->strict);
 	const char *directive = "";
 
-	/* The lines about a result come before it. */
+	/* The lines about a result come before it. KTAP has no directive for a warning. */
+	if (result->status == CHECK_WARN)
+		print_line("# WARN");
 	if (has_failed(result) || result->notes[0])
 		print_details(report, result, "# ");
 	if (result->status == CHECK_SKIP || result->status == CHECK_UNSUPPORTED)
 		directive = " # SKIP ";
 	else if (result->status == CHECK_XFAIL)
 		directive = " # XFAIL ";
-	else if (result->status == CHECK_WARN)
-		directive = " # WARN ";
 	print_line("%s %u %s%s%s", bad ? "not ok" : "ok", report->count, result->rule->id,
 		   directive, *directive ? result->reason : "");
 	fflush(stdout);
@@ -197,16 +212,17 @@ static void ktap_result(struct report *report, const struct check_result *result
 static int ktap_end(struct report *report, const char *why)
 {
 	const unsigned int *n = report->counts;
+	unsigned int fail = n[CHECK_FAIL] + (report->strict ? n[CHECK_WARN] : 0);
 
 	if (why)
 		print_line("Bail out! %s", why);
 	print_line("# Totals: pass:%u fail:%u xfail:%u xpass:0 skip:%u error:0",
-		   n[CHECK_OK] + n[CHECK_WARN], n[CHECK_FAIL], n[CHECK_XFAIL],
-		   n[CHECK_SKIP] + n[CHECK_UNSUPPORTED]);
+		   report->count - fail - n[CHECK_XFAIL] - n[CHECK_SKIP] - n[CHECK_UNSUPPORTED],
+		   fail, n[CHECK_XFAIL], n[CHECK_SKIP] + n[CHECK_UNSUPPORTED]);
 	return 0;
 }
 
-const struct report_form report_ktap = { ktap_begin, NULL, ktap_result, ktap_end };
+const struct report_form report_ktap = { ktap_begin, ktap_result, ktap_end };
 
 /* ---- JSON ------------------------------------------------------------------- */
 
@@ -276,7 +292,7 @@ static int json_end(struct report *report, const char *why)
 	return print_json(report->cli, object, stdout);
 }
 
-const struct report_form report_json = { json_begin, NULL, json_result, json_end };
+const struct report_form report_json = { json_begin, json_result, json_end };
 
 /* ---- The list of rules -------------------------------------------------------- */
 

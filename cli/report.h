@@ -12,6 +12,7 @@ struct report {
 	const struct check_target *target;
 	const struct report_form *form;
 	uint64_t seed;
+	bool strict;
 	unsigned int planned; /* rules that will be reported */
 	unsigned int count, counts[NR_CHECK_STATUSES];
 	const char *group; /* of the last rule */
@@ -21,8 +22,6 @@ struct report {
 
 struct report_form {
 	void (*begin)(struct report *report);
-	/* Before a rule is tested; NULL: nothing. */
-	void (*rule)(struct report *report, const struct check_rule *rule);
 	void (*result)(struct report *report, const struct check_result *result);
 	/* @why: the sentence about what ended the run early, or NULL. Returns the exit status. */
 	int (*end)(struct report *report, const char *why);

@@ -58,11 +58,15 @@ static bool is_group(const char *name)
 	return false;
 }
 
+static bool names_one_rule(const char *name, const struct check_rule *rule)
+{
+	return strcmp(name, rule->id) == 0 || strcasecmp(name, rule->number) == 0;
+}
+
 /* A rule's ID, its number, or a pattern of IDs. */
 static bool names_rule(const char *name, const struct check_rule *rule)
 {
-	return strcmp(name, rule->id) == 0 || strcasecmp(name, rule->number) == 0 ||
-	       fnmatch(name, rule->id, 0) == 0;
+	return names_one_rule(name, rule) || fnmatch(name, rule->id, 0) == 0;
 }
 
 static error_t refuse_name(struct argp_state *state, bool group, const char *name)
@@ -162,7 +166,7 @@ static const struct argp_option options[] = {
 	{ "dangerous", OPT_DANGEROUS, NULL, 0,
 	  "Test also what makes a kernel or driver with known faults hang", 0 },
 	{ "timeout", OPT_TIMEOUT, "SECONDS", 0,
-	  "End a test that takes longer than this (default: 30, and more for a large state)", 0 },
+	  "End a test when the device does not answer for this time (default: 30)", 0 },
 	{ "seed", OPT_SEED, "NUMBER", 0, "Take this seed for random tests, to repeat them", 0 },
 	{ 0 }
 };
@@ -185,6 +189,15 @@ static bool is_in(const struct names *names, const struct check_rule *rule)
 {
 	for (unsigned int i = 0; i < names->count; i++)
 		if (names_rule(names->name[i], rule))
+			return true;
+	return false;
+}
+
+/* The same, but not by a pattern. */
+static bool is_named(const struct names *names, const struct check_rule *rule)
+{
+	for (unsigned int i = 0; i < names->count; i++)
+		if (names_one_rule(names->name[i], rule))
 			return true;
 	return false;
 }
@@ -212,34 +225,32 @@ static bool has_slow(const struct names *groups)
 	return false;
 }
 
+/* Without -t and -g, all rules are chosen. */
+static bool is_chosen(const struct options *opt, const struct check_rule *rule)
+{
+	if (!opt->ids.count && !opt->groups.count)
+		return true;
+	return is_in(&opt->ids, rule) || is_in_group(&opt->groups, rule);
+}
+
 static bool wanted(void *data, const struct check_rule *rule, const char **reason)
 {
 	const struct options *opt = data;
 
 	*reason = NULL;
-	if (is_in(&opt->ids, rule))
-		return true;
-	if (opt->ids.count && !opt->groups.count)
-		return false;
-	if (opt->groups.count && !is_in_group(&opt->groups, rule))
+	if (!is_chosen(opt, rule))
 		return false;
 	if (is_in(&opt->skip, rule)) {
 		*reason = "--skip";
 		return false;
 	}
+	if (is_named(&opt->ids, rule))
+		return true;
 	if ((rule->needs & IS_SLOW) && !has_slow(&opt->groups)) {
 		*reason = "it takes long; -g slow tests it";
 		return false;
 	}
 	return true;
-}
-
-static void begin(void *data, const struct check_rule *rule)
-{
-	struct options *opt = data;
-
-	if (opt->report.form->rule)
-		opt->report.form->rule(&opt->report, rule);
 }
 
 static void end(void *data, const struct check_result *result)
@@ -255,23 +266,19 @@ static bool interrupted(void *data)
 	return signals_came();
 }
 
-/* Refuse a device that somebody uses: its session would be the one that is tested. */
-static int refuse_used(struct cli *cli, struct vfiomig_device *dev)
+/* The session of somebody else is not to be tested. A device that nobody lends is busy already when
+ * it is opened. */
+static int refuse_borrowed(struct cli *cli, struct vfiomig_device *dev)
 {
-	static const char *const borrowed[] = { "pid:", "fd:", "unix:" };
 	struct user user;
 
-	for (size_t i = 0; i < sizeof(borrowed) / sizeof(borrowed[0]); i++)
-		if (strncmp(cli->device, borrowed[i], strlen(borrowed[i])) == 0)
-			return fail(cli, STATUS_BUSY,
-				    "busy: the test needs a device that nobody has open");
-	if (!find_user(dev, &user) && !user.is_silent)
+	if (!vfiomig_device_is_borrowed(dev))
 		return STATUS_OK;
-	if (user.is_holder || user.is_silent)
+	if (find_user(dev, &user) && user.is_holder)
 		return fail(cli, STATUS_BUSY,
 			    "busy: process %d holds it; \"vfiomig release %s\" ends that", user.pid,
 			    cli->device);
-	return fail(cli, STATUS_BUSY, "busy: process %d (%s) has it open", user.pid, user.comm);
+	return fail(cli, STATUS_BUSY, "busy: the test needs a device that nobody has open");
 }
 
 static unsigned int count_planned(struct options *opt)
@@ -287,21 +294,12 @@ static unsigned int count_planned(struct options *opt)
 	return n;
 }
 
-/* A device with a large state takes longer for each test. */
-static unsigned int default_timeout(const struct check_target *target)
-{
-	uint64_t more = target->state_size / 20000000;
-
-	return 30 + (more < 3600 ? more : 3600);
-}
-
 static int test(struct options *opt, struct vfiomig_device *dev)
 {
 	struct cli *cli = opt->cli;
 	struct check_target target;
 	struct check_options run = {
 		.wanted = wanted,
-		.begin = begin,
 		.end = end,
 		.interrupted = interrupted,
 		.data = opt,
@@ -315,9 +313,11 @@ static int test(struct options *opt, struct vfiomig_device *dev)
 
 	if (err)
 		return fail_at(cli, OPEN_DEVICE, err);
-	run.timeout = opt->timeout ?: default_timeout(&target);
+	run.timeout = opt->timeout ?: 30;
 	notice(cli, "the device is reset after each test: its state is lost");
-	*report = (struct report){ .cli = cli, .target = &target, .seed = opt->seed };
+	*report = (struct report){
+		.cli = cli, .target = &target, .seed = opt->seed, .strict = opt->strict
+	};
 	report->form = cli->json ? &report_json : opt->tap ? &report_ktap : &report_text;
 	report->planned = count_planned(opt);
 	report->form->begin(report);
@@ -338,9 +338,9 @@ static int check(struct cli *cli, int argc, char **argv)
 	struct vfiomig_device *dev;
 	int status;
 
-	/* "check --list" needs no device. */
+	/* "check --list" needs no device, and the option can be cut off. */
 	for (int i = 1; i < argc; i++)
-		opt.list |= strcmp(argv[i], "--list") == 0;
+		opt.list |= strlen(argv[i]) > 2 && strncmp(argv[i], "--list", strlen(argv[i])) == 0;
 	if (opt.list)
 		cli->device = "";
 	status = cli_parse(cli, &argp, argc, argv, &opt);
@@ -354,9 +354,9 @@ static int check(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	status = refuse_used(cli, dev);
+	status = open_found(cli, dev, 0);
 	if (!status)
-		status = open_found(cli, dev, 0);
+		status = refuse_borrowed(cli, dev);
 	if (!status)
 		status = test(&opt, dev);
 	vfiomig_device_unref(dev);
