@@ -447,7 +447,7 @@ typedef int (*vfiomig_probe_fn)(void *data, const struct vfiomig_probe *probe);
  *	return 0, that ends it. @probe and its sentence are the library's.
  *
  * What the driver does not do in that time is given up: a child process opens the device, and is
- * killed. One that cannot be killed is left behind, and keeps the device open. The devices are
+ * killed. One that does not end then is left behind, and keeps the device open. The devices are
  * asked at the same time, but those of one IOMMU group one after the other. May be called while the
  * program has one thread only, because the child allocates memory.
  *

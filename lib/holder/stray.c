@@ -93,21 +93,21 @@ static int fail_holder(const struct vfiomig_device *dev, int pid, const char *pa
 		pid, user, path, pid);
 }
 
-static int find_opener(const struct vfiomig_device *dev)
+/* Returns 0, or why not all processes were looked at. @pid receives the opener, or 0. */
+static int find_opener(const struct vfiomig_device *dev, int *pid)
 {
 	struct openers *openers;
-	int pid;
+	int err = openers_look(dev->ctx, now_ns() + LOOK_NS, &openers);
 
-	openers_look(dev->ctx, now_ns() + LOOK_NS, &openers);
-	pid = openers ? openers_of_device(openers, dev) : 0;
+	*pid = openers ? openers_of_device(openers, dev) : 0;
 	openers_free(openers);
-	return pid;
+	return err;
 }
 
 int stray_fail(const struct vfiomig_device *dev)
 {
 	struct search search = { .dev = dev };
-	int pid = find_opener(dev);
+	int pid, err = find_opener(dev, &pid);
 	char comm[16];
 
 	if (pid && process_foreach_fd(dev->ctx, pid, consider, &search) == 1)
@@ -118,6 +118,11 @@ int stray_fail(const struct vfiomig_device *dev)
 			dev->ctx, -ENOENT,
 			"nobody holds it, but process %d (%s) has the device or its group open",
 			pid, comm);
+	if (err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot find out whether somebody holds it: %s",
+				strerror(-err));
 	if (geteuid())
 		return ctx_fail(
 			dev->ctx, -ENOENT,

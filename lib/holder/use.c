@@ -170,8 +170,9 @@ static int look(struct subjects *all, uint64_t until)
 	struct openers *openers;
 	int err = openers_look(all->list[0].dev->ctx, until, &openers);
 
-	for (size_t i = 0; i < all->n && openers; i++) {
-		all->list[i].opener = openers_of_device(openers, all->list[i].dev);
+	for (size_t i = 0; i < all->n; i++) {
+		if (openers)
+			all->list[i].opener = openers_of_device(openers, all->list[i].dev);
 		all->list[i].error = err;
 	}
 	openers_free(openers);

@@ -240,7 +240,7 @@ static void explain(struct subject *s, int pid, bool dead)
 	else
 		snprintf(
 			f->sentence, sizeof(f->sentence),
-			"%s does not return, and process %d, which waits for that, cannot be killed and keeps the device open until then; the kernel's log may tell why",
+			"%s does not return; process %d, which waits for that, was killed, and has the device open until the kernel lets it go",
 			doing, pid);
 }
 
