@@ -11,10 +11,6 @@
 #include "stream.h"
 #include "tests.h"
 
-#define FOR_EACH_STATE(run, state)                              \
-	for (int state = 1; state < VFIOMIG_NR_STATES; state++) \
-		if (has_state(run, state))
-
 void reset_in_each_state(struct run *run)
 {
 	FOR_EACH_STATE(run, state)

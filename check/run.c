@@ -337,6 +337,14 @@ unsigned int count_descriptors(struct run *run)
 	return n;
 }
 
+double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 void sleep_ms(unsigned int ms)
 {
 	poll(NULL, 0, ms);

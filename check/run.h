@@ -105,6 +105,11 @@ int precopy_info(struct run *run, int data_fd, struct vfio_precopy_info *info);
 ssize_t read_data(struct run *run, int data_fd, void *buf, size_t size);
 ssize_t write_data(struct run *run, int data_fd, const void *buf, size_t size);
 
+/* All states that the device has, except ERROR. */
+#define FOR_EACH_STATE(run, state)                              \
+	for (int state = 1; state < VFIOMIG_NR_STATES; state++) \
+		if (has_state(run, state))
+
 /* ---- Steps of tests ------------------------------------------------------ */
 
 /* SET_STATE as a step that the rule is not about: the test is skipped if it fails. Returns the
@@ -123,6 +128,8 @@ void close_device(struct run *run);
 /* How many descriptors this process has open. */
 unsigned int count_descriptors(struct run *run);
 void sleep_ms(unsigned int ms);
+/* CLOCK_MONOTONIC */
+double seconds(void);
 uint64_t random_number(struct run *run);
 bool is_saving(int state);
 /* Whether read() in PRE_COPY says with this that there is nothing more for now. Some drivers give

@@ -35,14 +35,6 @@ enum ending {
 
 #define DYING 3 /* seconds */
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 static bool is_interrupted(const struct check_options *options)
 {
 	return options->interrupted && options->interrupted(options->data);
@@ -54,17 +46,17 @@ static enum ending wait_for(struct run *run, pid_t pid, const struct check_optio
 {
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
 	unsigned int beats = run->shared->beats;
-	double answered = now();
+	double answered = seconds();
 	enum ending ending = ENDED;
 
 	while (waitpid(pid, status, WNOHANG) != pid) {
 		if (beats != run->shared->beats) {
 			beats = run->shared->beats;
-			answered = now();
+			answered = seconds();
 		}
 		if (is_interrupted(options))
 			ending = GIVEN_UP;
-		else if (now() > answered + options->timeout)
+		else if (seconds() > answered + options->timeout)
 			ending = TOO_LONG;
 		if (ending != ENDED)
 			break;
@@ -78,12 +70,12 @@ static enum ending wait_for(struct run *run, pid_t pid, const struct check_optio
 /* End the process group of a test. Returns false if the kernel does not let all of it go. */
 static bool end_group(pid_t group)
 {
-	double limit = now() + DYING;
+	double limit = seconds() + DYING;
 
 	kill(-group, SIGKILL);
 	/* The processes that it has made are this process' now. */
 	while (waitpid(-group, NULL, WNOHANG) >= 0 || errno == EINTR) {
-		if (now() > limit)
+		if (seconds() > limit)
 			return false;
 		poll(NULL, 0, 1);
 	}
@@ -361,7 +353,7 @@ static int test_one(struct run *run, const struct check_rule *rule,
 {
 	struct check_result *result = &run->shared->result;
 	int err, left, status = 0;
-	double begin = now();
+	double begin = seconds();
 	enum ending ending;
 
 	run->shared->ended = false;
@@ -381,7 +373,7 @@ static int test_one(struct run *run, const struct check_rule *rule,
 		err = left ?: err;
 	}
 	look_at_log(run, log, result);
-	result->seconds = now() - begin;
+	result->seconds = seconds() - begin;
 	return err;
 }
 

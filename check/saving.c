@@ -443,14 +443,6 @@ void size_estimate(struct run *run)
 		    (unsigned long long)stream.size, (unsigned long long)stopped.stop_copy_length);
 }
 
-static double seconds(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
 void throughput(struct run *run)
 {
 	double begin = seconds(), first, end;

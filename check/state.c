@@ -13,10 +13,6 @@
 #include "stream.h"
 #include "tests.h"
 
-#define FOR_EACH_STATE(run, state)                              \
-	for (int state = 1; state < VFIOMIG_NR_STATES; state++) \
-		if (has_state(run, state))
-
 /* STOP_COPY -> PRE_COPY and STOP_COPY -> PRE_COPY_P2P make kernels that are not mended hang. */
 static bool is_trap(int from, int to)
 {
@@ -597,11 +593,6 @@ void random_walk(struct run *run)
 	note(run, "%d steps, --seed=%llu repeats them", steps, (unsigned long long)run->first_seed);
 }
 
-static double ms_between(const struct timespec *a, const struct timespec *b)
-{
-	return (b->tv_sec - a->tv_sec) * 1e3 + (b->tv_nsec - a->tv_nsec) / 1e6;
-}
-
 void arc_times(struct run *run)
 {
 	double longest = 0;
@@ -611,17 +602,15 @@ void arc_times(struct run *run)
 	{
 		FOR_EACH_STATE(run, to)
 		{
-			struct timespec begin, end;
 			int session, data_fd = -1, err;
-			double ms;
+			double begin, ms;
 
 			if (vfiomig_fsm_path(run->flags, from, to, NULL) != 1)
 				continue;
 			session = enter(run, from);
-			clock_gettime(CLOCK_MONOTONIC, &begin);
+			begin = seconds();
 			err = set_state(run, to, &data_fd);
-			clock_gettime(CLOCK_MONOTONIC, &end);
-			ms = ms_between(&begin, &end);
+			ms = (seconds() - begin) * 1e3;
 			if (!err)
 				note(run, "%s -> %s: %.3f ms", vfiomig_state_name(from),
 				     vfiomig_state_name(to), ms);

@@ -3,8 +3,16 @@
 #ifndef DESCRIBE_H
 #define DESCRIBE_H
 
+#include <errno.h>
+
 #include "json.h"
 #include "user.h"
+
+/* Whether the device has left a question open. That it has no support is an answer. */
+static inline bool is_unknown(int err)
+{
+	return err && err != -EOPNOTSUPP;
+}
 
 #define NR_FLAGS 3
 extern const char *const flag_names[NR_FLAGS]; /* the name of flag 1 << N, as in the uAPI */

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "describe.h"
 #include "report.h"
 #include "stream.h"
-
-static const char *const flag_texts[] = { "STOP_COPY", "P2P", "PRE_COPY" };
 
 static bool has_failed(const struct check_result *result)
 {
@@ -43,8 +42,8 @@ static char *flags_text(uint64_t flags)
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		if (!(flags & (1ULL << bit)))
 			continue;
-		if (bit < sizeof(flag_texts) / sizeof(flag_texts[0]))
-			fprintf(f, " %s", flag_texts[bit]);
+		if (bit < NR_FLAGS)
+			fprintf(f, " %s", flag_names[bit]);
 		else
 			fprintf(f, " unknown(%#llx)", 1ULL << bit);
 	}
@@ -265,7 +264,7 @@ static void json_result(struct report *report, const struct check_result *result
 static int json_end(struct report *report, const char *why)
 {
 	const struct check_target *t = report->target;
-	struct json_object *object = new_object(), *flags = new_array(), *totals = new_object();
+	struct json_object *object = new_object(), *totals = new_object();
 	const unsigned int *n = report->counts;
 
 	add_string(object, "vfiomig", VERSION);
@@ -274,10 +273,7 @@ static int json_end(struct report *report, const char *why)
 	add_string(object, "driver", t->driver);
 	add_text(object, "driver_version", t->module_version);
 	add_text(object, "driver_srcversion", t->srcversion);
-	for (unsigned int bit = 0; bit < sizeof(flag_texts) / sizeof(flag_texts[0]); bit++)
-		if (t->flags & (1ULL << bit))
-			append_string(flags, flag_texts[bit]);
-	add_value(object, "migration_flags", flags);
+	add_flags(object, t->flags);
 	add_uint(object, "seed", report->seed);
 	add_bool(object, "kernel_log", t->log_is_readable);
 	add_value(object, "rules", report->rules);

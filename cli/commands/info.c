@@ -76,7 +76,7 @@ static void print_flags(uint64_t flags)
 /* What has not come is "-". */
 static void print_migration(const struct vfiomig_probe *p)
 {
-	if (p->migration == -ETIMEDOUT)
+	if (is_unknown(p->migration))
 		printf("migration:  -\nstates:     -\n");
 	else if (p->migration)
 		return;
@@ -91,7 +91,7 @@ static void print_migration(const struct vfiomig_probe *p)
 		       (unsigned long long)p->bytes);
 	else
 		printf("state size: %s\n",
-		       p->data_size == -ETIMEDOUT ? "-" : "unknown (no MIG_DATA_SIZE)");
+		       is_unknown(p->data_size) ? "-" : "unknown (no MIG_DATA_SIZE)");
 }
 
 struct feature_name {
@@ -157,7 +157,7 @@ static void add_migration(struct json_object *object, const struct vfiomig_probe
 	uint64_t flags = p->migration ? 0 : p->flags;
 	struct json_object *states;
 
-	if (p->migration == -ETIMEDOUT) {
+	if (is_unknown(p->migration)) {
 		add_value(object, "migration", NULL);
 		add_value(object, "states", NULL);
 	} else {

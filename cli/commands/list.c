@@ -73,11 +73,11 @@ static int take_answers(void *data, const struct vfiomig_probe *probe)
 
 	while (found->dev != probe->device)
 		found = &turn->opt->list[turn->next++];
-	found->probed = !probe->open && probe->migration != -ETIMEDOUT;
+	found->probed = !probe->open && !is_unknown(probe->migration);
 	found->flags = probe->migration ? 0 : probe->flags;
 	if (probe->state >= 0)
 		found->state = probe->state;
-	if (!probe->open && probe->error != -ETIMEDOUT)
+	if (found->probed && probe->error != -ETIMEDOUT)
 		return 0;
 	snprintf(found->refusal, sizeof(found->refusal), "%s", probe->sentence);
 	notice(turn->opt->cli, "%s: %s", vfiomig_device_get_name(found->dev), found->refusal);

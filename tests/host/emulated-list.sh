@@ -73,6 +73,13 @@ answers 0 "list --probe --json: both hang" list --probe --json
 query "JSON: each has its error" '.devices[0].error + .devices[1].error | contains("open(") and contains("VFIO_DEVICE_BIND_IOMMUFD")'
 query "JSON: and nothing else" '.devices | all(.state == null and (has("migration") | not))'
 no_faults
+fault "$one" migration errno=EIO
+answers 0 "list --probe: the migration flags cannot be had" list --probe
+says "list: $one: VFIO_DEVICE_FEATURE_MIGRATION: Input/output error"
+lists "$one" "$one - - - emulated_vfio_pci"
+answers 1 "info: the migration flags cannot be had" info "$one"
+check "that is not known, and not none" test "$(value migration)" = -
+no_faults
 hangs get 'VFIO_DEVICE_FEATURE (GET MIG_DEVICE_STATE)'
 check "get: the flags are known" test "$(value migration)" = "STOP_COPY P2P PRE_COPY"
 check "get: and the features" test "$(value features)" = "MIGRATION(get) MIG_DEVICE_STATE(get,set) MIG_DATA_SIZE(get)"
