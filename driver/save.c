@@ -379,14 +379,9 @@ static u64 ivshmem_vfio_size_after(enum ivshmem_vfio_part part)
 /* A reset may have left the file of a session that is over */
 static bool ivshmem_vfio_is_saving(struct ivshmem_vfio_device *ivdev)
 {
-	switch (ivdev->state) {
-	case VFIO_DEVICE_STATE_PRE_COPY:
-	case VFIO_DEVICE_STATE_PRE_COPY_P2P:
-	case VFIO_DEVICE_STATE_STOP_COPY:
-		return ivdev->migf;
-	default:
-		return false;
-	}
+	return ivdev->migf && (ivdev->state == VFIO_DEVICE_STATE_PRE_COPY ||
+			       ivdev->state == VFIO_DEVICE_STATE_PRE_COPY_P2P ||
+			       ivdev->state == VFIO_DEVICE_STATE_STOP_COPY);
 }
 
 /**
