@@ -370,7 +370,8 @@ static int test_one(struct run *run, const struct check_rule *rule,
 	/* A process that hangs has the device, and perhaps its locks. */
 	if (err != -ETIMEDOUT) {
 		left = leave_device(run, rule, options, why);
-		err = left ?: err;
+		if (left)
+			err = left;
 	}
 	look_at_log(run, log, result);
 	result->seconds = seconds() - begin;
