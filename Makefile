@@ -199,7 +199,7 @@ $(B)/fuzz/lib/%.o: lib/%.c
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS)) -c -o $@ $<
 
-FUZZ_TARGETS = image restore header holder
+FUZZ_TARGETS = image restore header holder records
 FUZZ_PROGRAMS = $(FUZZ_TARGETS:%=$(B)/fuzz/%)
 
 $(B)/fuzz/%.o: tests/fuzz/%.c

@@ -8,7 +8,8 @@
  *
  *	status, cli (this header), rundir, printable, message, signals, stream, notify, place,
  *	table, names, user, json, words, spelling, values, arguments, options, device, holder,
- *	output, input, transfer, progress, describe, summary, report, commands/, main
+ *	output, input, transfer, progress, describe, records, summary, report, commands/,
+ *	main
  */
 #ifndef CLI_H
 #define CLI_H

@@ -18,7 +18,7 @@ _vfiomig_options()
 	state) echo "$open --json --reset" ;;
 	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
 	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
-	inspect) echo "$transfer --json --verify" ;;
+	inspect) echo "$transfer --driver= --json --records --verify" ;;
 	pack) echo "$transfer $frames --force --output=" ;;
 	unpack) echo "$transfer --output=" ;;
 	check) echo "$open --dangerous --group= --json --list --seed= --skip= --strict --tap --test= --timeout=" ;;
@@ -163,7 +163,13 @@ _vfiomig_reply_devices()
 _vfiomig_reply_value()
 {
 	case $1 in
-	--driver | -d) _vfiomig_reply "$(_vfiomig_pci drivers)" ;;
+	--driver | -d)
+		if [[ $command == inspect ]]; then
+			_vfiomig_reply 'hisi_acc ivshmem mlx5 mtty qat virtio xe'
+		else
+			_vfiomig_reply "$(_vfiomig_pci drivers)"
+		fi
+		;;
 	--via) _vfiomig_reply 'auto cdev group' ;;
 	--progress) _vfiomig_reply 'auto always never' ;;
 	--precopy) _vfiomig_reply 'auto never' ;;

@@ -201,6 +201,8 @@ complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all 
 complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check hold release' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
+complete -c vfiomig -n '__vfiomig_is inspect' -l driver -x -a 'hisi_acc ivshmem mlx5 mtty qat virtio xe' -d 'The driver whose state it is'
+complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 set -l groups feature state stop session precopy resume reset size dma slow
 complete -c vfiomig -n '__vfiomig_is check' -l dangerous -d 'Test also what can make a faulty kernel hang'

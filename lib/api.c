@@ -20,6 +20,7 @@
 #include "migration/restore.h"
 #include "migration/save.h"
 #include "migration/state.h"
+#include "records/stream.h"
 
 /* ---- Context ------------------------------------------------------------- */
 
@@ -386,5 +387,16 @@ EXPORT int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomi
 
 	if (!err)
 		err = inspect_verify(image, &call.opt, &call.result);
+	return call_end(&call, err);
+}
+
+EXPORT int vfiomig_walk(struct vfiomig_ctx *ctx, int fd, const char *driver,
+			const struct vfiomig_options *options, vfiomig_record_fn fn, void *data)
+{
+	struct call call;
+	int err = call_begin(&call, ctx, options, NULL);
+
+	if (!err)
+		err = stream_walk(ctx, fd, driver, &call.opt, fn, data);
 	return call_end(&call, err);
 }

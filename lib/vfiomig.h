@@ -986,6 +986,67 @@ const char *vfiomig_image_get_trailer(const struct vfiomig_image *image);
 /* The size of the image in bytes, as far as it was read or skipped. */
 uint64_t vfiomig_image_get_size(const struct vfiomig_image *image);
 
+/* ---- What a stream consists of ------------------------------------------ */
+
+enum vfiomig_record_kind {
+	/* The first call. @type is the name of the format, "mlx5", and @name the driver's, or both
+	 * are NULL if the format is not known. */
+	VFIOMIG_RECORD_STREAM,
+	/* A header, and the data that follows it. What is in it comes next, with a larger depth. */
+	VFIOMIG_RECORD_RECORD,
+	/* A number, or some bytes, in a header or in the data of a record. */
+	VFIOMIG_RECORD_FIELD,
+	/* Bytes whose meaning is not known. */
+	VFIOMIG_RECORD_OPAQUE,
+	/* The last call. @offset is the size of the stream. @type is how the stream ends: "whole",
+	 * "cut", "beyond", or "unknown"; @name says it in words, after "the stream". */
+	VFIOMIG_RECORD_END,
+};
+
+/*
+ * A piece of a stream. The strings are the library's, and ASCII. A later version of the library may
+ * have more members, at the end.
+ */
+struct vfiomig_record {
+	enum vfiomig_record_kind kind;
+	unsigned int depth; /* how many records it is inside of */
+	uint64_t offset;    /* in the stream, in bytes */
+	uint64_t size;	    /* in bytes. Of a record with its header, as the header tells it. */
+	const char *type;   /* "record", "u8", "u16", "u32", "u64", "bytes" or "opaque" */
+	const char *name;   /* as the driver calls it, "STOP_COPY_SIZE" */
+	/* Of a field: the bytes in the stream, and if it is a number, its value. */
+	const uint8_t *bytes;
+	uint64_t value;
+	bool hex; /* the number is better read as a hexadecimal one */
+};
+typedef int (*vfiomig_record_fn)(void *data, const struct vfiomig_record *record);
+
+/**
+ * vfiomig_format_name - which formats of streams are known
+ * @i: from 0
+ *
+ * Returns the name of a format, "mlx5", which is a constant string, or NULL after the last one.
+ */
+const char *vfiomig_format_name(size_t i);
+
+/**
+ * vfiomig_walk - go through the records of a state
+ * @fd: where an image or raw state comes from
+ * @driver: whose state it is, the name of a format or of a driver; NULL to take the driver from the
+ *	image, or else to guess by how the state begins
+ * @options: threads, chunk_size and progress; NULL for the defaults
+ * @fn: called for each piece, in the order of the stream, until it does not return 0
+ * @data: passed to @fn
+ *
+ * The formats of drivers are no uAPI. What is unknown is opaque, and never a failure. Memory does
+ * not depend on the state. An image is verified on the way: what @fn was told counts only if this
+ * function returns 0.
+ *
+ * Returns 0, what @fn returned, or one of the errors of the transfers.
+ */
+int vfiomig_walk(struct vfiomig_ctx *ctx, int fd, const char *driver,
+		 const struct vfiomig_options *options, vfiomig_record_fn fn, void *data);
+
 #ifdef __cplusplus
 }
 #endif

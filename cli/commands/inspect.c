@@ -6,41 +6,83 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "input.h"
 #include "json.h"
 #include "message.h"
 #include "options.h"
 #include "progress.h"
+#include "records.h"
 #include "signals.h"
 #include "transfer.h"
 
 struct options {
 	struct transfer t;
-	bool verify;
+	bool verify, records;
+	const char *driver;
 };
 
 enum {
-	OPT_VERIFY = 256
+	OPT_DRIVER = 256,
+	OPT_RECORDS,
+	OPT_VERIFY
 };
+
+/* The name of a format, or of a driver: its format may not be known. */
+static error_t parse_driver(struct argp_state *state, struct options *opt, const char *arg)
+{
+	char names[128] = "";
+
+	for (size_t i = 0; vfiomig_format_name(i); i++) {
+		const char *name = vfiomig_format_name(i);
+		size_t length = strlen(name);
+
+		/* "mlx5", or "mlx5_vfio_pci" */
+		if (strncmp(arg, name, length) == 0 && (!arg[length] || strchr("_-", arg[length])))
+			opt->driver = arg;
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), " %s", name);
+	}
+	return opt->driver ? 0
+			   : usage_error(state, "the format of '%s' is not known, only those of%s",
+					 arg, names);
+}
+
+static error_t check_options(struct argp_state *state, const struct options *opt)
+{
+	if (opt->driver && !opt->records)
+		return usage_error(state, "--driver goes with --records");
+	if (opt->verify && opt->records)
+		return usage_error(state, "--records checks all of an image; leave out --verify");
+	return 0;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
 
-	(void)arg;
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[2] = opt->t.cli;
 		return share_input(state, 2, &opt->t);
+	case OPT_DRIVER:
+		return parse_driver(state, opt, arg);
+	case OPT_RECORDS:
+		opt->records = true;
+		return 0;
 	case OPT_VERIFY:
 		opt->verify = true;
 		return 0;
+	case ARGP_KEY_END:
+		return check_options(state, opt);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
 static const struct argp_option options[] = {
+	{ "driver", OPT_DRIVER, "NAME", 0, "With --records: the driver whose state it is", 0 },
+	{ "records", OPT_RECORDS, NULL, 0,
+	  "Tell what the state in an image, or raw state, consists of", 0 },
 	{ "verify", OPT_VERIFY, NULL, 0, "Decode and check all of the image", 0 },
 	{ 0 },
 };
@@ -244,12 +286,27 @@ static int look(struct options *opt, struct vfiomig_image *image)
 	return err;
 }
 
+static int inspect_image(struct options *opt, int fd)
+{
+	struct vfiomig_image *image = NULL;
+	int err = vfiomig_image_open(opt->t.cli->ctx, fd, &image);
+	int status;
+
+	if (!err)
+		err = look(opt, image);
+	if (err)
+		status = fail_at(opt->t.cli, MOVE_STATE, err);
+	else
+		status = print(opt, image);
+	vfiomig_image_free(image);
+	return status;
+}
+
 static int inspect(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .t = TRANSFER_INIT(cli) };
-	struct vfiomig_image *image = NULL;
 	int status = cli_parse(cli, &argp, argc, argv, &opt);
-	int fd, err;
+	int fd;
 
 	if (status)
 		return status;
@@ -257,14 +314,7 @@ static int inspect(struct cli *cli, int argc, char **argv)
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);
-	err = vfiomig_image_open(cli->ctx, fd, &image);
-	if (!err)
-		err = look(&opt, image);
-	if (err)
-		status = fail_at(cli, MOVE_STATE, err);
-	else
-		status = print(&opt, image);
-	vfiomig_image_free(image);
+	status = opt.records ? print_records(&opt.t, fd, opt.driver) : inspect_image(&opt, fd);
 	close(fd);
 	return status;
 }

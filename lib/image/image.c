@@ -162,10 +162,25 @@ static int fail_truncated(const struct image *image)
 			image->frames);
 }
 
+/* fd_read_full(), after the bytes that were read already. */
+static ssize_t read_full(struct image *image, void *buf, size_t size)
+{
+	size_t have = image->first_size < size ? image->first_size : size;
+	ssize_t n;
+
+	memcpy(buf, image->first, have);
+	image->first_size -= have;
+	memmove(image->first, image->first + have, image->first_size);
+	if (have == size)
+		return size;
+	n = fd_read_full(image->ctx, image->fd, (char *)buf + have, size - have);
+	return n < 0 ? n : (ssize_t)have + n;
+}
+
 /* Exactly @size bytes: 0; or what ctx_fail() returned. */
 static int read_bytes(struct image *image, void *buf, size_t size)
 {
-	ssize_t n = fd_read_full(image->ctx, image->fd, buf, size);
+	ssize_t n = read_full(image, buf, size);
 
 	if (n < 0)
 		return fd_fail(image->ctx, n, "reading the image");
@@ -208,7 +223,7 @@ static int read_meta(const struct image *image, const uint8_t *frame, size_t siz
 /* The first bytes tell what kind of file this is, if it is no image. */
 static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 {
-	ssize_t n = fd_read_full(image->ctx, image->fd, head, SIZE_FRAME);
+	ssize_t n = read_full(image, head, SIZE_FRAME);
 
 	if (n < 0)
 		return fd_fail(image->ctx, n, "reading the image");
@@ -252,17 +267,33 @@ static int read_header(struct image *image)
 	return err ? err : use_header(image);
 }
 
-int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
+static int open_image(struct image *image)
 {
 	struct watch watch;
-	int err = image_init(image, ctx, fd);
+	int err;
 
-	if (err)
-		return err;
-	watch_begin(&watch, ctx);
+	watch_begin(&watch, image->ctx);
 	err = read_header(image);
 	watch_end(&watch);
 	return err;
+}
+
+int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd)
+{
+	int err = image_init(image, ctx, fd);
+
+	return err ? err : open_image(image);
+}
+
+int image_open_peeked(struct image *image, const struct raw *peeked)
+{
+	int err = image_init(image, peeked->ctx, peeked->fd);
+
+	if (err)
+		return err;
+	memcpy(image->first, peeked->peeked, peeked->peeked_size);
+	image->first_size = peeked->peeked_size;
+	return open_image(image);
 }
 
 static int fail_changed(const struct image *image)

@@ -20,6 +20,9 @@ struct image {
 	bool skimmed; /* the chunks were passed over */
 	uint64_t frames;
 	uint64_t size; /* of the image, in bytes */
+	/* What was read already by whoever found out that this is an image. */
+	uint8_t first[RAW_PEEK];
+	size_t first_size;
 	/* What image_peek() has read: the next frame's size (0 if nothing) and its first bytes. */
 	size_t peeked;
 	uint8_t magic[4];
@@ -39,6 +42,8 @@ int image_end(struct image *image, const struct raw *raw);
 /* Read the header. Returns -EBADMSG for a bad header, -ENODATA when there is nothing to read, and
  * other negative errnos. */
 int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd);
+/* The same for an image whose first bytes raw_peek() has read. */
+int image_open_peeked(struct image *image, const struct raw *peeked);
 /* Wait for the first frame after the header. Returns -ENODATA after ctx_fail() if that is the
  * trailer: the image has no state in it. */
 int image_peek(struct image *image);

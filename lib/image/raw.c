@@ -33,11 +33,15 @@ void raw_digest(const struct raw *raw, char text[48])
 	snprintf(text, 48, "xxh128:%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
 }
 
-void raw_account(struct raw *raw, const void *data, size_t size)
+int raw_account(struct raw *raw, const void *data, size_t size)
 {
+	int err;
+
 	raw->bytes += size;
 	if (raw->digest)
 		XXH3_128bits_update(raw->digest, data, size);
+	err = raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
+	return err ? ctx_fail(raw->ctx, err, "the caller has ended it") : 0;
 }
 
 int raw_fail(const struct raw *raw, int err)
@@ -45,19 +49,29 @@ int raw_fail(const struct raw *raw, int err)
 	return fd_fail(raw->ctx, err, raw->what);
 }
 
+/* Whether a frame of this kind follows its size. */
+static bool is_frame(const struct raw *raw, uint32_t magic)
+{
+	const uint8_t *p = raw->peeked;
+
+	return raw->peeked_size == RAW_PEEK && get_le32(p) == MAGIC_SIZE && get_le32(p + 4) == 4 &&
+	       get_le32(p + SIZE_FRAME) == magic;
+}
+
+bool raw_is_image(const struct raw *raw)
+{
+	return is_frame(raw, MAGIC_HEADER);
+}
+
 /* A driver's stream may begin like this, but images and compressed files do. */
 static int check_raw(const struct raw *raw)
 {
-	const uint8_t *p = raw->peeked;
-	size_t size = raw->peeked_size;
-	bool sized = size == RAW_PEEK && get_le32(p) == MAGIC_SIZE && get_le32(p + 4) == 4;
-
-	if (sized && get_le32(p + SIZE_FRAME) == MAGIC_HEADER)
+	if (raw_is_image(raw))
 		return ctx_fail(
 			raw->ctx, -EBADMSG,
 			"this is an image of vfiomig, not raw state; \"vfiomig unpack\" extracts the state, --force takes the image for state");
-	if ((size >= 4 && get_le32(p) == MAGIC_ZSTD) ||
-	    (sized && get_le32(p + SIZE_FRAME) == MAGIC_ZSTD))
+	if ((raw->peeked_size >= 4 && get_le32(raw->peeked) == MAGIC_ZSTD) ||
+	    is_frame(raw, MAGIC_ZSTD))
 		return ctx_fail(
 			raw->ctx, -EBADMSG,
 			"this is a zstd file, not raw state; \"zstd -dc\" extracts the state, --force takes the file for state");
@@ -85,6 +99,7 @@ int raw_read(void *data, struct chunk *c)
 	struct raw *raw = data;
 	size_t have = raw->peeked_size;
 	ssize_t n;
+	int err;
 
 	memcpy(c->in, raw->peeked, have);
 	raw->peeked_size = 0;
@@ -92,7 +107,9 @@ int raw_read(void *data, struct chunk *c)
 	if (n < 0)
 		return raw_fail(raw, n);
 	n += have;
-	raw_account(raw, c->in, n);
+	err = raw_account(raw, c->in, n);
+	if (err)
+		return err;
 	c->in_size = n;
 	c->iov[0] = (struct iovec){ c->in, n };
 	c->iov_count = 1;
@@ -134,8 +151,10 @@ int raw_write(void *data, struct chunk *c)
 	struct raw *raw = data;
 	int err = 0;
 
-	for (int i = 0; i < c->iov_count; i++)
-		raw_account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
+	for (int i = 0; !err && i < c->iov_count; i++)
+		err = raw_account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
+	if (err)
+		return err;
 	if (raw->sparse)
 		for (int i = 0; !err && i < c->iov_count; i++)
 			err = write_sparse(raw, c->iov[i].iov_base, c->iov[i].iov_len);

@@ -26,6 +26,10 @@ struct raw {
 	size_t peeked_size;
 	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
+	/* Called for all bytes that go by, in order; may be NULL. If it does not return 0, the
+	 * transfer ends with that value. */
+	int (*tap)(void *data, const void *bytes, size_t size);
+	void *tap_data;
 };
 
 int raw_init(struct raw *raw, struct vfiomig_ctx *ctx, int fd, const char *what);
@@ -42,8 +46,11 @@ int raw_read(void *raw, struct chunk *chunk);
 int raw_write(void *raw, struct chunk *chunk);
 /* After the last raw_write(): a sparse file gets its size. */
 int raw_end(const struct raw *raw);
-/* For other stages: count and digest bytes; note a failure, and return @err. */
-void raw_account(struct raw *raw, const void *data, size_t size);
+/* Whether what raw_peek() has read is the beginning of an image. */
+bool raw_is_image(const struct raw *raw);
+/* For other stages: count and digest bytes, and return 0 or what ctx_fail() returned; note a
+ * failure, and return @err. */
+int raw_account(struct raw *raw, const void *data, size_t size);
 int raw_fail(const struct raw *raw, int err);
 
 #endif

@@ -14,7 +14,7 @@ check "seeds" tests/fuzz/seeds "$work/seeds"
 for seed in one raw text-z zero-z mixed-z blocks; do
 	check "$seed is an image" build/vfiomig inspect --verify "$work/seeds/image/$seed"
 done
-for target in image restore header holder; do
+for target in image restore header holder records; do
 	mkdir -p "$work/new-$target" build/fuzz/corpus-$target
 	check "$target: replay" build/fuzz/$target -runs=0 -artifact_prefix="$work/" \
 		"$work/seeds/$target" build/fuzz/corpus-$target

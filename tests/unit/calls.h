@@ -435,6 +435,27 @@ static int image_verify_bad(void)
 	return look(true, true);
 }
 
+static int ignore_record(void *data, const struct vfiomig_record *record)
+{
+	(void)data;
+	(void)record;
+	return 0;
+}
+
+static int walk_good(void)
+{
+	int fd = new_image(),
+	    err = CALL(vfiomig_walk(ctx, fd, NULL, &compress, ignore_record, NULL));
+
+	close(fd);
+	return err;
+}
+
+static int walk_bad(void)
+{
+	return CALL(vfiomig_walk(ctx, -1, "mlx5", NULL, ignore_record, NULL));
+}
+
 #include "device_calls.h"
 
 /* ---- The tables --------------------------------------------------------------- */
@@ -483,6 +504,7 @@ static const struct {
 	{ "vfiomig_image_open", image_open_good, image_open_bad },
 	{ "vfiomig_image_skim", image_skim_good, image_skim_bad },
 	{ "vfiomig_image_verify", image_verify_good, image_verify_bad },
+	{ "vfiomig_walk", walk_good, walk_bad },
 };
 
 /* The functions that cannot fail, or have no context to leave a sentence in. */
@@ -524,6 +546,7 @@ static const char *const no_calls[] = {
 	"vfiomig_image_get_header",
 	"vfiomig_image_get_trailer",
 	"vfiomig_image_get_size",
+	"vfiomig_format_name",
 };
 
 static inline int make_state(void **unused)

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The records that a state consists of, on standard output. */
+#ifndef RECORDS_H
+#define RECORDS_H
+
+#include "transfer.h"
+
+/* Print the records of the state at @fd, which is an image or raw. @driver: whose it is, or NULL.
+ * Returns the exit status. */
+int print_records(struct transfer *t, int fd, const char *driver);
+
+#endif

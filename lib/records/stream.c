@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Going through the records of an image, or of raw state. */
+#include <sys/stat.h>
+
+#include "image/transfer.h"
+#include "stream.h"
+
+static uint64_t size_of(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+}
+
+/* Move the state to nowhere, past the walker. @image is NULL for raw state. */
+static int walk(struct raw *from, struct image *image, const char *driver,
+		const struct vfiomig_options *opt, vfiomig_record_fn fn, void *data)
+{
+	struct records *records = records_new(driver, fn, data);
+	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
+	struct raw nowhere;
+	int err;
+
+	if (!records)
+		return ctx_fail_memory(from->ctx);
+	err = raw_init(&nowhere, from->ctx, -1, "");
+	/* Only the trailer of an image has a digest to compare with. */
+	if (!image)
+		raw_free(&nowhere);
+	nowhere.tap = records_feed;
+	nowhere.tap_data = records;
+	result.expected =
+		image ? meta_number(image->header, "expected_bytes", 0) : size_of(from->fd);
+	if (!err)
+		err = transfer_in(opt, from, image, &nowhere, &result);
+	if (!err) {
+		records_finish(records);
+		err = records_stopped(records);
+		if (err)
+			ctx_fail(from->ctx, err, "the caller has ended it");
+	}
+	raw_free(&nowhere);
+	records_free(records);
+	return err;
+}
+
+static int walk_image(struct raw *from, const char *driver, const struct vfiomig_options *opt,
+		      vfiomig_record_fn fn, void *data)
+{
+	struct image image = { .fd = -1 };
+	char name[64];
+	int err = image_open_peeked(&image, from);
+
+	if (!err && !driver) {
+		const char *device = json_find(image.header, "device");
+
+		if (device && meta_string(device, "driver", name, sizeof(name)) >= 0)
+			driver = name;
+	}
+	if (!err)
+		err = walk(from, &image, driver, opt, fn, data);
+	image_free(&image);
+	return err;
+}
+
+int stream_walk(struct vfiomig_ctx *ctx, int fd, const char *driver,
+		const struct vfiomig_options *opt, vfiomig_record_fn fn, void *data)
+{
+	struct raw from = { .ctx = ctx, .fd = fd, .what = "reading the state" };
+	int err = raw_peek(&from, opt->force);
+
+	if (err == -EBADMSG && raw_is_image(&from))
+		return walk_image(&from, driver, opt, fn, data);
+	return err ? err : walk(&from, NULL, driver, opt, fn, data);
+}
