@@ -7,9 +7,8 @@
 #include <fcntl.h>
 #include <limits.h>
 
-#include "feature.h"
 #include "holder/held.h"
-#include "unit.h"
+#include "session.h"
 
 #define FLAGS (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
 #define REST  1000 /* bytes that can be read only in STOP_COPY */
@@ -34,8 +33,6 @@ static struct {
 	int path[32], arcs;
 } kernel;
 
-static struct vfiomig_device *dev;
-
 ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
@@ -51,8 +48,7 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 	kernel.late_reads += ctx->interrupted;
 	if (kernel.interrupt_after && --kernel.interrupt_after == 0) {
 		vfiomig_interrupt(ctx);
-		errno = EINTR;
-		return -1;
+		return refuse(EINTR);
 	}
 	if (kernel.initial)
 		from = &kernel.initial;
@@ -75,10 +71,8 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 
 static int get_info(struct vfio_precopy_info *info)
 {
-	if (kernel.no_info) {
-		errno = ENOTTY;
-		return -1;
-	}
+	if (kernel.no_info)
+		return refuse(ENOTTY);
 	assert_int_equal(info->argsz, sizeof(*info));
 	/* "valid only in PRE_COPY states" */
 	assert_int_equal(kernel.state, VFIOMIG_STATE_PRE_COPY);
@@ -98,10 +92,8 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 	int to = mig->device_state;
 
 	mig->data_fd = -1;
-	if (to == kernel.fail_state) {
-		errno = EIO;
-		return -1;
-	}
+	if (to == kernel.fail_state)
+		return refuse(EIO);
 	if (to == VFIOMIG_STATE_PRE_COPY) {
 		mig->data_fd = memfd_create("data_fd", MFD_CLOEXEC);
 		kernel.data_fd = mig->data_fd;
@@ -137,8 +129,7 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	case VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE:
 		((struct vfio_device_feature_mig_data_size *)feature->data)->stop_copy_length =
 			1ULL << 40;
-		errno = ENOTTY;
-		return kernel.size_is_all ? 0 : -1;
+		return refuse(kernel.size_is_all ? 0 : ENOTTY);
 	default:
 		return feature_answer(feature, FLAGS, kernel.state, set_state);
 	}
@@ -158,16 +149,7 @@ static int setup(void **state)
 	kernel.rest = REST;
 	kernel.data_fd = -1;
 	kernel.fail_state = -1;
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = feature_device(ctx, feature_null());
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	vfiomig_device_unref(dev);
-	vfiomig_unref(ctx);
+	open_session();
 	return 0;
 }
 
@@ -257,7 +239,7 @@ static void test_empty_reads(void **state)
 		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 		/* The end comes at once, although the kernel announces more data. */
-		teardown(NULL);
+		close_session(NULL);
 		setup(NULL);
 		kernel.empty = errors[i];
 		kernel.initial = 0;
@@ -266,7 +248,7 @@ static void test_empty_reads(void **state)
 		assert_int_equal(r.precopy_bytes, 0);
 
 		/* The end comes after the first copy. */
-		teardown(NULL);
+		close_session(NULL);
 		setup(NULL);
 		kernel.empty = errors[i];
 		kernel.no_info = true;
@@ -297,7 +279,7 @@ static void test_does_not_converge(void **state)
 	assert_true(r.gave_up);
 	/* Nothing was read twice, so nobody knows how fast it changes. */
 	assert_false(r.outpaced);
-	teardown(NULL);
+	close_session(NULL);
 
 	/* As much changes as is read, so that the rounds get nowhere. */
 	setup(NULL);
@@ -344,7 +326,7 @@ static void test_reinit(void **state)
 	expect_whole(&r);
 	assert_int_equal(r.precopy_bytes, 105000);
 	/* The device must not begin anew for ever. */
-	teardown(NULL);
+	close_session(NULL);
 	setup(NULL);
 	kernel.reinits = INT_MAX;
 	kernel.dirtying = 1000;
@@ -437,7 +419,7 @@ static void test_arc_fails(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
 		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
-		teardown(NULL);
+		close_session(NULL);
 		setup(NULL);
 		kernel.fail_state = states[i];
 		assert_int_equal(save(NULL, &r), -EIO);
@@ -449,7 +431,7 @@ static void test_arc_fails(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_session)
 	const struct CMUnitTest tests[] = {
 		TEST(test_idle),	TEST(test_borrowed),
 		TEST(test_held),	TEST(test_never),

@@ -8,8 +8,7 @@
 #include <limits.h>
 
 #include "device/config.h"
-#include "feature.h"
-#include "unit.h"
+#include "session.h"
 
 #define CONFIG_SIZE 64
 
@@ -23,14 +22,6 @@ static struct {
 	int interrupted_writes, short_writes;
 	int set_states, data_fd;
 } kernel;
-
-static struct vfiomig_device *dev;
-
-static int refuse(int error)
-{
-	errno = error;
-	return error ? -1 : 0;
-}
 
 static int set_state(struct vfio_device_feature_mig_state *mig)
 {
@@ -126,17 +117,7 @@ static int setup(void **state)
 	kernel.flags = VFIOMIG_STOP_COPY;
 	kernel.state = VFIOMIG_STATE_RUNNING;
 	kernel.data_fd = -1;
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = feature_device(ctx, feature_null());
-	dev->name = strdup("device");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	vfiomig_device_unref(dev);
-	vfiomig_unref(ctx);
+	open_session();
 	return 0;
 }
 
@@ -482,7 +463,7 @@ static void test_unreadable_image(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_session)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_migration),
 		TEST(test_no_state),

@@ -11,8 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "feature.h"
-#include "unit.h"
+#include "session.h"
 
 #define STREAM "the device's state"
 
@@ -30,7 +29,6 @@ static struct {
 	int data_fd; /* the test's own descriptor of it */
 } kernel;
 
-static struct vfiomig_device *dev;
 /* Whether saves and restores use raw state instead of images. */
 static bool raw;
 
@@ -99,10 +97,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (request == VFIO_DEVICE_RESET) {
 		kernel.resets++;
-		if (kernel.fail_reset) {
-			errno = ENOTTY;
-			return -1;
-		}
+		if (kernel.fail_reset)
+			return refuse(ENOTTY);
 		kernel.state = VFIOMIG_STATE_RUNNING;
 		return 0;
 	}
@@ -125,19 +121,15 @@ static int setup(void **state)
 	kernel.fails = 1;
 	kernel.error = EIO;
 	kernel.fail_state = kernel.data_fd = -1;
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = feature_device(ctx, feature_null());
+	open_session();
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	(void)state;
 	if (kernel.data_fd >= 0)
 		close(kernel.data_fd);
-	vfiomig_device_unref(dev);
-	vfiomig_unref(ctx);
-	return 0;
+	return close_session(state);
 }
 
 /* Save into a file in memory. If @whole, the file must have all of the state. */

@@ -9,9 +9,8 @@
 #include <sys/uio.h>
 
 #include "clock.h"
-#include "feature.h"
 #include "image/image.h"
-#include "unit.h"
+#include "session.h"
 
 #define ALL    (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
 #define STREAM "the state of a device"
@@ -53,14 +52,6 @@ static struct {
 	char got[64];  /* what was written */
 	bool loaded;   /* the device has it */
 } kernel;
-
-static struct vfiomig_device *dev;
-
-static int refuse(int error)
-{
-	errno = error;
-	return -1;
-}
 
 static void owner_resets(void)
 {
@@ -268,23 +259,13 @@ static int setup(void **state)
 	kernel.lies = kernel.fails = 1;
 	kernel.lie_state = kernel.data_fd = -1;
 	kernel.length = LENGTH;
-	assert_int_equal(vfiomig_new(&ctx), 0);
-	dev = feature_device(ctx, feature_null());
-	dev->name = strdup("device");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	vfiomig_device_unref(dev);
-	vfiomig_unref(ctx);
+	open_session();
 	return 0;
 }
 
 static void again(void)
 {
-	teardown(NULL);
+	close_session(NULL);
 	setup(NULL);
 }
 
@@ -852,7 +833,7 @@ static void test_stuck(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_session)
 	const struct CMUnitTest tests[] = {
 		TEST(test_arcs),	  TEST(test_load),
 		TEST(test_drive),	  TEST(test_walk_home),
