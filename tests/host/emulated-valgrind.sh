@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.." || exit
 . tests/host/lib/emulate.sh
 
 # The holder has a log of its own: valgrind follows a fork.
-UNDER="valgrind -q --log-file=/run/work/valgrind.%p --leak-check=full
+UNDER="valgrind -q --log-file=$PWD/valgrind.%p --leak-check=full
 --errors-for-leak-kinds=definite,indirect,possible --show-leak-kinds=definite,indirect,possible"
 
 # clean NAME: valgrind has had nothing to say, but perhaps of itself (a system call that it does not know)

@@ -17,7 +17,7 @@
 #
 # Sourcing this file starts the script again in name spaces of its own: /dev, /sys and /run are the test's, only its
 # own processes are in /proc, and all of them are killed when the script ends. The script is in the directory
-# /run/work, $top is the source directory, and $OUT and $ERR are set. Without the right to make name spaces the
+# /run/test, $top is the source directory, and $OUT and $ERR are set. Without the right to make name spaces the
 # script is skipped.
 #
 #   vfiomig ARG...           is the program with the emulated devices. It is in PATH, for timeout(1) and setsid(1)
@@ -129,7 +129,7 @@ make_machine() {
 	ln -s /proc/self/fd/1 /dev/stdout
 	ln -s /proc/self/fd/2 /dev/stderr
 	mount -t tmpfs -o mode=755 sys /sys
-	mkdir /run/work /run/bin /run/build
+	mkdir /run/test /run/bin /run/build
 	# The directory of the state is for all users, like the kernel.
 	mkdir -m 1777 "$emulated"
 	umask 022
@@ -339,4 +339,4 @@ make_program
 # shellcheck disable=SC2034 # lib.sh uses them
 OUT=/run/stdout ERR=/run/stderr
 export UNDER="${UNDER-}"
-cd /run/work || exit
+cd /run/test || exit
