@@ -25,8 +25,8 @@ _vfiomig_options()
 	hold) echo "$open --foreground --json" ;;
 	release) echo '--json --wait' ;;
 	exec) echo "$open" ;;
-	bind) echo '--driver= --dry-run --force --group --wait' ;;
-	unbind) echo '--dry-run --group --wait' ;;
+	bind) echo '--driver= --dry-run --force --group --json --wait' ;;
+	unbind) echo '--dry-run --group --json --wait' ;;
 	esac
 	echo '--help --quiet --usage --verbose --version'
 }

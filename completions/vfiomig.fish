@@ -198,7 +198,7 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check hold release' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check hold release bind unbind' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect' -l driver -x -a 'hisi_acc ivshmem mlx5 mtty qat virtio xe' -d 'The driver whose state it is'

@@ -5,6 +5,7 @@
 
 #include "arguments.h"
 #include "device.h"
+#include "json.h"
 #include "message.h"
 #include "options.h"
 #include "signals.h"
@@ -14,6 +15,7 @@ struct options {
 	struct cli *cli;
 	const char *driver; /* NULL: the driver that fits best */
 	unsigned int flags;
+	struct json_object *functions; /* with --json: what was done with each */
 };
 
 enum {
@@ -28,7 +30,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		return share_input(state, 1, opt->cli);
+		return share_input(state, 2, opt->cli);
 	case 'g':
 		opt->flags |= VFIOMIG_BIND_GROUP;
 		return 0;
@@ -78,6 +80,7 @@ static const struct argp_option unbind_options[] = {
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_device },
+	{ .argp = &argp_json },
 	{ 0 },
 };
 
@@ -102,22 +105,58 @@ static const char *driver_name(const char *driver)
 	return driver ? driver : "no driver";
 }
 
-static void print_binding(void *data, const struct vfiomig_binding *b)
+static void print_text(const struct options *opt, const struct vfiomig_binding *b)
 {
-	const struct options *opt = data;
 	const char *to = b->unknown ? "the driver that the kernel chooses" : driver_name(b->to);
 	bool dry_run = opt->flags & VFIOMIG_BIND_DRY_RUN;
 
-	if (opt->cli->quiet)
-		return;
 	if (b->unchanged)
 		print_line("%s: bound to %s already", b->device, driver_name(b->from));
 	else
 		print_line("%s: %sbound to %s (%s %s)", b->device, dry_run ? "would be " : "", to,
 			   dry_run ? "now" : "before", driver_name(b->from));
+}
+
+static void append_function(struct json_object *functions, const struct vfiomig_binding *b)
+{
+	struct json_object *function = new_object();
+
+	add_string(function, "name", b->device);
+	add_string(function, "before", b->from);
+	add_string(function, "after", b->unknown ? NULL : b->to);
+	add_bool(function, "changed", !b->unchanged);
+	add_bool(function, "kernel_chooses", b->unknown);
+	add_string(function, "lost", b->lost);
+	append_value(functions, function);
+}
+
+static void print_binding(void *data, const struct vfiomig_binding *b)
+{
+	const struct options *opt = data;
+
+	if (opt->cli->json)
+		append_function(opt->functions, b);
+	else if (!opt->cli->quiet)
+		print_text(opt, b);
 	if (b->lost)
 		notice(opt->cli, "%s had the driver %s, which the kernel has no more", b->device,
 		       b->lost);
+}
+
+/* The change has ended with @err. Returns the exit status, after a message if it is not 0. */
+static int finish(struct options *opt, int err)
+{
+	struct json_object *object;
+
+	if (err)
+		return fail_at(opt->cli, FIND_DEVICE, err);
+	if (!opt->cli->json)
+		return STATUS_OK;
+	object = new_object();
+	add_string(object, "device", opt->cli->device);
+	add_bool(object, "dry_run", opt->flags & VFIOMIG_BIND_DRY_RUN);
+	add_value(object, "functions", json_object_get(opt->functions));
+	return print_json(opt->cli, object, stdout);
 }
 
 /* Report now what would make the next command fail. */
@@ -130,6 +169,22 @@ static void tell_of_obstacle(const struct cli *cli, const struct vfiomig_device 
 	notice(cli,
 	       "its IOMMU group %d cannot be used yet: %s is in it and bound to %s; --group takes it along",
 	       vfiomig_device_get_group(dev), name, driver);
+}
+
+static int change_bind(struct options *opt, struct vfiomig_device *dev)
+{
+	int err = vfiomig_device_bind(dev, opt->driver, opt->flags, print_binding, opt);
+	int status = finish(opt, err);
+
+	fflush(stdout);
+	if (!status && !(opt->flags & VFIOMIG_BIND_DRY_RUN))
+		tell_of_obstacle(opt->cli, dev);
+	return status;
+}
+
+static int change_unbind(struct options *opt, struct vfiomig_device *dev)
+{
+	return finish(opt, vfiomig_device_unbind(dev, opt->flags, print_binding, opt));
 }
 
 static int run(struct cli *cli, const struct argp *argp, int argc, char **argv,
@@ -145,28 +200,11 @@ static int run(struct cli *cli, const struct argp *argp, int argc, char **argv,
 		return status;
 	signals_catch(cli->ctx);
 	vfiomig_device_set_wait(dev, cli->wait);
+	opt.functions = cli->json ? new_array() : NULL;
 	status = change(&opt, dev);
+	json_object_put(opt.functions);
 	vfiomig_device_unref(dev);
 	return status;
-}
-
-static int change_bind(struct options *opt, struct vfiomig_device *dev)
-{
-	int err = vfiomig_device_bind(dev, opt->driver, opt->flags, print_binding, opt);
-
-	if (err)
-		return fail_at(opt->cli, FIND_DEVICE, err);
-	fflush(stdout);
-	if (!(opt->flags & VFIOMIG_BIND_DRY_RUN))
-		tell_of_obstacle(opt->cli, dev);
-	return STATUS_OK;
-}
-
-static int change_unbind(struct options *opt, struct vfiomig_device *dev)
-{
-	int err = vfiomig_device_unbind(dev, opt->flags, print_binding, opt);
-
-	return err ? fail_at(opt->cli, FIND_DEVICE, err) : STATUS_OK;
 }
 
 static int bind_main(struct cli *cli, int argc, char **argv)

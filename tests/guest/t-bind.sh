@@ -150,8 +150,9 @@ says "$bridge of group"
 is "$bridge" '- -'
 status 3 "the group is viable now" vfiomig info "$edu"
 says 'its driver vfio-pci has no migration support'
-status 0 "unbind --group" vfiomig unbind --group "$rng"
-check "both functions are unbound" test "$(wc -l <$OUT)" -eq 2
+status 0 "unbind --group --json" vfiomig unbind --group --json "$rng"
+check "both functions are unbound" jq -e ".device == \"$rng\" and ([.functions[] | [.name, .before, .after, .changed]] ==
+	[[\"$edu\", \"vfio-pci\", null, true], [\"$rng\", \"vfio-pci\", \"virtio-pci\", true]])" $OUT
 is "$edu" '- -'
 is "$rng" 'virtio-pci -'
 check "no note is left" test -z "$(ls $notes)"
