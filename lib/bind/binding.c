@@ -15,7 +15,8 @@
 #include "holder/held.h"
 #include "step.h"
 
-/* How long the kernel may keep the device's lock before it counts as busy. */
+/* How long the kernel may keep the lock of the device, or of its group, before that counts as busy.
+ */
 #define PATIENCE_NS 1000000000ULL
 
 int binding_path(const struct vfiomig_device *dev, const char *name, char path[PATH_MAX])
@@ -138,9 +139,10 @@ static int set_override(struct vfiomig_device *dev, const char *override, bool b
 /*
  * Open the group. The kernel lets a VFIO group be opened only once, and not while one of its
  * devices is open in another way. So as long as the group is open here, nobody uses its devices.
- * Otherwise the write to "unbind" would wait for any user that comes in between.
+ * Otherwise the write to "unbind" would wait for any user that comes in between. The kernel keeps
+ * whoever opens the group waiting as long as somebody else is opening one of its devices.
  */
-static int hold_group(struct vfiomig_device *dev, int *fd)
+static int hold_group(struct vfiomig_device *dev, int *fd, bool back)
 {
 	char path[PATH_MAX], group[32];
 
@@ -148,9 +150,16 @@ static int hold_group(struct vfiomig_device *dev, int *fd)
 	if (!sysdev_group_name(dev->ctx, &dev->sys, group))
 		return 0;
 	snprintf(path, sizeof(path), "%s/vfio/%s", dev->ctx->devfs, group);
-	*fd = open(path, O_RDWR | O_CLOEXEC);
+	*fd = apart_open(back ? NULL : dev->ctx, path, O_RDWR | O_CLOEXEC, now_ns() + PATIENCE_NS);
+	if (*fd == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (*fd == -ETIMEDOUT)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"busy: the kernel has not opened %s within %llu second; another process may be opening a device of the group",
+			path, PATIENCE_NS / 1000000000ULL);
 	/* Another failure may mean that the kernel has no groups. */
-	return *fd < 0 && errno == EBUSY ? node_fail_busy(dev) : 0;
+	return *fd == -EBUSY ? node_fail_busy(dev) : 0;
 }
 
 int binding_check_idle(struct vfiomig_device *dev, struct look *look, bool back)
@@ -173,7 +182,7 @@ int binding_check_idle(struct vfiomig_device *dev, struct look *look, bool back)
 		busy = node_check_openers(dev, look->openers);
 	if (busy)
 		return busy;
-	return err ? look_fail(look, dev, "") : hold_group(dev, &fd);
+	return err ? look_fail(look, dev, "") : hold_group(dev, &fd, back);
 }
 
 int binding_check_permitted(struct vfiomig_device *dev)
@@ -203,7 +212,7 @@ static int detach(struct vfiomig_device *dev, const char *driver, bool back)
 		err = binding_check_idle(dev, &look, back);
 	look_clear(&look);
 	if (!err && dev->sys.cdev)
-		err = hold_group(dev, &group);
+		err = hold_group(dev, &group, back);
 	if (err)
 		return err;
 	snprintf(dir, sizeof(dir), "%s/bus/pci/drivers/%s", dev->ctx->sysfs, driver);

@@ -8,8 +8,12 @@
 #include <sys/sysmacros.h>
 
 #include "carried.h"
+#include "device/apart.h"
 #include "device/sysfs.h"
 #include "disk.h"
+
+/* How long the kernel may take to open a disk. */
+#define OPEN_NS 3000000000ULL
 
 struct disk {
 	const char *name; /* "sda1" */
@@ -159,19 +163,46 @@ static int check_named(struct vfiomig_device *dev, const char *name, const char 
 	return err;
 }
 
+struct opening {
+	const char *node;
+	int err;
+};
+
+/* A disk that does not answer may keep whoever opens it waiting, and whoever closes it. */
+static void open_exclusively(void *arg)
+{
+	struct opening *o = arg;
+
+	o->err = open(o->node, O_RDONLY | O_EXCL | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static int fail_untold(struct vfiomig_device *dev, const struct disk *disk, int err)
+{
+	if (err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (err == -ETIMEDOUT)
+		return ctx_fail(
+			dev->ctx, err,
+			"cannot tell whether %s is in use: the kernel has not opened its disk %s within %llu seconds; use --force to bind it all the same",
+			dev->name, disk->node, OPEN_NS / 1000000000ULL);
+	return ctx_fail(dev->ctx, err, "cannot tell whether %s is in use: cannot open %s: %s",
+			dev->name, disk->node, strerror(-err));
+}
+
 /* Whoever has no name above, such as a storage pool or the mount of a container, has opened the
  * disk exclusively all the same. */
 static int check_exclusive(struct vfiomig_device *dev, const char *name, const char *dir)
 {
-	_cleanup_close_ int fd = -1;
 	struct disk disk;
+	struct opening o = { .node = disk.node, .err = -EIO };
+	int err;
 
 	describe(dev, &disk, name, dir);
-	fd = open(disk.node, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
-	if (fd >= 0)
+	err = apart_call(dev->ctx, open_exclusively, &o, sizeof(o), now_ns() + OPEN_NS);
+	if (err)
+		return fail_untold(dev, &disk, err);
+	if (o.err != -EBUSY)
 		return 0;
-	if (errno != EBUSY)
-		return carried_fail_exhausted(dev, disk.node);
 	return ctx_fail(dev->ctx, -EBUSY,
 			"%s carries the disk %s, which is in use; end that, or use --force",
 			dev->name, disk.name);

@@ -6,11 +6,43 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device/apart.h"
 #include "device/sysfs.h"
 #include "member.h"
 #include "record.h"
 
-#define HEADER_TYPE 0x0e /* in the configuration space */
+#define HEADER_TYPE 0x0e	  /* in the configuration space */
+#define PATIENCE_NS 1000000000ULL /* to read that */
+
+struct header {
+	const char *path;
+	unsigned char type;
+	int err;
+};
+
+/* The kernel keeps the reader waiting as long as the function is reset, or wakes up. */
+static void read_header(void *arg)
+{
+	struct header *h = arg;
+	_cleanup_close_ int fd = open(h->path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : pread(fd, &h->type, 1, HEADER_TYPE);
+
+	h->err = n < 0 ? -errno : n ? 0 : -ENODATA;
+}
+
+static int fail_header(const struct vfiomig_device *dev, int err)
+{
+	if (err == -EINTR)
+		return ctx_fail_interrupted(dev->ctx);
+	if (err == -ETIMEDOUT)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"busy: the kernel has not read the configuration space of %s within %llu second; the function may be in a reset",
+			dev->name, PATIENCE_NS / 1000000000ULL);
+	return ctx_fail(dev->ctx, err == -ENODATA ? -EIO : err,
+			"cannot read the configuration space of %s: %s", dev->name,
+			err == -ENODATA ? "it is too short" : strerror(-err));
+}
 
 /*
  * VFIO takes functions with an ordinary header, and bridges have other ones. Returns 0 for such a
@@ -20,26 +52,21 @@
 static int check_header(const struct vfiomig_device *dev)
 {
 	char path[PATH_MAX];
-	_cleanup_close_ int fd = -1;
-	unsigned char type;
-	ssize_t n;
+	struct header h = { .path = path, .err = -EIO };
 	int err = binding_path(dev, "config", path);
 
 	if (err)
 		return err;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : pread(fd, &type, 1, HEADER_TYPE);
-	if (n != 1)
-		return ctx_fail(dev->ctx, n < 0 && errno ? -errno : -EIO,
-				"cannot read the configuration space of %s: %s", dev->name,
-				n < 0 ? strerror(errno) : "it is too short");
+	err = apart_call(dev->ctx, read_header, &h, sizeof(h), now_ns() + PATIENCE_NS);
+	if (err || h.err)
+		return fail_header(dev, err ? err : h.err);
 	/* What the bus returns for a function that is not there. */
-	if (type == 0xff)
+	if (h.type == 0xff)
 		return ctx_fail(
 			dev->ctx, -EIO,
 			"%s does not answer: its configuration space reads as all ones; it may be without power, or have failed or been removed",
 			dev->name);
-	if (type & 0x7f)
+	if (h.type & 0x7f)
 		return ctx_fail(dev->ctx, -EOPNOTSUPP,
 				"a bridge, which VFIO does not take; bind the functions behind it");
 	return 0;
@@ -103,7 +130,7 @@ static int belongs(const struct vfiomig_device *dev)
 	err = check_header(dev);
 	if (err == -EOPNOTSUPP)
 		return 0;
-	if (err && !dev->sys.driver && !is_exhausted(-err)) {
+	if (err && err != -EINTR && !dev->sys.driver && !is_exhausted(-err)) {
 		ctx_notice(dev->ctx, "%s; it has no driver and is left alone", dev->ctx->error);
 		return 0;
 	}

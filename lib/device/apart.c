@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Work in a process of its own, which is left behind if it does not come back. */
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <sched.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -173,6 +175,124 @@ bool apart_end(struct apart *a)
 	return apart_end_until(a, now_ns() + APART_DYING);
 }
 
+/* ---- One function -------------------------------------------------------- */
+
+/* Others may have the processors: then the process gets a little more time. */
+static int wait_patiently(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until)
+{
+	int err = apart_wait(ctx, a, until);
+
+	if (err == -ETIMEDOUT && ctx && apart_is_running(ctx, a))
+		err = apart_wait(ctx, a, now_ns() + APART_PATIENCE);
+	return err;
+}
+
+static int call_with(struct vfiomig_ctx *ctx, void (*fn)(void *arg), void *arg, size_t size,
+		     uint64_t until, int *keep, size_t count)
+{
+	void *shared = apart_alloc(size);
+	struct apart a;
+	int err;
+
+	if (!shared)
+		return -ENOMEM;
+	memcpy(shared, arg, size);
+	err = apart_start_with(&a, fn, shared, keep, count);
+	if (!err)
+		err = wait_patiently(ctx, &a, until);
+	apart_end(&a);
+	if (!err)
+		memcpy(arg, shared, size);
+	apart_free(shared, size);
+	return err;
+}
+
+int apart_call(struct vfiomig_ctx *ctx, void (*fn)(void *arg), void *arg, size_t size,
+	       uint64_t until)
+{
+	return call_with(ctx, fn, arg, size, until, NULL, 0);
+}
+
+/* ---- open(2) ------------------------------------------------------------- */
+
+struct opening {
+	const char *path;
+	int flags;
+	int socket; /* for the descriptor */
+	int err;
+};
+
+union control {
+	struct cmsghdr align;
+	char space[CMSG_SPACE(sizeof(int))];
+};
+
+static int send_fd(int socket, int fd)
+{
+	union control control = { .align = {
+					  .cmsg_len = CMSG_LEN(sizeof(fd)),
+					  .cmsg_level = SOL_SOCKET,
+					  .cmsg_type = SCM_RIGHTS,
+				  } };
+	struct iovec iov = { .iov_base = &(char){ 0 }, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+
+	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	return sendmsg(socket, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int receive_fd(int socket)
+{
+	union control control;
+	struct iovec iov = { .iov_base = &(char){ 0 }, .iov_len = 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) < 0)
+		return -errno;
+	/* The kernel leaves the descriptor out if this process can have no more. */
+	if (!CMSG_FIRSTHDR(&msg))
+		return -EMFILE;
+	memcpy(&fd, CMSG_DATA(&control.align), sizeof(fd));
+	return fd;
+}
+
+static void do_open(void *arg)
+{
+	struct opening *o = arg;
+	int fd = open(o->path, o->flags);
+
+	o->err = fd < 0 ? -errno : send_fd(o->socket, fd);
+}
+
+int apart_open(struct vfiomig_ctx *ctx, const char *path, int flags, uint64_t until)
+{
+	struct opening o = { .path = path, .flags = flags, .err = -EIO };
+	int pair[2], err, fd = -1;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	o.socket = pair[1];
+	err = call_with(ctx, do_open, &o, sizeof(o), until, &pair[1], 1);
+	if (!err)
+		err = o.err;
+	if (!err)
+		fd = receive_fd(pair[0]);
+	close(pair[0]);
+	close(pair[1]);
+	return err ? err : fd;
+}
+
 /* ---- A file of sysfs or debugfs ------------------------------------------ */
 
 struct apart_text {
@@ -203,9 +323,7 @@ static void wait_reading(struct vfiomig_ctx *ctx, struct apart_reading *r, uint6
 {
 	if (!r->apart.pid)
 		return;
-	r->err = apart_wait(ctx, &r->apart, until);
-	if (r->err == -ETIMEDOUT && apart_is_running(ctx, &r->apart))
-		r->err = apart_wait(ctx, &r->apart, now_ns() + APART_PATIENCE);
+	r->err = wait_patiently(ctx, &r->apart, until);
 	apart_kill(&r->apart);
 }
 

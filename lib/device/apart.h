@@ -57,6 +57,19 @@ bool apart_end_until(struct apart *a, uint64_t until);
 /* How long the kernel may take for what normally takes no time, in nanoseconds. */
 #define APART_PATIENCE 500000000ULL
 
+/*
+ * Call @fn in such a process, with a copy of the @size bytes at @arg, and wait for its end. Then
+ * @arg is what @fn has left in the copy. Returns 0, -ETIMEDOUT if the process sleeps at the time
+ * @until, -EINTR when the context was interrupted, unless @ctx is NULL, or another negative errno
+ * if there was no such process; without a sentence.
+ */
+int apart_call(struct vfiomig_ctx *ctx, void (*fn)(void *arg), void *arg, size_t size,
+	       uint64_t until);
+
+/* The same as open(2): returns a descriptor or a negative errno, which may also be one of
+ * apart_call(). */
+int apart_open(struct vfiomig_ctx *ctx, const char *path, int flags, uint64_t until);
+
 /* A file of sysfs or debugfs that is to be read. */
 struct apart_reading {
 	const char *dir, *name;

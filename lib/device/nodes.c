@@ -93,25 +93,18 @@ static void read_minor(void *arg)
 
 static int add_nvidia(const struct vfiomig_device *dev, struct nodes *nodes)
 {
-	struct reading *r = apart_alloc(sizeof(*r));
-	struct apart a;
+	struct reading r = { .err = -EIO };
 	int err;
 
-	if (!r)
-		return -ENOMEM;
-	r->err = -EIO;
-	snprintf(r->path, sizeof(r->path), "%s/driver/nvidia/gpus/%s/information", dev->ctx->procfs,
+	snprintf(r.path, sizeof(r.path), "%s/driver/nvidia/gpus/%s/information", dev->ctx->procfs,
 		 dev->name);
-	err = access(r->path, F_OK) ? -errno : apart_start(&a, read_minor, r);
-	if (!err) {
-		err = apart_wait(dev->ctx, &a, now_ns() + APART_PATIENCE);
-		apart_end(&a);
-	}
+	err = access(r.path, F_OK)
+		      ? -errno
+		      : apart_call(dev->ctx, read_minor, &r, sizeof(r), now_ns() + APART_PATIENCE);
 	if (!err)
-		err = r->err;
+		err = r.err;
 	if (!err)
-		err = add(nodes, S_IFCHR, makedev(NVIDIA_MAJOR, r->minor));
-	apart_free(r, sizeof(*r));
+		err = add(nodes, S_IFCHR, makedev(NVIDIA_MAJOR, r.minor));
 	return err == -ENOENT ? 0 : err;
 }
 

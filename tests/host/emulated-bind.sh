@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# bind and unbind: their JSON object. What they do with a real kernel is in guest/t-bind.sh.
+# bind and unbind: their JSON object, and a kernel that does not answer. What they do with a real kernel is in
+# guest/t-bind.sh.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -14,6 +15,7 @@ one=$device
 emulate 0000:3b:00.2 group=20
 two=$device
 mkdir -p /sys/bus/pci/drivers/vfio-pci
+functions=/sys/devices/pci0000:00
 
 # query NAME FILTER: jq finds that the output fits
 query() {
@@ -62,5 +64,26 @@ status 1 "--json to a full disk" sh -c "vfiomig bind --json $one >/dev/full"
 says "standard output: No space left on device"
 status 0 "--json -q" vfiomig bind --json -q "$one"
 query "-q is about messages" ".functions | length == 1"
+
+# ---- A kernel that does not answer ------------------------------------------------
+
+# Reading the configuration space waits as long as the function is reset.
+driver=$(readlink $functions/"$one"/driver)
+rm $functions/"$one"/config
+mkfifo $functions/"$one"/config
+mv $functions/"$one"/vfio-dev vfio-dev
+status 4 "bind of a function in a reset" timeout 10 vfiomig bind "$one"
+says "bind $one: busy: the kernel has not read the configuration space of $one within 1 second; the function may be in a reset"
+status 143 "a signal ends the wait" timeout --preserve-status -s TERM 0.3 vfiomig bind "$one"
+rm $functions/"$one"/config
+ln -s "$emulated/$one/config" $functions/"$one"/config
+mv vfio-dev $functions/"$one"/vfio-dev
+
+# The group is not opened as long as somebody opens one of its devices.
+fault common open-group slow=4 times=1
+status 4 "unbind while somebody opens a device of the group" timeout 10 vfiomig unbind "$one"
+says "unbind $one: busy: the kernel has not opened /dev/vfio/20 within 1 second; another process may be opening a device of the group"
+check "it is still bound" test "$(readlink $functions/"$one"/driver)" = "$driver"
+no_faults common
 
 finish

@@ -336,6 +336,37 @@ static void test_descriptors(void **state)
 	apart_free(count, sizeof(*count));
 }
 
+/* A file is opened in such a process, and used in this one. */
+static void test_open(void **state)
+{
+	uint64_t soon = now_ns() + 10000000, late = now_ns() + 60000000000ULL;
+	char text[8] = "";
+	struct rlimit limit;
+	int fd, before = count_fds();
+
+	(void)state;
+	sh("echo text >file; mkfifo fifo");
+	fd = apart_open(ctx, "file", O_RDONLY, late);
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(read(fd, text, sizeof(text)), 5);
+	assert_string_equal(text, "text\n");
+	close(fd);
+	assert_int_equal(apart_open(ctx, "none", O_RDONLY, late), -ENOENT);
+	assert_int_equal(apart_open(ctx, "fifo", O_RDONLY, soon), -ETIMEDOUT);
+	vfiomig_interrupt(ctx);
+	assert_int_equal(apart_open(ctx, "fifo", O_RDONLY, late), -EINTR);
+	assert_int_equal(apart_open(NULL, "fifo", O_RDONLY, soon), -ETIMEDOUT);
+	vfiomig_resume(ctx);
+	assert_int_equal(count_fds(), before);
+	for (int room = 0; room < 3; room++) {
+		limit = allow_fds(next_fd() + room);
+		assert_int_equal(apart_open(ctx, "file", O_RDONLY, late), -EMFILE);
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	assert_int_equal(count_fds(), before);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, make_machine, remove_tree)
 
 int main(void)
@@ -347,6 +378,7 @@ int main(void)
 		TEST(test_noiommu),
 		TEST(test_step),
 		TEST(test_step_after_end),
+		TEST(test_open),
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_descriptors),
 	};

@@ -15,8 +15,10 @@
 #include "once.h"
 #include "pci.h"
 
-/* The node that is a block device, and the node that somebody has opened exclusively. */
-static const char *block_node, *taken_node;
+/* The node that is a block device, the node that somebody has opened exclusively, and the node that
+ * the kernel does not open. */
+static const char *block_node, *taken_node, *stuck_node;
+static _Atomic bool *stuck; /* a process waits for that node */
 
 int __real_stat64(const char *path, struct stat *st);
 int __wrap_stat64(const char *path, struct stat *st);
@@ -39,11 +41,23 @@ int __wrap_open64(const char *path, int flags, ...)
 		errno = EBUSY;
 		return -1;
 	}
+	while (stuck_node && strcmp(path, stuck_node) == 0) {
+		*stuck = true;
+		pause();
+	}
 	va_start(ap, flags);
 	if (flags & O_CREAT)
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
 	return __real_open64(path, flags, mode);
+}
+
+/* Whoever waits for a process that is stuck loses patience soon. */
+uint64_t __real_now_ns(void);
+uint64_t __wrap_now_ns(void);
+uint64_t __wrap_now_ns(void)
+{
+	return __real_now_ns() + (stuck && *stuck ? 60000000000ULL : 0);
 }
 
 /* How often the descriptor of another process was looked at, if that is counted. */
@@ -351,6 +365,36 @@ static void test_no_header(void **state)
 	assert_says("busy: somebody is giving " B " to a driver or taking it from one");
 }
 
+/* While a function is reset, the kernel does not read its configuration space. */
+static void test_header_in_reset(void **state)
+{
+	(void)state;
+	sh("cd " BUS A "; rm config; mkfifo config");
+	assert_int_equal(bind_to(A, NULL, 0), -EBUSY);
+	assert_says("busy: the kernel has not read the configuration space of " A
+		    " within 1 second; the function may be in a reset");
+	/* Without a driver it would be left alone, but a signal ends all. */
+	sh("rm " BUS A "/driver");
+	interrupt_on_alarm();
+	ualarm(300000, 0);
+	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), -EINTR);
+	assert_says("interrupted by a signal");
+	assert_string_equal(history, "");
+}
+
+/* While somebody opens a device of the group, the kernel does not open the group. */
+static void test_stuck_group(void **state)
+{
+	(void)state;
+	assert_int_equal(bind_to(A, NULL, 0), 0);
+	stuck_node = "dev/vfio/3";
+	assert_int_equal(unbind(A, 0), -EBUSY);
+	assert_says(
+		"busy: the kernel has not opened dev/vfio/3 within 1 second; another process may be opening a device of the group");
+	assert_string_equal(history, "");
+	expect_bound(A, "vfio-pci");
+}
+
 /* A member of the group that is no PCI function is left alone. */
 static void test_other_member(void **state)
 {
@@ -507,6 +551,20 @@ static void test_taken_disk(void **state)
 	expect_in_use("the disk sda2, which is in use; end that, or use");
 }
 
+/* A disk that does not answer keeps nobody waiting. */
+static void test_stuck_disk(void **state)
+{
+	(void)state;
+	make_disk(BUS A "/ata1", "sda", "8:0");
+	stuck_node = "dev/sda";
+	assert_int_equal(bind_to(A, NULL, 0), -ETIMEDOUT);
+	assert_says(
+		"cannot tell whether " A
+		" is in use: the kernel has not opened its disk dev/sda within 3 seconds; use --force");
+	assert_string_equal(history, "");
+	assert_int_equal(bind_to(A, NULL, VFIOMIG_BIND_FORCE), 0);
+}
+
 /* The NVMe namespace belongs to the subsystem, which has a path to the function. */
 static void test_multipath(void **state)
 {
@@ -609,7 +667,10 @@ static void test_no_descriptors(void **state)
 
 static int make(void **state)
 {
-	block_node = taken_node = NULL;
+	block_node = taken_node = stuck_node = NULL;
+	if (!stuck)
+		stuck = apart_alloc(sizeof(*stuck));
+	*stuck = false;
 	return make_world(state);
 }
 
@@ -630,6 +691,8 @@ int main(void)
 		TEST(test_undo_each_step),
 		TEST(test_present_driver),
 		TEST(test_no_header),
+		TEST(test_header_in_reset),
+		TEST(test_stuck_group),
 		TEST(test_other_member),
 		TEST(test_changing),
 		TEST(test_leaving),
@@ -639,6 +702,7 @@ int main(void)
 		TEST(test_names_of_disks),
 		TEST(test_odd_mounts),
 		TEST(test_taken_disk),
+		TEST(test_stuck_disk),
 		TEST(test_multipath),
 		TEST(test_interfaces),
 		TEST(test_no_descriptors),
