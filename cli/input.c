@@ -9,13 +9,25 @@
 #include "input.h"
 #include "message.h"
 #include "output.h"
+#include "signals.h"
 
-int open_input(const struct cli *cli, const char *path, int *status)
+static int open_file(const char *path, bool mute)
+{
+	struct stat st;
+	int fd;
+
+	if (!mute && stat(path, &st) == 0 && S_ISFIFO(st.st_mode))
+		signals_wait_fifo(path);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	signals_wait_fifo(NULL);
+	return fd;
+}
+
+int open_input(const struct cli *cli, const char *path, bool mute, int *status)
 {
 	bool standard = !path || strcmp(path, "-") == 0;
 	struct stat st;
-	int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-			  : open(path, O_RDONLY | O_CLOEXEC);
+	int fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0) : open_file(path, mute);
 
 	if (standard)
 		path = "standard input";

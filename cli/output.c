@@ -160,18 +160,21 @@ static int open_file(struct output *out, struct place *place)
 }
 
 /* Write to a pipe or a device itself: nobody wants /dev/null replaced by a file. */
-static int open_in_place(struct output *out, const struct place *place)
+static int open_in_place(struct output *out, const struct place *place, const char *path)
 {
+	if (S_ISFIFO(place->st.st_mode) && !is_open_as(STDERR_FILENO, &place->st))
+		signals_wait_fifo(path);
 	/* Nothing has to be undone yet: a signal may end the wait for a FIFO. */
 	if (signals_uncatch())
 		out->fd = place_open(place);
 	else
 		out->fd = -EINTR;
 	signals_catch_again();
+	signals_wait_fifo(NULL);
 	return out->fd < 0 ? out->fd : 0;
 }
 
-static int open_place(struct output *out, struct place *place)
+static int open_place(struct output *out, struct place *place, const char *path)
 {
 	int refusal = place->fd < 0 ? 0 : refuse(out, &place->st);
 
@@ -182,7 +185,7 @@ static int open_place(struct output *out, struct place *place)
 		return open_descriptor(out, STDOUT_FILENO);
 	if (place->fd < 0 || S_ISREG(place->st.st_mode))
 		return open_file(out, place);
-	return open_in_place(out, place);
+	return open_in_place(out, place, path);
 }
 
 static int open_path(struct output *out, const char *path)
@@ -192,7 +195,7 @@ static int open_path(struct output *out, const char *path)
 
 	if (err)
 		return err;
-	err = open_place(out, &place);
+	err = open_place(out, &place, path);
 	place_close(&place);
 	return err;
 }
@@ -225,6 +228,16 @@ int output_open(const struct cli *cli, struct output *out, const char *path, int
 	output_discard(out);
 	return fail(cli, STATUS_USAGE,
 		    "an image is not for a terminal; redirect standard output or use -o FILE");
+}
+
+bool output_is(const char *path, int fd)
+{
+	struct stat st;
+	bool standard = !path || strcmp(path, "-") == 0;
+
+	/* A character device such as /dev/null keeps nothing. */
+	return (standard ? fstat(STDOUT_FILENO, &st) : stat(path, &st)) == 0 &&
+	       !S_ISCHR(st.st_mode) && is_open_as(fd, &st);
 }
 
 bool output_shares(const struct output *out, int fd)

@@ -35,6 +35,8 @@ int fail_output(const struct cli *cli, const struct output *out, const char *pat
 
 /* Whether a write to @fd would go into the file that @input reads. */
 bool prints_to(int fd, int input);
+/* Whether a write to @fd would go into the file @path; NULL or "-" is standard output. */
+bool output_is(const char *path, int fd);
 /* Whether a write to @fd would go into the image. */
 bool output_shares(const struct output *out, int fd);
 

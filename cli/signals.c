@@ -3,11 +3,16 @@
  * A signal that ends programs interrupts the transfer first, so that the device comes home. Then
  * the program ends by the same signal.
  */
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 #include <vfiomig.h>
 
+#include "printable.h"
 #include "signals.h"
 
 #define AGAIN_US 250000
@@ -23,10 +28,18 @@ static struct sigaction as_found[NR_IGNORED];
 static const int ends[] = { SIGINT, SIGTERM, SIGHUP, SIGXCPU, SIGALRM };
 #define NR_ENDS (sizeof(ends) / sizeof(ends[0]))
 
+/* What SIGUSR1 prints while the program waits for the other end of a FIFO. */
+static char fifo_line[600];
+static volatile sig_atomic_t fifo_waits;
+
 static void on_usr1(int sig)
 {
+	int saved = errno;
+
 	(void)sig;
-	usr1 = 1;
+	if (!fifo_waits || write(STDERR_FILENO, fifo_line, strlen(fifo_line)) < 0)
+		usr1 = 1;
+	errno = saved;
 }
 
 /* A signal that nohup made ignored stays ignored. */
@@ -152,6 +165,19 @@ void signals_raise(void)
 bool signals_came(void)
 {
 	return caught;
+}
+
+void signals_wait_fifo(const char *path)
+{
+	char *text = path ? format_printable("%.500s", path) : NULL;
+
+	fifo_waits = 0;
+	if (!text)
+		return;
+	snprintf(fifo_line, sizeof(fifo_line),
+		 "0 bytes (0 B) copied; waiting for the other end of %s\n", text);
+	free(text);
+	fifo_waits = 1;
 }
 
 bool signals_usr1(void)

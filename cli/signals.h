@@ -29,7 +29,10 @@ void signals_hold(void);
 void signals_raise(void);
 /* Whether a signal was caught. */
 bool signals_came(void);
-/* Whether SIGUSR1 has come since the last call. */
+/* The program is going to wait for the other end of this FIFO. Until the next call, with NULL,
+ * SIGUSR1 is answered by a line on standard error that says so. */
+void signals_wait_fifo(const char *path);
+/* Whether SIGUSR1 has come since the last call, and was not answered. */
 bool signals_usr1(void);
 
 #endif

@@ -310,7 +310,7 @@ static int inspect(struct cli *cli, int argc, char **argv)
 
 	if (status)
 		return status;
-	fd = open_input(cli, opt.t.input, &status);
+	fd = open_input(cli, opt.t.input, false, &status);
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);

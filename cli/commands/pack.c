@@ -91,7 +91,7 @@ static int convert(struct cli *cli, const struct argp *argp, convert_fn fn, int 
 
 	if (status)
 		return status;
-	fd = open_input(cli, t.input, &status);
+	fd = open_input(cli, t.input, output_is(t.output, STDERR_FILENO), &status);
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);

@@ -176,7 +176,7 @@ static int restore(struct cli *cli, int argc, char **argv)
 	if (status)
 		return status;
 	r.transfer.summary = stdout;
-	fd = open_input(cli, r.transfer.input, &status);
+	fd = open_input(cli, r.transfer.input, false, &status);
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);

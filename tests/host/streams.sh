@@ -65,7 +65,22 @@ done
 for what in "pack state -o fifo" "pack fifo"; do
 	# shellcheck disable=SC2086 # words
 	status 99 "SIGUSR1 does not end $what" perl "$pipes" never 10 1 "$vfiomig" $what
+	says '0 bytes (0 B) copied; waiting for the other end of fifo'
 done
+# Where standard error is part of the image, SIGUSR1 prints nothing.
+for output in - /dev/stderr; do
+	"$vfiomig" pack fifo -o $output >both 2>&1 &
+	command=$!
+	# SIGUSR1 is caught.
+	wait_for grep -q '^SigCgt:.*[2367abef]..$' /proc/$command/status
+	sleep 0.1
+	kill -s USR1 $command
+	sleep 0.1
+	cat state >fifo
+	wait $command
+	check "-o $output: SIGUSR1 prints nothing into the image" "$vfiomig" inspect --verify both
+done
+
 # The input as the output
 check "the image is as it was" cmp image precious
 ln image link

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../../cli/printable.c"
 #include "../../cli/signals.c"
 
 /* The wait status of a process that runs @fn and, if that returns, exits with 0. */
