@@ -119,7 +119,7 @@ deps:
 
 UNIT_TESTS = $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*.c))
 GUEST_PROGRAMS = $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
-HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/host/*.c))
+HOST_PROGRAMS = $(patsubst tests/host/%.c,$(B)/tests/host/%,$(wildcard tests/host/*.c)) $(B)/tests/host/emulate.so
 
 # The library is built once more for the unit tests: with its internal functions visible, and under the sanitizers.
 SANITIZE = -U_FORTIFY_SOURCE -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -177,7 +177,7 @@ $(B)/tests/unit/vfio_mig_get_next_state.inc:
 	sed -n '/^int vfio_mig_get_next_state/,/^}/p' "$$(tests/guest/kernel stock)/vfio_main.c" >$@
 
 # Libraries for LD_PRELOAD.
-$(B)/tests/guest/nomemory $(B)/tests/host/emulate: HARDENING = -fPIC -shared
+$(B)/tests/guest/nomemory $(B)/tests/host/emulate.so: HARDENING = -fPIC -shared
 
 $(B)/tests/guest/%: tests/guest/%.c $(B)/libvfiomig.so
 	@mkdir -p $(@D)
@@ -232,6 +232,10 @@ BENCH_PROGRAMS = $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/
 $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $<
+
+$(B)/tests/host/emulate.so: $(wildcard tests/host/emulate/*)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^)
 
 $(B)/tests/host/%: tests/host/%.c
 	@mkdir -p $(@D)

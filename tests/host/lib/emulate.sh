@@ -146,7 +146,7 @@ make_bus() {
 	devices=0
 }
 
-# stands_for FILE KIND NUMBER: make a file that stands for a node. tests/host/emulate.c has the same numbers.
+# stands_for FILE KIND NUMBER: make a file that stands for a node. tests/host/emulate/ has the same numbers.
 stands_for() {
 	truncate -s $(((0x5646 << 44) | ($2 << 40) | ($3 << 32))) "$1"
 	chmod 666 "$1"
@@ -156,10 +156,10 @@ stands_for() {
 make_program() {
 	build=$top/${VFIOMIG_BUILD:-build}
 	# All users can get there.
-	cp -L "$build/vfiomig" "$build"/libvfiomig.so.[0-9]* "$top/build/tests/host/emulate" /run/build/
+	cp -L "$build/vfiomig" "$build"/libvfiomig.so.[0-9]* "$top/build/tests/host/emulate.so" /run/build/
 	# The runtime of a sanitizer has to come first.
 	runtime=$(ldd "$build/vfiomig" | sed -n 's/.*=> \(.*lib[at]san[^ ]*\) .*/\1/p')
-	preload="${runtime:+$runtime }/run/build/emulate"
+	preload="${runtime:+$runtime }/run/build/emulate.so"
 	cat >/run/bin/vfiomig <<-END
 		#!/bin/sh
 		export LD_PRELOAD="$preload"
