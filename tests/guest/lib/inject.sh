@@ -13,7 +13,7 @@
 #   - the next command can use the device
 
 # errors_of CALL: print the ways in which the call can fail, nothing if it cannot fail. Fails if the
-# call is not known here.
+# call is not known here, or not known to inject.
 errors_of() {
 	case $1 in
 	read | pread64) echo EIO EINTR EAGAIN ENOMEM SHORT ;;
@@ -79,7 +79,7 @@ harmless() {
 	'poll '*'events=POLLIN}], 2, '[0-9]*) ;;
 	# The question which device a descriptor belongs to. There are several ways to find out,
 	# which look at other devices, too.
-	'readlink '*/sys* | 'readlink '*'"/dev/vfio/devices/'* | 'readlinkat '* | 'newfstatat '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
+	'readlink '*/sys* | 'readlink '*'"/dev/vfio/devices/'* | 'readlinkat '* | 'newfstatat '*/proc/* | 'statx '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
 	'openat '*/sys/* | 'openat '*/proc/* | 'read '*', 1024)'* | 'read '*', 31)'*) $held ;;
 	*) return 1 ;;
 	esac
@@ -249,15 +249,23 @@ faults() {
 			if (name == "read" && /, 8\) += /)
 				next # of an eventfd, which inject does not count
 			print name, ++count[name], substr($0, length(name) + 1)
-		}' calls calls | sort -k 1,1 -k 2,2n | while read -r name n arguments; do
-		if ! errors=$(errors_of "$name"); then
+		}' calls calls | sort -k 1,1 -k 2,2n >noted
+	last=
+	while read -r name n arguments; do
+		if [ "$name" != "$last" ]; then
+			last=$name known=true
+			errors=$(errors_of "$name") || known=false
+			# inject ends with 99, for no call is the 0th one; with 98 if it does not know the call.
+			[ -z "$errors" ] || inject "$name" 0 EIO true 2>/dev/null || [ $? -eq 99 ] || known=false
+		fi
+		if ! $known; then
 			echo "$name 0 unknown"
 			continue
 		fi
 		for error in $errors; do
 			echo "$name $n $error $arguments"
 		done
-	done
+	done <noted
 }
 
 # try RUN HELD HOME SHARE: make every SHARE-th fault happen
