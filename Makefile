@@ -151,8 +151,8 @@ $(B)/tests/unit/bindfail: WRAP = step_write geteuid mkdirat kmod_module_probe_in
 $(B)/tests/unit/bindmem: WRAP = step_write malloc calloc reallocarray strdup kmod_new
 $(B)/tests/unit/borrow: WRAP = ioctl syscall
 $(B)/tests/unit/device: WRAP = ioctl
-$(B)/tests/unit/faults: WRAP = read writev malloc calloc aligned_alloc pthread_create \
-	pthread_mutex_init pthread_mutex_destroy eventfd sched_getaffinity sysconf ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
+$(B)/tests/unit/faults: WRAP = read pread64 writev malloc calloc aligned_alloc pthread_create \
+	pthread_mutex_init pthread_mutex_destroy eventfd sched_getaffinity sysconf ZSTD_compress2 ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState
 $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
 $(B)/tests/unit/identity: WRAP = statx stat64
 $(B)/tests/unit/lock: WRAP = close fchmod flock
@@ -166,7 +166,7 @@ $(B)/tests/unit/precopy: WRAP = ioctl read
 $(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64
 $(B)/tests/unit/sentences: WRAP = ioctl
 $(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
-$(B)/tests/unit/sleep: WRAP = read writev clock_gettime
+$(B)/tests/unit/sleep: WRAP = read pread64 writev clock_gettime
 $(B)/tests/unit/transfer: WRAP = ioctl
 $(B)/tests/unit/untrue: WRAP = ioctl now_ns read write writev vfiomig_device_owner_runs
 

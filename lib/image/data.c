@@ -14,10 +14,17 @@
 #include "data.h"
 
 #define TICK_MS	  200
+/* One write takes no more than this. The bytes then are in a processor's cache when the kernel copies
+ * them after it has looked for their pages, which tmpfs of Linux 6.12 does for all bytes that are
+ * still to be written, once for each page. */
+#define WRITE_MAX (256u << 10)
 #define PIPE_SIZE (1 << 20)
 #define QUIET_NS  3000000000ULL /* of EINTR or EAGAIN, before the notice */
 #define STUCK_S	  30		/* of them, before the end */
 #define STUCK_NS  (STUCK_S * 1000000000ULL)
+
+static uint8_t zero_bytes[ZEROS_SIZE];
+const uint8_t *const zeros = zero_bytes;
 
 /* Whether a program may read from @fd (O_RDONLY), or write to it (O_WRONLY). If not, poll(2) would
  * wait for ever: it passes over negative descriptors, and the wrong end of a pipe is never
@@ -147,6 +154,40 @@ ssize_t fd_read_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size)
 	return done;
 }
 
+ssize_t fd_pread_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size, off_t at)
+{
+	struct fd_tries tries = { 0 };
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n;
+		int err;
+
+		if (fd_is_cancelled(ctx))
+			return ctx->interrupted ? -EINTR : -ECANCELED;
+		n = fd_count(pread(fd, (char *)buf + done, size - done, at + done), size - done);
+		if (n == FD_BEYOND)
+			return n;
+		if (n == 0)
+			break;
+		err = n < 0 ? fd_again(ctx, &tries) : 0;
+		if (err)
+			return err;
+		if (n > 0) {
+			tries = (struct fd_tries){ 0 };
+			done += n;
+		}
+	}
+	return done;
+}
+
+off_t fd_file_size(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
+}
+
 /* Take the first @n bytes away from @iov, none of whose elements is empty. */
 static void advance(struct iovec **iov, int *count, size_t n)
 {
@@ -171,14 +212,19 @@ static bool is_socket(int fd)
 /* A socket that is ready for some bytes must not block until it has room for all of them. */
 static ssize_t write_some(int fd, bool to_socket, struct iovec *iov, int count)
 {
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = count < IOV_MAX ? count : IOV_MAX };
-	size_t most = 0;
+	struct msghdr msg = { .msg_iov = iov };
+	size_t most = 0, rest;
+	ssize_t n;
 
-	for (size_t i = 0; i < msg.msg_iovlen; i++)
-		most += iov[i].iov_len;
-	return fd_count(to_socket ? sendmsg(fd, &msg, MSG_DONTWAIT)
-				  : writev(fd, iov, msg.msg_iovlen),
-			most);
+	while (most < WRITE_MAX && msg.msg_iovlen < (size_t)count && msg.msg_iovlen < IOV_MAX)
+		most += iov[msg.msg_iovlen++].iov_len;
+	rest = most > WRITE_MAX ? most - WRITE_MAX : 0;
+	most -= rest;
+	/* The rest of the last piece is for the next write. */
+	iov[msg.msg_iovlen - 1].iov_len -= rest;
+	n = to_socket ? sendmsg(fd, &msg, MSG_DONTWAIT) : writev(fd, iov, msg.msg_iovlen);
+	iov[msg.msg_iovlen - 1].iov_len += rest;
+	return fd_count(n, most);
 }
 
 int fd_writev(struct vfiomig_ctx *ctx, int fd, struct iovec *iov, int count)

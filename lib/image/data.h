@@ -20,6 +20,8 @@
 ssize_t fd_read(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
 /* Returns @size, fewer bytes only at the end, or a negative number. */
 ssize_t fd_read_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size);
+/* The same for bytes of a regular file, from @at on. Any number of threads may read. */
+ssize_t fd_pread_full(struct vfiomig_ctx *ctx, int fd, void *buf, size_t size, off_t at);
 /*
  * These write everything, for the caller's thread. They return 0 or a negative number. @iov is used
  * up.
@@ -32,6 +34,13 @@ static inline ssize_t fd_count(ssize_t n, size_t most)
 {
 	return n > 0 && (size_t)n > most ? FD_BEYOND : n;
 }
+
+/* The size of a regular file, or 0 for anything else. */
+off_t fd_file_size(int fd);
+
+/* Bytes that are zero, and take no memory. */
+#define ZEROS_SIZE (128u << 10)
+extern const uint8_t *const zeros;
 
 /* The tries of a read or a write that fails. */
 struct fd_tries {

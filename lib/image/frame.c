@@ -9,7 +9,9 @@
 #include <string.h>
 #include <xxhash.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
+#include "data.h"
 #include "frame.h"
 
 #define BLOCK_SIZE	   (128u << 10) /* the most that the format allows */
@@ -35,11 +37,9 @@ enum block_type {
 struct encoder {
 	const struct frame_how *how;
 	ZSTD_CCtx *cctx; /* NULL to store */
-	/* The checksum of the last chunk of one repeated byte. Memory that is zero has many such
-	 * chunks. */
-	uint8_t byte;
-	size_t size;
-	uint32_t checksum;
+	/* The checksum of the last chunk of zeros. Memory that is zero has many such chunks. */
+	size_t zeros;
+	uint32_t zeros_checksum;
 };
 
 void frame_put_size(uint8_t *p, size_t size)
@@ -106,14 +106,16 @@ static void put_block_header(uint8_t *p, bool last, enum block_type type, size_t
 	p[2] = header >> 16;
 }
 
-static uint32_t checksum_of(struct encoder *e, const struct chunk *c, bool constant)
+static uint32_t checksum_of(struct encoder *e, const struct chunk *c)
 {
-	if (constant && e->size == c->in_size && e->byte == c->in[0])
-		return e->checksum;
-	e->checksum = XXH64(c->in, c->in_size, 0);
-	e->byte = c->in[0];
-	e->size = constant ? c->in_size : 0;
-	return e->checksum;
+	if (!c->zero)
+		return XXH64(c->in, c->in_size, 0);
+	if (e->zeros != c->in_size) {
+		memset(c->in, 0, c->in_size);
+		e->zeros_checksum = XXH64(c->in, c->in_size, 0);
+		e->zeros = c->in_size;
+	}
+	return e->zeros_checksum;
 }
 
 static size_t pieces_size(const struct chunk *c)
@@ -127,7 +129,7 @@ static size_t pieces_size(const struct chunk *c)
 
 static void store(struct encoder *e, struct chunk *c)
 {
-	bool constant = true;
+	bool zero = true;
 	uint8_t *p;
 
 	c->out_size = c->iov_count = 0;
@@ -137,25 +139,26 @@ static void store(struct encoder *e, struct chunk *c)
 	put_le32(p + 5, c->in_size);
 
 	for (size_t at = 0; at < c->in_size; at += BLOCK_SIZE) {
-		const uint8_t *block = c->in + at;
+		const uint8_t *block = c->zero ? zeros : c->in + at;
 		size_t size = c->in_size - at;
 		bool last = size <= BLOCK_SIZE;
 
 		if (!last)
 			size = BLOCK_SIZE;
-		if (is_constant(block, size)) {
+		if (c->zero || is_constant(block, size)) {
 			p = add_own(c, BLOCK_HEADER + 1);
 			put_block_header(p, last, BLOCK_RLE, size);
 			p[BLOCK_HEADER] = *block;
-			constant = constant && *block == c->in[0];
+			zero = zero && !*block;
 		} else {
 			p = add_own(c, BLOCK_HEADER);
 			put_block_header(p, last, BLOCK_RAW, size);
 			add_piece(c, block, size);
-			constant = false;
+			zero = false;
 		}
 	}
-	put_le32(add_own(c, CHECKSUM), checksum_of(e, c, constant));
+	c->zero = zero;
+	put_le32(add_own(c, CHECKSUM), checksum_of(e, c));
 	frame_put_size(c->out, pieces_size(c) - SIZE_FRAME);
 }
 
@@ -227,7 +230,7 @@ int frame_encode(void *encoder, struct chunk *c)
 {
 	struct encoder *e = encoder;
 
-	if (e->cctx && !is_constant(c->in, c->in_size))
+	if (e->cctx && !c->zero && !is_constant(c->in, c->in_size))
 		return compress_chunk(e, c);
 	store(e, c);
 	return 0;
@@ -243,6 +246,10 @@ size_t frame_decoder_room(void)
 struct decoder {
 	const struct frame_how *how;
 	ZSTD_DCtx *dctx;
+	XXH64_state_t *checksum;
+	/* The checksum of the last chunk of zeros */
+	size_t zeros;
+	uint32_t zeros_checksum;
 };
 
 void *frame_decoder_new(const void *how)
@@ -253,8 +260,9 @@ void *frame_decoder_new(const void *how)
 		return NULL;
 	d->how = how;
 	d->dctx = ZSTD_createDCtx();
-	if (!d->dctx) {
-		free(d);
+	d->checksum = XXH64_createState();
+	if (!d->dctx || !d->checksum) {
+		frame_decoder_free(d);
 		return NULL;
 	}
 	return d;
@@ -265,6 +273,7 @@ void frame_decoder_free(void *decoder)
 	struct decoder *d = decoder;
 
 	ZSTD_freeDCtx(d->dctx);
+	XXH64_freeState(d->checksum);
 	free(d);
 }
 
@@ -302,15 +311,59 @@ static int check_frame(const struct decoder *d, const struct chunk *c, size_t *s
 	return 0;
 }
 
-int frame_decode(void *decoder, struct chunk *c)
+/*
+ * Find the content of a frame of raw and RLE blocks. It stays where it is in chunk->in, and zeros
+ * are not written anywhere. check_frame() has seen that all blocks are there. Returns where the
+ * checksum is, or NULL if this is not such a frame as store() makes: libzstd knows what it is.
+ */
+static const uint8_t *find_content(const struct decoder *d, struct chunk *c, size_t size)
 {
-	const struct decoder *d = decoder;
-	size_t size = 0, got;
-	int err = check_frame(d, c, &size);
+	const uint8_t *p = c->in + FRAME_HEADER;
+	bool last = c->in[4] != FHD_STORED;
 
-	if (err)
-		return err;
-	got = ZSTD_decompressDCtx(d->dctx, c->out, size, c->in, c->in_size);
+	c->zero = true;
+	c->out_size = c->iov_count = 0;
+	while (!last) {
+		uint32_t header = p[0] | p[1] << 8 | p[2] << 16;
+		enum block_type type = header >> 1 & 3;
+		size_t n = header >> 3;
+		const uint8_t *content = p + BLOCK_HEADER;
+
+		last = header & 1;
+		if (type > BLOCK_RLE || !n || n > BLOCK_SIZE || n > size - c->out_size ||
+		    c->iov_count == frame_pieces(d->how->chunk_size))
+			return NULL;
+		p = content + (type == BLOCK_RLE ? 1 : n);
+		c->zero = c->zero && type == BLOCK_RLE && !*content;
+		if (type == BLOCK_RLE)
+			content = *content ? memset(c->out + c->out_size, *content, n) : zeros;
+		add_piece(c, content, n);
+		c->out_size += n;
+	}
+	return c->out_size == size ? p : NULL;
+}
+
+static uint32_t content_checksum(struct decoder *d, const struct chunk *c)
+{
+	uint32_t checksum;
+
+	if (c->zero && d->zeros == c->out_size)
+		return d->zeros_checksum;
+	XXH64_reset(d->checksum, 0);
+	for (int i = 0; i < c->iov_count; i++)
+		XXH64_update(d->checksum, c->iov[i].iov_base, c->iov[i].iov_len);
+	checksum = XXH64_digest(d->checksum);
+	if (c->zero) {
+		d->zeros = c->out_size;
+		d->zeros_checksum = checksum;
+	}
+	return checksum;
+}
+
+static int decode(const struct decoder *d, struct chunk *c, size_t size)
+{
+	size_t got = ZSTD_decompressDCtx(d->dctx, c->out, size, c->in, c->in_size);
+
 	if (ZSTD_isError(got))
 		return fail_damaged(d, c, ZSTD_getErrorName(got));
 	if (got != size)
@@ -318,5 +371,22 @@ int frame_decode(void *decoder, struct chunk *c)
 	c->out_size = size;
 	c->iov[0] = (struct iovec){ c->out, size };
 	c->iov_count = 1;
+	return 0;
+}
+
+int frame_decode(void *decoder, struct chunk *c)
+{
+	struct decoder *d = decoder;
+	const uint8_t *checksum;
+	size_t size = 0;
+	int err = check_frame(d, c, &size);
+
+	if (err)
+		return err;
+	checksum = find_content(d, c, size);
+	if (!checksum)
+		return decode(d, c, size);
+	if (get_le32(checksum) != content_checksum(d, c))
+		return fail_damaged(d, c, ZSTD_getErrorString(ZSTD_error_checksum_wrong));
 	return 0;
 }

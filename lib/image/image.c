@@ -107,24 +107,20 @@ int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *head
 	return err ? err : write_meta(image, MAGIC_HEADER, header);
 }
 
+/* The checks of a stored frame leave nothing to a digest. */
+void image_add(struct image *image, const void *frame, size_t size)
+{
+	if (image->compressed)
+		XXH64_update(image->frames_digest, frame, size);
+}
+
 int image_write(void *data, struct chunk *c)
 {
 	struct image *image = data;
-	const struct iovec *first = &c->iov[0];
 	int err;
 
 	for (int i = 0; i < c->iov_count; i++)
 		image->size += c->iov[i].iov_len;
-	/* The digest is of compressed frames, which are one piece each. The checks of a stored
-	 * frame leave nothing to a digest. */
-	if (image->compressed)
-		for (int i = 0; i < c->iov_count; i++) {
-			size_t skip = i ? 0 : SIZE_FRAME;
-
-			first = &c->iov[i];
-			XXH64_update(image->frames_digest, (char *)first->iov_base + skip,
-				     first->iov_len - skip);
-		}
 	image->frames++;
 	err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
@@ -154,12 +150,12 @@ static int fail_damaged(const struct image *image, const char *why)
 	return ctx_fail(image->ctx, -EBADMSG, "the image is damaged: %s", why);
 }
 
-static int fail_truncated(const struct image *image)
+static int fail_truncated(const struct image *image, uint64_t frames)
 {
 	return ctx_fail(image->ctx, -EBADMSG,
 			"the image is truncated: it ends after %" PRIu64
 			" chunks, without a trailer",
-			image->frames);
+			frames);
 }
 
 /* fd_read_full(), after the bytes that were read already. */
@@ -185,7 +181,7 @@ static int read_bytes(struct image *image, void *buf, size_t size)
 	if (n < 0)
 		return fd_fail(image->ctx, n, "reading the image");
 	image->size += n;
-	return (size_t)n < size ? fail_truncated(image) : 0;
+	return (size_t)n < size ? fail_truncated(image, image->frames) : 0;
 }
 
 /* The frame that says how long the next one is. */
@@ -272,6 +268,7 @@ static int open_image(struct image *image)
 	struct watch watch;
 	int err;
 
+	image->end = fd_file_size(image->fd);
 	watch_begin(&watch, image->ctx);
 	err = read_header(image);
 	watch_end(&watch);
@@ -344,7 +341,6 @@ static bool makes_sense(const struct image *image)
 
 static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 {
-	char digest[32], text[32];
 	uint64_t frames;
 	int err = read_meta(image, frame, size, "trailer", &image->trailer);
 
@@ -362,14 +358,6 @@ static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
 		return fail_damaged(image, "its trailer makes no sense");
 	if (!frames)
 		return ctx_fail(image->ctx, -ENODATA, "the image has no state in it");
-	if (image->compressed && !image->skimmed) {
-		frames_digest_text(image, text);
-		if (meta_string(image->trailer, "frames_digest", digest, sizeof(digest)) < 0 ||
-		    strcmp(digest, text) != 0)
-			return fail_damaged(
-				image,
-				"its chunks are not those that were written, or not in their order");
-	}
 	return check_end(image);
 }
 
@@ -388,22 +376,49 @@ int image_peek(struct image *image)
 	return err;
 }
 
+/*
+ * A frame of @size bytes, of which the first ones were read, is left to a worker. Returns false if
+ * that is not possible: the image is no file, or ends before.
+ */
+static bool leave_frame(struct image *image, struct chunk *c, size_t size)
+{
+	off_t rest = size - sizeof(image->magic);
+	off_t at = image->end ? lseek(image->fd, rest, SEEK_CUR) : 0;
+
+	if (at <= 0)
+		return false;
+	if (at > image->end) {
+		lseek(image->fd, -rest, SEEK_CUR);
+		return false;
+	}
+	image->size += rest;
+	c->at = at - size;
+	c->fetch = true;
+	return true;
+}
+
 int image_read(void *data, struct chunk *c)
 {
 	struct image *image = data;
-	size_t size = image->peeked, have = size ? sizeof(image->magic) : 0;
-	int err = have ? 0 : read_size(image, frame_size_max(image->chunk_size), &size);
+	const size_t have = sizeof(image->magic);
+	size_t size = image->peeked;
+	int err = 0;
 
-	memcpy(c->in, image->magic, have);
 	image->peeked = 0;
-	if (!err)
+	if (!size) {
+		err = read_size(image, frame_size_max(image->chunk_size), &size);
+		if (!err)
+			err = read_bytes(image, image->magic, have);
+	}
+	if (err)
+		return err;
+	memcpy(c->in, image->magic, have);
+	if (get_le32(c->in) != MAGIC_ZSTD || !leave_frame(image, c, size))
 		err = read_bytes(image, c->in + have, size - have);
 	if (err)
 		return err;
 	switch (get_le32(c->in)) {
 	case MAGIC_ZSTD:
-		if (image->compressed)
-			XXH64_update(image->frames_digest, c->in, size);
 		image->frames++;
 		c->in_size = size;
 		return 0;
@@ -412,6 +427,16 @@ int image_read(void *data, struct chunk *c)
 	default:
 		return fail_damaged(image, "a frame is of an unknown kind");
 	}
+}
+
+int image_fetch(void *data, struct chunk *c)
+{
+	const struct image *image = data;
+	ssize_t n = fd_pread_full(image->ctx, image->fd, c->in, c->in_size, c->at);
+
+	if (n < 0)
+		return fd_fail(image->ctx, n, "reading the image");
+	return (size_t)n < c->in_size ? fail_truncated(image, c->number) : 0;
 }
 
 /* Past @size bytes: without reading them where that can be done. */
@@ -459,7 +484,6 @@ static int skim(struct image *image)
 	err = read_bytes(image, frame + 8, size - 8);
 	if (err)
 		return err;
-	image->skimmed = true;
 	return use_trailer(image, frame, size);
 }
 
@@ -474,10 +498,18 @@ int image_skim(struct image *image)
 	return err;
 }
 
+static bool is_digest(const struct image *image, const char *key, const char *text)
+{
+	char digest[48];
+
+	return meta_string(image->trailer, key, digest, sizeof(digest)) >= 0 &&
+	       strcmp(digest, text) == 0;
+}
+
 int image_check(const struct image *image, const struct raw *raw)
 {
 	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
-	char digest[48], text[48];
+	char text[48], frames_text[32];
 
 	if (bytes != raw->bytes)
 		return ctx_fail(image->ctx, -EBADMSG,
@@ -485,8 +517,9 @@ int image_check(const struct image *image, const struct raw *raw)
 				" bytes of state, and %" PRIu64 " were written",
 				raw->bytes, bytes);
 	raw_digest(raw, text);
-	if (meta_string(image->trailer, "digest", digest, sizeof(digest)) < 0 ||
-	    strcmp(digest, text) != 0)
+	frames_digest_text(image, frames_text);
+	if (!is_digest(image, "digest", text) ||
+	    (image->compressed && !is_digest(image, "frames_digest", frames_text)))
 		return fail_damaged(
 			image, "its chunks are not those that were written, or not in their order");
 	return 0;

@@ -17,9 +17,9 @@ struct image {
 	char *verified;		/* the trailer when the image was verified, or NULL */
 	size_t chunk_size;
 	bool compressed;
-	bool skimmed; /* the chunks were passed over */
 	uint64_t frames;
 	uint64_t size; /* of the image, in bytes */
+	off_t end;     /* of the file that the image is read from; 0 if that is no regular file */
 	/* What was read already by whoever found out that this is an image. */
 	uint8_t first[RAW_PEEK];
 	size_t first_size;
@@ -36,6 +36,8 @@ void image_free(struct image *image);
 /* Write the @header, which the image owns from then on, also after a failure. */
 int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header);
 int image_write(void *image, struct chunk *chunk);
+/* Add the next frame to the digest of the compressed frames. */
+void image_add(struct image *image, const void *frame, size_t size);
 /* Write the trailer. */
 int image_end(struct image *image, const struct raw *raw);
 
@@ -49,6 +51,8 @@ int image_open_peeked(struct image *image, const struct raw *peeked);
 int image_peek(struct image *image);
 /* Read a frame; or at the end the trailer, and check it against the frames. */
 int image_read(void *image, struct chunk *chunk);
+/* Fetch a frame from a regular file. */
+int image_fetch(void *image, struct chunk *chunk);
 /*
  * After an image was verified, which begins at @start: go back there to read the image once more.
  * From then on a header or a trailer that has changed is -EBADMSG. The trailer has the digest of

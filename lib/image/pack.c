@@ -7,23 +7,17 @@
 #include "pack.h"
 #include "transfer.h"
 
-static uint64_t file_size(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
-}
-
 int pack_state(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *opt,
 	       struct vfiomig_result *result)
 {
 	_cleanup_close_ int pipe = fd_reopen_pipe(out);
 	struct image image = { .fd = -1 };
 	struct raw state;
+	const struct reader file = { raw_find, raw_fetch, &state };
 	char *header;
 	int err = raw_init(&state, ctx, in, "reading the state");
 
-	result->expected = file_size(in);
+	result->expected = fd_file_size(in);
 	if (!err)
 		err = raw_peek(&state, opt->force);
 	if (!err)
@@ -31,7 +25,8 @@ int pack_state(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_op
 	if (!err)
 		err = image_begin(&image, ctx, pipe < 0 ? out : pipe, header);
 	if (!err)
-		err = transfer_out(opt, &state, NULL, NULL, &image, result);
+		err = transfer_out(opt, &state, raw_is_file(&state, opt->chunk_size) ? &file : NULL,
+				   NULL, &image, result);
 	if (!err)
 		err = image_end(&image, &state);
 	result->complete = !err;

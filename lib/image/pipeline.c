@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * A ring of slots. Chunk n is in slot n % slots, so that three counters describe the ring:
+ * The chunks that are under way are in a ring of slots. Chunk n is in slot n % slots, so that four
+ * counters describe the ring:
  *
- *	written <= taken <= filled <= written + slots
+ *	written <= digested <= taken <= filled <= written + slots
  *
  * The reader fills the slot after the last filled one. A worker takes the first filled slot that no
- * other worker has taken. The writer writes the slots in their order, each when it is done.
+ * other worker has taken. When the worker is through with the chunk, it waits until the chunks
+ * before were digested, and digests this one. The writer writes the slots in their order, each when
+ * it is done.
+ *
+ * The buffers of the other chunks lie on a stack. The reader takes the one that was written last,
+ * which is in the processor's caches if anything is.
+ *
+ * There is one worker in the beginning. Another one starts when the workers are what all others
+ * wait for. So a slow reader or a slow writer keeps few workers and few buffers busy, however many
+ * processors there are.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -19,13 +29,16 @@
 #define TICK_NS	    200000000
 #define LOOK_MS	    1000
 #define KICK_NS	    20000000
+#define HELP_NS	    1000000
 #define HUGE_PAGE   (2u << 20)
 /* Of a worker: its stack, and what the allocator keeps for the thread. */
 #define WORKER_ROOM (256u << 10)
 
 struct slot {
-	struct chunk chunk;
-	bool done;
+	struct chunk *chunk;
+	bool worked;	     /* the chunk is to be digested */
+	bool done;	     /* the chunk is to be written */
+	pthread_cond_t turn; /* for the worker that is to digest the chunk */
 };
 
 /* A thread that reads or writes, and may sleep in a system call. */
@@ -37,21 +50,34 @@ struct sleeper {
 struct run {
 	const struct pipeline *p;
 	struct slot *slots;
+	struct chunk *chunks; /* one for each slot */
 	uint64_t nr_slots;
-	int nr_workers;
+	int most_workers;
 	struct kick kick;
+	pthread_t *threads; /* the watcher, the reader, and the workers; of the caller's thread */
+	int nr_threads;
 
 	pthread_mutex_t lock; /* of the members below */
 	pthread_cond_t room;  /* for the reader: a slot was written */
 	pthread_cond_t work;  /* for the workers: a slot was filled */
 	pthread_cond_t ready; /* for the writer: a slot is done, or the reader has ended */
 	pthread_cond_t gone;  /* for the watcher: the other threads have ended */
-	uint64_t filled, taken, written;
-	bool ended;  /* the reader has come to the end */
-	bool failed; /* ctx->error says how */
-	bool over;   /* all threads but the watcher have ended */
-	struct sleeper reading, writing;
+	uint64_t filled, taken, digested, written;
+	struct chunk **unused; /* the stack */
+	int nr_unused;
+	int nr_workers, nr_idle; /* an idle worker waits for a chunk, or has just started */
+	bool ended;		 /* the reader has come to the end */
+	bool failed;		 /* ctx->error says how */
+	bool over;		 /* all threads but the watcher have ended */
+	struct sleeper
+		*sleepers; /* the writer, the reader, and the workers, as they have started */
+	int nr_sleepers;
 };
+
+static struct slot *slot_of(const struct run *run, uint64_t number)
+{
+	return &run->slots[number % run->nr_slots];
+}
 
 /* Have all threads stop, also a reader that waits for bytes. */
 static void set_failed(struct run *run)
@@ -60,27 +86,34 @@ static void set_failed(struct run *run)
 	pthread_cond_broadcast(&run->room);
 	pthread_cond_broadcast(&run->work);
 	pthread_cond_broadcast(&run->ready);
+	for (uint64_t i = 0; i < run->nr_slots; i++)
+		pthread_cond_broadcast(&run->slots[i].turn);
 	ctx_cancel(run->p->ctx);
 }
 
-static void begin_sleeping(struct run *run, struct sleeper *sleeper)
+static int begin_sleeping(struct run *run)
+{
+	int number;
+
+	pthread_mutex_lock(&run->lock);
+	number = run->nr_sleepers++;
+	run->sleepers[number] = (struct sleeper){ pthread_self(), true };
+	pthread_mutex_unlock(&run->lock);
+	return number;
+}
+
+static void end_sleeping(struct run *run, int number)
 {
 	pthread_mutex_lock(&run->lock);
-	*sleeper = (struct sleeper){ pthread_self(), true };
+	run->sleepers[number].runs = false;
 	pthread_mutex_unlock(&run->lock);
 }
 
-static void end_sleeping(struct run *run, struct sleeper *sleeper)
+static void kick_all(const struct run *run)
 {
-	pthread_mutex_lock(&run->lock);
-	sleeper->runs = false;
-	pthread_mutex_unlock(&run->lock);
-}
-
-static void kick(const struct run *run, const struct sleeper *sleeper)
-{
-	if (sleeper->runs)
-		kick_thread(&run->kick, sleeper->thread);
+	for (int i = 0; i < run->nr_sleepers; i++)
+		if (run->sleepers[i].runs)
+			kick_thread(&run->kick, run->sleepers[i].thread);
 }
 
 /* Wait for @cond with the lock held, for some nanoseconds. Returns whether the time is over. */
@@ -128,45 +161,75 @@ static void *watcher(void *arg)
 		}
 	}
 	while (!run->over) {
-		kick(run, &run->reading);
-		kick(run, &run->writing);
+		kick_all(run);
 		wait_for(run, &run->gone, KICK_NS);
 	}
 	pthread_mutex_unlock(&run->lock);
 	return NULL;
 }
 
-/* Wait for a slot to read into. Returns NULL if the pipeline has failed. */
-static struct slot *wait_room(struct run *run)
+/* ---- Reading ------------------------------------------------------------- */
+
+/* As many chunks may be under way as keep the workers busy while one chunk is read, and one
+ * written. */
+static bool has_room(const struct run *run)
 {
-	struct slot *slot = NULL;
+	uint64_t most = run->p->work ? run->nr_workers + 2u : run->nr_slots;
+
+	return run->nr_unused && run->filled - run->written < most;
+}
+
+/* Wait for a chunk to read into. Returns NULL if the pipeline has failed. */
+static struct chunk *wait_room(struct run *run)
+{
+	struct chunk *chunk = NULL;
 
 	pthread_mutex_lock(&run->lock);
-	while (!run->failed && run->filled == run->written + run->nr_slots)
+	while (!run->failed && !has_room(run))
 		pthread_cond_wait(&run->room, &run->lock);
 	if (!run->failed)
-		slot = &run->slots[run->filled % run->nr_slots];
+		chunk = run->unused[--run->nr_unused];
 	pthread_mutex_unlock(&run->lock);
-	return slot;
+	return chunk;
+}
+
+/* If a chunk waits for a worker, and no worker is idle, it is for the writer to start one. If there
+ * are none, the chunk is for the writer itself. */
+static void ask_help(struct run *run)
+{
+	if (!run->nr_idle && run->taken < run->filled)
+		pthread_cond_signal(&run->ready);
+}
+
+static void add_chunk(struct run *run, struct chunk *chunk)
+{
+	struct slot *slot = slot_of(run, run->filled++);
+
+	slot->chunk = chunk;
+	slot->done = !run->p->work;
+	if (run->p->work)
+		pthread_cond_signal(&run->work);
+	ask_help(run);
 }
 
 static void *reader(void *arg)
 {
 	struct run *run = arg;
 	const struct pipeline *p = run->p;
+	int number = begin_sleeping(run);
 	bool ended = false;
 
-	begin_sleeping(run, &run->reading);
 	while (!ended) {
-		struct slot *slot = wait_room(run);
+		struct chunk *chunk = wait_room(run);
 		int err;
 
-		if (!slot)
+		if (!chunk)
 			break;
-		slot->chunk.number = run->filled;
-		slot->chunk.in_size = 0;
-		err = p->read(p->from, &slot->chunk);
-		ended = err || !slot->chunk.in_size;
+		chunk->number = run->filled;
+		chunk->in_size = 0;
+		chunk->fetch = chunk->zero = false;
+		err = p->read(p->from, chunk);
+		ended = err || !chunk->in_size;
 
 		pthread_mutex_lock(&run->lock);
 		if (err) {
@@ -176,64 +239,193 @@ static void *reader(void *arg)
 			pthread_cond_broadcast(&run->work);
 			pthread_cond_signal(&run->ready);
 		} else {
-			run->filled++;
-			slot->done = !p->work;
-			pthread_cond_signal(p->work ? &run->work : &run->ready);
+			add_chunk(run, chunk);
 		}
 		pthread_mutex_unlock(&run->lock);
 	}
-	end_sleeping(run, &run->reading);
+	end_sleeping(run, number);
 	return NULL;
+}
+
+/* ---- Working ------------------------------------------------------------- */
+
+/* Wait, with the lock held, for a chunk to work on. Returns NULL if there is none any more. */
+static struct slot *take_chunk(struct run *run)
+{
+	struct slot *slot;
+
+	while (!run->failed && !run->ended && run->taken == run->filled)
+		pthread_cond_wait(&run->work, &run->lock);
+	if (run->failed || run->taken == run->filled)
+		return NULL;
+	slot = slot_of(run, run->taken++);
+	run->nr_idle--;
+	ask_help(run);
+	return slot;
+}
+
+static int work_on(const struct pipeline *p, void *own, struct chunk *chunk)
+{
+	int err = chunk->fetch ? p->fetch(p->from, chunk) : 0;
+
+	return err ? err : p->work(own, chunk);
+}
+
+/* Digest a chunk, with the lock held, when it is its turn. */
+static void digest(struct run *run, struct slot *slot)
+{
+	slot->worked = true;
+	while (!run->failed && slot != slot_of(run, run->digested))
+		pthread_cond_wait(&slot->turn, &run->lock);
+	if (run->failed)
+		return;
+	pthread_mutex_unlock(&run->lock);
+
+	run->p->digest(run->p->digests, slot->chunk);
+
+	pthread_mutex_lock(&run->lock);
+	slot->worked = false;
+	slot->done = true;
+	pthread_cond_signal(&slot_of(run, ++run->digested)->turn);
+	/* The writer waits for the first chunk that is not written. */
+	if (slot == slot_of(run, run->written))
+		pthread_cond_signal(&run->ready);
 }
 
 static void *worker(void *arg)
 {
 	struct run *run = arg;
 	const struct pipeline *p = run->p;
+	int number = begin_sleeping(run);
 	void *own = p->worker_new(p->how);
+	struct slot *slot;
 
 	pthread_mutex_lock(&run->lock);
 	if (!own) {
 		ctx_fail_memory(p->ctx);
 		set_failed(run);
 	}
-	for (;;) {
-		struct slot *slot;
+	while ((slot = take_chunk(run))) {
 		int err;
 
-		while (!run->failed && !run->ended && run->taken == run->filled)
-			pthread_cond_wait(&run->work, &run->lock);
-		if (run->failed || run->taken == run->filled)
-			break;
-		slot = &run->slots[run->taken++ % run->nr_slots];
 		pthread_mutex_unlock(&run->lock);
-
-		err = p->work(own, &slot->chunk);
-
+		err = work_on(p, own, slot->chunk);
 		pthread_mutex_lock(&run->lock);
-		slot->done = true;
 		if (err)
 			set_failed(run);
-		/* The writer waits for the first slot that is not written. */
-		else if (slot == &run->slots[run->written % run->nr_slots])
-			pthread_cond_signal(&run->ready);
+		else
+			digest(run, slot);
+		run->nr_idle++;
 	}
 	pthread_mutex_unlock(&run->lock);
 	if (own)
 		p->worker_free(own);
+	end_sleeping(run, number);
 	return NULL;
 }
 
-/* Wait for a chunk to be done, but call the progress function now and then. */
-static void wait_ready_or_tick(struct run *run)
+/* ---- Threads ------------------------------------------------------------- */
+
+/* A new thread blocks all signals but the kick. The others are for the caller's thread. */
+static int start_thread(struct run *run, void *(*fn)(void *))
+{
+	sigset_t before;
+	int err;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	kick_only(&run->kick);
+	err = pthread_create(&run->threads[run->nr_threads], NULL, fn, run);
+	run->nr_threads += !err;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -err;
+}
+
+/* With the lock held, or before there is another thread */
+static int start_worker(struct run *run)
+{
+	int err = start_thread(run, worker);
+
+	run->nr_workers += !err;
+	run->nr_idle += !err;
+	return err;
+}
+
+static void start_threads(struct run *run)
+{
+	int err = start_thread(run, watcher);
+
+	if (!err)
+		err = start_thread(run, reader);
+	pthread_mutex_lock(&run->lock);
+	if (!err && run->p->work)
+		err = start_worker(run);
+	if (err) {
+		ctx_fail(run->p->ctx, err, "cannot start a thread: %s", strerror(-err));
+		set_failed(run);
+	}
+	pthread_mutex_unlock(&run->lock);
+}
+
+/* The watcher is the first thread to start, and the last one to end. */
+static void join_threads(struct run *run)
+{
+	for (int i = 1; i < run->nr_threads; i++)
+		pthread_join(run->threads[i], NULL);
+	if (!run->nr_threads)
+		return;
+	pthread_mutex_lock(&run->lock);
+	run->over = true;
+	pthread_cond_signal(&run->gone);
+	pthread_mutex_unlock(&run->lock);
+	ctx_wake(run->p->ctx);
+	pthread_join(run->threads[0], NULL);
+}
+
+/* ---- Writing ------------------------------------------------------------- */
+
+/*
+ * Whether one more worker helps, when the writer has nothing to write: if a chunk waits for one,
+ * too. It does not help if the next chunk waits for its digest alone, which one worker makes at a
+ * time.
+ */
+static bool needs_worker(const struct run *run)
+{
+	return run->nr_workers < run->most_workers && !run->nr_idle && run->taken < run->filled &&
+	       !slot_of(run, run->digested)->worked;
+}
+
+/*
+ * Start a worker when one has been needed for a while. @since is for this function: since when, or
+ * 0. There is work without this worker, so it is no failure when the thread cannot be started.
+ */
+static void help_workers(struct run *run, uint64_t *since)
+{
+	uint64_t now = now_ns();
+
+	if (!needs_worker(run)) {
+		*since = 0;
+	} else if (!*since) {
+		*since = now;
+	} else if (now - *since >= HELP_NS) {
+		if (start_worker(run))
+			run->most_workers = run->nr_workers;
+		pthread_cond_signal(&run->room);
+		*since = 0;
+	}
+}
+
+/* Wait for a chunk to be done, but look after the workers, and call the progress function, now and
+ * then. */
+static void wait_ready(struct run *run, uint64_t *since)
 {
 	int err;
 
-	if (!run->p->ctx->progress.fn) {
+	help_workers(run, since);
+	if (!*since && !run->p->ctx->progress.fn) {
 		pthread_cond_wait(&run->ready, &run->lock);
 		return;
 	}
-	if (!wait_for(run, &run->ready, TICK_NS))
+	if (!wait_for(run, &run->ready, *since ? HELP_NS : TICK_NS))
 		return;
 	pthread_mutex_unlock(&run->lock);
 	err = ctx_progress(run->p->ctx);
@@ -245,25 +437,27 @@ static void wait_ready_or_tick(struct run *run)
 static void writer(struct run *run)
 {
 	const struct pipeline *p = run->p;
+	int number = begin_sleeping(run);
+	uint64_t since = 0;
 
-	begin_sleeping(run, &run->writing);
 	pthread_mutex_lock(&run->lock);
 	for (;;) {
-		struct slot *slot = &run->slots[run->written % run->nr_slots];
+		struct slot *slot = slot_of(run, run->written);
 		int err;
 
 		while (!run->failed && !slot->done && !(run->ended && run->written == run->filled))
-			wait_ready_or_tick(run);
+			wait_ready(run, &since);
 		if (run->failed || !slot->done)
 			break;
 		pthread_mutex_unlock(&run->lock);
 
-		err = p->write(p->to, &slot->chunk);
+		err = p->write(p->to, slot->chunk);
 		if (!err)
 			err = ctx_progress(p->ctx);
 
 		pthread_mutex_lock(&run->lock);
 		slot->done = false;
+		run->unused[run->nr_unused++] = slot->chunk;
 		run->written++;
 		if (err)
 			set_failed(run);
@@ -271,7 +465,7 @@ static void writer(struct run *run)
 			pthread_cond_signal(&run->room);
 	}
 	pthread_mutex_unlock(&run->lock);
-	end_sleeping(run, &run->writing);
+	end_sleeping(run, number);
 }
 
 /* ---- Memory -------------------------------------------------------------- */
@@ -304,7 +498,7 @@ static size_t slot_size(const struct pipeline *p)
 }
 
 /*
- * Have as many workers as the caller wants, and a slot for each, one to read into, and one to write
+ * Have at most as many workers as the caller wants, and a slot for each, one to read into, and one to write
  * from; but no more than there is memory for. Two slots and one worker always fit: the largest
  * chunks, compressed at the highest level, need 216 MiB.
  */
@@ -319,27 +513,29 @@ static void plan_memory(struct run *run)
 	if (!p->work) {
 		run->nr_slots = 4;
 	} else {
-		run->nr_workers = p->threads;
-		if ((size_t)run->nr_workers > most)
-			run->nr_workers = most ? most : 1;
-		run->nr_slots = run->nr_workers + 2;
-		if (run->nr_workers < p->threads)
+		run->most_workers = p->threads;
+		if ((size_t)run->most_workers > most)
+			run->most_workers = most ? most : 1;
+		run->nr_slots = run->most_workers + 2;
+		if (run->most_workers < p->threads)
 			ctx_log(p->ctx,
 				"%d of %d threads: chunks of more would not fit into %u MiB",
-				run->nr_workers, p->threads, PIPELINE_MEMORY_MAX >> 20);
+				run->most_workers, p->threads, PIPELINE_MEMORY_MAX >> 20);
 	}
 	while (run->nr_slots > 2 &&
-	       run->nr_slots * slot + run->nr_workers * worker > PIPELINE_MEMORY_MAX)
+	       run->nr_slots * slot + run->most_workers * worker > PIPELINE_MEMORY_MAX)
 		run->nr_slots--;
 }
 
 static void free_slots(struct run *run)
 {
-	for (uint64_t i = 0; run->slots && i < run->nr_slots; i++) {
-		free(run->slots[i].chunk.in);
-		free(run->slots[i].chunk.out);
-		free(run->slots[i].chunk.iov);
+	for (uint64_t i = 0; run->chunks && i < run->nr_slots; i++) {
+		free(run->chunks[i].in);
+		free(run->chunks[i].out);
+		free(run->chunks[i].iov);
 	}
+	free(run->chunks);
+	free(run->unused);
 	free(run->slots);
 }
 
@@ -348,69 +544,34 @@ static int make_slots(struct run *run)
 	const struct pipeline *p = run->p;
 
 	run->slots = calloc(run->nr_slots, sizeof(*run->slots));
-	for (uint64_t i = 0; run->slots && i < run->nr_slots; i++) {
-		struct chunk *c = &run->slots[i].chunk;
+	run->unused = calloc(run->nr_slots, sizeof(*run->unused));
+	run->chunks = calloc(run->nr_slots, sizeof(*run->chunks));
+	if (!run->slots || !run->unused || !run->chunks)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < run->nr_slots; i++) {
+		struct chunk *c = &run->chunks[i];
 
+		pthread_cond_init(&run->slots[i].turn, NULL);
 		c->in = new_buffer(p->in_room);
 		c->out = p->out_room ? new_buffer(p->out_room) : NULL;
 		c->iov = calloc(p->iov_room, sizeof(*c->iov));
 		if (!c->in || !c->iov || (p->out_room && !c->out))
 			return -ENOMEM;
+		run->unused[run->nr_unused++] = c;
 	}
-	return run->slots ? 0 : -ENOMEM;
+	return 0;
 }
 
-/* ---- Threads ------------------------------------------------------------- */
-
-/* The new threads block all signals but the kick. The others are for the caller's thread. */
-static int start_threads(struct run *run, pthread_t *threads, int *started)
+static int make_threads(struct run *run)
 {
-	void *(*const first[])(void *) = { watcher, reader };
-	sigset_t before;
-	int err = 0;
+	int most = 2 + run->most_workers;
 
-	pthread_sigmask(SIG_SETMASK, NULL, &before);
-	kick_only(&run->kick);
-	for (int i = 0; !err && i < 2 + run->nr_workers; i++) {
-		err = pthread_create(&threads[i], NULL, i < 2 ? first[i] : worker, run);
-		*started += !err;
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -err;
+	run->threads = calloc(most, sizeof(*run->threads));
+	run->sleepers = calloc(most, sizeof(*run->sleepers));
+	return run->threads && run->sleepers ? 0 : -ENOMEM;
 }
 
-/* The watcher is the first thread to start, and the last one to end. */
-static void join_threads(struct run *run, const pthread_t *threads, int started)
-{
-	for (int i = 1; i < started; i++)
-		pthread_join(threads[i], NULL);
-	if (!started)
-		return;
-	pthread_mutex_lock(&run->lock);
-	run->over = true;
-	pthread_cond_signal(&run->gone);
-	pthread_mutex_unlock(&run->lock);
-	ctx_wake(run->p->ctx);
-	pthread_join(threads[0], NULL);
-}
-
-static int run_threads(struct run *run, pthread_t *threads)
-{
-	int started = 0, err;
-
-	kick_begin(&run->kick);
-	err = start_threads(run, threads, &started);
-	if (err) {
-		ctx_fail(run->p->ctx, err, "cannot start a thread: %s", strerror(-err));
-		pthread_mutex_lock(&run->lock);
-		set_failed(run);
-		pthread_mutex_unlock(&run->lock);
-	}
-	writer(run);
-	join_threads(run, threads, started);
-	kick_end(&run->kick);
-	return run->failed ? run->p->ctx->error_code : 0;
-}
+/* ---- The whole ----------------------------------------------------------- */
 
 int pipeline_run(const struct pipeline *p)
 {
@@ -422,18 +583,23 @@ int pipeline_run(const struct pipeline *p)
 		.ready = PTHREAD_COND_INITIALIZER,
 		.gone = PTHREAD_COND_INITIALIZER,
 	};
-	pthread_t *threads;
 	int err;
 
 	plan_memory(&run);
-	threads = calloc(2 + run.nr_workers, sizeof(*threads));
 	ctx_keep_first_error(p->ctx, true);
-	if (!threads || make_slots(&run))
+	if (make_threads(&run) || make_slots(&run)) {
 		err = ctx_fail_memory(p->ctx);
-	else
-		err = run_threads(&run, threads);
+	} else {
+		kick_begin(&run.kick);
+		start_threads(&run);
+		writer(&run);
+		join_threads(&run);
+		kick_end(&run.kick);
+		err = run.failed ? p->ctx->error_code : 0;
+	}
 	ctx_keep_first_error(p->ctx, false);
 	free_slots(&run);
-	free(threads);
+	free(run.threads);
+	free(run.sleepers);
 	return err;
 }

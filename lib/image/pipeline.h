@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The way of the bytes: they are read into a chunk, worked on, and written.
+ * The way of the bytes: they are read into a chunk, worked on, digested, and written.
  *
  *	reader thread -> worker threads -> writer (the caller's thread)
  *
- * Chunks are read and written in order, and worked on in parallel. There is a fixed number of slots
- * for them, so that memory is bounded, and the slower side holds up the other one.
+ * Chunks are read and written in order, and worked on in parallel. A reader of a file only finds
+ * out where in the file a chunk is, and leaves it to the worker to fetch the bytes. The digest is
+ * one over all bytes, so that the workers take turns, in the order of the chunks. There is a bound
+ * to the number of chunks under way, so that memory is bounded, and the slower side holds up the
+ * other one.
+ *
+ * All chunks of a file are written by one thread because the kernel lets only one write at a time
+ * to a file, whichever thread it is from.
  *
  * When the context is interrupted, or one of the threads fails, all of them end, also where one
  * sleeps in a system call that a signal can interrupt.
@@ -25,24 +31,29 @@ struct chunk {
 	uint64_t number; /* from 0 */
 	uint8_t *in;	 /* the @in_size bytes that were read */
 	size_t in_size;
+	bool fetch; /* the bytes are still in the file, from @at on */
+	off_t at;
+	bool zero;    /* the bytes are zero, and may not be at @in */
 	uint8_t *out; /* bytes that the work has made */
 	size_t out_size;
-	struct iovec *iov; /* the bytes to be written: pieces of @in and @out */
+	struct iovec *iov; /* the bytes to be written: pieces of @in, @out and constants */
 	int iov_count;
 };
 
 /* All stages return 0 or what ctx_fail() returned. */
 struct pipeline {
 	struct vfiomig_ctx *ctx;
-	int threads;	    /* workers, if the memory allows as many */
+	int threads;	    /* workers, at most, and if the memory allows as many */
 	size_t in_room;	    /* bytes at chunk->in */
 	size_t out_room;    /* bytes at chunk->out */
 	int iov_room;	    /* pieces at chunk->iov */
 	size_t worker_room; /* bytes that each worker needs */
 
-	/* Fill chunk->in, and chunk->iov if there is no work to be done. Leave in_size 0 at the
-	 * end. */
+	/* Fill chunk->in, and chunk->iov if there is no work to be done; or set chunk->fetch. Leave
+	 * in_size 0 at the end. */
 	int (*read)(void *from, struct chunk *chunk);
+	/* Fill chunk->in of a chunk with chunk->fetch. Several workers do at the same time. */
+	int (*fetch)(void *from, struct chunk *chunk);
 	void *from;
 
 	/* Make chunk->iov of chunk->in. Any worker gets any chunk. NULL if there is no work to be
@@ -51,6 +62,10 @@ struct pipeline {
 	void *(*worker_new)(const void *how);
 	void (*worker_free)(void *worker);
 	const void *how;
+
+	/* Add the chunk to the digests. One worker at a time does, in the order of the chunks. */
+	void (*digest)(void *digests, const struct chunk *chunk);
+	void *digests;
 
 	/* Write chunk->iov. */
 	int (*write)(void *to, struct chunk *chunk);

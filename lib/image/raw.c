@@ -33,15 +33,17 @@ void raw_digest(const struct raw *raw, char text[48])
 	snprintf(text, 48, "xxh128:%016" PRIx64 "%016" PRIx64, h.high64, h.low64);
 }
 
-int raw_account(struct raw *raw, const void *data, size_t size)
+void raw_add(struct raw *raw, const void *data, size_t size)
 {
-	int err;
+	XXH3_128bits_update(raw->digest, data, size);
+}
 
-	raw->bytes += size;
-	if (raw->digest)
-		XXH3_128bits_update(raw->digest, data, size);
-	err = raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
-	return err ? ctx_fail(raw->ctx, err, "the caller has ended it") : 0;
+void raw_add_zeros(struct raw *raw, size_t size)
+{
+	for (size_t n; size; size -= n) {
+		n = size < ZEROS_SIZE ? size : ZEROS_SIZE;
+		raw_add(raw, zeros, n);
+	}
 }
 
 int raw_fail(const struct raw *raw, int err)
@@ -99,7 +101,6 @@ int raw_read(void *data, struct chunk *c)
 	struct raw *raw = data;
 	size_t have = raw->peeked_size;
 	ssize_t n;
-	int err;
 
 	memcpy(c->in, raw->peeked, have);
 	raw->peeked_size = 0;
@@ -107,12 +108,55 @@ int raw_read(void *data, struct chunk *c)
 	if (n < 0)
 		return raw_fail(raw, n);
 	n += have;
-	err = raw_account(raw, c->in, n);
-	if (err)
-		return err;
+	raw->bytes += n;
 	c->in_size = n;
 	c->iov[0] = (struct iovec){ c->in, n };
 	c->iov_count = 1;
+	return 0;
+}
+
+bool raw_is_file(struct raw *raw, size_t chunk_size)
+{
+	off_t at = lseek(raw->fd, 0, SEEK_CUR);
+
+	/* Of some files in /proc and /sys the kernel does not know the size, and they are small. */
+	if (at < 0 || fd_file_size(raw->fd) - at <= (off_t)chunk_size)
+		return false;
+	raw->at = at - raw->peeked_size;
+	raw->peeked_size = 0;
+	return true;
+}
+
+int raw_find(void *data, struct chunk *c)
+{
+	struct raw *raw = data;
+	off_t left = fd_file_size(raw->fd) - raw->at, next;
+
+	if (left <= 0) {
+		lseek(raw->fd, raw->at, SEEK_SET);
+		return 0;
+	}
+	c->in_size = left < (off_t)raw->chunk_size ? (size_t)left : raw->chunk_size;
+	c->at = raw->at;
+	raw->at += c->in_size;
+	raw->bytes += c->in_size;
+	/* A hole of the file up to the chunk's end needs no reading. */
+	next = lseek(raw->fd, c->at, SEEK_DATA);
+	c->zero = next < 0 ? errno == ENXIO : next >= raw->at;
+	c->fetch = !c->zero;
+	return 0;
+}
+
+int raw_fetch(void *data, struct chunk *c)
+{
+	const struct raw *raw = data;
+	ssize_t n = fd_pread_full(raw->ctx, raw->fd, c->in, c->in_size, c->at);
+
+	if (n < 0)
+		return raw_fail(raw, n);
+	if ((size_t)n < c->in_size)
+		return ctx_fail(raw->ctx, -EIO, "%s: the file has become shorter meanwhile",
+				raw->what);
 	return 0;
 }
 
@@ -121,7 +165,7 @@ int raw_read(void *data, struct chunk *c)
 
 static bool is_zero(const uint8_t *p, size_t size)
 {
-	return *p == 0 && is_constant(p, size);
+	return (p >= zeros && p < zeros + ZEROS_SIZE) || (*p == 0 && is_constant(p, size));
 }
 
 static int write_sparse(const struct raw *raw, const uint8_t *p, size_t size)
@@ -146,13 +190,23 @@ static int write_sparse(const struct raw *raw, const uint8_t *p, size_t size)
 	return err;
 }
 
+/* Count bytes that are written, and show them to the tap. */
+static int account(struct raw *raw, const void *data, size_t size)
+{
+	int err;
+
+	raw->bytes += size;
+	err = raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
+	return err ? ctx_fail(raw->ctx, err, "the caller has ended it") : 0;
+}
+
 int raw_write(void *data, struct chunk *c)
 {
 	struct raw *raw = data;
 	int err = 0;
 
 	for (int i = 0; !err && i < c->iov_count; i++)
-		err = raw_account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
+		err = account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
 	if (err)
 		return err;
 	if (raw->sparse)

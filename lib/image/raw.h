@@ -15,18 +15,19 @@
 #define RAW_PEEK 16
 
 /* The state as it comes from a device or goes to one. Its bytes are counted and digested on the
- * way, in order. */
+ * way. */
 struct raw {
 	struct vfiomig_ctx *ctx;
 	int fd;		  /* -1 for nowhere, to verify an image */
 	const char *what; /* for messages: "reading the device's state" */
 	size_t chunk_size;
+	off_t at;		  /* in a file that raw_find() has workers read: the next chunk */
 	bool sparse;		  /* a new file: leave holes where the state is zero */
 	uint8_t peeked[RAW_PEEK]; /* bytes that were read already */
 	size_t peeked_size;
 	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
-	/* Called for all bytes that go by, in order; may be NULL. If it does not return 0, the
+	/* Called for all bytes that are written, in order; may be NULL. If it does not return 0, the
 	 * transfer ends with that value. */
 	int (*tap)(void *data, const void *bytes, size_t size);
 	void *tap_data;
@@ -43,14 +44,21 @@ void raw_digest(const struct raw *raw, char text[48]);
  */
 int raw_peek(struct raw *raw, bool force);
 int raw_read(void *raw, struct chunk *chunk);
+/* Whether the state is in a regular file, of more than one chunk, from which workers can read it.
+ * Then this prepares for that. */
+bool raw_is_file(struct raw *raw, size_t chunk_size);
+/* These read it so: find the next chunk, and fetch it. */
+int raw_find(void *raw, struct chunk *chunk);
+int raw_fetch(void *raw, struct chunk *chunk);
+/* Add these bytes to the digest, the next ones of the state. */
+void raw_add(struct raw *raw, const void *data, size_t size);
+void raw_add_zeros(struct raw *raw, size_t size);
 int raw_write(void *raw, struct chunk *chunk);
 /* After the last raw_write(): a sparse file gets its size. */
 int raw_end(const struct raw *raw);
 /* Whether what raw_peek() has read is the beginning of an image. */
 bool raw_is_image(const struct raw *raw);
-/* For other stages: count and digest bytes, and return 0 or what ctx_fail() returned; note a
- * failure, and return @err. */
-int raw_account(struct raw *raw, const void *data, size_t size);
+/* Note a failure, and return @err. */
 int raw_fail(const struct raw *raw, int err);
 
 #endif

@@ -2,15 +2,45 @@
 /*
  * The pipelines: which stages stand between the state and the image.
  *
- *	save, pack:      raw_read -> frame_encode -> image_write
- *	restore, unpack: image_read -> frame_decode -> raw_write
+ *	save, pack:      raw_read -> frame_encode -> digest_out -> image_write
+ *	restore, unpack: image_read -> frame_decode -> digest_in -> raw_write
  *
- * Without a container, raw_read and raw_write stand at both ends.
+ * Without a container, raw_read and raw_write stand at both ends, and nobody asks for a digest.
  */
 #include <sched.h>
 #include <string.h>
 
 #include "transfer.h"
+
+/* Two digests go over a transfer with an image: one over the state, and one over the frames. */
+struct digests {
+	struct raw *state;
+	struct image *image;
+};
+
+static void digest_out(void *data, const struct chunk *c)
+{
+	const struct digests *d = data;
+
+	if (c->zero)
+		raw_add_zeros(d->state, c->in_size);
+	else
+		raw_add(d->state, c->in, c->in_size);
+	for (int i = 0; i < c->iov_count; i++) {
+		size_t skip = i ? 0 : SIZE_FRAME;
+
+		image_add(d->image, (char *)c->iov[i].iov_base + skip, c->iov[i].iov_len - skip);
+	}
+}
+
+static void digest_in(void *data, const struct chunk *c)
+{
+	const struct digests *d = data;
+
+	image_add(d->image, c->in, c->in_size);
+	for (int i = 0; i < c->iov_count; i++)
+		raw_add(d->state, c->iov[i].iov_base, c->iov[i].iov_len);
+}
 
 /* A thread for each processor that this process may run on, up to the limit. A very large machine
  * has more processors than the set has room for. */
@@ -63,18 +93,16 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 	struct frame_how how = { .ctx = from->ctx,
 				 .level = opt->level,
 				 .chunk_size = opt->chunk_size };
+	struct digests digests = { from, image };
 	struct pipeline p = plain(opt, from, to);
 
 	from->chunk_size = opt->chunk_size;
 	if (reader) {
 		p.read = reader->read;
+		p.fetch = reader->fetch;
 		p.from = reader->from;
 	}
 	if (image) {
-		/* Storing is copying: one worker keeps up with the reader and the writer, and with
-		 * fewer chunks under way more of each stays in the processor's caches. */
-		if (!opt->level && !opt->threads)
-			p.threads = 1;
 		p.out_room = frame_room(opt->chunk_size, opt->level);
 		p.worker_room = frame_encoder_room(opt->chunk_size, opt->level);
 		p.iov_room = frame_pieces(opt->chunk_size);
@@ -82,6 +110,8 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 		p.worker_new = frame_encoder_new;
 		p.worker_free = frame_encoder_free;
 		p.how = &how;
+		p.digest = digest_out;
+		p.digests = &digests;
 		p.write = image_write;
 		p.to = image;
 	}
@@ -92,6 +122,7 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct imag
 		struct raw *to, struct vfiomig_result *result)
 {
 	struct frame_how how = { .ctx = to->ctx };
+	struct digests digests = { to, image };
 	struct pipeline p = plain(opt, from, to);
 	int err;
 
@@ -103,12 +134,16 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct imag
 		p.in_room = frame_size_max(image->chunk_size);
 		p.out_room = image->chunk_size;
 		p.worker_room = frame_decoder_room();
+		p.iov_room = frame_pieces(image->chunk_size);
 		p.read = image_read;
+		p.fetch = image_fetch;
 		p.from = image;
 		p.work = frame_decode;
 		p.worker_new = frame_decoder_new;
 		p.worker_free = frame_decoder_free;
 		p.how = &how;
+		p.digest = digest_in;
+		p.digests = &digests;
 	}
 	err = run(&p, to, result);
 	if (!err && image)

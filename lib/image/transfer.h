@@ -5,9 +5,10 @@
 
 #include "image.h"
 
-/* The first stage of a pipeline, see pipeline.h. */
+/* The first stages of a pipeline, see pipeline.h. */
 struct reader {
 	int (*read)(void *from, struct chunk *chunk);
+	int (*fetch)(void *from, struct chunk *chunk);
 	void *from;
 };
 

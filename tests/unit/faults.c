@@ -4,8 +4,10 @@
  * and allocations that fail. Pack and unpack use the same code as save and restore, and need no
  * device.
  */
+#include <poll.h>
 #include <sched.h>
 #include <sys/uio.h>
+#include <zstd.h>
 
 #include "image/data.h"
 #include "image/frame.h"
@@ -19,13 +21,16 @@ static struct {
 	unsigned int calls; /* the number of calls; every third is interrupted or not ready */
 	/* The descriptor whose calls tell of one byte more than they were asked to move; or 0 */
 	int liar;
-	int truths; /* how many calls tell the truth before that */
+	_Atomic int truths; /* how many calls tell the truth before that */
+	/* A file seems to end where bytes from this offset on are fetched; 0 for nowhere. */
+	off_t end;
+	_Atomic int fetches; /* how often bytes were fetched */
 } io;
 
 static int locks; /* mutexes of contexts that were made and not destroyed */
 static bool no_eventfd;
-static int threads; /* how many threads were created */
-static int cpus;    /* how many processors the machine seems to have; 0 for the real number */
+static _Atomic int threads; /* how many threads were created */
+static int cpus; /* how many processors the machine seems to have; 0 for the real number */
 
 static char state[SIZE];
 
@@ -51,6 +56,22 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 	if (hinder())
 		return -1;
 	return __real_read(fd, buf, size < io.most ? size : io.most);
+}
+
+ssize_t __real_pread64(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
+{
+	io.fetches++;
+	if (io.end && at >= io.end)
+		return 0;
+	if (io.liar == fd && io.truths-- <= 0)
+		return size + 1;
+	if (!io.on)
+		return __real_pread64(fd, buf, size, at);
+	if (hinder())
+		return -1;
+	return __real_pread64(fd, buf, size < io.most ? size : io.most, at);
 }
 
 ssize_t __real_writev(int fd, const struct iovec *iov, int count);
@@ -83,7 +104,7 @@ static int round_trip(const struct vfiomig_options *opt)
 	if (!err)
 		err = vfiomig_unpack(ctx, image, to, opt, &r);
 	if (!err) {
-		assert_int_equal(pread(to, got, sizeof(got), 0), SIZE);
+		assert_int_equal(__real_pread64(to, got, sizeof(got), 0), SIZE);
 		assert_memory_equal(got, state, SIZE);
 	}
 	close(from);
@@ -171,6 +192,64 @@ static void test_lies(void **unused)
 	}
 }
 
+/* A file becomes shorter while its chunks are fetched. */
+static void test_shrinking(void **unused)
+{
+	const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+					     .leave = -1,
+					     .chunk_size = VFIOMIG_CHUNK_SIZE_MIN };
+	int from = new_file(state, SIZE), image = new_file("", 0), to = new_file("", 0);
+
+	(void)unused;
+	io.end = 2 * VFIOMIG_CHUNK_SIZE_MIN;
+	assert_int_equal(vfiomig_pack(ctx, from, image, &opt, NULL), -EIO);
+	assert_says("reading the state: the file has become shorter meanwhile");
+	io.end = 0;
+	lseek(from, 0, SEEK_SET);
+	lseek(image, 0, SEEK_SET);
+	assert_int_equal(ftruncate(image, 0), 0);
+	assert_int_equal(vfiomig_pack(ctx, from, image, &opt, NULL), 0);
+	assert_int_equal(lseek(from, 0, SEEK_CUR), SIZE);
+	lseek(image, 0, SEEK_SET);
+	io.end = 2 * VFIOMIG_CHUNK_SIZE_MIN;
+	assert_int_equal(vfiomig_unpack(ctx, image, to, &opt, NULL), -EBADMSG);
+	assert_says("the image is truncated: it ends after 2 chunks, without a trailer");
+	io.end = 0;
+	close(from);
+	close(image);
+	close(to);
+}
+
+/* Chunks that are holes of the file are not read. Others are, from where the file stands. */
+static void test_holes(void **unused)
+{
+	const size_t chunk = VFIOMIG_CHUNK_SIZE_MIN, size = 10 * chunk + 5;
+	const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+					     .leave = -1,
+					     .chunk_size = chunk };
+	int from = new_file("12345", 5), image = new_file("", 0), to = new_file("", 0);
+	char *want = calloc(1, size), *got = malloc(size);
+
+	(void)unused;
+	assert_int_equal(ftruncate(from, 5 + size), 0);
+	assert_int_equal(pwrite(from, "in chunk 3", 10, 5 + 3 * chunk), 10);
+	memcpy(want + 3 * chunk, "in chunk 3", 10);
+	lseek(from, 5, SEEK_SET);
+	io.fetches = 0;
+	assert_int_equal(vfiomig_pack(ctx, from, image, &opt, NULL), 0);
+	/* Each of the two pages that are there has bytes of a chunk before, or of the first. */
+	assert_int_equal(io.fetches, 3);
+	lseek(image, 0, SEEK_SET);
+	assert_int_equal(vfiomig_unpack(ctx, image, to, &opt, NULL), 0);
+	assert_int_equal(__real_pread64(to, got, size, 0), size);
+	assert_memory_equal(got, want, size);
+	free(want);
+	free(got);
+	close(from);
+	close(image);
+	close(to);
+}
+
 /* ---- No memory ----------------------------------------------------------- */
 
 /* How many bytes of the pipeline's large buffers were allocated. */
@@ -256,9 +335,21 @@ long __wrap_sysconf(int name)
  * writes of the header and the trailer. */
 #define PACK_WATCHERS 3
 
+static int slow_until; /* compression takes until there are so many threads */
+
+size_t __real_ZSTD_compress2(ZSTD_CCtx *cctx, void *to, size_t room, const void *from, size_t size);
+size_t __wrap_ZSTD_compress2(ZSTD_CCtx *cctx, void *to, size_t room, const void *from, size_t size);
+size_t __wrap_ZSTD_compress2(ZSTD_CCtx *cctx, void *to, size_t room, const void *from, size_t size)
+{
+	for (int ms = 0; ms < 2000 && threads < slow_until; ms++)
+		poll(NULL, 0, 1);
+	return __real_ZSTD_compress2(cctx, to, room, from, size);
+}
+
 /*
- * By default there is a worker for each processor, as far as the memory allows, and two more
- * threads: one reads, and one watches.
+ * By default there are at most as many workers as processors, as far as the memory allows, and two
+ * more threads: one reads, and one watches. As many are there when the work takes long. Otherwise
+ * there is one, however many processors there are.
  */
 static void test_processors(void **unused)
 {
@@ -270,21 +361,43 @@ static void test_processors(void **unused)
 		.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
 	};
 	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	const size_t size = 200 * VFIOMIG_CHUNK_SIZE_MIN;
+	char *large = malloc(size);
 
 	(void)unused;
+	for (size_t i = 0; i < size; i++)
+		large[i] = i * i % 251;
 	for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
-		int from = new_file("state", 5), image = new_file("", 0);
+		int small = new_file("state", 5), from = new_file(large, size);
+		int image = new_file("", 0);
 		/* What the memory allows */
 		int most = counts[i] < 174 ? counts[i] : 174;
 
 		cpus = counts[i];
 		threads = 0;
+		assert_int_equal(vfiomig_pack(ctx, small, image, &opt, &r), 0);
+		assert_int_equal(threads, 1 + 2 + PACK_WATCHERS);
+		threads = 0;
+		/* The last watcher is yet to come. */
+		slow_until = most + 2 + PACK_WATCHERS - 1;
 		assert_int_equal(vfiomig_pack(ctx, from, image, &opt, &r), 0);
 		assert_int_equal(threads, most + 2 + PACK_WATCHERS);
+		slow_until = 0;
 		cpus = 0;
+		close(small);
 		close(from);
 		close(image);
 	}
+	free(large);
+}
+
+/* How many workers there would be: what the log says if that is fewer than it was asked for. */
+static int workers;
+
+static void note_workers(void *unused, const char *line)
+{
+	(void)unused;
+	sscanf(line, "%d of", &workers);
 }
 
 /* Pack a little state with these options, and unpack it. Returns the greatest number of bytes that
@@ -294,10 +407,13 @@ static size_t memory_of(const struct vfiomig_options *opt)
 	size_t worker = frame_encoder_room(opt->chunk_size, opt->level), packed, unpacked;
 	int from = new_file("state", 5), image = new_file("", 0), to = new_file("", 0);
 
-	threads = 0;
+	workers = 0;
 	buffers = 0;
+	vfiomig_set_log(ctx, note_workers, NULL);
 	assert_int_equal(vfiomig_pack(ctx, from, image, opt, NULL), 0);
-	packed = buffers + (threads - 2 - PACK_WATCHERS) * worker;
+	vfiomig_set_log(ctx, NULL, NULL);
+	assert_true(workers > 0);
+	packed = buffers + workers * worker;
 	lseek(image, 0, SEEK_SET);
 	threads = 0;
 	buffers = 0;
@@ -438,7 +554,8 @@ int main(void)
 		cmocka_unit_test(test_short_counts), cmocka_unit_test(test_single_bytes),
 		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_processors),
-		cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_locks),	     cmocka_unit_test(test_shrinking),
+		cmocka_unit_test(test_holes),
 	};
 
 	return cmocka_run_group_tests(tests, make, free_ctx);

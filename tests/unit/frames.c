@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Images with an additional frame, which vfiomig never writes. */
+#include <xxhash.h>
 #include <zstd.h>
 
 #include "image/frame.h"
@@ -73,6 +74,109 @@ static void test_unknown_kind(void **state)
 	close(fd);
 }
 
+#define CONTENT 100000 /* so many bytes need four for the content size, as in all stored frames */
+
+/* A frame that is being put together, and what it decodes to. */
+static struct {
+	uint8_t frame[2 * CONTENT], content[CONTENT];
+	size_t size, content_size;
+} made;
+
+/* Add a block of type 0, raw, or 1, RLE. */
+static void add_block(int type, uint8_t byte, size_t size, bool last)
+{
+	uint32_t header = last | type << 1 | size << 3;
+
+	for (int i = 0; i < 3; i++)
+		made.frame[made.size++] = header >> 8 * i;
+	memset(made.content + made.content_size, byte, size);
+	memset(made.frame + made.size, byte, type ? 1 : size);
+	made.size += type ? 1 : size;
+	made.content_size += size;
+}
+
+static void begin_frame(void)
+{
+	const uint8_t header[] = { 0x28, 0xb5, 0x2f, 0xfd, 0xa4 };
+
+	memcpy(made.frame, header, sizeof(header));
+	made.size = 9;
+	made.content_size = 0;
+}
+
+static void end_frame(void)
+{
+	put_le32(made.frame + 5, made.content_size);
+	put_le32(made.frame + made.size, XXH64(made.content, made.content_size, 0));
+	made.size += 4;
+}
+
+/* Decode the frame twice, and once more with another checksum. Returns the first piece. */
+static const void *decode_frame(void)
+{
+	struct frame_how how = { .ctx = ctx, .chunk_size = CONTENT, .stored = true };
+	struct iovec iov[16];
+	static uint8_t out[CONTENT];
+	struct chunk c = { .in = made.frame, .in_size = made.size, .out = out, .iov = iov };
+	void *decoder = frame_decoder_new(&how);
+
+	assert_in_range(frame_pieces(CONTENT), 1, ARRAY_SIZE(iov));
+	for (int i = 0; i < 2; i++) {
+		const uint8_t *content = made.content;
+
+		assert_int_equal(frame_decode(decoder, &c), 0);
+		assert_int_equal(c.out_size, made.content_size);
+		for (int j = 0; j < c.iov_count; j++) {
+			assert_memory_equal(iov[j].iov_base, content, iov[j].iov_len);
+			content += iov[j].iov_len;
+		}
+		assert_ptr_equal(content, made.content + made.content_size);
+	}
+	made.frame[made.size - 1]++;
+	assert_damaged(frame_decode(decoder, &c), "chunk 0: Restored data doesn't match checksum");
+	frame_decoder_free(decoder);
+	return iov[0].iov_base;
+}
+
+/* Frames of raw and RLE blocks, as vfiomig writes them and otherwise, and of compressed blocks. */
+static void test_blocks(void **state)
+{
+	(void)state;
+	begin_frame();
+	add_block(0, 'a', 10000, false);
+	add_block(1, 'b', 10000, false);
+	add_block(1, 'c', 10000, false);
+	add_block(1, 0, 10000, true);
+	end_frame();
+	/* A raw block is not copied. */
+	assert_ptr_equal(decode_frame(), made.frame + 12);
+
+	begin_frame();
+	add_block(1, 0, 60000, false);
+	add_block(1, 0, 40000, true);
+	end_frame();
+	decode_frame();
+
+	/* More blocks than there are pieces, and an empty one */
+	begin_frame();
+	for (int i = 0; i < 1000; i++)
+		add_block(0, i, 70, false);
+	add_block(0, 0, 0, true);
+	end_frame();
+	decode_frame();
+
+	for (int i = 0; i < CONTENT; i++)
+		made.content[i] = i / 100;
+	ZSTD_CCtx *cctx = ZSTD_createCCtx();
+
+	ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, 1);
+	made.content_size = CONTENT;
+	made.size = ZSTD_compress2(cctx, made.frame, sizeof(made.frame), made.content, CONTENT);
+	ZSTD_freeCCtx(cctx);
+	assert_int_equal(made.frame[4], 0xa4);
+	decode_frame();
+}
+
 /* What the pipeline reckons with for an encoder and a decoder is what they take, at most. */
 static void test_room(void **state)
 {
@@ -107,6 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_too_short),
 		cmocka_unit_test(test_unknown_kind),
+		cmocka_unit_test(test_blocks),
 		cmocka_unit_test(test_room),
 	};
 

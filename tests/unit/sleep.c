@@ -9,12 +9,14 @@
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 
+#include "image/frame.h"
 #include "image/kick.h"
 #include "unit.h"
 
 static struct {
 	int read_fd, write_fd; /* the descriptors whose calls sleep; -1 for none */
-	int reads, writes;     /* the number of calls of each that do not sleep before that */
+	/* The number of calls of each that do not sleep before that */
+	_Atomic int reads, writes;
 	/* What a call fails with, in place of sleeping, when the other side sleeps */
 	int read_error, write_error;
 	_Atomic int sleeping;
@@ -61,6 +63,15 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 	return sleep_or_fail(io.read_error);
 }
 
+ssize_t __real_pread64(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at);
+ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
+{
+	if (fd != io.read_fd || io.reads-- > 0)
+		return __real_pread64(fd, buf, size, at);
+	return sleep_or_fail(io.read_error);
+}
+
 ssize_t __real_writev(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
 ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
@@ -97,6 +108,7 @@ static int setup(void **state)
 
 enum sleeper {
 	READER,
+	WORKER, /* that fetches chunks of a file */
 	WRITER
 };
 
@@ -124,12 +136,14 @@ static int pack(enum sleeper sleeper, int out)
 	int in = new_state(), err;
 
 	io.read_fd = io.write_fd = -1;
-	if (sleeper == READER) {
-		io.read_fd = in;
-		io.reads = 3;
-	} else {
+	/* The reader reads a file that is not larger than one chunk. */
+	opt.chunk_size = sleeper == READER ? CHUNK_SIZE_DEFAULT : VFIOMIG_CHUNK_SIZE_MIN;
+	if (sleeper == WRITER) {
 		io.write_fd = out;
 		io.writes = 3;
+	} else {
+		io.read_fd = in;
+		io.reads = sleeper == READER ? 2 : 3;
 	}
 	err = pack_some(in, out);
 	close(in);
@@ -247,11 +261,11 @@ static void test_interrupt_metadata(void **unused)
 static void test_signal(void **unused)
 {
 	(void)unused;
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 150; i++) {
 		const struct itimerval soon = { .it_value.tv_usec = 1 + i * i / 2 };
 
 		setitimer(ITIMER_REAL, &soon, NULL);
-		assert_int_equal(pack_to_file(i % 2 ? READER : WRITER), -EINTR);
+		assert_int_equal(pack_to_file(i % 3), -EINTR);
 		assert_true(vfiomig_resume(ctx));
 	}
 }
@@ -283,10 +297,9 @@ static void test_read_fails(void **unused)
 	io.read_error = EIO;
 	io.read_fd = in;
 	io.write_fd = out;
-	/* There is room for all that the reader reads. */
-	opt.threads = 40;
-	io.reads = 20;
-	io.writes = 3;
+	/* While the second chunk is written, one worker has room for two more. */
+	io.reads = 4;
+	io.writes = 2;
 	assert_int_equal(pack_some(in, out), -EIO);
 	assert_says("reading the state: Input/output error");
 	assert_true(io.sleeping);
