@@ -126,7 +126,7 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags)
 
 	api_begin(dev->ctx);
 	err = device_open(dev, flags);
-	if (!err && !was_open && !dev->unbound)
+	if (!err && !was_open && !dev->unbound && !(flags & VFIOMIG_OPEN_AS_IS))
 		state_start_clean(dev);
 	return api_end(dev->ctx, err);
 }

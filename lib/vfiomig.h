@@ -365,11 +365,13 @@ int vfiomig_device_set_vf_token(struct vfiomig_device *dev, const char *uuid);
 void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
 
 /* Flags of vfiomig_device_open(). */
-#define VFIOMIG_OPEN_UNBOUND (1U << 0) /* do not bind a cdev to an iommufd */
+#define VFIOMIG_OPEN_UNBOUND   (1U << 0) /* do not bind a cdev to an iommufd */
+#define VFIOMIG_OPEN_AS_IS     (1U << 1) /* do not reset what the last session left */
+#define VFIOMIG_OPEN_KEEP_LOCK (1U << 2) /* keep other programs out when it is closed, too */
 
 /**
  * vfiomig_device_open - open the device, or borrow it from a process that has it open
- * @flags: 0, or VFIOMIG_OPEN_UNBOUND
+ * @flags: 0, or some of VFIOMIG_OPEN_UNBOUND, VFIOMIG_OPEN_AS_IS and VFIOMIG_OPEN_KEEP_LOCK
  *
  * A device that was named by a process that has it open is borrowed from there: with
  * pidfd_getfd(2), with fcntl(2), or from its holder. A device that has a holder is borrowed from
@@ -378,12 +380,15 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  *
  * Any other device is opened, which starts a session. The driver usually resets an idle device
  * then, so that it is RUNNING. Some drivers keep the state of the last session. If that is ERROR or
- * RESUMING, out of which no arc leads any more, the library resets the device. Closing it, by
- * vfiomig_device_close() or the last unref, ends the session and with it the device's state. All
- * descriptors are close-on-exec.
+ * RESUMING, out of which no arc leads any more, the library resets the device, unless
+ * VFIOMIG_OPEN_AS_IS is given. Closing it, by vfiomig_device_close() or the last unref, ends the
+ * session and with it the device's state. All descriptors are close-on-exec.
  *
  * Until the device is closed, no other program that uses this library gets it: each locks a file in
- * the run-time directory, see vfiomig_set_rundir(), and a holder serves one at a time.
+ * the run-time directory, see vfiomig_set_rundir(), and a holder serves one at a time. With
+ * VFIOMIG_OPEN_KEEP_LOCK the lock is kept when the device is closed, and dropped by the last unref,
+ * or by closing the device after it was opened without the flag. A child of fork() that opens the
+ * device with the flag shares the lock. It ends by _exit(2), so that it drops nothing.
  *
  * With VFIOMIG_OPEN_UNBOUND a cdev that is opened here is not bound to its iommufd
  * (VFIO_DEVICE_BIND_IOMMUFD), which can be done only once, and which a VMM does itself. Such a

@@ -146,6 +146,7 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 {
 	if (!dev || --dev->refs > 0)
 		return NULL;
+	dev->keeps_lock = false;
 	device_close(dev);
 	origin_free(&dev->origin);
 	identity_free(&dev->identity);
@@ -402,23 +403,27 @@ static void close_after_failure(struct vfiomig_device *dev)
 
 int device_open(struct vfiomig_device *dev, unsigned int flags)
 {
+	const unsigned int known =
+		VFIOMIG_OPEN_UNBOUND | VFIOMIG_OPEN_AS_IS | VFIOMIG_OPEN_KEEP_LOCK;
 	int err;
 
-	if (flags & ~VFIOMIG_OPEN_UNBOUND)
+	if (flags & ~known)
 		return ctx_fail(dev->ctx, -EINVAL, "flags 0x%x for opening a device are unknown",
-				flags & ~VFIOMIG_OPEN_UNBOUND);
+				flags & ~known);
 	if (dev->fd >= 0)
 		return 0;
 	if (dev->via > VFIOMIG_VIA_GROUP)
 		return ctx_fail(dev->ctx, -EINVAL, "there is no way %d to open a device",
 				(int)dev->via);
-	err = device_lock(dev);
+	err = dev->keeps_lock ? 0 : device_lock(dev);
 	if (err)
 		return err;
 	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;
 	err = open_locked(dev);
 	if (err)
 		close_after_failure(dev);
+	else
+		dev->keeps_lock = flags & VFIOMIG_OPEN_KEEP_LOCK;
 	return err;
 }
 
@@ -438,7 +443,8 @@ int device_close(struct vfiomig_device *dev)
 	dev->unbound = false;
 	if (dev->backend && dev->backend->close)
 		err = dev->backend->close(dev);
-	device_unlock(dev);
+	if (!dev->keeps_lock)
+		device_unlock(dev);
 	return err;
 }
 

@@ -77,6 +77,7 @@ struct vfiomig_device {
 	char vf_token[37];  /* the text of a UUID, or empty */
 	int wait;	    /* for others, in seconds; negative: without end */
 	struct lock *locks; /* as many as there are identities, or NULL */
+	bool keeps_lock;    /* also when it is closed */
 	bool unbound;	    /* a cdev is not to be bound to an iommufd, or was not */
 	bool has_holder;    /* a struct vfiomig_holder was made for it here */
 	/* -1 while the device is closed. */

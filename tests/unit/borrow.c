@@ -552,8 +552,8 @@ static void test_flags(void **state)
 	struct vfiomig_device *dev = find(A);
 
 	(void)state;
-	assert_int_equal(vfiomig_device_open(dev, 6), -EINVAL);
-	assert_says("flags 0x6 for opening a device are unknown");
+	assert_int_equal(vfiomig_device_open(dev, 8), -EINVAL);
+	assert_says("flags 0x8 for opening a device are unknown");
 	vfiomig_device_unref(dev);
 }
 

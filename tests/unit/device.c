@@ -185,6 +185,39 @@ static void test_open_descriptor(void **state)
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 }
 
+/* The lock can be kept while the device is closed. */
+static void test_kept_lock(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("device", MFD_CLOEXEC);
+	struct vfiomig_device *dev = device_of(fd), *other = device_of(fd);
+
+	(void)state;
+	assert_int_equal(vfiomig_device_open(dev, 0x8), -EINVAL);
+	assert_says("flags 0x8 for opening a device are unknown");
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), 0);
+	vfiomig_device_close(dev);
+	assert_int_equal(vfiomig_device_open(other, 0), -EBUSY);
+	/* What fails in between does not drop it. */
+	kernel.info_fails = ENODEV;
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), -ENODEV);
+	kernel.info_fails = 0;
+	assert_int_equal(vfiomig_device_open(other, 0), -EBUSY);
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), 0);
+	vfiomig_device_close(dev);
+	vfiomig_device_unref(dev);
+	assert_int_equal(vfiomig_device_open(other, 0), 0);
+	vfiomig_device_close(other);
+	/* Without the flag, closing the device drops it. */
+	dev = device_of(fd);
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), 0);
+	vfiomig_device_close(dev);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	vfiomig_device_close(dev);
+	assert_int_equal(vfiomig_device_open(other, 0), 0);
+	vfiomig_device_unref(other);
+	vfiomig_device_unref(dev);
+}
+
 /* What can be several devices has what they have in common, and an image of it says that much. */
 static void test_common(void **state)
 {
@@ -279,9 +312,9 @@ static void test_hot_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_list),      TEST(test_no_vfio),    TEST(test_open_descriptor),
-		TEST(test_common),    TEST(test_unreadable), TEST(test_bars),
-		TEST(test_hot_reset),
+		TEST(test_list),      TEST(test_no_vfio),   TEST(test_open_descriptor),
+		TEST(test_kept_lock), TEST(test_common),    TEST(test_unreadable),
+		TEST(test_bars),      TEST(test_hot_reset),
 	};
 
 	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
