@@ -66,12 +66,6 @@ struct check_rule {
 extern const struct check_rule check_rules[];
 extern const size_t check_nr_rules;
 
-/*
- * Why a rule fails with this driver on this kernel, if that is known; or NULL. @driver is the name
- * of the module, @release what uname(2) says.
- */
-const char *check_erratum(const struct check_rule *rule, const char *driver, const char *release);
-
 /* The heading of the group that the rule belongs to. */
 const char *check_group(const struct check_rule *rule, size_t *length);
 const char *check_level_name(enum check_level level);
@@ -98,6 +92,13 @@ struct check_result {
 	char notes[CHECK_NOTES_MAX];
 	double seconds;
 };
+
+/*
+ * Why a rule fails in this way with this driver on this kernel, if that is known; or NULL. @driver
+ * is the name of the module, @release what uname(2) says.
+ */
+const char *check_erratum(const struct check_result *result, const char *driver,
+			  const char *release);
 
 struct check_options {
 	/* For each rule whether it is to be tested; why not is in @reason, or NULL. */

@@ -61,7 +61,9 @@ void klog_open(struct klog *log)
 {
 	log->lost = false;
 	log->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	klog_skip(log);
+	log->taint = read_taint();
+	if (log->fd >= 0)
+		lseek(log->fd, 0, SEEK_END);
 }
 
 void klog_close(struct klog *log)
@@ -69,13 +71,6 @@ void klog_close(struct klog *log)
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = -1;
-}
-
-void klog_skip(struct klog *log)
-{
-	log->taint = read_taint();
-	if (log->fd >= 0)
-		lseek(log->fd, 0, SEEK_END);
 }
 
 static bool is_splat(const char *text)
@@ -121,6 +116,7 @@ bool klog_has_splat(struct klog *log, char *lines, size_t size)
 	size_t used = 0;
 
 	lines[0] = '\0';
+	log->lost = false;
 	while (log->fd >= 0 && (text = next_line(log, record, sizeof(record)))) {
 		splat |= is_splat(text);
 		if (splat && used + strlen(text) + 2 < size)

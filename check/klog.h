@@ -15,10 +15,9 @@ struct klog {
 /* Look at the end of the log. Without permission only the taint is looked at. */
 void klog_open(struct klog *log);
 void klog_close(struct klog *log);
-/* Pass over what was logged until now. */
-void klog_skip(struct klog *log);
-/* Whether the kernel has said since then that something is wrong with it, or was tainted. @lines
- * receives what it said, a line for each, as far as there is room. */
+/* Whether the kernel has said since the last look that something is wrong with it, or was tainted.
+ * @lines receives what it said, a line for each, as far as there is room. @log->lost is set if
+ * there was more that could not be read. */
 bool klog_has_splat(struct klog *log, char *lines, size_t size);
 
 #endif

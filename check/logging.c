@@ -12,17 +12,23 @@
 #define STOP   VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP
 #define REPORT VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT
 
-#define PAGE   4096ULL
-#define IOVA   0x100000ULL
-#define BYTES  (256 * PAGE) /* what is logged, if a test does not say otherwise */
+#define PAGE   4096ULL /* the smallest one that the uAPI allows in a report */
+#define IOVA   0x1000000ULL
+#define BYTES  (4096 * PAGE) /* what is logged, if a test does not say otherwise */
 
 typedef struct vfio_device_feature_dma_logging_control control_t;
 typedef struct vfio_device_feature_dma_logging_range range_t;
 typedef struct vfio_device_feature_dma_logging_report report_t;
 
+/* The kernel's pages can be larger. */
+static uint64_t kernel_page(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
 static int start_ranges(struct run *run, const range_t *ranges, unsigned int n, uint64_t *page_size)
 {
-	control_t control = { .page_size = page_size ? *page_size : PAGE,
+	control_t control = { .page_size = page_size ? *page_size : kernel_page(),
 			      .num_ranges = n,
 			      .ranges = (uintptr_t)ranges };
 	int err = feature(run, VFIO_DEVICE_FEATURE_SET | START, &control, sizeof(control));
@@ -109,13 +115,14 @@ static range_t *make_ranges(struct run *run, unsigned int n)
 	if (!ranges)
 		test_skips(run, "out of memory");
 	for (unsigned int i = 0; i < n; i++)
-		ranges[i] = (range_t){ .iova = IOVA + i * 16 * PAGE, .length = PAGE };
+		ranges[i] =
+			(range_t){ .iova = IOVA + i * 16 * kernel_page(), .length = kernel_page() };
 	return ranges;
 }
 
 void a_page_of_ranges(struct run *run)
 {
-	unsigned int fit = PAGE / sizeof(range_t);
+	unsigned int fit = kernel_page() / sizeof(range_t);
 	int err = start_ranges(run, make_ranges(run, 1), 1, NULL);
 
 	expect(run, !err, "DMA_LOGGING_START of one range gives %s", errno_name(err));
@@ -131,8 +138,9 @@ void a_page_of_ranges(struct run *run)
 
 void bad_ranges(struct run *run)
 {
-	const range_t twice[] = { { .iova = IOVA, .length = 4 * PAGE },
-				  { .iova = IOVA + PAGE, .length = PAGE } };
+	const uint64_t page = kernel_page();
+	const range_t twice[] = { { .iova = IOVA, .length = 4 * page },
+				  { .iova = IOVA + page, .length = page } };
 	const struct {
 		const char *what;
 		range_t ranges[2];
@@ -141,15 +149,15 @@ void bad_ranges(struct run *run)
 	} cases[] = {
 		{ "no range", { twice[0] }, 0, -EINVAL },
 		{ "an iova that is no multiple of the page size",
-		  { { .iova = IOVA + 1, .length = PAGE } },
+		  { { .iova = IOVA + 1, .length = page } },
 		  1,
 		  -EINVAL },
 		{ "a length that is no multiple of the page size",
-		  { { .iova = IOVA, .length = PAGE + 1 } },
+		  { { .iova = IOVA, .length = page + 1 } },
 		  1,
 		  -EINVAL },
 		{ "ranges that overlap", { twice[0], twice[1] }, 2, -EINVAL },
-		{ "a range that wraps", { { .iova = -PAGE, .length = 4 * PAGE } }, 1, -EOVERFLOW },
+		{ "a range that wraps", { { .iova = -page, .length = 4 * page } }, 1, -EOVERFLOW },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -168,7 +176,7 @@ static bool is_power_of_two(uint64_t n)
 
 void page_size_comes_back(struct run *run)
 {
-	uint64_t page_size = PAGE;
+	uint64_t page_size = kernel_page();
 	int err = start_ranges(run, &(range_t){ .iova = IOVA, .length = BYTES }, 1, &page_size);
 
 	if (err)

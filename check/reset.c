@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "stream.h"
 #include "tests.h"
 
@@ -86,9 +86,7 @@ void flr_by_config_space(struct run *run)
 void close_and_open(struct run *run)
 {
 	open_device(run);
-	if (!run->shared->has_reference) {
-		reference_stream(run);
-	}
+	reference_stream(run);
 	FOR_EACH_STATE(run, state)
 	{
 		int data_fd = enter(run, state);
@@ -106,6 +104,11 @@ void close_and_open(struct run *run)
 		       "the data_fd of %s is alive after the device was closed and opened",
 		       vfiomig_state_name(state));
 		close(data_fd);
+	}
+	if (fail_to_load(run, S(STOP)) && get_state(run) == S(ERROR)) {
+		close_device(run);
+		open_device(run);
+		expect_state(run, S(RUNNING));
 	}
 }
 
@@ -175,22 +178,18 @@ void kernel_log_is_clean(struct run *run)
 		test_skips(run, "the kernel's log cannot be read here");
 }
 
+static void save_and_load(struct run *run)
+{
+	int data_fd = enter(run, S(RESUMING));
+
+	go(run, S(RUNNING));
+	close(data_fd);
+	close(go(run, S(STOP_COPY)));
+	go(run, S(RUNNING));
+}
+
 void cycles_leave_nothing(struct run *run)
 {
-	time_t end = time(NULL) + 5;
-	unsigned int before, after, cycles;
-
 	reference_stream(run);
-	before = count_descriptors(run);
-	for (cycles = 0; cycles < 1000 && time(NULL) < end; cycles++) {
-		int data_fd = enter(run, S(RESUMING));
-
-		go(run, S(RUNNING));
-		close(data_fd);
-		close(go(run, S(STOP_COPY)));
-		go(run, S(RUNNING));
-	}
-	after = count_descriptors(run);
-	expect(run, after == before, "after %u cycles the process has %u descriptors, and had %u",
-	       cycles, after, before);
+	expect_no_growth(run, save_and_load, "cycles");
 }

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "memory.h"
 #include "stream.h"
 #include "tests.h"
 
@@ -299,22 +300,6 @@ void foreign_stream_is_refused(struct run *run)
 	}
 	expect(run, err || finish(run, data_fd, &err) != LOADED,
 	       "the stream of another device is loaded");
-}
-
-/* MemAvailable, in bytes */
-static uint64_t available_memory(struct run *run)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long long kb = 0;
-	char line[128];
-
-	if (!f)
-		test_skips(run, "/proc/meminfo cannot be read: %s", errno_name(errno));
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %llu", &kb) == 1)
-			break;
-	fclose(f);
-	return kb * 1024;
 }
 
 void garbage_is_refused(struct run *run)

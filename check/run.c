@@ -83,21 +83,37 @@ void test_unsupported(struct run *run, const char *fmt, ...)
 	end(run, CHECK_UNSUPPORTED);
 }
 
-void note(struct run *run, const char *fmt, ...)
-{
-	char *notes = run->shared->result.notes;
-	size_t length = strlen(notes), room = sizeof(run->shared->result.notes) - length;
-	va_list ap;
-	int n;
+static void add_line(struct check_result *result, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 
-	va_start(ap, fmt);
-	n = vsnprintf(notes + length, room, fmt, ap);
-	va_end(ap);
+static void add_line(struct check_result *result, const char *fmt, va_list ap)
+{
+	size_t length = strlen(result->notes), room = sizeof(result->notes) - length;
+	int n = vsnprintf(result->notes + length, room, fmt, ap);
+
 	/* A line that has no room is left out. */
 	if (n < 0 || (size_t)n + 2 > room)
-		notes[length] = '\0';
+		result->notes[length] = '\0';
 	else
-		strcat(notes, "\n");
+		strcat(result->notes, "\n");
+}
+
+void add_note(struct check_result *result, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_line(result, fmt, ap);
+	va_end(ap);
+}
+
+void note(struct run *run, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	add_line(&run->shared->result, fmt, ap);
+	va_end(ap);
 }
 
 void beat(struct run *run)
@@ -309,7 +325,7 @@ void open_device(struct run *run)
 	int err;
 
 	doing(run, "opening the device");
-	err = vfiomig_device_open(run->device, 0);
+	err = vfiomig_device_open(run->device, VFIOMIG_OPEN_AS_IS | VFIOMIG_OPEN_KEEP_LOCK);
 	if (err)
 		test_skips(run, "the device cannot be opened again: %s",
 			   vfiomig_get_error(run->ctx));

@@ -75,6 +75,8 @@ __attribute__((noreturn, format(printf, 2, 3))) void test_unsupported(struct run
 								      const char *fmt, ...);
 /* Note a line for the report. */
 __attribute__((format(printf, 2, 3))) void note(struct run *run, const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) void add_note(struct check_result *result, const char *fmt,
+						    ...);
 /* Note what is done to the device from here on, for the case that it never ends. */
 __attribute__((format(printf, 2, 3))) void doing(struct run *run, const char *fmt, ...);
 

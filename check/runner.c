@@ -241,7 +241,7 @@ static int open_again(struct run *run, char why[512])
 
 	/* After a signal the library would not open it. */
 	vfiomig_resume(run->ctx);
-	err = vfiomig_device_open(run->device, 0);
+	err = vfiomig_device_open(run->device, VFIOMIG_OPEN_KEEP_LOCK);
 	if (err)
 		snprintf(why, 512, "the device cannot be opened again: %s",
 			 vfiomig_get_error(run->ctx));
@@ -296,32 +296,54 @@ static int take_ending(struct run *run, enum ending ending, int status,
 	return -EINTR;
 }
 
-/* A condition that is known to fail is no FAIL. Everything else that goes wrong is. */
+/* What is known to fail in this way is no FAIL. Everything else that goes wrong is. */
 static void expect_erratum(struct run *run, struct check_result *result)
 {
 	const char *erratum = NULL;
 
-	if (result->condition[0])
-		erratum = check_erratum(result->rule, run->target->driver, run->target->kernel);
+	if (result->status == CHECK_FAIL || result->status == CHECK_WARN)
+		erratum = check_erratum(result, run->target->driver, run->target->kernel);
 	if (!erratum)
 		return;
 	result->status = CHECK_XFAIL;
 	note(run, "known: %s", erratum);
 }
 
-static void look_at_log(struct run *run, struct klog *log, struct check_result *result)
+/* Something has gone wrong that weighs more than what the test itself has found. */
+static void overrule(struct check_result *result, enum check_status status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void overrule(struct check_result *result, enum check_status status, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (result->reason[0])
+		add_note(result, "the test itself: %s: %s", check_status_name(result->status),
+			 result->reason);
+	result->status = status;
+	result->condition[0] = result->where[0] = '\0';
+	va_start(ap, fmt);
+	vsnprintf(result->reason, sizeof(result->reason), fmt, ap);
+	va_end(ap);
+}
+
+/* What the kernel has said since the last look belongs to this result. */
+static void look_at_log(struct klog *log, struct check_result *result)
 {
 	char lines[1500];
 	bool splat = klog_has_splat(log, lines, sizeof(lines));
 
-	if (log->lost)
-		note(run, "the kernel has logged more than could be read");
-	log->lost = false;
+	if (log->lost && result->status != CHECK_FAIL && result->status != CHECK_WARN)
+		overrule(result, CHECK_WARN,
+			 "the kernel has logged so much that not all of it could be read");
+	else if (log->lost)
+		add_note(result, "the kernel has logged so much that not all of it could be read");
 	if (!splat)
 		return;
 	if (result->status != CHECK_FAIL)
-		set(result, CHECK_FAIL, "the kernel's log has a complaint");
-	note(run, "%s", lines);
+		overrule(result, CHECK_FAIL, "the kernel complains: %.*s",
+			 (int)strcspn(lines, "\n"), lines[0] ? lines : "it is tainted now");
+	add_note(result, "%s", lines);
 }
 
 /* Make the device ready for the next rule. Returns 0, or a negative errno and why. */
@@ -341,15 +363,15 @@ static int leave_device(struct run *run, const struct check_rule *rule,
 		err = clean_up(run, options, trouble);
 	if (!err)
 		return 0;
-	if (result->status == CHECK_OK)
-		set(result, CHECK_FAIL, "after the test %s", trouble);
+	if (result->status != CHECK_FAIL)
+		overrule(result, CHECK_FAIL, "after the test %s", trouble);
 	snprintf(why, 512, "%s", trouble);
 	return err;
 }
 
 /* Test one rule. Returns 0, or the negative errno that ends the run, and why. */
 static int test_one(struct run *run, const struct check_rule *rule,
-		    const struct check_options *options, struct klog *log, char why[512])
+		    const struct check_options *options, char why[512])
 {
 	struct check_result *result = &run->shared->result;
 	int err, left, status = 0;
@@ -361,7 +383,6 @@ static int test_one(struct run *run, const struct check_rule *rule,
 	run->state = S(RUNNING);
 	result->path[0] = S(RUNNING);
 	result->path_length = 1;
-	klog_skip(log);
 	if (rule->needs & OPENS_DEVICE)
 		close_here(run);
 	ending = call_apart(run, rule->test, options, &status);
@@ -373,8 +394,63 @@ static int test_one(struct run *run, const struct check_rule *rule,
 		if (left)
 			err = left;
 	}
-	look_at_log(run, log, result);
 	result->seconds = seconds() - begin;
+	return err;
+}
+
+/* ---- All rules ------------------------------------------------------------------ */
+
+/*
+ * Results that wait: the last one of a test, and those of rules after it that were not tested. The
+ * kernel may complain when the test has ended. So its result is told when the next test begins.
+ */
+struct waiting {
+	struct check_result *results;
+	size_t count;
+	bool tested; /* the first of them is that of a test */
+};
+
+static void tell(struct waiting *waiting, struct klog *log, const struct check_options *options)
+{
+	if (waiting->tested)
+		look_at_log(log, &waiting->results[0]);
+	for (size_t i = 0; i < waiting->count; i++)
+		options->end(options->data, &waiting->results[i]);
+	waiting->count = 0;
+	waiting->tested = false;
+}
+
+/* How long the kernel has to complain about the last test. */
+#define SETTLING 50 /* milliseconds */
+
+static int test_all(struct run *run, const struct check_options *options, struct klog *log,
+		    struct waiting *waiting, char why[512])
+{
+	struct check_result *result = &run->shared->result;
+	int err = 0;
+
+	for (size_t i = 0; i < check_nr_rules && !err; i++) {
+		const struct check_rule *rule = &check_rules[i];
+		const char *reason = NULL;
+
+		memset(result, 0, sizeof(*result));
+		result->rule = rule;
+		if (!options->wanted(options->data, rule, &reason)) {
+			if (!reason)
+				continue;
+			set(result, CHECK_SKIP, "%s", reason);
+		} else if (!is_left_out(rule, run, options, result)) {
+			tell(waiting, log, options);
+			err = test_one(run, rule, options, why);
+			waiting->tested = true;
+		}
+		waiting->results[waiting->count++] = *result;
+		if (!waiting->tested)
+			tell(waiting, log, options);
+	}
+	if (waiting->tested && !err)
+		sleep_ms(SETTLING);
+	tell(waiting, log, options);
 	return err;
 }
 
@@ -400,40 +476,29 @@ int check_run(struct vfiomig_ctx *ctx, struct check_target *target,
 		.timeout = options->timeout,
 		.shared = share(),
 	};
+	struct waiting waiting = { .results = calloc(check_nr_rules, sizeof(struct check_result)) };
 	struct klog log;
 	int err;
 
 	why[0] = '\0';
-	if (!run.shared) {
+	if (!run.shared || !waiting.results) {
 		snprintf(why, 512, "out of memory");
-		return -ENOMEM;
+		err = -ENOMEM;
+		goto out;
 	}
 	/* Processes that a test leaves behind come here. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	run.reference = nameless_file();
 	klog_open(&log);
 	err = clean_up(&run, options, why);
-	for (size_t i = 0; i < check_nr_rules && !err; i++) {
-		const struct check_rule *rule = &check_rules[i];
-		struct check_result *result = &run.shared->result;
-		const char *reason = NULL;
-
-		memset(result, 0, sizeof(*result));
-		result->rule = rule;
-		if (!options->wanted(options->data, rule, &reason)) {
-			if (!reason)
-				continue;
-			set(result, CHECK_SKIP, "%s", reason);
-			options->end(options->data, result);
-			continue;
-		}
-		if (!is_left_out(rule, &run, options, result))
-			err = test_one(&run, rule, options, &log, why);
-		options->end(options->data, result);
-	}
+	if (!err)
+		err = test_all(&run, options, &log, &waiting, why);
 	prctl(PR_SET_CHILD_SUBREAPER, 0);
 	klog_close(&log);
 	close(run.reference);
-	munmap(run.shared, sizeof(*run.shared));
+out:
+	free(waiting.results);
+	if (run.shared)
+		munmap(run.shared, sizeof(*run.shared));
 	return err;
 }

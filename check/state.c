@@ -289,18 +289,6 @@ void no_way_back_to_precopy(struct run *run)
 	expect(run, n >= 0, "the session has ended: read() gives %s", errno_name(n));
 }
 
-/* Bring a SET_STATE to fail: a session of loading that has got nothing. Returns its errno. */
-static int fail_to_load(struct run *run, int to)
-{
-	int session, data_fd, err;
-
-	enter(run, S(RUNNING));
-	session = go(run, S(RESUMING));
-	err = set_state(run, to, &data_fd);
-	close(session);
-	return err;
-}
-
 void failed_set_is_on_the_path(struct run *run)
 {
 	int err = fail_to_load(run, S(RUNNING)), state = get_state(run);
@@ -485,6 +473,9 @@ struct setter {
 	struct run *run;
 	_Atomic bool *ends;
 	uint64_t seed;
+	/* The first SET_STATE that has failed, or that gave a data_fd of no session */
+	int err, state;
+	bool gave_data_fd;
 };
 
 static void *set_on_and_on(void *data)
@@ -499,11 +490,22 @@ static void *set_on_and_on(void *data)
 		struct vfio_device_feature *feature = (void *)buf;
 		struct vfio_device_feature_mig_state *mig = (void *)feature->data;
 
+		int state = states[random_number(&own) % 3], err;
+
 		feature->argsz = sizeof(buf);
 		feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
-		mig->device_state = states[random_number(&own) % 3];
-		if (!feature_at(&own, feature) && mig->data_fd >= 0)
+		mig->device_state = state;
+		err = feature_at(&own, feature);
+		beat(&own);
+		if (err == -EINTR || err == -EAGAIN || err == -EBUSY)
+			continue;
+		if (!err && mig->data_fd >= 0)
 			close(mig->data_fd);
+		setter->state = state;
+		setter->err = err;
+		setter->gave_data_fd = !err && state != S(STOP_COPY) && mig->data_fd != -1;
+		if (err || setter->gave_data_fd)
+			break;
 	}
 	return NULL;
 }
@@ -524,6 +526,14 @@ void concurrent_set(struct run *run)
 	ends = true;
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
+	/* In whatever order they come, there is a path to each of these states. */
+	for (int i = 0; i < 2; i++) {
+		expect(run, !setters[i].err, "SET_STATE of %s beside another SET_STATE gives %s",
+		       vfiomig_state_name(setters[i].state), errno_name(setters[i].err));
+		expect(run, !setters[i].gave_data_fd,
+		       "SET_STATE of %s beside another SET_STATE gives a data_fd",
+		       vfiomig_state_name(setters[i].state));
+	}
 	state = get_state(run);
 	expect(run, state == S(RUNNING) || state == S(STOP) || state == S(STOP_COPY),
 	       "the device is in %s, where nobody has sent it", vfiomig_state_name(state));

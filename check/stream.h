@@ -42,6 +42,9 @@ struct load {
 /* Write the stream. Returns 0 or write()'s negative errno. */
 int write_stream(struct run *run, int data_fd, const struct load *load);
 
+/* Bring a SET_STATE to fail: a session of loading that has got nothing. Returns its errno. */
+int fail_to_load(struct run *run, int to);
+
 /* A file without a name. Skips the test if there is no place for one. */
 int new_file(struct run *run);
 /* The same, but a negative errno if there is no place. */

@@ -354,7 +354,8 @@ static int check(struct cli *cli, int argc, char **argv)
 	status = find_device(cli, &dev);
 	if (status)
 		return status;
-	status = open_found(cli, dev, 0);
+	/* Some rules close the device, and nobody else may take it meanwhile. */
+	status = open_found(cli, dev, VFIOMIG_OPEN_KEEP_LOCK);
 	if (!status)
 		status = refuse_borrowed(cli, dev);
 	if (!status)

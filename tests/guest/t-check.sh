@@ -20,7 +20,10 @@ status 0 "ivshmem_vfio_pci keeps all rules" vfiomig check "$device" --strict --s
 says "the device is reset after each test: its state is lost"
 check "the state is RUNNING after it" test "$(vfiomig state "$device")" = RUNNING
 status 0 "so it does by its group" vfiomig check "$device" --strict --via=group -g feature -q
-status 0 "a slow rule" vfiomig check "$device" --strict -t state.concurrent-set -q
+status 0 "slow and dangerous rules" vfiomig check "$device" --strict --dangerous \
+	-t state.concurrent-set,session.leak,reset.leak,stop.access,reset.power
+prints "C7   stop.access                  OK"
+prints "G9   reset.power                  OK"
 
 # ---- mtty ------------------------------------------------------------------------
 
@@ -29,7 +32,7 @@ echo $? >status
 # A kernel without CONFIG_IOMMUFD_DRIVER cannot report DMA.
 known='dma.bad-ranges dma.not-started '
 [ "$KERNEL" != stock ] || known=''
-known="${known}dma.one-start precopy.enomsg reset.close reset.killed resume.refused-write "
+known="${known}dma.one-start precopy.enomsg reset.close reset.killed resume.killed resume.refused-write "
 check "mtty breaks no rule that it is not known to break" test "$(ids fail)$(ids warn)" = ''
 check "it breaks those that it is known to break" test "$(ids xfail | tr ' ' '\n' | sort | tr '\n' ' ' | sed 's/^ //')" = "$known"
 check "what is known is no failure" test "$(cat status)" = 0

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The conformance test of a driver that hangs, of one that cannot be reset, and a signal.
+# The conformance test of drivers with faults: each is found, and by the rule that it breaks.
 
 cd "$(dirname "$0")/../.." || exit
 # shellcheck source=tests/guest/lib/lib.sh
@@ -40,5 +40,151 @@ status 0 "a warning" vfiomig check "$device" --tap -t resume.foreign
 prints 'ok 1 resume.foreign'
 status 0 "a pattern, without one of its rules" vfiomig check "$device" -t 'size.*' --skip=size.argsz
 prints 'H5   size.argsz                   SKIP'
+
+# ---- What the device keeps ---------------------------------------------------------
+
+# Opening the device as the library does would hide these.
+for state in STOP RESUMING ERROR; do
+	echo $state >"$emulated/$device/keeps"
+	status 0 "a device that is in $state when it is opened again" vfiomig check "$device" -t reset.close
+	prints "the device is in $state instead of RUNNING"
+done
+echo RESUMING >"$emulated/$device/keeps"
+status 0 "the same after a process was killed" vfiomig check "$device" -t resume.killed
+prints "the device is in RESUMING instead of RUNNING"
+rm "$emulated/$device/keeps"
+
+# ---- Several at once ---------------------------------------------------------------
+
+head -c 2000000 /dev/urandom >"$emulated/$device/factory"
+echo 1 >"$emulated/$device/noisy"
+status 0 "two readers of a good driver" vfiomig check --strict "$device" -t session.two-readers
+echo 1 >"$emulated/$device/unlocked"
+status 0 "two readers that get the same bytes" vfiomig check "$device" -t session.two-readers
+prints "D15  session.two-readers          WARN"
+prints "what two threads have read is not each byte of the stream once"
+rm "$emulated/$device/unlocked" "$emulated/$device/noisy"
+fault "$device" set STOP_COPY errno=EIO after=5
+status 0 "a SET that fails beside another" vfiomig check "$device" -t state.concurrent-set
+prints "beside another SET_STATE gives EIO"
+no_faults "$device"
+
+# ---- What is left behind -----------------------------------------------------------
+
+# meminfo KB: what /proc/meminfo says when the kernel uses this much more than at first
+cat >/run/meminfo.sh <<-'END'
+	used=$(($(cat /run/used) + $1))
+	echo $used >/run/used
+	echo "MemTotal: 4000000 kB
+	MemFree: $((2000000 - used)) kB
+	MemAvailable: 2000000 kB
+	Active: 100000 kB
+	Inactive: 100000 kB
+	Slab: 200000 kB
+	SReclaimable: 100000 kB" >/run/meminfo
+END
+echo 0 >/run/used
+sh /run/meminfo.sh 0
+mount --bind /run/meminfo /proc/meminfo
+fault "$device" to STOP_COPY run=sh /run/meminfo.sh 1000
+status 0 "sessions that leave pages" vfiomig check "$device" -t session.leak
+prints "sessions the kernel uses"
+status 0 "cycles that leave pages" vfiomig check "$device" -t reset.leak
+prints "cycles the kernel uses"
+no_faults "$device"
+umount /proc/meminfo
+
+# ---- The kernel's log ----------------------------------------------------------------
+
+kernel_log
+kmsg=$emulated/common/kmsg
+fault "$device" arc STOP-STOP_COPY "run=echo '4,1,1,-;WARNING: CPU: 0 PID: 1 at it' >>$kmsg"
+status 1 "the kernel complains" vfiomig check "$device" -t session.eof-permanent
+prints "the kernel complains: WARNING: CPU: 0 PID: 1 at it"
+no_faults "$device"
+# The second reset is the one after the test.
+echo "sleep 0.03; echo '4,1,1,-;WARNING: too late' >>$kmsg" >/run/late.sh
+fault "$device" reset after=1 times=1 run=setsid -f sh /run/late.sh
+status 1 "the kernel complains when the test has ended" vfiomig check "$device" -t session.eof-permanent
+prints "the kernel complains: WARNING: too late"
+no_faults "$device"
+fault "$device" arc STOP-STOP_COPY "run=echo EPIPE >>$kmsg; echo '6,2,2,-;a line' >>$kmsg"
+status 1 "the kernel's log was overwritten" vfiomig check "$device" --strict -t session.eof-permanent
+prints "the kernel has logged so much that not all of it could be read"
+no_faults "$device"
+
+# ---- Known failures --------------------------------------------------------------------
+
+echo 6.12.1 >"$emulated/common/release"
+driver_is "$device" mtty
+echo 0 >"$emulated/$device/end"
+status 0 "what is known of mtty" vfiomig check "$device" --strict -t precopy.enomsg
+prints "E9   precopy.enomsg               XFAIL"
+prints "known: samples/vfio-mdev/mtty.c"
+fault "$device" arc RUNNING-PRE_COPY "run=echo '4,1,1,-;WARNING: CPU: 0' >>$kmsg"
+status 1 "a complaint of the kernel is not known of it" vfiomig check "$device" -t precopy.enomsg
+prints "the kernel complains: WARNING: CPU: 0"
+no_faults "$device"
+fault "$device" arc RUNNING-PRE_COPY hang
+status 1 "neither is a call that hangs" vfiomig check "$device" --timeout=1 -t precopy.enomsg
+prints "no answer within 1 s: SET_STATE RUNNING -> PRE_COPY"
+no_faults "$device"
+fault "$device" reset errno=EIO after=1
+ends 7 "nor a device that does not come back" vfiomig check "$device" -t precopy.enomsg
+prints "E9   precopy.enomsg               FAIL"
+no_faults "$device"
+echo EAGAIN >"$emulated/$device/end"
+status 1 "nor another errno" vfiomig check "$device" --strict -t precopy.enomsg
+prints "E9   precopy.enomsg               WARN"
+echo 7.4.0 >"$emulated/common/release"
+echo 0 >"$emulated/$device/end"
+status 1 "nor the same of another kernel" vfiomig check "$device" --strict -t precopy.enomsg
+rm "$emulated/$device/end" "$emulated/common/release"
+driver_is "$device" emulated_vfio_pci
+
+# ---- A device that works ---------------------------------------------------------------
+
+status 0 "it works again, in PRE_COPY, and loaded" vfiomig check --strict --dangerous "$device" \
+	-t stop.running-works,precopy.runs,resume.live,stop.access
+# The config space is read by 16 calls.
+fault "$device" region-read errno=EIO after=33
+status 1 "a region that cannot be read in PRE_COPY" vfiomig check "$device" -t precopy.runs
+prints "a read of the region 0 in PRE_COPY gives EIO, and did not before"
+status 0 "a region that cannot be read after a session" vfiomig check "$device" -t stop.running-works
+prints "WARN"
+status 0 "nor when it was loaded" vfiomig check "$device" -t resume.live
+prints "WARN"
+status 0 "a stopped device may refuse that" vfiomig check "$device" --dangerous -t stop.access
+no_faults "$device"
+fault "$device" region-read "run=echo '4,1,1,-;BUG: unable to handle page fault' >>$kmsg"
+status 1 "but the kernel may not complain" vfiomig check "$device" --dangerous -t stop.access
+prints "the kernel complains: BUG: unable to handle page fault"
+no_faults "$device"
+
+# ---- DMA logging, with large pages ---------------------------------------------------------
+
+echo 1 >"$emulated/$device/logging"
+for size in 4096 65536; do
+	echo $size >"$emulated/common/pagesize"
+	status 0 "DMA logging with pages of $size bytes" vfiomig check --strict "$device" -g dma
+	echo $((size / 16 - 1)) >"$emulated/$device/ranges"
+	status 1 "one range too few with pages of $size bytes" vfiomig check "$device" -t dma.ranges
+	prints "DMA_LOGGING_START of $((size / 16)) ranges gives E2BIG"
+	rm "$emulated/$device/ranges"
+done
+rm "$emulated/common/pagesize"
+
+# ---- A large state -----------------------------------------------------------------------
+
+# What is kept does not grow with the state: neither of the emulated device, whose state is a hole, nor of the test.
+emulate 0000:3b:00.2 size=$((4 << 30)) initial=$((4 << 30))
+if ldd /run/build/vfiomig | grep -q 'lib[at]san'; then
+	ok "a state of 4 GiB # SKIP a sanitizer takes terabytes of addresses"
+else
+	# shellcheck disable=SC2016 # the inner shell's
+	status 0 "a state of 4 GiB within 64 MiB" sh -c 'ulimit -v 65536 && exec vfiomig check --strict "$1" -t "$2"' - \
+		"$device" session.eof-permanent,precopy.initial-decrease
+	prints "E7   precopy.initial-decrease     OK"
+fi
 
 finish

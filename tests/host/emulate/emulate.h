@@ -47,6 +47,7 @@ enum kind {
 	KIND_IOMMUFD,
 	KIND_DEVICE, /* a device's descriptor that came from its group */
 	KIND_DATA,   /* a data_fd */
+	KIND_KMSG,   /* /dev/kmsg */
 };
 
 struct thing {
@@ -81,6 +82,8 @@ int lock(const char *dir, const char *name);
 void unlock(int fd);
 /* Whether an open file other than those of this process's callers has the lock of @path. */
 bool is_taken(const char *path);
+/* Write to one of the files. Zeros at its end become a hole: a large state needs no room. */
+ssize_t write_sparsely(int file, const char *buf, size_t size, uint64_t at);
 /* Write a line to the log of the device. */
 __attribute__((format(printf, 2, 3))) void note(const char *dir, const char *fmt, ...);
 
@@ -146,9 +149,12 @@ int walk(const struct thing *t, uint64_t flags, int to, int *fd);
 void begin_session(const char *dir);
 int reset(const struct thing *t);
 
-/* ---- feature.c, device.c, group.c, data.c -------------------------------- */
+/* ---- feature.c, logging.c, device.c, group.c, data.c ---------------------- */
 
 int device_feature(const struct thing *t, struct vfio_device_feature *feature);
+int logging_start(const struct thing *t, struct vfio_device_feature *feature, uint64_t flags);
+int logging_stop(const struct thing *t, struct vfio_device_feature *feature, uint64_t flags);
+int logging_report(const struct thing *t, struct vfio_device_feature *feature, uint64_t flags);
 int device_ioctl(const struct thing *t, int fd, unsigned long request, void *arg);
 ssize_t region_access(const struct thing *t, bool writes, void *buf, size_t size, off_t at);
 int group_ioctl(const struct thing *t, int fd, unsigned long request, void *arg);
@@ -157,6 +163,15 @@ int iommufd_ioctl(unsigned long request, void *arg);
 ssize_t data_access(const struct thing *t, int fd, bool writes, void *buf, size_t size);
 ssize_t data_vector(const struct thing *t, int fd, bool writes, const struct iovec *iov, int nr);
 int data_ioctl(const struct thing *t, int fd, unsigned long request, void *arg);
+
+/* ---- kernel.c ------------------------------------------------------------- */
+
+/* The size of the kernel's pages */
+uint64_t page_size(void);
+/* Read the next record of the kernel's log. Returns its bytes or a negative errno. */
+ssize_t kmsg_read(int fd, char *buf, size_t size);
+/* Pass over what is in the log. */
+void kmsg_end(int fd);
 
 #pragma GCC visibility pop
 

@@ -97,6 +97,9 @@ static bool parse_fault(char *line, const char *event, const char *detail, struc
 	if (run) {
 		snprintf(f->run, sizeof(f->run), "%s", run + strlen(" run="));
 		*run = '\0';
+		/* It may be the first word, which strtok_r() would give. */
+		if (rest > run)
+			rest = run;
 	}
 	while ((word = strtok_r(NULL, " \t", &rest))) {
 		if (!parse_word(f, word)) {

@@ -64,6 +64,12 @@ static const struct {
 	  sizeof(struct vfio_device_feature_mig_state), feature_state },
 	{ VFIO_DEVICE_FEATURE_MIG_DATA_SIZE, VFIO_DEVICE_FEATURE_GET,
 	  sizeof(struct vfio_device_feature_mig_data_size), feature_size },
+#define FIRST_OF_LOGGING 3
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_START, VFIO_DEVICE_FEATURE_SET,
+	  sizeof(struct vfio_device_feature_dma_logging_control), logging_start },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_SET, 0, logging_stop },
+	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_GET,
+	  sizeof(struct vfio_device_feature_dma_logging_report), logging_report },
 };
 
 int device_feature(const struct thing *t, struct vfio_device_feature *feature)
@@ -74,7 +80,7 @@ int device_feature(const struct thing *t, struct vfio_device_feature *feature)
 
 	while (i < nr && features[i].feature != (int)(feature->flags & VFIO_DEVICE_FEATURE_MASK))
 		i++;
-	if (i == nr || !flags)
+	if (i == nr || !flags || (i >= FIRST_OF_LOGGING && !setting(dir_of(t), "logging", 0)))
 		return -ENOTTY;
 	if (ops & ~features[i].ops)
 		return -EINVAL;

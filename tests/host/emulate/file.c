@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -92,6 +93,16 @@ void note(const char *dir, const char *fmt, ...)
 	if (fd >= 0 && syscall(SYS_write, fd, line, n) < 0)
 		abort();
 	close_if(fd);
+}
+
+ssize_t write_sparsely(int file, const char *buf, size_t size, uint64_t at)
+{
+	struct stat st;
+
+	if (size && !buf[0] && !memcmp(buf, buf + 1, size - 1) &&
+	    !sys_stat(file, "", &st, AT_EMPTY_PATH) && (uint64_t)st.st_size <= at)
+		return ftruncate(file, at + size) ? -1 : (ssize_t)size;
+	return syscall(SYS_pwrite64, file, buf, size, at);
 }
 
 bool is_taken(const char *path)

@@ -48,6 +48,8 @@ ssize_t read(int fd, void *buf, size_t size)
 	if (!t.kind)
 		return syscall(SYS_read, fd, buf, size);
 	begin_call();
+	if (t.kind == KIND_KMSG)
+		return outcome(kmsg_read(fd, buf, size));
 	return outcome(t.kind == KIND_DATA ? data_access(&t, fd, false, buf, size) : -EINVAL);
 }
 
@@ -118,8 +120,14 @@ ssize_t pwrite(int fd, const void *buf, size_t size, off_t at)
 
 off64_t lseek64(int fd, off64_t at, int whence)
 {
-	if (!thing_of(fd).kind)
+	struct thing t = thing_of(fd);
+
+	if (!t.kind)
 		return syscall(SYS_lseek, fd, at, whence);
+	if (t.kind == KIND_KMSG && whence == SEEK_END) {
+		kmsg_end(fd);
+		return 0;
+	}
 	errno = ESPIPE;
 	return -1;
 }

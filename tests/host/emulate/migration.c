@@ -103,11 +103,12 @@ static int new_data_fd(const char *dir, int number, int flags)
 static int copy(const char *dir, const char *from, const char *to)
 {
 	int in = open_in(dir, from, O_RDONLY), out = open_in(dir, to, O_WRONLY | O_TRUNC | O_CREAT);
+	uint64_t at = 0;
 	char buf[CHUNK];
 	ssize_t n;
 
-	while ((n = syscall(SYS_read, in, buf, sizeof(buf))) > 0)
-		if (syscall(SYS_write, out, buf, n) != n)
+	for (; (n = syscall(SYS_read, in, buf, sizeof(buf))) > 0; at += n)
+		if (write_sparsely(out, buf, n, at) != n)
 			abort();
 	unlock(in);
 	unlock(out);
@@ -242,18 +243,26 @@ static void renew(const char *dir)
 			abort();
 		syscall(SYS_close, fd);
 	}
+	if (setting(dir, "noisy", 0))
+		copy(dir, "factory", "memory");
 	fd = open_in(dir, "config", O_WRONLY);
 	if (fd >= 0 && syscall(SYS_pwrite64, fd, "\0", 2, 4) != 2)
 		abort();
 	unlock(fd);
 	end_session(dir);
+	write_text(dir, "logs", "0\n");
 	set_state(dir, RUNNING);
 }
 
 void begin_session(const char *dir)
 {
-	if (!setting(dir, "keeps", 0))
-		renew(dir);
+	char keeps[32];
+
+	/* 1, or the only state that it keeps */
+	if (read_text(dir, "keeps", keeps, sizeof(keeps)) &&
+	    (keeps[0] == '1' || state_of_name(keeps) == get_state(dir)))
+		return;
+	renew(dir);
 }
 
 int reset(const struct thing *t)

@@ -34,6 +34,9 @@
 #   state_of ADDRESS         print the device's state, without asking vfiomig
 #   log_of ADDRESS           print what has happened: "PID open", "PID arc STOP-STOP_COPY", "PID reset: 0"...
 #   no_log ADDRESS           forget it
+#   kernel_log               make a /dev/kmsg, whose records are the lines of $emulated/common/kmsg: "4,1,1,-;TEXT", or
+#                            "EPIPE" for some that were overwritten
+#   driver_is ADDRESS NAME   let the device's driver have this name
 #   openers ADDRESS          print the PIDs of the processes that have the device open
 #   said_state               print the state in which the last message says that the device is
 #   end_holder ADDRESS       kill the holder, if there is one, and wait for its end
@@ -50,11 +53,17 @@
 #   size        of memory (default 100000). Set it through emulate only
 #   group       the number of the IOMMU group (default: one of its own, 7 and up)
 #   lenient     1: a state of another size loads as well (default: EINVAL, and ERROR)
-#   keeps       1: opening the device does not reset it
+#   keeps       1: opening the device does not reset it; a state: unless the device is in another one
+#   noisy       1: a device that was reset or opened has the contents of the file factory, not zeros
 #   initial     the bytes that can be read in PRE_COPY (default: half of them)
 #   end         what read() returns after them: ENOMSG (the default), EAGAIN, 0...
+#   unlocked    1: two reads of the data_fd at a time give the same bytes, and then some are left out
+#   logging     1: there is DMA logging, which logs nothing (default: none)
+#   ranges      the most ranges of DMA that it takes (default: a page full of them)
 #   initial_bytes, dirty_bytes, data_size
 #               what VFIO_MIG_GET_PRECOPY_INFO and MIG_DATA_SIZE say, if it is not the truth
+#
+# In $emulated/common, "release" is what uname(2) says of the kernel, and "pagesize" the size of its pages.
 #
 # These are the events, with their details in brackets:
 #
@@ -264,11 +273,25 @@ emulate() {
 		echo "${word#*=}" >"$dir/${word%%=*}"
 	done
 	truncate -s "$(cat "$dir/size")" "$dir/memory"
+	truncate -s 4096 "$dir/bar"
 	stands_for "$dir/device" 5 $devices
 	stands_for /dev/vfio/devices/vfio$devices 1 $devices
 	chmod 666 "$dir"/*
 	make_sysfs "$device" vfio$devices "$(cat "$dir/group")"
 	devices=$((devices + 1))
+}
+
+kernel_log() {
+	: >"$emulated/common/kmsg"
+	chmod 666 "$emulated/common/kmsg"
+	stands_for /dev/kmsg 7 0
+}
+
+driver_is() {
+	entry=$(find /sys/devices -name "$1")
+	drivers=$(readlink -f "$entry/subsystem")/drivers
+	mkdir -p "$drivers/$2"
+	ln -sfn "$drivers/$2" "$entry/driver"
 }
 
 no_devices() {

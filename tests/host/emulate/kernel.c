@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the kernel says of itself: its release, its pages, its log. */
+#include "emulate.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+uint64_t page_size(void)
+{
+	return setting(COMMON, "pagesize", getauxval(AT_PAGESZ));
+}
+
+int uname(struct utsname *uts)
+{
+	int ret = syscall(SYS_uname, uts);
+	char release[64];
+
+	if (!ret && read_text(COMMON, "release", release, sizeof(release)))
+		snprintf(uts->release, sizeof(uts->release), "%.*s", (int)strcspn(release, "\n"),
+			 release);
+	return ret;
+}
+
+long sysconf(int name)
+{
+	static long (*own)(int name);
+
+	if (name == _SC_PAGESIZE)
+		return page_size();
+	if (!own)
+		own = (long (*)(int name))dlsym(RTLD_NEXT, "sysconf");
+	return own(name);
+}
+
+/* The kernel's log is in a file, a record in each line. A line "EPIPE" stands for records that were
+ * overwritten before they were read. */
+ssize_t kmsg_read(int fd, char *buf, size_t size)
+{
+	int file = open_in(COMMON, "kmsg", O_RDONLY);
+	off_t at = position(fd);
+	ssize_t n = file < 0 ? 0 : syscall(SYS_pread64, file, buf, size, at);
+	char *end = n > 0 ? memchr(buf, '\n', n) : NULL;
+
+	close_if(file);
+	if (!end)
+		return -EAGAIN;
+	set_position(fd, at + (end + 1 - buf));
+	return strncmp(buf, "EPIPE\n", 6) == 0 ? -EPIPE : end + 1 - buf;
+}
+
+void kmsg_end(int fd)
+{
+	int file = open_in(COMMON, "kmsg", O_RDONLY);
+	struct stat st = { .st_size = 0 };
+
+	if (file >= 0)
+		sys_stat(file, "", &st, AT_EMPTY_PATH);
+	close_if(file);
+	set_position(fd, st.st_size);
+}
