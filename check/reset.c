@@ -193,3 +193,44 @@ void cycles_leave_nothing(struct run *run)
 	reference_stream(run);
 	expect_no_growth(run, save_and_load, "cycles");
 }
+
+/* ---- Power ---------------------------------------------------------------------- */
+
+/* Whether the rest of the stream is what a device that does not answer is read as. */
+static bool is_all_ones(struct run *run, int data_fd, uint64_t *total)
+{
+	static char buf[65536];
+	bool ones = true;
+	ssize_t n;
+
+	while ((n = read_data(run, data_fd, buf, sizeof(buf))) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			ones &= buf[i] == '\xff';
+		*total += n;
+	}
+	return *total && ones;
+}
+
+void saved_in_low_power(struct run *run)
+{
+	const uint32_t set = VFIO_DEVICE_FEATURE_SET;
+	uint64_t total = 0;
+	bool ones = false;
+	int data_fd, err;
+
+	if (feature(run, VFIO_DEVICE_FEATURE_PROBE | set | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY,
+		    NULL, 0))
+		test_unsupported(run, "VFIO cannot bring the device to low power");
+	err = feature(run, set | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, NULL, 0);
+	if (err)
+		test_skips(run, "LOW_POWER_ENTRY gives %s", errno_name(err));
+	/* The kernel suspends the device a little later. */
+	sleep_ms(200);
+	err = set_state(run, S(STOP_COPY), &data_fd);
+	if (!err)
+		ones = is_all_ones(run, data_fd, &total);
+	(void)feature(run, set | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, NULL, 0);
+	note(run, "RUNNING -> STOP_COPY in low power gives %s, and a stream of %llu bytes",
+	     errno_name(err), (unsigned long long)total);
+	expect(run, !ones, "the stream of the device in low power is nothing but 0xff");
+}

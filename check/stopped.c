@@ -229,31 +229,175 @@ void no_interrupts(struct run *run)
 	expect(run, !count_fired(&vectors), "an interrupt was raised in STOP_COPY");
 }
 
-void running_works_again(struct run *run)
+/* ---- A device that works ----------------------------------------------------- */
+
+/* The regions whose reads are the device's own answer: the BARs, or all regions if it is no PCI
+ * function. */
+#define REGIONS_MAX 6
+
+static bool find_region(struct run *run, unsigned int index, struct vfio_region_info *region)
 {
-	uint8_t before[CONFIG_SIZE];
-	bool config = run->target->supports & NEEDS_CONFIG_SPACE;
-	struct vectors vectors;
+	*region = (struct vfio_region_info){ .argsz = sizeof(*region), .index = index };
+	return ioctl(run->fd, VFIO_DEVICE_GET_REGION_INFO, region) == 0 &&
+	       (region->flags & VFIO_REGION_INFO_FLAG_READ) && region->size >= 4;
+}
+
+/* Read the beginning of a region. Returns 0 or a negative errno. */
+static int read_region(struct run *run, unsigned int index, const struct vfio_region_info *region)
+{
+	uint32_t value;
+	ssize_t n;
+
+	doing(run, "read of the region %u in %s", index, vfiomig_state_name(run->state));
+	n = pread(run->fd, &value, sizeof(value), region->offset);
+	return n < 0 ? -errno : n == sizeof(value) ? 0 : -EIO;
+}
+
+/* What can be seen of a device that works, without knowing what it is for. */
+struct sight {
+	uint8_t config[CONFIG_SIZE];
+	unsigned int regions;	     /* bits of those that can be read */
+	struct vectors vectors;	     /* whose interrupts are enabled, if there is one */
+	bool interrupts, on_request; /* VFIO raises one of them on request */
+};
+
+static bool has_config(const struct run *run)
+{
+	return run->target->supports & NEEDS_CONFIG_SPACE;
+}
+
+/* Ask VFIO to raise an interrupt. Returns 0 or a negative errno: -ENODATA if it does not arrive. */
+static int raise_one(struct run *run, const struct vectors *vectors)
+{
 	int err;
 
-	if (config)
-		read_config(run, before);
+	count_fired(vectors);
+	err = set_irqs(run, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, vectors->index, 0,
+		       1, NULL);
+	if (err)
+		return err;
+	for (int i = 0; i < 100; i++) {
+		if (count_fired(vectors))
+			return 0;
+		sleep_ms(10);
+	}
+	return -ENODATA;
+}
+
+static void enable_some(struct run *run, struct sight *sight)
+{
+	find_best_vectors(run, &sight->vectors);
+	sight->interrupts = !enable(run, &sight->vectors);
+}
+
+/* Look at a device in RUNNING that was reset. */
+static void look_at(struct run *run, struct sight *sight)
+{
+	struct vfio_region_info region;
+
+	memset(sight, 0, sizeof(*sight));
+	if (has_config(run))
+		read_config(run, sight->config);
+	for (unsigned int i = 0; i < REGIONS_MAX; i++)
+		if (find_region(run, i, &region) && !read_region(run, i, &region))
+			sight->regions |= 1U << i;
+	if (run->target->supports & NEEDS_INTERRUPTS)
+		enable_some(run, sight);
+	sight->on_request = sight->interrupts && !raise_one(run, &sight->vectors);
+	if (!has_config(run) && !sight->regions && !sight->interrupts)
+		test_skips(
+			run,
+			"nothing can be seen of the device: it has no config space, no region that can be read, and no interrupt");
+}
+
+/* Expect that the device works as it did then. Its interrupts have stayed enabled. */
+static void expect_sight(struct run *run, const struct sight *before)
+{
+	struct vfio_region_info region;
+	int err;
+
+	if (has_config(run))
+		expect_same_config(run, before->config);
+	for (unsigned int i = 0; i < REGIONS_MAX; i++) {
+		if (!(before->regions & (1U << i)) || !find_region(run, i, &region))
+			continue;
+		err = read_region(run, i, &region);
+		expect(run, !err, "a read of the region %u in %s gives %s, and did not before", i,
+		       vfiomig_state_name(run->state), errno_name(err));
+	}
+	if (!before->on_request)
+		return;
+	err = raise_one(run, &before->vectors);
+	expect(run, err != -ENODATA,
+	       "an interrupt that VFIO was asked to raise in %s does not arrive, and did before",
+	       vfiomig_state_name(run->state));
+	expect(run, !err, "VFIO was asked to raise an interrupt in %s, which gives %s",
+	       vfiomig_state_name(run->state), errno_name(err));
+}
+
+void running_works_again(struct run *run)
+{
+	struct sight before;
+
+	look_at(run, &before);
 	close(go(run, S(STOP_COPY)));
 	go(run, S(RUNNING));
-	if (config)
-		expect_same_config(run, before);
-	find_best_vectors(run, &vectors);
-	err = enable(run, &vectors);
-	expect(run, !err, "VFIO_DEVICE_SET_IRQS gives %s after RUNNING -> STOP_COPY -> RUNNING",
-	       errno_name(err));
-	count_fired(&vectors);
-	err = set_irqs(run, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, vectors.index, 0,
-		       1, NULL);
-	if (err == -EINVAL || err == -ENOTTY)
-		test_skips(run, "the driver raises no interrupt on request: %s", errno_name(err));
-	expect(run, !err, "an interrupt cannot be raised: %s", errno_name(err));
-	sleep_ms(10);
-	expect(run, count_fired(&vectors) >= 1, "the interrupt that was raised did not arrive");
+	expect_sight(run, &before);
+}
+
+void precopy_runs(struct run *run)
+{
+	struct sight before;
+	int data_fd;
+
+	look_at(run, &before);
+	data_fd = go(run, S(PRE_COPY));
+	expect_sight(run, &before);
+	if (has_state(run, S(PRE_COPY_P2P))) {
+		go(run, S(PRE_COPY_P2P));
+		expect_sight(run, &before);
+	}
+	close(data_fd);
+}
+
+void loaded_device_works(struct run *run)
+{
+	struct sight before;
+
+	reference_stream(run);
+	look_at(run, &before);
+	/* What loads the state also says which interrupts it has. */
+	if (before.interrupts)
+		disable(run, &before.vectors);
+	close(enter(run, S(RESUMING)));
+	go(run, S(RUNNING));
+	if (before.interrupts)
+		enable_some(run, &before);
+	expect_sight(run, &before);
+}
+
+void stopped_device_can_be_read(struct run *run)
+{
+	static const int states[] = { S(STOP), S(STOP_COPY), S(RESUMING) };
+	struct vfio_region_info region;
+	bool any = false;
+
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		int data_fd = enter(run, states[i]);
+
+		for (unsigned int r = 0; r < REGIONS_MAX; r++) {
+			if (!find_region(run, r, &region))
+				continue;
+			any = true;
+			/* An error is the user's own. The runner looks at the kernel's log. */
+			(void)read_region(run, r, &region);
+		}
+		expect_state(run, states[i]);
+		if (data_fd >= 0)
+			close(data_fd);
+	}
+	if (!any)
+		test_unsupported(run, "the device has no region that can be read");
 }
 
 /* ---- The state ------------------------------------------------------------- */

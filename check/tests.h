@@ -51,6 +51,9 @@ void arcs_change_nothing(struct run *run);
 void interrupts_can_be_set(struct run *run);
 void no_interrupts(struct run *run);
 void running_works_again(struct run *run);
+void precopy_runs(struct run *run);
+void loaded_device_works(struct run *run);
+void stopped_device_can_be_read(struct run *run);
 void state_is_constant(struct run *run);
 
 /* saving.c */
@@ -129,6 +132,7 @@ void killed_in_each_state(struct run *run);
 void debugfs_agrees(struct run *run);
 void kernel_log_is_clean(struct run *run);
 void cycles_leave_nothing(struct run *run);
+void saved_in_low_power(struct run *run);
 
 /* size.c */
 void size_in_each_state(struct run *run);
