@@ -11,6 +11,7 @@
 #include "printable.h"
 #include "spelling.h"
 #include "status.h"
+#include "values.h"
 
 int fail_usage(const char *text)
 {
@@ -83,9 +84,12 @@ int parse_number(struct argp_state *state, const char *what, const char *arg, in
 int parse_state(struct argp_state *state, const char *arg)
 {
 	int value = spell_state(arg);
+	const char *option = value < 0 ? option_called(state->root_argp, arg) : NULL;
 	const char *guess = value < 0 ? guess_state(arg) : NULL;
 
-	if (guess)
+	if (option)
+		usage_error(state, "'%s' is not a state; did you mean '--%s'?", arg, option);
+	else if (guess)
 		usage_error(state, "'%s' is not a state; did you mean %s?", arg, guess);
 	else if (value < 0)
 		usage_error(

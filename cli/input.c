@@ -10,6 +10,7 @@
 #include "message.h"
 #include "output.h"
 #include "signals.h"
+#include "spelling.h"
 
 static int open_file(const char *path, bool mute)
 {
@@ -23,6 +24,18 @@ static int open_file(const char *path, bool mute)
 	return fd;
 }
 
+/* "pack DEV" */
+static int fail_open(const struct cli *cli, const char *path, int err)
+{
+	const char *command = strcmp(cli->command, "inspect") == 0 ? "info" : "save";
+
+	if (err != ENOENT || cli->device || !names_device(path))
+		return fail(cli, STATUS_FAILED, "%s: %s", path, strerror(err));
+	return fail(cli, STATUS_FAILED,
+		    "%s: there is no such file; for the device: \"vfiomig %s %s\"", path, command,
+		    path);
+}
+
 int open_input(const struct cli *cli, const char *path, bool mute, int *status)
 {
 	bool standard = !path || strcmp(path, "-") == 0;
@@ -32,7 +45,7 @@ int open_input(const struct cli *cli, const char *path, bool mute, int *status)
 	if (standard)
 		path = "standard input";
 	if (fd < 0) {
-		*status = fail(cli, STATUS_FAILED, "%s: %m", path);
+		*status = fail_open(cli, path, errno);
 		return -1;
 	}
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {

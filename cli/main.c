@@ -91,6 +91,7 @@ static const struct {
 } synonyms[] = {
 	{ "ls", "list" },
 	{ "devices", "list" },
+	{ "probe", "list --probe" },
 	{ "show", "info" },
 	{ "status", "state DEV" },
 	{ "get", "state DEV" },
@@ -113,20 +114,23 @@ static const struct {
 	{ "open", "hold DEV" },
 	{ "keep", "hold DEV" },
 	{ "close", "release DEV" },
+	{ "free", "release DEV" },
+	{ "drop", "release DEV" },
+	{ "unhold", "release DEV" },
 	{ "attach", "bind DEV" },
 	{ "detach", "unbind DEV" },
 };
 
 static const char *meant_by(const char *word)
 {
-	const char *names[NR_COMMANDS];
+	const char *names[NR_COMMANDS + 2] = { [NR_COMMANDS] = "help", "version" };
 
 	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
 		if (strcasecmp(word, synonyms[i].word) == 0)
 			return synonyms[i].meant;
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		names[i] = commands[i]->name;
-	return nearest_word(word, names, NR_COMMANDS);
+	return nearest_word(word, names, NR_COMMANDS + 2);
 }
 
 static error_t refuse_word(struct argp_state *state, const char *word)
@@ -244,12 +248,14 @@ static int check_option(const char *word)
 /* "vfiomig help save" is "vfiomig save --help". */
 static void turn_words_into_options(int argc, char **argv)
 {
-	static char help[] = "--help", version[] = "--version";
+	static char help[] = "--help", version[] = "--version", usage[] = "--usage";
 
 	if (argc < 2)
 		return;
 	if (strcmp(argv[1], "version") == 0)
 		argv[1] = version;
+	if (strcmp(argv[1], "usage") == 0)
+		argv[1] = usage;
 	if (strcmp(argv[1], "help") != 0)
 		return;
 	argv[1] = help;

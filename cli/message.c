@@ -86,9 +86,10 @@ __attribute__((format(printf, 3, 0))) static void put_message(const struct cli *
 							      const char *fmt, va_list ap)
 {
 	char *text = vformat_printable(fmt, ap);
-	char *line = format_printable("%s%s%.200s: %s", cli->command ? cli->command : "",
-				      cli->device ? " " : "", cli->device ? cli->device : "",
-				      text ? text : "out of memory");
+	char *line =
+		format_printable("%s%s%.200s: %s", cli->command ? cli->command : "",
+				 cli->device && *cli->device ? " " : "",
+				 cli->device ? cli->device : "", text ? text : "out of memory");
 
 	if (line)
 		put_line(level, line);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 
 #include "arguments.h"
@@ -172,33 +173,68 @@ const struct argp argp_json = {
 	.parser = parse_json_flag,
 };
 
-/* The option whose value somebody may have given without it, as in "restore DEV FILE". */
-static const char *option_for_second(const struct cli *cli)
-{
-	static const struct {
-		const char *command, *option;
-	} table[] = { { "save", "-o" }, { "restore", "-i" }, { "bind", "-d" } };
+/* The options whose value somebody may have given without them, as in "restore DEV FILE". */
+static const struct valued {
+	const char *command, *option, *name;
+} valued[] = {
+	{ "save", "-o", "--output" },
+	{ "restore", "-i", "--input" },
+	{ "bind", "-d", "--driver" },
+};
 
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (strcmp(cli->command, table[i].command) == 0)
-			return table[i].option;
+static const struct valued *valued_option(const struct cli *cli)
+{
+	for (size_t i = 0; i < sizeof(valued) / sizeof(valued[0]); i++)
+		if (strcmp(cli->command, valued[i].command) == 0)
+			return &valued[i];
 	return NULL;
+}
+
+static bool is_given(const struct argp_state *state, const struct valued *v)
+{
+	for (int i = 1; i < state->argc; i++)
+		if (strncmp(state->argv[i], v->option, strlen(v->option)) == 0 ||
+		    strncmp(state->argv[i], v->name, strlen(v->name)) == 0)
+			return true;
+	return false;
 }
 
 static error_t refuse_second(struct argp_state *state, const struct cli *cli, const char *arg)
 {
-	const char *option = option_for_second(cli), *device = cli->device, *value = arg;
+	const struct valued *v = valued_option(cli);
+	const char *device = cli->device, *value = arg;
+	const char *option = option_called(state->root_argp, arg);
+	bool second = names_device(spell_device(arg));
 
-	if (!option)
+	if (option)
+		return usage_error(state, "'%s' is one argument too many; did you mean '--%s'?",
+				   arg, option);
+	if (names_device(device) && second)
+		return usage_error(state, "'%s' is one argument too many: %s takes one device", arg,
+				   cli->command);
+	if (!v || is_given(state, v))
 		return usage_error(state, "'%s' is one argument too many", arg);
 	/* "save FILE DEV" */
-	if (!names_device(device) && names_device(spell_device(arg))) {
+	if (!names_device(device) && second) {
 		value = device;
 		device = spell_device(arg);
 	}
 	return usage_error(state,
 			   "'%s' is one argument too many; did you mean \"vfiomig %s %s %s %s\"?",
-			   arg, cli->command, device, option, value);
+			   arg, cli->command, device, v->option, value);
+}
+
+/* "restore FILE" */
+static error_t check_only(struct argp_state *state, const struct cli *cli)
+{
+	const struct valued *v = valued_option(cli);
+	struct stat st;
+
+	if (!v || strcmp(cli->command, "bind") == 0 || names_device(cli->device) ||
+	    is_given(state, v) || stat(cli->device, &st) || !S_ISREG(st.st_mode))
+		return 0;
+	return usage_error(state, "which device? as in \"vfiomig %s DEV %s %s\"", cli->command,
+			   v->option, cli->device);
 }
 
 static error_t parse_device(int key, char *arg, struct argp_state *state)
@@ -218,6 +254,8 @@ static error_t parse_device(int key, char *arg, struct argp_state *state)
 		if (cli->device) /* the command needs none here */
 			return 0;
 		return usage_error(state, "which device? \"vfiomig list\" shows them");
+	case ARGP_KEY_SUCCESS:
+		return cli->device ? check_only(state, cli) : 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

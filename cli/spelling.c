@@ -152,6 +152,7 @@ const char *spell_device(const char *name)
 	struct address a;
 	const char *rest;
 
+	name += strspn(name, " \t\n");
 	if (strncmp(name, "pid:", 4) == 0)
 		return spell_borrowed(name);
 	if (sysfs)

@@ -49,14 +49,33 @@ static void search(struct search *s, const struct argp *argp)
 		search(s, child->argp);
 }
 
+const char *option_called(const struct argp *argp, const char *word)
+{
+	struct search s = { .name = word, .length = strlen(word) };
+
+	search(&s, argp);
+	return s.found && strlen(s.found->name) == s.length ? s.found->name : NULL;
+}
+
+/* "--no-precopy" is "--precopy=never". Other options cannot be switched off. */
+static const char *option_switched_off(const struct argp *argp, const char *name)
+{
+	if (strcmp(name, "no-precopy") != 0 && strcmp(name, "no-progress") != 0)
+		return NULL;
+	return option_called(argp, name + strlen("no-"));
+}
+
 /* The long option that may be meant by @name, with its dashes; "" if there is none. */
 static void guess_long(const struct argp *argp, const char *name, char guess[128])
 {
 	struct search s = { .name = name, .length = strlen(name) };
+	const char *off = option_switched_off(argp, name);
 
 	search(&s, argp);
 	guess[0] = '\0';
-	if (s.nearest && (s.distance == 0 || is_misspelling(s.length, s.distance)))
+	if (off)
+		snprintf(guess, 128, "--%s=never", off);
+	else if (s.nearest && (s.distance == 0 || is_misspelling(s.length, s.distance)))
 		snprintf(guess, 128, "--%s", s.nearest);
 }
 
@@ -110,6 +129,24 @@ static const struct argp_option *option_of(const struct argp *argp, const char *
 	return NULL;
 }
 
+/* "-i" or "--input" where there is no such option */
+static bool is_input(const struct argp *argp, const char *word)
+{
+	return (strcmp(word, "-i") == 0 || strncmp(word, "--in", 4) == 0) &&
+	       !option_called(argp, "input");
+}
+
+/* "save -i FILE" and "restore -o FILE": a command for devices has one of these options. */
+static void guess_file(const struct argp *argp, const char *word, char guess[128])
+{
+	bool out = strcmp(word, "-o") == 0 || strncmp(word, "--out", 5) == 0;
+
+	if (is_input(argp, word) && option_called(argp, "output"))
+		strcpy(guess, "-o");
+	else if (out && !option_called(argp, "output") && option_called(argp, "input"))
+		strcpy(guess, "-i");
+}
+
 static bool is_number(const char *word)
 {
 	return *word && strspn(word, "0123456789") == strlen(word);
@@ -118,7 +155,8 @@ static bool is_number(const char *word)
 /* Nobody calls a device or a state like this. */
 static bool is_value(const char *word)
 {
-	return is_number(word) || strcmp(word, "auto") == 0 || strcmp(word, "never") == 0;
+	return is_number(word + (*word == '-')) || strcmp(word, "auto") == 0 ||
+	       strcmp(word, "never") == 0;
 }
 
 /* What is between an option and its value, in one word. */
@@ -151,6 +189,15 @@ static char *tell_file(const char *option, const char *value)
 	return text;
 }
 
+static char *tell_input(const char *word)
+{
+	char *text;
+
+	if (asprintf(&text, "there is no option '%s'; the input is named without one", word) < 0)
+		return out_of_memory();
+	return text;
+}
+
 /* Join @value, the next word, to *@option if it is a value. Returns whether it is. The new word
  * lives as long as the program. */
 static bool join(char **option, const char *value)
@@ -175,6 +222,10 @@ char *join_values(const struct argp *argp, int *argc, char **argv, bool in_order
 			continue;
 		}
 		option = option_of(argp, word, guess);
+		if (files && is_input(argp, word))
+			return tell_input(word);
+		if (!files && !guess[0])
+			guess_file(argp, word, guess);
 		if (guess[0])
 			return tell_guess(word, guess);
 		if (!option || from == *argc)

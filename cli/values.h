@@ -15,4 +15,7 @@
  */
 char *join_values(const struct argp *argp, int *argc, char **argv, bool in_order, bool files);
 
+/* The long option that @word is, without the dashes in front, or NULL. */
+const char *option_called(const struct argp *argp, const char *word);
+
 #endif

@@ -43,7 +43,7 @@ size_t word_distance(const char *a, const char *b)
 
 bool is_misspelling(size_t length, size_t distance)
 {
-	return distance <= (length + 1) / 3 && distance < length;
+	return distance <= length / 3;
 }
 
 const char *nearest_word(const char *word, const char *const words[], size_t n)

@@ -74,8 +74,14 @@ static error_t refuse_name(struct argp_state *state, bool group, const char *nam
 	const char *ids[256], *guess;
 	size_t n = 0;
 
+	for (size_t i = 0; i < check_nr_rules && group; i++)
+		if (names_one_rule(name, &check_rules[i]))
+			return usage_error(state, "'%s' is a rule, not a group; use -t %s", name,
+					   name);
 	if (group)
 		return usage_error(state, "there is no group '%s'; --list shows them", name);
+	if (is_group(name))
+		return usage_error(state, "'%s' is a group of rules; use -g %s", name, name);
 	for (size_t i = 0; i < check_nr_rules && n < 256; i++)
 		ids[n++] = check_rules[i].id;
 	guess = nearest_word(name, ids, n);

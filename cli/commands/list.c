@@ -11,8 +11,10 @@
 #include "message.h"
 #include "names.h"
 #include "options.h"
+#include "spelling.h"
 #include "table.h"
 #include "user.h"
+#include "values.h"
 
 enum {
 	OPT_PROBE = 256
@@ -183,6 +185,20 @@ static void add_row(struct options *opt, const struct finding *found)
 			  vfiomig_device_get_cdev(dev), describe_name(dev, name));
 }
 
+static error_t refuse_argument(struct argp_state *state, const char *arg)
+{
+	const char *option = option_called(state->root_argp, arg), *device = spell_device(arg);
+
+	if (option)
+		return usage_error(state, "'%s': list takes no argument; did you mean '--%s'?", arg,
+				   option);
+	if (names_device(device))
+		return usage_error(
+			state, "'%s': list takes no argument; did you mean \"vfiomig info %s\"?",
+			arg, device);
+	return usage_error(state, "'%s': list takes no argument", arg);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct options *opt = state->input;
@@ -194,7 +210,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->probe = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		return usage_error(state, "'%s': list takes no argument", arg);
+		return refuse_argument(state, arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

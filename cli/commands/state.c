@@ -40,6 +40,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		}
 		opt->state = parse_state(state, arg);
 		return opt->state < 0 ? EINVAL : 0;
+	case ARGP_KEY_SUCCESS:
+		if (spell_state(opt->cli->device) < 0)
+			return 0;
+		return usage_error(state, "which device? as in \"vfiomig state DEV %s\"",
+				   opt->cli->device);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

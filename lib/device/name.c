@@ -62,6 +62,31 @@ static bool is_cdev(const char *name)
 	       strspn(name + 4, "0123456789") == strlen(name + 4);
 }
 
+/* Say why @name is none, and what may be meant. */
+static int fail_name(struct vfiomig_ctx *ctx, const char *name)
+{
+	size_t length = strlen(ctx->devfs);
+	int group, end = 0;
+
+	if (has_shape(name, "xx:xx") || has_shape(name, "xxxx:xx:xx") ||
+	    has_shape(name, "xxxxx:xx:xx"))
+		return ctx_fail(ctx, -EINVAL,
+				"'%s' is a PCI device; name one of its functions, as in %s.0", name,
+				name);
+	if (strncmp(name, ctx->devfs, length) == 0 &&
+	    (sscanf(name + length, "/vfio/%d%n", &group, &end) == 1 ||
+	     sscanf(name + length, "/vfio/noiommu-%d%n", &group, &end) == 1) &&
+	    !name[length + end])
+		return ctx_fail(
+			ctx, -EINVAL,
+			"'%s' is an IOMMU group; name one of its devices, which are in %s/kernel/iommu_groups/%d/devices",
+			name, ctx->sysfs, group);
+	return ctx_fail(
+		ctx, -EINVAL,
+		"'%s' does not name a device; give a PCI address (0000:3b:00.1), the UUID of a mediated device, a VFIO cdev (vfio0) or a path in %s",
+		name, ctx->sysfs);
+}
+
 int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 {
 	char id[64], path[PATH_MAX];
@@ -89,9 +114,6 @@ int name_to_syspath(struct vfiomig_ctx *ctx, const char *name, char **syspath)
 	else if (strncmp(name, ctx->sysfs, strlen(ctx->sysfs)) == 0 && strlen(name) < sizeof(path))
 		strcpy(path, name);
 	else
-		return ctx_fail(
-			ctx, -EINVAL,
-			"'%s' does not name a device; give a PCI address (0000:3b:00.1), the UUID of a mediated device, a VFIO cdev (vfio0) or a path in %s",
-			name, ctx->sysfs);
+		return fail_name(ctx, name);
 	return climb_to_device(ctx, path, name, syspath);
 }

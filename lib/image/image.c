@@ -233,7 +233,7 @@ static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 	if (n < SIZE_FRAME || get_le32(head) != MAGIC_SIZE || get_le32(head + 4) != 4)
 		return ctx_fail(
 			image->ctx, -EBADMSG,
-			"not an image of vfiomig; raw state needs --raw, or \"vfiomig pack\" to become one");
+			"not an image of vfiomig; \"vfiomig pack\" makes one of raw state, which restore takes with --raw");
 	return 0;
 }
 

@@ -81,7 +81,7 @@ damaged "a flipped byte" "the image is damaged"
 } >bad
 damaged "something after the trailer" "something follows its trailer"
 cp raw bad
-damaged "raw state" "not an image of vfiomig; raw state needs --raw"
+damaged "raw state" "not an image of vfiomig; \"vfiomig pack\" makes one of raw state"
 zstd -qf raw -o bad
 damaged "a zstd file" "a plain zstd file"
 : >bad

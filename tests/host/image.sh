@@ -77,7 +77,7 @@ refused "something after it" "something follows its trailer"
 cat image image >bad
 refused "two of them" "something follows its trailer"
 cp state bad
-refused "raw state" "not an image of vfiomig; raw state needs --raw"
+refused "raw state" "not an image of vfiomig; \"vfiomig pack\" makes one of raw state"
 zstd -qf state -o bad
 refused "a zstd file" "a plain zstd file"
 pzstd -qf state -o bad

@@ -44,6 +44,7 @@ for command in pack unpack inspect; do
 done
 rm -f help help.img saved
 like version --version
+like usage --usage
 like '-v list' 'list -v'
 like '-q --json list' 'list -q --json'
 like '--wait=5 info vfio0' 'info --wait=5 vfio0'
@@ -102,6 +103,20 @@ for spelling in 3b:00.1 10000:e1:00.0 $uuid; do
 	"$vfiomig" info "$spelling" 2>"$ERR"
 	says "vfiomig: info $spelling: there is no device"
 done
+"$vfiomig" info " $dev" 2>"$ERR"
+says "info $dev: there is no device $dev"
+for spelling in 3b:00 0000:3b:00; do
+	status 2 "$spelling has no function" "$vfiomig" info "$spelling"
+	says "'$spelling' is a PCI device; name one of its functions, as in $spelling.0"
+done
+for spelling in /dev/vfio/7 /dev/vfio/noiommu-7; do
+	status 2 "$spelling is a group" "$vfiomig" info "$spelling"
+	says "'$spelling' is an IOMMU group; name one of its devices, which are in /sys/kernel/iommu_groups/7/devices"
+done
+status 1 "a directory of sysfs" "$vfiomig" info /sys/bus
+says "/sys/bus is not the path of a device"
+status 2 "an empty name" "$vfiomig" info ""
+says "vfiomig: info: '' does not name a device"
 for spelling in a.b.c 1.2 0:3b:00.9 0:3b:20.0 0000:3b:000.1: nonsense pci_; do
 	status 2 "$spelling is no device" "$vfiomig" info "$spelling"
 	says "'$spelling' does not name a device"
@@ -130,6 +145,40 @@ instead 'verify x' 'did you mean "vfiomig inspect --verify FILE"?'
 instead 'frobnicate x' "there is no command 'frobnicate'; \"vfiomig --help\" lists them"
 instead "$dev info" "the command comes first: \"vfiomig info $dev\""
 instead "-v" 'which command?'
+instead 'hlep' 'did you mean "vfiomig help"?'
+instead 'probe' 'did you mean "vfiomig list --probe"?'
+instead 'unhold x' 'did you mean "vfiomig release DEV"?'
+instead 'image' "there is no command 'image'; \"vfiomig --help\" lists them"
+instead "list 3b:00.1" "'3b:00.1': list takes no argument; did you mean \"vfiomig info 3b:00.1\"?"
+instead 'list probe' "'probe': list takes no argument; did you mean '--probe'?"
+instead "info $dev json" "'json' is one argument too many; did you mean '--json'?"
+instead "save $dev vfio1 -o image" "'vfio1' is one argument too many: save takes one device"
+instead "save $dev -o image --precopy no" "'no' is one argument too many"
+check "it is not taken for the file" sh -c "! grep 'did you mean' '$ERR'"
+instead "restore image" "which device? as in \"vfiomig restore DEV -i image\""
+instead "save image" "which device? as in \"vfiomig save DEV -o image\""
+instead "state STOP" "which device? as in \"vfiomig state DEV STOP\""
+instead "state $dev --wait -1" "--wait is a number from 0 to 2147483647, not '-1'"
+instead "save $dev --no-precopy" "there is no option '--no-precopy'; did you mean '--precopy=never'?"
+instead "pack image --no-progress" "did you mean '--progress=never'?"
+instead "save $dev -i image" "there is no option '-i'; did you mean '-o'?"
+instead "save $dev --input=image" "there is no option '--input=image'; did you mean '-o'?"
+for command in pack unpack inspect; do
+	instead "$command -i image" "there is no option '-i'; the input is named without one"
+	instead "$command --input=image" "there is no option '--input=image'; the input is named without one"
+done
+instead "bind image" "'image' does not name a device"
+instead "state $dev reset" "'reset' is not a state; did you mean '--reset'?"
+instead "restore $dev -o image" "there is no option '-o'; did you mean '-i'?"
+instead "restore $dev --image image" "unrecognized option '--image'"
+instead "check $dev -t session" "'session' is a group of rules; use -g session"
+instead "check $dev -g session.eof-permanent" "'session.eof-permanent' is a rule, not a group; use -t session.eof-permanent"
+for what in 'inspect info' 'pack save' 'unpack save'; do
+	status 1 "${what% *} DEV" "$vfiomig" "${what% *}" "$dev"
+	says "$dev: there is no such file; for the device: \"vfiomig ${what#* } $dev\""
+done
+status 5 "inspect of raw state" "$vfiomig" inspect 5
+says 'not an image of vfiomig; "vfiomig pack" makes one of raw state, which restore takes with --raw'
 instead "restore $dev image" "did you mean \"vfiomig restore $dev -i image\"?"
 instead "restore image $dev" "did you mean \"vfiomig restore $dev -i image\"?"
 instead "save $dev image" "did you mean \"vfiomig save $dev -o image\"?"

@@ -469,7 +469,7 @@ static void test_not_images(void **state)
 	b.size = 1;
 	expect(b, -EBADMSG, "not an image");
 	b.size = sizeof(buf);
-	expect(b, -EBADMSG, "not an image of vfiomig; raw state needs --raw");
+	expect(b, -EBADMSG, "not an image of vfiomig; \"vfiomig pack\" makes one of raw state");
 	b.size = ZSTD_compress(buf, sizeof(buf), "hello", 5, 1);
 	expect(b, -EBADMSG, "a plain zstd file");
 	/* A file of pzstd begins with a size frame, too. */
