@@ -97,6 +97,7 @@ region-write errno=EIO				|1|restore DEV -i image2	|cannot write the PCI command
 precopy-info errno=EINVAL			|0|save DEV -o image		|saved 100000 bytes
 						|4|hold DEV			|busy: process HOLDER holds it already
 						|1|release IDLE			|nobody holds it
+						|2|release pid:HOLDER/DEV	|what is released is a holder's device; name the device, or unix:PATH
 						|0|exec IDLE -- true		|
 						|3|exec DEV -- sh -c "exit 3"	|
 						|127|exec DEV -- nothing	|nothing: No such file or directory

@@ -221,6 +221,12 @@ status 7 "and its data_fd gives the end of the stream" vfiomig save "$borrowed" 
 says 'somebody else has reset the device, or driven it on: it is in RUNNING, not in STOP_COPY; its state is lost'
 check "there is no image" test ! -e new
 
+home
+fault "$device" read at=90000 return=0 run="echo ERROR >$commands/state"
+status 7 "the device enters ERROR at the end of a save" vfiomig save "$device" --precopy=never -o new
+says 'the device has left STOP_COPY for ERROR; the device had to be reset (its state is lost) and is now in RUNNING'
+check "there is no image" test ! -e new
+
 # ---- The driver's own failure ----
 
 # mlx5's data_fd says ENODEV when its work has failed: nobody has reset the device.
@@ -238,6 +244,12 @@ for of in "$device" "$borrowed"; do
 	says 'No such device; the device had to be reset (its state is lost) and is now in RUNNING'
 	check "it is there" test "$(state_of "$device")" = RUNNING
 done
+
+# The last write() is of no bytes: it tells whether the session is still there.
+home
+fault "$device" write after=1 times=1 errno=ENODEV
+status 7 "a restore's session is over before its state is loaded" vfiomig restore "$device" --raw -i raw
+says "the restore's session is over: No such device; the device had to be reset (its state is lost) and is now in RUNNING"
 
 # ---- No state ----
 

@@ -52,6 +52,7 @@ for command in save restore; do
 	usage $command x -T many
 	says "-T is a number from 0 to 512, not 'many'"
 	usage $command x --progress=sometimes
+	says "--progress is auto, always or never, not 'sometimes'"
 	usage $command x --via=usb
 	says "--via is auto, cdev or group, not 'usb'"
 done
@@ -73,6 +74,8 @@ usage check x -t session.eof-permanet
 says "there is no rule 'session.eof-permanet'; did you mean session.eof-permanent?"
 usage check x -g sessions
 says "there is no group 'sessions'; --list shows them"
+usage check x -t "$(printf 'D1,%.0s' $(seq 65))"
+says "'D1' is one name too many"
 usage check x --json --tap
 says '--tap and --json exclude each other'
 usage check x --seed=x
@@ -97,7 +100,7 @@ for downtime in 0 -1 x 1.5 99999999999; do
 	says "--downtime is a number from 1 to 2147483647, not '$downtime'"
 done
 usage save x --raw --precopy=perhaps
-says "'perhaps'"
+says "--precopy is auto or never, not 'perhaps'"
 usage save x --raw -z
 says 'use one of --raw and -z'
 for level in 0 20 x 3x -1 99999999999999999999; do
@@ -106,6 +109,7 @@ for level in 0 20 x 3x -1 99999999999999999999; do
 done
 for size in 0 4 4X 64M 1K 999999999999999999999999 4MB -4M; do
 	usage pack --chunk-size=$size /dev/null -o /dev/null
+	says "--chunk-size is a size from 64K to 32M, not '$size'"
 done
 usage pack a b
 usage unpack a b

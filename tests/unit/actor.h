@@ -26,9 +26,10 @@ struct step {
 	int error;
 	bool silent, hangs_up, ends; /* what it does instead of answering */
 	int fds[WIRE_NR_FDS];
-	bool dies; /* it hangs up after its answer, and does not take the device back */
-	bool deaf; /* it does not answer when the device is given back, but lives */
-	bool last; /* nobody serves any more after this answer */
+	bool dies;  /* it hangs up after its answer, and does not take the device back */
+	int at_end; /* what it answers when the device is given back */
+	bool deaf;  /* it does not answer when the device is given back, but lives */
+	bool last;  /* nobody serves any more after this answer */
 };
 
 static struct {
@@ -117,7 +118,7 @@ static void play(int fd, const struct step *step)
 		if (step->deaf)
 			recv(fd, rest, sizeof(rest), 0);
 		else
-			answer(fd, &(struct step){ .error = 0 });
+			answer(fd, &(struct step){ .error = step->at_end });
 	}
 }
 

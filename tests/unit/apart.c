@@ -176,6 +176,7 @@ static void test_noiommu(void **state)
 	assert_int_equal(count, 2);
 	dev = new_device(B);
 	assert_int_equal(vfiomig_device_get_opener(dev, &pid, comm), -ENOENT);
+	assert_says("nobody is seen to have " B " open");
 	sh("ln -s dev/vfio/noiommu-8 proc/%d/fd/3", STRANGER);
 	assert_int_equal(vfiomig_device_get_opener(dev, &pid, comm), 0);
 	assert_int_equal(pid, STRANGER);

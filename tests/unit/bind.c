@@ -338,6 +338,14 @@ static void test_present_driver(void **state)
 	expect_bound(A, "fair_vfio_pci");
 }
 
+static char noticed[512];
+
+static void note(void *data, const char *line)
+{
+	(void)data;
+	snprintf(noticed, sizeof(noticed), "%s", line);
+}
+
 /* A function whose header cannot be read is no bridge. */
 static void test_no_header(void **state)
 {
@@ -353,7 +361,10 @@ static void test_no_header(void **state)
 	assert_string_equal(history, "");
 	/* Without a driver it does not keep its group from being used. */
 	sh("rm " BUS A "/driver");
+	vfiomig_set_notice(ctx, note, NULL);
 	assert_int_equal(bind_to(B, NULL, VFIOMIG_BIND_GROUP), 0);
+	assert_string_equal(noticed, "cannot read the configuration space of " A
+				     ": it is too short; it has no driver and is left alone");
 	expect_bound(B, "vfio-pci");
 	expect_bound(A, NULL);
 	/* One that has failed can be taken from VFIO, and one that is being removed is busy. */

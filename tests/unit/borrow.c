@@ -278,6 +278,7 @@ static void test_no_owner(void **state)
 
 	(void)state;
 	assert_int_equal(vfiomig_device_get_owner(dev, &pid, comm), -ENOENT);
+	assert_says("was not named as that of a process");
 	assert_false(vfiomig_device_owner_runs(dev));
 	vfiomig_device_unref(dev);
 }

@@ -480,6 +480,8 @@ static void test_no_memory(void **unused)
 			if (!err && thread_failed)
 				continue;
 			assert_true(err == -ENOMEM || err == -EAGAIN);
+			if (err == -EAGAIN)
+				assert_says("cannot start a thread: Resource temporarily");
 			assert_true(*vfiomig_get_error(ctx));
 			failed++;
 		}

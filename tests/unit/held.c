@@ -119,6 +119,16 @@ static void test_hangs_up(void **state)
 	end(dev, before);
 }
 
+static void test_refused_at_end(void **state)
+{
+	START(LOOK, { .op = WIRE_TAKE, .fds = { null }, .at_end = -EIO });
+
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_device_close(dev), -EIO);
+	assert_says("its holder did not take it back: Input/output error");
+	end(dev, before);
+}
+
 static void test_dies(void **state)
 {
 	START(LOOK, { .op = WIRE_TAKE, .fds = { null }, .dies = true });
@@ -347,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_no_descriptor),
 		cmocka_unit_test(test_strange_error),
 		cmocka_unit_test(test_hangs_up),
+		cmocka_unit_test(test_refused_at_end),
 		cmocka_unit_test(test_dies),
 		cmocka_unit_test(test_deaf),
 		cmocka_unit_test(test_silent_and_waited_for),

@@ -126,6 +126,7 @@ static void test_transfers(void **state)
 	assert_int_equal(pwrite(in, "state", 5, 0), 5);
 	newer.now.size = sizeof(newer);
 	assert_int_equal(vfiomig_pack(ctx, in, out, NULL, &none), -EINVAL);
+	assert_says("struct vfiomig_result has no valid size (0); initialise it with");
 	assert_int_equal(none.bytes, 5);
 	assert_int_equal(vfiomig_pack(ctx, in, out, &wrong, &result), -EINVAL);
 	assert_int_equal(vfiomig_pack(ctx, in, out, &newer.now, &result), -E2BIG);

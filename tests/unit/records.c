@@ -545,7 +545,7 @@ static void test_tables(void **state)
 static void test_walk(void **state)
 {
 	static char raw[sizeof(told)];
-	int in, out;
+	int in, out, calls = 0;
 
 	(void)state;
 	make_ivshmem();
@@ -554,6 +554,9 @@ static void test_walk(void **state)
 	assert_int_equal(vfiomig_walk(ctx, in, NULL, NULL, note, NULL), 0);
 	memcpy(raw, told, told_size + 1);
 	assert_told("4 0 4224+0 whole is whole\n");
+	lseek(in, 0, SEEK_SET);
+	assert_int_equal(vfiomig_walk(ctx, in, NULL, NULL, stop, &calls), 42);
+	assert_says("the caller has ended it");
 	lseek(in, 0, SEEK_SET);
 	out = memfd_create("image", MFD_CLOEXEC);
 	assert_int_equal(vfiomig_pack(ctx, in, out, NULL, NULL), 0);
