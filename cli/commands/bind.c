@@ -123,7 +123,7 @@ static void append_function(struct json_object *functions, const struct vfiomig_
 
 	add_string(function, "name", b->device);
 	add_string(function, "before", b->from);
-	add_string(function, "after", b->unknown ? NULL : b->to);
+	add_string(function, "after", b->to);
 	add_bool(function, "changed", !b->unchanged);
 	add_bool(function, "kernel_chooses", b->unknown);
 	add_string(function, "lost", b->lost);
