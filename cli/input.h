@@ -5,9 +5,11 @@
 
 #include "cli.h"
 
-/* Open @path; NULL or "-" is standard input. A terminal is refused. @mute: standard error is part of
- * the output, so SIGUSR1 prints nothing. Returns a descriptor, or a negative number after a message,
- * with the exit status in *@status. */
+/*
+ * Open @path; NULL or "-" is standard input. A terminal is refused. @mute: standard error is part
+ * of the output, so SIGUSR1 prints nothing. Returns a descriptor, or a negative number after a
+ * message, with the exit status in *@status.
+ */
 int open_input(const struct cli *cli, const char *path, bool mute, int *status);
 
 #endif
