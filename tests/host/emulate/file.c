@@ -99,7 +99,8 @@ ssize_t write_sparsely(int file, const char *buf, size_t size, uint64_t at)
 {
 	struct stat st;
 
-	if (size && !buf[0] && !memcmp(buf, buf + 1, size - 1) &&
+	/* What is smaller may be memory that is not there, which the kernel has to tell. */
+	if (size >= 4096 && !buf[0] && !memcmp(buf, buf + 1, size - 1) &&
 	    !sys_stat(file, "", &st, AT_EMPTY_PATH) && (uint64_t)st.st_size <= at)
 		return ftruncate(file, at + size) ? -1 : (ssize_t)size;
 	return syscall(SYS_pwrite64, file, buf, size, at);
