@@ -271,8 +271,8 @@ static int take_ending(struct run *run, enum ending ending, int status,
 			    WEXITSTATUS(status), result->doing);
 		return 0;
 	case KILLED:
-		set(result, CHECK_FAIL, "the process of the test was killed by signal %d in: %s",
-		    WTERMSIG(status), result->doing);
+		set(result, CHECK_FAIL, "the process of the test was killed by SIG%s in: %s",
+		    sigabbrev_np(WTERMSIG(status)) ?: "?", result->doing);
 		return 0;
 	case TOO_LONG:
 		set(result, CHECK_FAIL, "no answer within %u s: %s", options->timeout,

@@ -7,7 +7,7 @@
  * it in this list, so that no two of them need each other:
  *
  *	status, cli (this header), rundir, printable, message, signals, stream, notify, place,
- *	table, names, user, json, words, spelling, values, arguments, options, device, holder,
+ *	terminal, table, names, user, json, words, spelling, values, arguments, options, device, holder,
  *	output, input, transfer, progress, describe, records, summary, report, commands/,
  *	main
  */

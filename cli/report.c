@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The results of a conformance test. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "describe.h"
 #include "report.h"
 #include "stream.h"
+#include "terminal.h"
 
 static bool has_failed(const struct check_result *result)
 {
@@ -56,17 +58,54 @@ void report_result(struct report *report, const struct check_result *result)
 	report->count++;
 	report->counts[result->status]++;
 	report->seconds += result->seconds;
+	if (has_failed(result) && report->nr_bad < sizeof(report->bad) / sizeof(report->bad[0])) {
+		report->bad[report->nr_bad].rule = result->rule;
+		report->bad[report->nr_bad++].status = result->status;
+	}
 	report->form->result(report, result);
 }
 
-/* Print @text line by line, each after @before. */
-static void print_lines(const char *before, const char *text)
+/* How many bytes of @text go into a line of @room bytes: whole words, but one at least. */
+static size_t words_that_fit(const char *text, size_t room)
+{
+	size_t fit = 0, end = strcspn(text, " ");
+
+	do {
+		fit = end;
+		end += strspn(text + end, " ");
+		end += strcspn(text + end, " ");
+	} while (fit < end && end <= room);
+	return fit;
+}
+
+/* Print @text after @label, and in lines that are not longer than @width. */
+static void print_field(const char *before, const char *label, const char *text, size_t width)
+{
+	size_t indent = strlen(before) + strlen(label);
+	const char *first = label;
+
+	do {
+		size_t fit = strlen(text);
+
+		if (width < SIZE_MAX && indent + fit > width)
+			fit = words_that_fit(text, width > indent ? width - indent : 1);
+		print_line("%s%-*s%.*s", before, (int)strlen(label), first, (int)fit, text);
+		text += fit;
+		text += strspn(text, " ");
+		first = "";
+	} while (*text);
+}
+
+/* Print @text line by line. */
+static void print_lines(const char *before, const char *text, size_t width)
 {
 	while (*text) {
 		size_t length = strcspn(text, "\n");
+		char line[CHECK_NOTES_MAX];
 
+		snprintf(line, sizeof(line), "%.*s", (int)length, text);
 		if (length)
-			print_line("%s%.*s", before, (int)length, text);
+			print_field(before, "", line, width);
 		text += length + (text[length] == '\n');
 	}
 }
@@ -88,23 +127,28 @@ static void print_again(const struct report *report, const struct check_rule *ru
 		   cli->vf_token ? " --vf-token=" : "", cli->vf_token ?: "", cli->device);
 }
 
-/* What is known about a failure, each line after @before. */
+/* What is known about a failure, each line after @before, and not longer than @width. */
 static void print_details(const struct report *report, const struct check_result *result,
-			  const char *before)
+			  const char *before, size_t width)
 {
-	char *path = path_text(result);
+	const struct check_rule *rule = result->rule;
+	char text[1024], *path = path_text(result);
 
 	if (result->reason[0])
-		print_line("%s%s", before, result->reason);
+		print_field(before, "", result->reason, width);
 	if (has_failed(result)) {
+		snprintf(text, sizeof(text), "%s (%s)", rule->words, check_level_name(rule->level));
+		print_field(before, "rule:     ", text, width);
+		print_field(before, "states:   ", path ?: "", width);
+		print_field(before, "last:     ", result->doing, width);
+		snprintf(text, sizeof(text), "%s (%s)", result->condition, result->where);
 		if (result->condition[0])
-			print_line("%sexpected: %s (%s)", before, result->condition, result->where);
-		print_line("%sstates:   %s", before, path ?: "");
-		print_line("%slast:     %s", before, result->doing);
-		print_line("%srule:     %s", before, result->rule->words);
-		print_again(report, result->rule, before);
+			print_field(before, "expected: ", text, width);
 	}
-	print_lines(before, result->notes);
+	print_lines(before, result->notes, width);
+	/* A command is copied, so it stays in one line. */
+	if (has_failed(result))
+		print_again(report, rule, before);
 	free(path);
 }
 
@@ -140,6 +184,21 @@ static void text_heading(struct report *report, const struct check_rule *rule)
 	report->group = group;
 }
 
+static const char *colour_of(enum check_status status)
+{
+	if (!wants_colour())
+		return "";
+	return status == CHECK_FAIL ? "\033[31m" : status == CHECK_WARN ? "\033[33m" : "";
+}
+
+static void print_status(const struct check_result *result)
+{
+	const char *colour = colour_of(result->status);
+
+	printf("  %-4s %-28s %s%s%s\n", result->rule->number, result->rule->id, colour,
+	       check_status_name(result->status), *colour ? "\033[0m" : "");
+}
+
 static void text_result(struct report *report, const struct check_result *result)
 {
 	bool quiet = report->cli->quiet;
@@ -147,25 +206,55 @@ static void text_result(struct report *report, const struct check_result *result
 	if (quiet && !has_failed(result))
 		return;
 	text_heading(report, result->rule);
-	print_line("  %-4s %-28s %s", result->rule->number, result->rule->id,
-		   check_status_name(result->status));
+	print_status(result);
 	if (has_failed(result) || result->status == CHECK_SKIP || result->rule->level == INFO ||
 	    report->cli->verbose)
-		print_details(report, result, "       ");
+		print_details(report, result, "       ", line_width());
 	fflush(stdout);
+}
+
+/* The results are many, so the rules that were not kept are named once more. */
+static void text_bad(const struct report *report, enum check_status status)
+{
+	char *ids = NULL;
+	size_t size;
+	FILE *f = open_memstream(&ids, &size);
+
+	if (!f)
+		return;
+	for (unsigned int i = 0; i < report->nr_bad; i++)
+		if (report->bad[i].status == status)
+			fprintf(f, "%s ", report->bad[i].rule->id);
+	fclose(f);
+	if (size) {
+		ids[size - 1] = '\0';
+		print_field("",
+			    status == CHECK_FAIL   ? "FAIL:  "
+			    : status == CHECK_WARN ? "WARN:  "
+						   : "XFAIL: ",
+			    ids, line_width());
+	}
+	free(ids);
 }
 
 static int text_end(struct report *report, const char *why)
 {
 	const unsigned int *n = report->counts;
+	char totals[200];
 
 	if (why)
 		print_line("ended early: %s", why);
 	print_line("%s", "");
-	print_line(
-		"%u rules: %u OK, %u not supported, %u FAIL, %u WARN, %u XFAIL, %u SKIP (%.1f s)",
-		report->count, n[CHECK_OK], n[CHECK_UNSUPPORTED], n[CHECK_FAIL], n[CHECK_WARN],
-		n[CHECK_XFAIL], n[CHECK_SKIP], report->seconds);
+	if (report->count > 1) {
+		text_bad(report, CHECK_FAIL);
+		text_bad(report, CHECK_WARN);
+		text_bad(report, CHECK_XFAIL);
+	}
+	snprintf(totals, sizeof(totals),
+		 "%u rule%s: %u OK, %u not supported, %u FAIL, %u WARN, %u XFAIL, %u SKIP (%.1f s)",
+		 report->count, report->count == 1 ? "" : "s", n[CHECK_OK], n[CHECK_UNSUPPORTED],
+		 n[CHECK_FAIL], n[CHECK_WARN], n[CHECK_XFAIL], n[CHECK_SKIP], report->seconds);
+	print_field("", "", totals, line_width());
 	return 0;
 }
 
@@ -198,7 +287,7 @@ static void ktap_result(struct report *report, const struct check_result *result
 	if (result->status == CHECK_WARN)
 		print_line("# WARN");
 	if (has_failed(result) || result->notes[0])
-		print_details(report, result, "# ");
+		print_details(report, result, "# ", SIZE_MAX);
 	if (result->status == CHECK_SKIP || result->status == CHECK_UNSUPPORTED)
 		directive = " # SKIP ";
 	else if (result->status == CHECK_XFAIL)
@@ -323,7 +412,7 @@ static void list_one(const struct check_rule *rule)
 	char needs[128];
 
 	print_line("  %-4s %s (%s)", rule->number, rule->id, check_level_name(rule->level));
-	print_line("       %s", rule->words);
+	print_field("       ", "", rule->words, line_width());
 	if (needs_text(rule->needs, needs)[0])
 		print_line("       needs: %s", needs);
 	if (rule->cannot)

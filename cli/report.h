@@ -16,6 +16,12 @@ struct report {
 	unsigned int planned; /* rules that will be reported */
 	unsigned int count, counts[NR_CHECK_STATUSES];
 	const char *group; /* of the last rule */
+	/* The rules that were not kept, in their order */
+	struct {
+		const struct check_rule *rule;
+		enum check_status status;
+	} bad[256];
+	unsigned int nr_bad;
 	double seconds;
 	struct json_object *rules;
 };

@@ -6,12 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 #include <wchar.h>
 
 #include "printable.h"
 #include "table.h"
+#include "terminal.h"
 
 #define LEAST 12 /* the last column is left out if it has room for fewer places */
 
@@ -54,28 +53,6 @@ void table_row(struct table *t, ...)
 		}
 	}
 	va_end(ap);
-}
-
-/* The places in a line of the terminal. Without a terminal, there is no limit. */
-static size_t line_width(void)
-{
-	const char *columns = getenv("COLUMNS");
-	struct winsize size;
-
-	if (!isatty(STDOUT_FILENO))
-		return SIZE_MAX;
-	if (columns && atoi(columns) > 0)
-		return atoi(columns);
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
-		return size.ws_col;
-	return 80;
-}
-
-static bool wants_colour(void)
-{
-	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
 /* How many places the part of @text takes that fits into @max places, and how many bytes. */

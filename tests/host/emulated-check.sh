@@ -41,6 +41,18 @@ prints 'ok 1 resume.foreign'
 status 0 "a pattern, without one of its rules" vfiomig check "$device" -t 'size.*' --skip=size.argsz
 prints 'H5   size.argsz                   SKIP'
 
+# ---- What a person reads -----------------------------------------------------------
+
+status 1 "in a pipe" vfiomig check "$device" -q -t resume.invalid,resume.foreign
+prints '       rule:     "inconsistent, or otherwise invalid" data must fail the SET_STATE ioctl (must)'
+prints "FAIL:  resume.invalid"
+prints "WARN:  resume.foreign"
+script -qec "stty cols 60; TERM=xterm vfiomig check $device -q -t resume.invalid,resume.foreign" screen </dev/null >/dev/null
+tr -d '\r' <screen | sed 's/\x1b\[[0-9]*m//g' >plain
+check "on a terminal, the lines fit" sh -c "! grep -v -e again: -e '^Script ' -e 'state is lost' plain | grep '.\{61\}'"
+check "FAIL is red" grep -q "$(printf 'resume.invalid  *\033\[31mFAIL\033\[0m')" screen
+check "a command is in one line" grep -q "again:    vfiomig check -v -t resume.invalid $device\$" plain
+
 # ---- What the device keeps ---------------------------------------------------------
 
 # Opening the device as the library does would hide these.
