@@ -14,9 +14,9 @@
 #include "data.h"
 
 #define TICK_MS	  200
-/* One write takes no more than this. The bytes then are in a processor's cache when the kernel copies
- * them after it has looked for their pages, which tmpfs of Linux 6.12 does for all bytes that are
- * still to be written, once for each page. */
+/* One write takes no more than this. The bytes then are in a processor's cache when the kernel
+ * copies them after it has looked for their pages, which tmpfs of Linux 6.12 does for all bytes
+ * that are still to be written, once for each page. */
 #define WRITE_MAX (256u << 10)
 #define PIPE_SIZE (1 << 20)
 #define QUIET_NS  3000000000ULL /* of EINTR or EAGAIN, before the notice */

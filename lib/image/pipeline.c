@@ -13,9 +13,10 @@
  * The buffers of the other chunks lie on a stack. The reader takes the one that was written last,
  * which is in the processor's caches if anything is.
  *
- * There is one worker in the beginning. Another one starts when the workers are what all others
- * wait for. So a slow reader or a slow writer keeps few workers and few buffers busy, however many
- * processors there are.
+ * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
+ * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
+ * reader or a slow writer keeps few workers and few buffers busy, however many processors there
+ * are.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -29,16 +30,27 @@
 #define TICK_NS	    200000000
 #define LOOK_MS	    1000
 #define KICK_NS	    20000000
-#define HELP_NS	    1000000
+#define HELP_NS	    2000000
 #define HUGE_PAGE   (2u << 20)
 /* Of a worker: its stack, and what the allocator keeps for the thread. */
 #define WORKER_ROOM (256u << 10)
 
 struct slot {
 	struct chunk *chunk;
-	bool worked;	     /* the chunk is to be digested */
 	bool done;	     /* the chunk is to be written */
 	pthread_cond_t turn; /* for the worker that is to digest the chunk */
+};
+
+/* What one thread at a time does, with one chunk after the other. */
+struct stage {
+	uint64_t busy;	/* nanoseconds, without the chunk that is there now */
+	uint64_t since; /* when that came; 0 for none */
+};
+
+/* A time over which the writer looks at how busy the stages are. */
+struct window {
+	uint64_t since;		  /* 0 for no window */
+	uint64_t digested, wrote; /* stage_busy() at that time */
 };
 
 /* A thread that reads or writes, and may sleep in a system call. */
@@ -69,6 +81,7 @@ struct run {
 	bool ended;		 /* the reader has come to the end */
 	bool failed;		 /* ctx->error says how */
 	bool over;		 /* all threads but the watcher have ended */
+	struct stage digester, writer;
 	struct sleeper
 		*sleepers; /* the writer, the reader, and the workers, as they have started */
 	int nr_sleepers;
@@ -77,6 +90,23 @@ struct run {
 static struct slot *slot_of(const struct run *run, uint64_t number)
 {
 	return &run->slots[number % run->nr_slots];
+}
+
+/* These are called with the lock held. */
+static void stage_begin(struct stage *stage)
+{
+	stage->since = now_ns();
+}
+
+static void stage_end(struct stage *stage)
+{
+	stage->busy += now_ns() - stage->since;
+	stage->since = 0;
+}
+
+static uint64_t stage_busy(const struct stage *stage, uint64_t now)
+{
+	return stage->busy + (stage->since ? now - stage->since : 0);
 }
 
 /* Have all threads stop, also a reader that waits for bytes. */
@@ -274,17 +304,17 @@ static int work_on(const struct pipeline *p, void *own, struct chunk *chunk)
 /* Digest a chunk, with the lock held, when it is its turn. */
 static void digest(struct run *run, struct slot *slot)
 {
-	slot->worked = true;
 	while (!run->failed && slot != slot_of(run, run->digested))
 		pthread_cond_wait(&slot->turn, &run->lock);
 	if (run->failed)
 		return;
+	stage_begin(&run->digester);
 	pthread_mutex_unlock(&run->lock);
 
 	run->p->digest(run->p->digests, slot->chunk);
 
 	pthread_mutex_lock(&run->lock);
-	slot->worked = false;
+	stage_end(&run->digester);
 	slot->done = true;
 	pthread_cond_signal(&slot_of(run, ++run->digested)->turn);
 	/* The writer waits for the first chunk that is not written. */
@@ -383,49 +413,63 @@ static void join_threads(struct run *run)
 
 /* ---- Writing ------------------------------------------------------------- */
 
-/*
- * Whether one more worker helps, when the writer has nothing to write: if a chunk waits for one,
- * too. It does not help if the next chunk waits for its digest alone, which one worker makes at a
- * time.
- */
 static bool needs_worker(const struct run *run)
 {
-	return run->nr_workers < run->most_workers && !run->nr_idle && run->taken < run->filled &&
-	       !slot_of(run, run->digested)->worked;
+	return run->nr_workers < run->most_workers && !run->nr_idle && run->taken < run->filled;
 }
 
 /*
- * Start a worker when one has been needed for a while. @since is for this function: since when, or
- * 0. There is work without this worker, so it is no failure when the thread cannot be started.
+ * How many more workers help, after a window: as many again if no stage was busy for two fifths of
+ * the time, so that none is at its limit with twice the workers, either. One, up to four fifths.
  */
-static void help_workers(struct run *run, uint64_t *since)
+static int help_for(const struct run *run, const struct window *w, uint64_t now)
+{
+	uint64_t digested = stage_busy(&run->digester, now) - w->digested;
+	uint64_t wrote = stage_busy(&run->writer, now) - w->wrote;
+	uint64_t busy = digested > wrote ? digested : wrote, time = now - w->since;
+
+	if (busy >= time / 5 * 4)
+		return 0;
+	return busy < time / 5 * 2 ? run->nr_workers : 1;
+}
+
+/* There is work without these workers, so it is no failure when a thread cannot be started. */
+static void add_workers(struct run *run, int count)
+{
+	while (count-- && run->nr_workers < run->most_workers)
+		if (start_worker(run))
+			run->most_workers = run->nr_workers;
+	pthread_cond_signal(&run->room);
+}
+
+/* Start workers when they have been needed for a while. */
+static void help_workers(struct run *run, struct window *w)
 {
 	uint64_t now = now_ns();
 
 	if (!needs_worker(run)) {
-		*since = 0;
-	} else if (!*since) {
-		*since = now;
-	} else if (now - *since >= HELP_NS) {
-		if (start_worker(run))
-			run->most_workers = run->nr_workers;
-		pthread_cond_signal(&run->room);
-		*since = 0;
+		w->since = 0;
+		return;
 	}
+	if (w->since && now - w->since < HELP_NS)
+		return;
+	if (w->since)
+		add_workers(run, help_for(run, w, now));
+	*w = (struct window){ now, stage_busy(&run->digester, now), stage_busy(&run->writer, now) };
 }
 
 /* Wait for a chunk to be done, but look after the workers, and call the progress function, now and
  * then. */
-static void wait_ready(struct run *run, uint64_t *since)
+static void wait_ready(struct run *run, struct window *w)
 {
 	int err;
 
-	help_workers(run, since);
-	if (!*since && !run->p->ctx->progress.fn) {
+	help_workers(run, w);
+	if (!w->since && !run->p->ctx->progress.fn) {
 		pthread_cond_wait(&run->ready, &run->lock);
 		return;
 	}
-	if (!wait_for(run, &run->ready, *since ? HELP_NS : TICK_NS))
+	if (!wait_for(run, &run->ready, w->since ? HELP_NS : TICK_NS))
 		return;
 	pthread_mutex_unlock(&run->lock);
 	err = ctx_progress(run->p->ctx);
@@ -438,7 +482,7 @@ static void writer(struct run *run)
 {
 	const struct pipeline *p = run->p;
 	int number = begin_sleeping(run);
-	uint64_t since = 0;
+	struct window window = { 0 };
 
 	pthread_mutex_lock(&run->lock);
 	for (;;) {
@@ -446,9 +490,10 @@ static void writer(struct run *run)
 		int err;
 
 		while (!run->failed && !slot->done && !(run->ended && run->written == run->filled))
-			wait_ready(run, &since);
+			wait_ready(run, &window);
 		if (run->failed || !slot->done)
 			break;
+		stage_begin(&run->writer);
 		pthread_mutex_unlock(&run->lock);
 
 		err = p->write(p->to, slot->chunk);
@@ -456,6 +501,7 @@ static void writer(struct run *run)
 			err = ctx_progress(p->ctx);
 
 		pthread_mutex_lock(&run->lock);
+		stage_end(&run->writer);
 		slot->done = false;
 		run->unused[run->nr_unused++] = slot->chunk;
 		run->written++;
@@ -498,9 +544,9 @@ static size_t slot_size(const struct pipeline *p)
 }
 
 /*
- * Have at most as many workers as the caller wants, and a slot for each, one to read into, and one to write
- * from; but no more than there is memory for. Two slots and one worker always fit: the largest
- * chunks, compressed at the highest level, need 216 MiB.
+ * Have at most as many workers as the caller wants, and a slot for each, one to read into, and one
+ * to write from; but no more than there is memory for. Two slots and one worker always fit: the
+ * largest chunks, compressed at the highest level, need 216 MiB.
  */
 static void plan_memory(struct run *run)
 {

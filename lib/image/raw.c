@@ -127,6 +127,11 @@ bool raw_is_file(struct raw *raw, size_t chunk_size)
 	return true;
 }
 
+static int fail_shorter(const struct raw *raw)
+{
+	return ctx_fail(raw->ctx, -EIO, "%s: the file has become shorter meanwhile", raw->what);
+}
+
 int raw_find(void *data, struct chunk *c)
 {
 	struct raw *raw = data;
@@ -143,6 +148,9 @@ int raw_find(void *data, struct chunk *c)
 	/* A hole of the file up to the chunk's end needs no reading. */
 	next = lseek(raw->fd, c->at, SEEK_DATA);
 	c->zero = next < 0 ? errno == ENXIO : next >= raw->at;
+	/* What is beyond the end looks like a hole. */
+	if (c->zero && fd_file_size(raw->fd) < raw->at)
+		return fail_shorter(raw);
 	c->fetch = !c->zero;
 	return 0;
 }
@@ -154,10 +162,7 @@ int raw_fetch(void *data, struct chunk *c)
 
 	if (n < 0)
 		return raw_fail(raw, n);
-	if ((size_t)n < c->in_size)
-		return ctx_fail(raw->ctx, -EIO, "%s: the file has become shorter meanwhile",
-				raw->what);
-	return 0;
+	return (size_t)n < c->in_size ? fail_shorter(raw) : 0;
 }
 
 /* Units of this size that are zero become holes in the file. */

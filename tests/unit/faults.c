@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/uio.h>
+#include <xxhash.h>
 #include <zstd.h>
 
 #include "image/data.h"
@@ -25,6 +26,8 @@ static struct {
 	/* A file seems to end where bytes from this offset on are fetched; 0 for nowhere. */
 	off_t end;
 	_Atomic int fetches; /* how often bytes were fetched */
+	/* A file is cut to this size when somebody looks for a hole there or beyond; 0 for never. */
+	off_t cut;
 } io;
 
 static int locks; /* mutexes of contexts that were made and not destroyed */
@@ -58,11 +61,76 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 	return __real_read(fd, buf, size < io.most ? size : io.most);
 }
 
+/*
+ * A clock of our own, in which time goes by only in one kind of work. Each look at the clock takes
+ * a nanosecond.
+ */
+static enum work {
+	REAL_TIME, /* the real clock */
+	NO_WORK,
+	COMPRESSING,
+	DIGESTING,
+	WRITING
+} slow;
+static _Atomic uint64_t ns;
+
+#define WORK_NS 10000000
+
+uint64_t __real_now_ns(void);
+uint64_t __wrap_now_ns(void);
+uint64_t __wrap_now_ns(void)
+{
+	return slow == REAL_TIME ? __real_now_ns() : ++ns;
+}
+
+static void work(enum work kind)
+{
+	if (slow == kind)
+		ns += WORK_NS;
+}
+
+XXH_errorcode __real_XXH64_update(XXH64_state_t *digest, const void *data, size_t size);
+XXH_errorcode __wrap_XXH64_update(XXH64_state_t *digest, const void *data, size_t size);
+XXH_errorcode __wrap_XXH64_update(XXH64_state_t *digest, const void *data, size_t size)
+{
+	work(DIGESTING);
+	return __real_XXH64_update(digest, data, size);
+}
+
+off_t __real_lseek64(int fd, off_t at, int whence);
+off_t __wrap_lseek64(int fd, off_t at, int whence);
+off_t __wrap_lseek64(int fd, off_t at, int whence)
+{
+	if (io.cut && whence == SEEK_DATA && at >= io.cut)
+		assert_int_equal(ftruncate(fd, io.cut), 0);
+	return __real_lseek64(fd, at, whence);
+}
+
+/* The buffers into which chunks were fetched */
+static struct {
+	pthread_mutex_t lock;
+	const void *at[256];
+	size_t count;
+} buffers_used = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void note_buffer(const void *buf)
+{
+	size_t i = 0;
+
+	pthread_mutex_lock(&buffers_used.lock);
+	while (i < buffers_used.count && buffers_used.at[i] != buf)
+		i++;
+	if (i == buffers_used.count && i < ARRAY_SIZE(buffers_used.at))
+		buffers_used.at[buffers_used.count++] = buf;
+	pthread_mutex_unlock(&buffers_used.lock);
+}
+
 ssize_t __real_pread64(int fd, void *buf, size_t size, off_t at);
 ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at);
 ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
 {
 	io.fetches++;
+	note_buffer(buf);
 	if (io.end && at >= io.end)
 		return 0;
 	if (io.liar == fd && io.truths-- <= 0)
@@ -85,6 +153,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 			size += iov[i].iov_len;
 		return size;
 	}
+	work(WRITING);
 	if (!io.on)
 		return __real_writev(fd, iov, count);
 	if (hinder())
@@ -220,6 +289,24 @@ static void test_shrinking(void **unused)
 	close(to);
 }
 
+/* A file becomes shorter where a hole was. The hole is no zeros of the state. */
+static void test_cut_hole(void **unused)
+{
+	const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+					     .leave = -1,
+					     .chunk_size = VFIOMIG_CHUNK_SIZE_MIN };
+	int from = new_file("12345", 5), image = new_file("", 0);
+
+	(void)unused;
+	assert_int_equal(ftruncate(from, SIZE), 0);
+	io.cut = 2 * VFIOMIG_CHUNK_SIZE_MIN;
+	assert_int_equal(vfiomig_pack(ctx, from, image, &opt, NULL), -EIO);
+	assert_says("reading the state: the file has become shorter meanwhile");
+	io.cut = 0;
+	close(from);
+	close(image);
+}
+
 /* Chunks that are holes of the file are not read. Others are, from where the file stands. */
 static void test_holes(void **unused)
 {
@@ -341,6 +428,10 @@ size_t __real_ZSTD_compress2(ZSTD_CCtx *cctx, void *to, size_t room, const void 
 size_t __wrap_ZSTD_compress2(ZSTD_CCtx *cctx, void *to, size_t room, const void *from, size_t size);
 size_t __wrap_ZSTD_compress2(ZSTD_CCtx *cctx, void *to, size_t room, const void *from, size_t size)
 {
+	work(COMPRESSING);
+	/* The reader has time to find the next chunk. */
+	if (slow == COMPRESSING)
+		poll(NULL, 0, 1);
 	for (int ms = 0; ms < 2000 && threads < slow_until; ms++)
 		poll(NULL, 0, 1);
 	return __real_ZSTD_compress2(cctx, to, room, from, size);
@@ -389,6 +480,52 @@ static void test_processors(void **unused)
 		close(image);
 	}
 	free(large);
+}
+
+/* Pack 200 chunks while one kind of work takes time. Returns how many workers there were. */
+static int workers_for(enum work kind)
+{
+	const struct vfiomig_options opt = {
+		.size = sizeof(struct vfiomig_options),
+		.leave = -1,
+		.level = 1,
+		.threads = 100,
+		.chunk_size = VFIOMIG_CHUNK_SIZE_MIN,
+	};
+	const size_t size = 200 * VFIOMIG_CHUNK_SIZE_MIN;
+	char *large = malloc(size);
+	int from, image = new_file("", 0);
+
+	for (size_t i = 0; i < size; i++)
+		large[i] = i * i % 251;
+	from = new_file(large, size);
+	free(large);
+	threads = 0;
+	buffers_used.count = 0;
+	slow = kind;
+	assert_int_equal(vfiomig_pack(ctx, from, image, &opt, NULL), 0);
+	slow = REAL_TIME;
+	close(from);
+	close(image);
+	return threads - 2 - PACK_WATCHERS;
+}
+
+/*
+ * One worker works alone as long as no time goes by, or all of it in a stage that takes one chunk at
+ * a time. Then three chunks are under way, and the buffers of the others are left alone.
+ */
+static void test_help(void **unused)
+{
+	(void)unused;
+	for (enum work kind = NO_WORK; kind <= WRITING; kind++) {
+		int workers = workers_for(kind);
+
+		if (kind == COMPRESSING)
+			assert_in_range(workers, 2, 100);
+		else
+			assert_int_equal(workers, 1);
+		assert_in_range(buffers_used.count, 1, workers + 2);
+	}
 }
 
 /* How many workers there would be: what the log says if that is fewer than it was asked for. */
@@ -557,7 +694,8 @@ int main(void)
 		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_processors),
 		cmocka_unit_test(test_locks),	     cmocka_unit_test(test_shrinking),
-		cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_holes),	     cmocka_unit_test(test_cut_hole),
+		cmocka_unit_test(test_help),
 	};
 
 	return cmocka_run_group_tests(tests, make, free_ctx);
