@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Access to the ivshmem device: its memory, its registers, its interrupts.
- *
- * Real hardware fails, but this emulated device hardly ever does. So each step
- * that a device might refuse can be made to fail by the kernel's fault
- * injection (Documentation/fault-injection), just as any allocation can.
- */
+/* Access to the ivshmem device: its memory, its registers, its interrupts. */
 
-#include <linux/error-injection.h>
 #include <linux/io.h>
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
@@ -82,7 +75,6 @@ int ivshmem_vfio_hw_map(struct ivshmem_vfio_device *ivdev)
 
 	return 0;
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_map, ERRNO);
 
 /**
  * ivshmem_vfio_hw_memory_size() - the size of BAR 2
@@ -289,7 +281,6 @@ int ivshmem_vfio_hw_read_memory(struct ivshmem_vfio_device *ivdev,
 
 	return ivshmem_vfio_hw_end(ivdev, &access);
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_read_memory, ERRNO);
 
 /**
  * ivshmem_vfio_hw_write_memory() - write to BAR 2
@@ -317,7 +308,6 @@ int ivshmem_vfio_hw_write_memory(struct ivshmem_vfio_device *ivdev,
 
 	return ivshmem_vfio_hw_end(ivdev, &access);
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_write_memory, ERRNO);
 
 /**
  * ivshmem_vfio_hw_save_regs() - read the registers that are state
@@ -348,7 +338,6 @@ int ivshmem_vfio_hw_save_regs(struct ivshmem_vfio_device *ivdev,
 
 	return ivshmem_vfio_hw_end(ivdev, &access);
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_save_regs, ERRNO);
 
 /**
  * ivshmem_vfio_hw_load_regs() - write the registers that are state
@@ -381,7 +370,6 @@ int ivshmem_vfio_hw_load_regs(struct ivshmem_vfio_device *ivdev,
 
 	return err ?: bad;
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_load_regs, ERRNO);
 
 static int ivshmem_vfio_hw_set_irq_mask(struct ivshmem_vfio_device *ivdev,
 					bool mask)
@@ -461,7 +449,6 @@ int ivshmem_vfio_hw_mask_irqs(struct ivshmem_vfio_device *ivdev)
 
 	return err;
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_hw_mask_irqs, ERRNO);
 
 /**
  * ivshmem_vfio_hw_irqs_unmasked() - something has cleared the mask

@@ -2,7 +2,6 @@
 /* The migration file: what saving and resuming share. */
 
 #include <linux/anon_inodes.h>
-#include <linux/error-injection.h>
 #include <linux/file.h>
 #include <linux/slab.h>
 #include <linux/vfio.h>
@@ -69,7 +68,6 @@ err_free:
 	kfree(migf);
 	return ERR_PTR(err);
 }
-ALLOW_ERROR_INJECTION(ivshmem_vfio_migf_begin, ERRNO);
 
 /**
  * ivshmem_vfio_migf_end() - end the session, if there is one
