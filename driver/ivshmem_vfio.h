@@ -10,6 +10,8 @@
 
 #include <linux/fs.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/ratelimit.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/vfio.h>
@@ -36,6 +38,7 @@ struct ivshmem_vfio_migf;
  * @regs: BAR 0, mapped while the device is open
  * @memory: BAR 2, mapped while the device is open
  * @vectors: how many MSI-X vectors the device has
+ * @notices: limits the rate of ivshmem_vfio_notice()
  * @state_mutex: protects the members below it, down to @access_lock. It is
  *	taken before the lock of a migration file, and that before
  *	core.memory_lock. Release it with ivshmem_vfio_state_mutex_unlock().
@@ -59,6 +62,7 @@ struct ivshmem_vfio_device {
 	void __iomem *regs;
 	void __iomem *memory;
 	unsigned int vectors;
+	struct ratelimit_state notices;
 
 	struct mutex state_mutex;	/* the migration state, see above */
 	enum vfio_device_mig_state state;
@@ -194,6 +198,22 @@ struct ivshmem_vfio_migf {
 	u64 offset;
 	u64 left;
 };
+
+/**
+ * ivshmem_vfio_notice() - note something about a migration in the kernel's log
+ * @ivdev: the device
+ * @fmt: as of printk(), without a newline
+ *
+ * Users can cause notices as often as they like, so there is a limit. It is the
+ * device's own, so that the user of another device cannot use it up.
+ */
+#define ivshmem_vfio_notice(ivdev, fmt, ...) do {			\
+	struct ivshmem_vfio_device *_ivdev = (ivdev);			\
+									\
+	if (__ratelimit(&_ivdev->notices))				\
+		pci_notice(_ivdev->core.pdev, "migration: " fmt "\n",	\
+			   ##__VA_ARGS__);				\
+} while (0)
 
 /* The length of so many granules in the stream */
 static inline u64 ivshmem_vfio_size_mem(unsigned long granules,

@@ -190,21 +190,18 @@ ivshmem_vfio_set_device_state(struct vfio_device *vdev,
 	while (new_state != ivdev->state) {
 		err = ivshmem_vfio_next_state(ivdev, new_state, &next);
 		if (err) {
-			pci_notice_ratelimited(ivdev->core.pdev,
-					       "migration: no way from %s to %s\n",
-					       ivshmem_vfio_state_name(ivdev->state),
-					       ivshmem_vfio_state_name(new_state));
+			ivshmem_vfio_notice(ivdev, "no way from %s to %s",
+					    ivshmem_vfio_state_name(ivdev->state),
+					    ivshmem_vfio_state_name(new_state));
 			res = ERR_PTR(err);
 			break;
 		}
 
 		res = ivshmem_vfio_step_device_state_locked(ivdev, next);
 		if (IS_ERR(res)) {
-			pci_notice_ratelimited(ivdev->core.pdev,
-					       "migration: %s -> %s failed (%pe)\n",
-					       ivshmem_vfio_state_name(ivdev->state),
-					       ivshmem_vfio_state_name(next),
-					       res);
+			ivshmem_vfio_notice(ivdev, "%s -> %s failed (%pe)",
+					    ivshmem_vfio_state_name(ivdev->state),
+					    ivshmem_vfio_state_name(next), res);
 			break;
 		}
 		ivdev->state = next;

@@ -286,6 +286,8 @@ int ivshmem_vfio_init_device(struct vfio_device *vdev)
 	mutex_init(&ivdev->state_mutex);
 	init_rwsem(&ivdev->access_lock);
 	spin_lock_init(&ivdev->reset_lock);
+	ratelimit_state_init(&ivdev->notices, DEFAULT_RATELIMIT_INTERVAL,
+			     DEFAULT_RATELIMIT_BURST);
 	ivdev->state = VFIO_DEVICE_STATE_RUNNING;
 
 	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |

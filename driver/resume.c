@@ -22,14 +22,15 @@
 
 /*
  * Note in the kernel's log why a stream is refused, and where in the stream, so
- * that whoever has to find out need not guess. Returns -EINVAL.
+ * that whoever has to find out need not guess. Returns -EINVAL, which nothing
+ * else returns.
  */
 #define ivshmem_vfio_refuse(migf, fmt, ...) ({				\
 	struct ivshmem_vfio_migf *_migf = (migf);			\
 									\
-	pci_notice_ratelimited(_migf->ivdev->core.pdev,			\
-			       "migration: stream refused at byte %llu: " fmt "\n", \
-			       _migf->length, ##__VA_ARGS__);		\
+	ivshmem_vfio_notice(_migf->ivdev,				\
+			    "stream refused at byte %llu: " fmt,	\
+			    _migf->length, ##__VA_ARGS__);		\
 	-EINVAL;							\
 })
 

@@ -5,6 +5,8 @@
  * back, whether there is a data_fd, and each arc on the path, which the driver's debug messages in
  * the kernel's log tell.
  */
+#include <time.h>
+
 #include "tap.h"
 #include "whole.h"
 
@@ -78,6 +80,35 @@ static void test_transition(uint64_t flags, int from, int to)
 		close(session);
 }
 
+/*
+ * A user who does the wrong things all the time gets ten lines of the kernel's log in five seconds
+ * at most, whatever the lines say. Nothing was logged about the device before this.
+ */
+static void test_log(void)
+{
+	static const char zeroes[32];
+	char record[8192];
+	time_t began = time(NULL);
+	int lines = 0, most, fd;
+	ssize_t n;
+
+	forget_trace();
+	for (int i = 0; i < 60; i++) {
+		device_set_state(dev, VFIOMIG_STATE_ERROR, &fd);
+		fd = device_go(dev, VFIOMIG_STATE_RESUMING);
+		write_all(fd, zeroes, sizeof(zeroes));
+		close(fd);
+		device_reset(dev);
+	}
+	most = 10 * (1 + (time(NULL) - began) / 5);
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
+		record[n] = '\0';
+		lines += strstr(record, " migration: ") != NULL;
+	}
+	tap(lines <= most, "the log has %d lines about 120 errors, and not more than %d", lines,
+	    most);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t flags;
@@ -93,6 +124,7 @@ int main(int argc, char **argv)
 		errx(1, "%s: %s", argv[1], vfiomig_get_error(ctx));
 	stream = whole_save(dev);
 
+	test_log();
 	for (int from = 0; from < VFIOMIG_NR_STATES; from++) {
 		if (from == VFIOMIG_STATE_ERROR || !vfiomig_fsm_supports(flags, from))
 			continue;

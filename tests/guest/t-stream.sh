@@ -17,8 +17,12 @@ vfiomig save "$bigger" --raw -q -o image-of-bigger
 [ "$KERNEL" = 6.1 ] || vfiomig save "$mtty" --raw -q -o image-of-mtty
 size=$(stat -c %s image)
 
-# refused WHAT IMAGE DEVICE GOOD-IMAGE: DEVICE refuses IMAGE, and accepts GOOD-IMAGE afterwards
+# refused WHAT IMAGE DEVICE GOOD-IMAGE: DEVICE refuses IMAGE, and accepts GOOD-IMAGE afterwards. The driver logs
+# ten lines of each device in five seconds at most, and of a refusal two at most. So each refusal waits for the end of
+# the last one's share of that time.
 refused() {
+	wait
+	sleep 1.25 &
 	status 7 "$1: refused" vfiomig restore "$3" --no-hold --raw -i "$2"
 	says 'the device had to be reset (its state is lost) and is now in RUNNING'
 	check "$1: a good image is restored afterwards" vfiomig restore "$3" --no-hold --raw -i "$4"
@@ -74,7 +78,6 @@ $((end + 24)) total length; $((end + 24)): the end record counts
 $((end + 32)) digest; $digest
 END
 
-# The log has at most ten lines of a kind in five seconds, so it is looked at after the first one.
 for length in $((size - 1)) 1 31 32 55 56 57 4096 $((size / 2)) "$regs" $((regs + 24)) "$end"; do
 	head -c "$length" image >bad
 	refused "truncated to $length bytes" bad "$device" image
