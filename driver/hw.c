@@ -95,14 +95,25 @@ u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
  *
  * All of these have to wait for an access, because they take access_lock for
  * writing. reset_prepare does this for each reset, whoever has asked for it,
- * and ivshmem_vfio_write() for each write to configuration space. So an access
- * is shared at first: it holds access_lock for reading, and nothing of
- * vfio_pci_core's. In particular it does not hold memory_lock, which a hot
- * reset of a neighbouring function only tries to take: that would fail.
+ * and main.c for each call of the user in which vfio_pci_core changes the
+ * command register (ivshmem_vfio_hw_config_begin()). So an access holds
+ * access_lock for reading, and nothing of vfio_pci_core's.
  *
- * If the user has switched memory decode off, or is writing to configuration
- * space, the access is exclusive: memory_lock keeps the user out, access_lock
- * other accesses, and memory decode is switched on for as long as it takes.
+ * If the user has switched memory decode off, the access switches it on for as
+ * long as it takes, and holds access_lock for writing, which keeps other
+ * accesses out. The user's mappings and regions stay switched off, because
+ * vfio_pci_core looks at what the user has written to the command register.
+ *
+ * An access does not hold core.memory_lock, which a hot reset of a neighbouring
+ * function only tries to take: that would fail. The exception is an access
+ * during such a call of the user. It could not wait for the end of the call,
+ * which may take as long as the user likes. vfio_pci_core holds memory_lock
+ * while it changes the command register, so the access takes that, too.
+ *
+ * An access wakes a device that sleeps. VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
+ * "the host will move the device out of the low power state as necessary prior
+ * to the access". LOW_POWER_ENTRY_WITH_WAKEUP ends by that, and its eventfd is
+ * signalled, also when PRE_COPY only looks for changes.
  *
  * A device that is gone reads as all ones, in its command register too. A reset
  * of which the PCI core does not know leaves the BARs without their addresses,
@@ -115,7 +126,8 @@ u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
 struct ivshmem_vfio_access {
 	unsigned int resets;
 	u16 cmd;
-	bool exclusive;
+	bool exclusive;		/* access_lock is held for writing */
+	bool memory_locked;	/* and core.memory_lock, too */
 };
 
 /*
@@ -160,7 +172,7 @@ static bool ivshmem_vfio_hw_lost(struct ivshmem_vfio_device *ivdev, u16 cmd)
 	       ivshmem_vfio_hw_lost_address(pdev, IVSHMEM_VFIO_MEMORY_BAR);
 }
 
-/* Returns -EAGAIN if the access has to be exclusive */
+/* Returns -EAGAIN if the access has to hold more locks */
 static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
 				   struct ivshmem_vfio_access *access)
 {
@@ -172,9 +184,10 @@ static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
 		return -EIO;
 	if (access->resets != ivdev->resets)
 		return -ENODEV;
-	if (!access->exclusive && ivdev->config_writes)
+	if (ivdev->config_writes && !access->memory_locked)
 		return -EAGAIN;
-	if ((__force int)pdev->current_state >= (__force int)PCI_D3hot)
+	/* In all other states only configuration space responds */
+	if (pdev->current_state != PCI_D0)
 		return -EIO;
 
 	pci_read_config_word(pdev, PCI_COMMAND, &access->cmd);
@@ -196,15 +209,32 @@ static int ivshmem_vfio_hw_prepare(struct ivshmem_vfio_device *ivdev,
 	       ivshmem_vfio_hw_user_decodes(ivdev) ? 0 : -EAGAIN;
 }
 
+static void ivshmem_vfio_hw_lock(struct ivshmem_vfio_device *ivdev,
+				 const struct ivshmem_vfio_access *access)
+{
+	if (access->memory_locked)
+		down_write(&ivdev->core.memory_lock);
+	if (access->exclusive)
+		down_write(&ivdev->access_lock);
+	else
+		down_read(&ivdev->access_lock);
+}
+
+static void ivshmem_vfio_hw_unlock(struct ivshmem_vfio_device *ivdev,
+				   const struct ivshmem_vfio_access *access)
+{
+	if (access->exclusive)
+		up_write(&ivdev->access_lock);
+	else
+		up_read(&ivdev->access_lock);
+	if (access->memory_locked)
+		up_write(&ivdev->core.memory_lock);
+}
+
 static void ivshmem_vfio_hw_release(struct ivshmem_vfio_device *ivdev,
 				    const struct ivshmem_vfio_access *access)
 {
-	if (access->exclusive) {
-		up_write(&ivdev->access_lock);
-		up_write(&ivdev->core.memory_lock);
-	} else {
-		up_read(&ivdev->access_lock);
-	}
+	ivshmem_vfio_hw_unlock(ivdev, access);
 	pm_runtime_put(&ivdev->core.pdev->dev);
 }
 
@@ -218,16 +248,16 @@ static int ivshmem_vfio_hw_begin(struct ivshmem_vfio_device *ivdev,
 	if (pm_runtime_resume_and_get(&ivdev->core.pdev->dev))
 		return -EIO;
 
-	access->resets = resets;
-	access->exclusive = false;
-	down_read(&ivdev->access_lock);
-	err = ivshmem_vfio_hw_prepare(ivdev, access);
-	if (err == -EAGAIN) {
-		up_read(&ivdev->access_lock);
-		down_write(&ivdev->core.memory_lock);
-		down_write(&ivdev->access_lock);
-		access->exclusive = true;
+	*access = (struct ivshmem_vfio_access){ .resets = resets };
+	for (;;) {
+		ivshmem_vfio_hw_lock(ivdev, access);
 		err = ivshmem_vfio_hw_prepare(ivdev, access);
+		if (err != -EAGAIN)
+			break;
+		ivshmem_vfio_hw_unlock(ivdev, access);
+		/* First without memory_lock, and then with it */
+		access->memory_locked = access->exclusive;
+		access->exclusive = true;
 	}
 	if (err)
 		ivshmem_vfio_hw_release(ivdev, access);
@@ -562,12 +592,13 @@ void ivshmem_vfio_hw_reset_end(struct ivshmem_vfio_device *ivdev)
 }
 
 /**
- * ivshmem_vfio_hw_config_begin() - the user writes to config space
+ * ivshmem_vfio_hw_config_begin() - vfio_pci_core may write to config space
  * @ivdev: the device
  *
- * This may change memory decode or the power state. access_lock is not held
- * meanwhile, because user memory is read. Accesses take memory_lock instead, as
- * vfio_pci_core does when it changes either.
+ * The user has asked for something that may change memory decode or the power
+ * state. access_lock is not held meanwhile, because user memory is read.
+ * Accesses take memory_lock instead, as vfio_pci_core does when it changes
+ * either.
  */
 void ivshmem_vfio_hw_config_begin(struct ivshmem_vfio_device *ivdev)
 {
@@ -577,7 +608,7 @@ void ivshmem_vfio_hw_config_begin(struct ivshmem_vfio_device *ivdev)
 }
 
 /**
- * ivshmem_vfio_hw_config_end() - the user has written to config space
+ * ivshmem_vfio_hw_config_end() - vfio_pci_core has written to config space
  * @ivdev: the device
  */
 void ivshmem_vfio_hw_config_end(struct ivshmem_vfio_device *ivdev)

@@ -53,7 +53,8 @@ struct ivshmem_vfio_migf;
  *	core.memory_lock.
  * @resetting: the PCI core is resetting the function
  * @resets: how many resets of the function have begun or were found out
- * @config_writes: how many writes to configuration space are under way
+ * @config_writes: how many calls of the user are under way in which
+ *	vfio_pci_core may write to configuration space
  * @reset_lock: protects @deferred_reset
  * @deferred_reset: a reset has found @state_mutex taken
  */

@@ -187,22 +187,29 @@ static long ivshmem_vfio_ioctl_get_info(struct ivshmem_vfio_device *ivdev,
  * PCI MSI-X". When MSI-X is set up, the MSI core clears the function mask.
  * Until the mask is set again here, the user, who has just asked for
  * interrupts, may receive one from a peer.
+ *
+ * If the mask cannot be set again, the interrupts have been set up all the
+ * same, so the user is not told an error. Either a reset is under way, after
+ * which the device is in RUNNING, or the device is gone and has no interrupts.
  */
 static long ivshmem_vfio_ioctl_set_irqs(struct ivshmem_vfio_device *ivdev,
 					unsigned long arg)
 {
-	long ret, err = 0;
+	long ret;
 
+	/* This switches memory decode on, for the MSI-X table */
+	ivshmem_vfio_hw_config_begin(ivdev);
 	ret = vfio_pci_core_ioctl(&ivdev->core.vdev, VFIO_DEVICE_SET_IRQS, arg);
+	ivshmem_vfio_hw_config_end(ivdev);
 
 	mutex_lock(&ivdev->state_mutex);
-	if (ivdev->irqs_masked)
-		err = ivshmem_vfio_hw_mask_irqs(ivdev);
-	else
+	if (!ivdev->irqs_masked)
 		ivshmem_vfio_hw_ring(ivdev);
+	else if (ivshmem_vfio_hw_mask_irqs(ivdev))
+		ivshmem_vfio_notice(ivdev, "the interrupts cannot be masked");
 	ivshmem_vfio_state_mutex_unlock(ivdev);
 
-	return ret ?: err;
+	return ret;
 }
 
 /**
