@@ -16,6 +16,12 @@
 #include <linux/pci.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/workqueue.h>
+
+/* The unbound workqueue has got a new name in 2025 */
+#ifndef IVSHMEM_VFIO_HAVE_SYSTEM_DFL_WQ
+#define system_dfl_wq			system_unbound_wq
+#endif
 
 /*
  * PRE_COPY exists since Linux 6.2. On older kernels the flag is not there to be

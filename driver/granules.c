@@ -28,6 +28,10 @@
 /* How many windows without a marked granule are passed over at a time */
 #define IVSHMEM_VFIO_SKIP_MAX	1024
 
+/* The shortest and the longest pause after a round that has found nothing */
+#define IVSHMEM_VFIO_PAUSE_MIN	(HZ / 10)
+#define IVSHMEM_VFIO_PAUSE_MAX	HZ
+
 /**
  * ivshmem_vfio_granules_init() - all granules are to be sent
  * @granules: to be initialised
@@ -120,7 +124,13 @@ void ivshmem_vfio_scan_begin(struct ivshmem_vfio_migf *migf)
 	migf->granules.round_began = jiffies;
 }
 
-static bool ivshmem_vfio_scanning(const struct ivshmem_vfio_migf *migf)
+/**
+ * ivshmem_vfio_scanning() - is a round over the memory under way?
+ * @migf: the migration file
+ *
+ * Return: true if it is.
+ */
+bool ivshmem_vfio_scanning(const struct ivshmem_vfio_migf *migf)
 {
 	return migf->granules.scan < migf->granules.count;
 }
@@ -146,7 +156,11 @@ bool ivshmem_vfio_scan_is_due(struct ivshmem_vfio_migf *migf)
 	       time_after_eq(jiffies, migf->granules.rescan_at);
 }
 
-/* Rounds that find nothing must not take all of a processor's time */
+/*
+ * Rounds that find nothing must not take all of a processor's time. So the next
+ * round has to wait, longer and longer, and never less than twice the time that
+ * the last one took.
+ */
 static void ivshmem_vfio_scan_end(struct ivshmem_vfio_granules *granules)
 {
 	unsigned long now = jiffies;
@@ -155,9 +169,16 @@ static void ivshmem_vfio_scan_end(struct ivshmem_vfio_granules *granules)
 	granules->found_runs = granules->runs;
 	granules->send = 0;
 	granules->rescan_at = now;
-	if (!granules->unsent)
-		granules->rescan_at += max_t(unsigned long, HZ / 10,
-					     2 * (now - granules->round_began));
+	if (granules->unsent) {
+		granules->pause = 0;
+		return;
+	}
+
+	granules->pause = clamp_t(unsigned long, 2 * granules->pause,
+				  IVSHMEM_VFIO_PAUSE_MIN,
+				  IVSHMEM_VFIO_PAUSE_MAX);
+	granules->rescan_at += max(granules->pause,
+				   2 * (now - granules->round_began));
 }
 
 /* Mark those granules of the buffer that are not what was sent */

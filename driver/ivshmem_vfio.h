@@ -110,6 +110,8 @@ enum ivshmem_vfio_part {
  * @scan: where the round over the memory is that compares it with @hash;
  *	@count if no round is under way
  * @round_began: when the present round, or the last one, has begun (jiffies)
+ * @pause: how long it has to wait at least, if the last round has found nothing
+ *	(jiffies)
  * @rescan_at: when the next round may begin (jiffies)
  */
 struct ivshmem_vfio_granules {
@@ -122,6 +124,7 @@ struct ivshmem_vfio_granules {
 	unsigned long send;
 	unsigned long scan;
 	unsigned long round_began;
+	unsigned long pause;
 	unsigned long rescan_at;
 };
 
@@ -270,6 +273,7 @@ void ivshmem_vfio_save_stop(struct ivshmem_vfio_migf *migf);
 int ivshmem_vfio_get_data_size(struct vfio_device *vdev,
 			       unsigned long *stop_copy_length);
 u64 ivshmem_vfio_save_left(struct ivshmem_vfio_migf *migf);
+u64 ivshmem_vfio_save_estimate(struct ivshmem_vfio_migf *migf);
 bool ivshmem_vfio_save_has_data(struct ivshmem_vfio_migf *migf);
 
 /* granules.c */
@@ -277,6 +281,7 @@ int ivshmem_vfio_granules_init(struct ivshmem_vfio_granules *granules,
 			       u64 memory_size, bool precopy);
 void ivshmem_vfio_granules_free(struct ivshmem_vfio_granules *granules);
 void ivshmem_vfio_scan_begin(struct ivshmem_vfio_migf *migf);
+bool ivshmem_vfio_scanning(const struct ivshmem_vfio_migf *migf);
 bool ivshmem_vfio_scan_is_due(struct ivshmem_vfio_migf *migf);
 int ivshmem_vfio_scan_window(struct ivshmem_vfio_migf *migf);
 int ivshmem_vfio_load_window(struct ivshmem_vfio_migf *migf);

@@ -6,7 +6,6 @@
 
 #include <linux/poll.h>
 #include <linux/sched.h>
-#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "ivshmem_vfio.h"
@@ -29,49 +28,27 @@ static u64 ivshmem_vfio_initial(struct ivshmem_vfio_migf *migf)
 	return total > delivered ? total - delivered : 0;
 }
 
-/* Is a round over the memory to be made, or to be gone on with, now? */
-static bool ivshmem_vfio_wants_round(struct ivshmem_vfio_migf *migf)
-{
-	return ivshmem_vfio_migf_alive(migf) && migf->precopy &&
-	       ivshmem_vfio_scan_is_due(migf);
-}
-
 /*
- * Make a round over the memory, if one is due, but look at no more than so many
- * windows. A signal breaks it off, and the next call goes on with it.
- */
-static int ivshmem_vfio_round(struct ivshmem_vfio_migf *migf,
-			      unsigned long windows)
-{
-	int err = 0;
-
-	while (!err && windows-- && ivshmem_vfio_wants_round(migf) &&
-	       !signal_pending(current)) {
-		err = ivshmem_vfio_scan_window(migf);
-		mutex_unlock(&migf->lock);
-		cond_resched();
-		mutex_lock(&migf->lock);
-	}
-
-	return err;
-}
-
-/*
- * What has changed is known from the last round over the memory. As long as
- * some of that is to be read, or the next round is under way, all of it counts:
- * about as much will have changed meanwhile. When all was read, the next round
- * is made before this is asked, so that 0 means that there is nothing.
+ * What a round over the memory has found, and was not read yet. As long as some
+ * of that is left, all of it counts: about as much will have changed meanwhile.
+ * When nothing is left, this is 0 until the next round finds something. A round
+ * takes too long to be made here. read() makes one, and so does the worker.
  */
 static u64 ivshmem_vfio_dirty(struct ivshmem_vfio_migf *migf, u64 initial)
 {
-	const struct ivshmem_vfio_granules *granules = &migf->granules;
-	u64 left = ivshmem_vfio_save_left(migf) - initial;
-
-	if (!left && granules->scan == granules->count)
+	if (ivshmem_vfio_save_left(migf) == initial)
 		return 0;
 
-	return max(left, ivshmem_vfio_size_mem(granules->found,
-					       granules->found_runs));
+	return ivshmem_vfio_save_estimate(migf) - initial;
+}
+
+/* Let the worker go on with the round, or begin the next one when it is time */
+static void ivshmem_vfio_schedule_rescan(struct ivshmem_vfio_migf *migf)
+{
+	unsigned long now = jiffies, at = migf->granules.rescan_at;
+	bool later = !ivshmem_vfio_scanning(migf) && time_before(now, at);
+
+	queue_delayed_work(system_dfl_wq, &migf->rescan, later ? at - now : 0);
 }
 
 /**
@@ -104,14 +81,16 @@ long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 		return -EINVAL;
 
 	mutex_lock(&migf->lock);
-	ret = ivshmem_vfio_round(migf, ULONG_MAX);
 	if (!ivshmem_vfio_migf_alive(migf) || !migf->precopy) {
 		ret = -EINVAL;
-	} else if (!ret) {
+	} else {
 		info.flags = 0;
 		info.initial_bytes = ivshmem_vfio_initial(migf);
 		info.dirty_bytes = ivshmem_vfio_dirty(migf,
 						      info.initial_bytes);
+		/* For the next call, should the user not read before that */
+		if (!ivshmem_vfio_save_has_data(migf))
+			ivshmem_vfio_schedule_rescan(migf);
 	}
 	mutex_unlock(&migf->lock);
 
@@ -120,17 +99,35 @@ long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 	return ret;
 }
 
-static void ivshmem_vfio_schedule_rescan(struct ivshmem_vfio_migf *migf)
+/* Is a round over the memory to be made, or to be gone on with, now? */
+static bool ivshmem_vfio_wants_round(struct ivshmem_vfio_migf *migf)
 {
-	unsigned long now = jiffies, at = migf->granules.rescan_at;
+	return ivshmem_vfio_migf_alive(migf) && migf->precopy &&
+	       ivshmem_vfio_scan_is_due(migf);
+}
 
-	schedule_delayed_work(&migf->rescan,
-			      time_before(now, at) ? at - now : 0);
+/* Go on with a round, if one is due, by no more than so many windows */
+static int ivshmem_vfio_round(struct ivshmem_vfio_migf *migf,
+			      unsigned int windows)
+{
+	int err = 0;
+
+	while (!err && windows-- && ivshmem_vfio_wants_round(migf)) {
+		err = ivshmem_vfio_scan_window(migf);
+		mutex_unlock(&migf->lock);
+		cond_resched();
+		mutex_lock(&migf->lock);
+	}
+
+	return err;
 }
 
 /**
- * ivshmem_vfio_precopy_rescan() - look for something to be read, as long as somebody waits
+ * ivshmem_vfio_precopy_rescan() - look for something to be read
  * @work: migf->rescan
+ *
+ * The work goes on to the end of the round, or until it has found something.
+ * After that it goes on as long as somebody waits in poll().
  */
 void ivshmem_vfio_precopy_rescan(struct work_struct *work)
 {
@@ -138,14 +135,13 @@ void ivshmem_vfio_precopy_rescan(struct work_struct *work)
 						      struct ivshmem_vfio_migf,
 						      rescan);
 	bool readable;
-	int err;
 
 	mutex_lock(&migf->lock);
-	err = ivshmem_vfio_round(migf, IVSHMEM_VFIO_RESCAN_WINDOWS);
-	migf->err = err;
-	readable = err || !ivshmem_vfio_migf_alive(migf) || !migf->precopy ||
-		   ivshmem_vfio_save_has_data(migf);
-	if (!readable && wq_has_sleeper(&migf->wait))
+	migf->err = ivshmem_vfio_round(migf, IVSHMEM_VFIO_RESCAN_WINDOWS);
+	readable = migf->err || !ivshmem_vfio_migf_alive(migf) ||
+		   !migf->precopy || ivshmem_vfio_save_has_data(migf);
+	if (!readable &&
+	    (ivshmem_vfio_scanning(migf) || wq_has_sleeper(&migf->wait)))
 		ivshmem_vfio_schedule_rescan(migf);
 	mutex_unlock(&migf->lock);
 

@@ -351,6 +351,28 @@ u64 ivshmem_vfio_save_left(struct ivshmem_vfio_migf *migf)
 				     migf->granules.runs);
 }
 
+/**
+ * ivshmem_vfio_save_estimate() - the same, and what will have changed meanwhile
+ * @migf: the migration file
+ *
+ * What has changed since the last round over the memory is not known before the
+ * next one has ended. Until then it is taken for as much as the last one has
+ * found.
+ *
+ * Return: the number of bytes.
+ */
+u64 ivshmem_vfio_save_estimate(struct ivshmem_vfio_migf *migf)
+{
+	const struct ivshmem_vfio_granules *granules = &migf->granules;
+	u64 left = ivshmem_vfio_save_left(migf);
+
+	if (!migf->precopy && !ivshmem_vfio_scanning(migf))
+		return left;
+
+	return max(left, ivshmem_vfio_size_mem(granules->found,
+					       granules->found_runs));
+}
+
 /* The length of what follows the memory and has not been made yet */
 static u64 ivshmem_vfio_size_after(enum ivshmem_vfio_part part)
 {
@@ -390,8 +412,7 @@ static bool ivshmem_vfio_is_saving(struct ivshmem_vfio_device *ivdev)
  * @stop_copy_length: receives the number of bytes
  *
  * "The estimated data length that will be required to complete stop copy": the
- * rest of the session's stream, or a whole stream. What the last round will
- * find is not known before it was made.
+ * rest of the session's stream, or a whole stream.
  *
  * Return: 0.
  */
@@ -405,7 +426,7 @@ int ivshmem_vfio_get_data_size(struct vfio_device *vdev,
 	mutex_lock(&ivdev->state_mutex);
 	if (ivshmem_vfio_is_saving(ivdev)) {
 		mutex_lock(&ivdev->migf->lock);
-		length = ivshmem_vfio_save_left(ivdev->migf) +
+		length = ivshmem_vfio_save_estimate(ivdev->migf) +
 			 ivshmem_vfio_size_after(ivdev->migf->part);
 		mutex_unlock(&ivdev->migf->lock);
 	} else {

@@ -348,6 +348,8 @@ static void test_dirty(int fd)
 	    "a second write to the same page adds nothing");
 	if (read(fd, buf, 1000) != 1000)
 		err(1, "1000 bytes");
+	tap(vfiomig_device_get_data_size(dev, &bytes) == 0 && bytes > info.dirty_bytes,
+	    "MIG_DATA_SIZE, too, counts what may have changed meanwhile (%zu)", (size_t)bytes);
 	/* As much may have changed meanwhile as was read. Only the end of it shows. */
 	tap(get_info(fd).dirty_bytes == info.dirty_bytes,
 	    "what a round has found counts until all of it was read");
@@ -369,6 +371,26 @@ static void test_dirty(int fd)
 	memory[9 * PAGE] ^= 1;
 	tap(events(fd, 500) == 0, "what has changed back is not dirty");
 	go(VFIOMIG_STATE_PRE_COPY);
+}
+
+/* The ioctl returns at once, with what is known, whatever the size of the memory. */
+static void test_info_looks_at_nothing(void)
+{
+	int fd = go(VFIOMIG_STATE_PRE_COPY);
+	uint64_t bytes;
+
+	read_to_end(fd, &bytes);
+	memory[3 * PAGE] ^= 1;
+	/* Longer than the longest pause between two looks at the memory. */
+	usleep(1500000);
+	tap(get_info(fd).dirty_bytes == 0, "VFIO_MIG_GET_PRECOPY_INFO does not read the memory");
+	for (int i = 0; i < 200 && get_info(fd).dirty_bytes == 0; i++)
+		usleep(100000);
+	bytes = get_info(fd).dirty_bytes;
+	tap(bytes > PAGE && bytes < 2 * PAGE, "but sees to it that somebody does (%zu)",
+	    (size_t)bytes);
+	close(fd);
+	go(VFIOMIG_STATE_RUNNING);
 }
 
 /* The first pass ends before anything is looked at again. */
@@ -487,6 +509,7 @@ int main(int argc, char **argv)
 	test_ends();
 	if (ours) {
 		test_behind();
+		test_info_looks_at_nothing();
 		test_wakes();
 		test_wake_stop();
 		test_map_dma();
