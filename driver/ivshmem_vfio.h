@@ -160,8 +160,8 @@ struct ivshmem_vfio_granules {
  * @wait: saving: where poll() waits
  * @version: RESUMING: the version of the stream
  * @have_regs: RESUMING: @regs is set
- * @err: RESUMING: the first error; saving: that of the worker, which nobody has
- *	been told yet; or 0
+ * @err: RESUMING: -EINVAL when the stream was refused; saving: the error of the
+ *	worker, which nobody has been told yet; or 0
  * @arrived: RESUMING: a bitmap of the granules that have arrived
  * @missing: RESUMING: how many have not
  * @offset: RESUMING: where in BAR 2 the next bytes go

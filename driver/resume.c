@@ -4,10 +4,12 @@
  * trusted, and "the user is not required to preserve buffer segmentation".
  *
  * The buffer collects one piece of the stream: pos is how many bytes of the
- * piece have arrived, len how many it has when it is complete. The memory is
- * written piece by piece, before the end of the stream has proved that it is
- * whole, because a second copy of it would be too large. So a stream that is
- * refused at its end has damaged the memory, which the peers share.
+ * piece have arrived, len how many it has when it is complete. A piece that is
+ * complete is used before its last bytes count as written.
+ *
+ * The memory is written piece by piece, before the end of the stream has proved
+ * that it is whole, because a second copy of it would be too large. So a stream
+ * that is refused at its end has damaged the memory, which the peers share.
  */
 
 #include <linux/bitmap.h>
@@ -255,18 +257,26 @@ static int ivshmem_vfio_resume_look(struct ivshmem_vfio_migf *migf)
 	return err;
 }
 
-/* @len more bytes of the piece have arrived. @len is 0 for data after the end. */
+/*
+ * @len more bytes of the piece have arrived. @len is 0 for data after the end.
+ *
+ * A stream that was refused stays refused. Any other error is one of the device
+ * and may pass. Then the piece is as it was before these bytes, and the user,
+ * who was told the error, may write them again.
+ */
 static int ivshmem_vfio_resume_take(struct ivshmem_vfio_migf *migf, size_t len)
 {
 	int err = 0;
 
 	mutex_lock(&migf->lock);
-	migf->pos += len;
 	if (!ivshmem_vfio_migf_alive(migf)) {
 		err = -ENODEV;
-	} else if (migf->pos == migf->len) {
+	} else if (migf->pos + len < migf->len) {
+		migf->pos += len;
+	} else {
 		err = ivshmem_vfio_resume_use(migf);
-		migf->err = err;
+		if (err == -EINVAL)
+			migf->err = err;
 		/* A reset may have kept the device from being written to */
 		if (!ivshmem_vfio_migf_alive(migf))
 			err = -ENODEV;
@@ -393,7 +403,9 @@ static int ivshmem_vfio_resume_finish(struct ivshmem_vfio_migf *migf)
  * @ivdev: the device
  *
  * If it was whole and right, load the registers and end the session. If this
- * fails, the session goes on.
+ * fails, the session goes on: the rest of a stream that was too short can still
+ * be written, and registers that could not be loaded can be tried again. Only a
+ * stream that was refused leaves the user nothing but a reset.
  *
  * Return: 0 or a negative errno.
  */

@@ -101,6 +101,17 @@ static inline int device_set_state(struct vfiomig_device *dev, int state, int *d
 	return err;
 }
 
+/* SET of a feature that has no data. Returns 0 or a negative errno. */
+static inline int device_set_feature(struct vfiomig_device *dev, unsigned int feature)
+{
+	struct vfio_device_feature set = {
+		.argsz = sizeof(set),
+		.flags = VFIO_DEVICE_FEATURE_SET | feature,
+	};
+
+	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_FEATURE, &set) ? -errno : 0;
+}
+
 /* Drive the device to @state. Returns the data_fd of the session that this starts, or -1. */
 static inline int device_go(struct vfiomig_device *dev, int state)
 {

@@ -117,12 +117,7 @@ static void enable(struct vfiomig_device *d)
 
 static bool low_power(unsigned int feature)
 {
-	struct vfio_device_feature arg = {
-		.argsz = sizeof(arg),
-		.flags = VFIO_DEVICE_FEATURE_SET | feature,
-	};
-
-	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_FEATURE, &arg) == 0;
+	return device_set_feature(dev, feature) == 0;
 }
 
 static bool falls_asleep(int ms)

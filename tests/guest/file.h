@@ -10,20 +10,25 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Write the data up to the first error. Returns how many bytes were taken. */
+static inline size_t write_up_to(int fd, const void *data, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = write(fd, (const char *)data + done, size - done);
+
+		if (n < 0)
+			break;
+		done += n;
+	}
+	return done;
+}
+
 /* Write all of the data. Returns false with an errno if a part of it is refused. */
 static inline bool write_all(int fd, const void *data, size_t size)
 {
-	const char *from = data;
-
-	while (size) {
-		ssize_t n = write(fd, from, size);
-
-		if (n < 0)
-			return false;
-		from += n;
-		size -= n;
-	}
-	return true;
+	return write_up_to(fd, data, size) == size;
 }
 
 /* Returns false with an errno if the file refuses the text. */

@@ -3,7 +3,7 @@
  * gone DEV PORT: the device, which is below this port, vanishes while it is saved and restored, as
  * if it had been pulled out. The port is told that the bus below it has another number, so that
  * nobody finds the device any more: it reads as all ones. It is also reset without anybody's
- * knowledge.
+ * knowledge, and sent to sleep.
  */
 #include "tap.h"
 #include "whole.h"
@@ -64,18 +64,24 @@ static void test_save(int state, const char *what)
 static void test_restore(void)
 {
 	int fd = device_go(dev, VFIOMIG_STATE_RESUMING), none;
+	size_t done = 100000;
 
-	if (!write_all(fd, good.data, 100000))
+	if (!write_all(fd, good.data, done))
 		err(1, "write");
 	vanish(true);
-	tap(!write_all(fd, good.data + 100000, good.size - 100000) && errno == EIO,
+	done += write_up_to(fd, good.data + done, good.size - done);
+	tap(done < good.size && errno == EIO,
 	    "restoring: what is no device is not written to (%m)");
 	vanish(false);
-	tap(device_set_state(dev, VFIOMIG_STATE_STOP, &none) < 0 &&
+	tap(device_set_state(dev, VFIOMIG_STATE_STOP, &none) == -EINVAL &&
 		    vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING,
 	    "restoring: the state does not pass for loaded");
+	tap(write_all(fd, good.data + done, good.size - done) &&
+		    device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0,
+	    "restoring: when the device is back, the rest can be written");
 	close(fd);
-	device_reset(dev);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	tap(whole_is(dev, &good), "restoring: the device has the state");
 
 	fd = device_go(dev, VFIOMIG_STATE_RESUMING);
 	if (!write_all(fd, good.data, good.size))
@@ -133,6 +139,79 @@ static void test_secret_reset(const char *name, uint16_t command)
 	tap(whole_load(dev, &good) && whole_is(dev, &good), "the device is back");
 }
 
+/* ---- Sleep --------------------------------------------------------------- */
+
+/* Let the device sleep, if the kernel can send it to sleep: it has no power states itself. */
+static void device_sleeps(bool asleep)
+{
+	if (device_set_feature(dev, asleep ? VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+					   : VFIO_DEVICE_FEATURE_LOW_POWER_EXIT))
+		err(1, "LOW_POWER");
+	usleep(20000);
+}
+
+/*
+ * A transfer is in the middle when the device is sent to sleep. The transfer either fails or gives
+ * what it would have given.
+ */
+static void test_sleep(void)
+{
+	static char some[100000];
+	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY), error, none;
+	size_t done = sizeof(some);
+
+	part.size = 0;
+	memcpy(whole_room(&part, done), good.data, done);
+	part.size = done;
+	if (read(fd, some, done) != (ssize_t)done || memcmp(some, good.data, done) != 0)
+		err(1, "read");
+	device_sleeps(true);
+	error = whole_read(&part, fd);
+	device_sleeps(false);
+	tap(error == EIO || error == ENODEV ||
+		    (!error && part.size == good.size && !memcmp(part.data, good.data, part.size)),
+	    "asleep, saving: no wrong stream passes for a whole one (%s)", strerror(error));
+	close(fd);
+	device_reset(dev);
+	command_write(dev, command_read(dev) | PCI_COMMAND_MEMORY);
+
+	region_write(dev, VFIO_PCI_BAR2_REGION_INDEX, good.size / 2, some, 8);
+	fd = device_go(dev, VFIOMIG_STATE_RESUMING);
+	if (!write_all(fd, good.data, done))
+		err(1, "write");
+	device_sleeps(true);
+	done += write_up_to(fd, good.data + done, good.size - done);
+	error = done < good.size ? errno : 0;
+	device_sleeps(false);
+	tap(!error || error == EIO, "asleep, restoring: the device is written to, or not (%s)",
+	    strerror(error));
+	tap(write_all(fd, good.data + done, good.size - done) &&
+		    device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0,
+	    "asleep, restoring: the rest can be written when it is awake");
+	close(fd);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	tap(whole_is(dev, &good), "asleep, restoring: the device has the state");
+}
+
+/* In PRE_COPY the device is running, so it may really sleep. */
+static void test_sleep_in_precopy(void)
+{
+	int fd = device_go(dev, VFIOMIG_STATE_PRE_COPY), error;
+
+	device_sleeps(true);
+	part.size = 0;
+	error = whole_read(&part, fd);
+	tap(error == ENOMSG && part.size > good.size - 1000,
+	    "asleep in PRE_COPY: the device is read all the same (%s)", strerror(error));
+	device_go(dev, VFIOMIG_STATE_STOP_COPY);
+	error = whole_read(&part, fd);
+	device_sleeps(false);
+	close(fd);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	tap(!error && whole_load(dev, &part) && whole_is(dev, &good),
+	    "asleep in PRE_COPY: the device has been saved");
+}
+
 int main(int argc, char **argv)
 {
 	struct vfiomig_ctx *ctx;
@@ -150,6 +229,9 @@ int main(int argc, char **argv)
 	if (!old_kernel())
 		test_save(VFIOMIG_STATE_PRE_COPY, "pre-copy");
 	test_restore();
+	test_sleep();
+	if (!old_kernel())
+		test_sleep_in_precopy();
 	test_secret_reset(argv[1], PCI_COMMAND_MEMORY);
 	test_secret_reset(argv[1], 0);
 	vfiomig_device_unref(dev);

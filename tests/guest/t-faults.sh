@@ -78,9 +78,9 @@ transfers() {
 	save_fails "the registers" hw_save_regs 1 2 --precopy=never
 	save_fails "the registers after pre-copy" hw_save_regs 1 2
 
-	restore_fails "the first of the memory" hw_write_memory 1 1
-	restore_fails "the middle of the memory" hw_write_memory 8 1
-	restore_fails "the last of the memory" hw_write_memory 16 1
+	restore_fails "the first of the memory" hw_write_memory 1 2
+	restore_fails "the middle of the memory" hw_write_memory 8 2
+	restore_fails "the last of the memory" hw_write_memory 16 2
 	restore_fails "the registers" hw_load_regs "$1" 1
 
 	name="restore${held:+ of a held device}, the stop"
@@ -100,6 +100,8 @@ transfers() {
 run_tap faults "$device"
 run_tap allocs "$device"
 
+fill "$device"
+vfiomig save "$device" --raw -q -o changed
 fill "$device"
 vfiomig save "$device" --raw -q -o image
 vfiomig pack -o packed image
@@ -167,6 +169,14 @@ arm hw_read_memory 8 1
 status 0 "save of a held device, one piece at the second attempt" vfiomig save "$device" --raw --precopy=never -o new
 disarm "one piece at the second attempt"
 check "the image is whole" cmp image new
+
+# The same for a write.
+check "the device has another state" vfiomig restore "$device" --raw -i changed
+arm hw_write_memory 8 1
+status 0 "restore of a held device, one piece at the second attempt" vfiomig restore "$device" --raw -i image
+disarm "restore, one piece at the second attempt"
+vfiomig save "$device" --raw -q -o new
+check "the device has the image's state" cmp image new
 
 # Neither the registers can be loaded, nor the device reset.
 arm hw_load_regs 1 2
