@@ -24,6 +24,18 @@
 #endif
 
 /*
+ * The kernel has a bitmap for DMA logging if a driver asks for it by "select
+ * IOMMUFD_DRIVER" in its Kconfig, which one that is built outside of the tree
+ * cannot. Without the bitmap a log would start, and fail when it is read. Until
+ * Linux 6.6 the bitmap was always there.
+ */
+#if IS_ENABLED(CONFIG_IOMMUFD_DRIVER) || !defined(IVSHMEM_VFIO_HAVE_IOMMUFD_DRIVER)
+#define IVSHMEM_VFIO_LOG_OPS		(&ivshmem_vfio_log_ops)
+#else
+#define IVSHMEM_VFIO_LOG_OPS		NULL
+#endif
+
+/*
  * PRE_COPY exists since Linux 6.2. On older kernels the flag is not there to be
  * set, so vfio_mig_get_next_state() never leads to these states.
  */

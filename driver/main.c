@@ -300,7 +300,7 @@ int ivshmem_vfio_init_device(struct vfio_device *vdev)
 	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P |
 				VFIO_MIGRATION_PRE_COPY;
 	vdev->mig_ops = &ivshmem_vfio_mig_ops;
-	vdev->log_ops = &ivshmem_vfio_log_ops;
+	vdev->log_ops = IVSHMEM_VFIO_LOG_OPS;
 
 	return 0;
 }
