@@ -9,11 +9,14 @@
  * knows nothing: through FILE, which has the memory in sysfs, from the host
  * (tests/host/scribbler.c), and, if there is KVM, a virtual CPU.
  *
- * tracking DEV: sessions that end in all ways while the memory is written.
+ * tracking DEV: sessions that end in all ways while the memory is written, and, if the memory is
+ * not too large, signals that come while the driver reads it.
  */
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "random.h"
@@ -449,6 +452,89 @@ static void test_upheaval(int sessions)
 	tap(dead, "%d sessions that end in any way, %lu writes meanwhile", sessions, writes);
 }
 
+/* ---- Signals ------------------------------------------------------------- */
+
+#define LARGE (64 << 20)
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/* A signal comes again and again after so much time. */
+static void set_alarms(uint64_t us)
+{
+	struct itimerval timer = { .it_interval.tv_usec = us, .it_value.tv_usec = us };
+	struct sigaction action = { .sa_handler = on_alarm };
+
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* Begin a session, and read the first pass, but nothing after it. */
+static int read_first_pass(void)
+{
+	struct vfio_precopy_info info = { .argsz = sizeof(info) };
+	int fd = device_go(src, VFIOMIG_STATE_PRE_COPY);
+
+	stream.size = 0;
+	if (ioctl(fd, VFIO_MIG_GET_PRECOPY_INFO, &info))
+		err(1, "VFIO_MIG_GET_PRECOPY_INFO");
+	while (info.initial_bytes) {
+		ssize_t n = read(fd, whole_room(&stream, info.initial_bytes), info.initial_bytes);
+
+		if (n <= 0)
+			err(1, "read");
+		info.initial_bytes -= n;
+	}
+	return fd;
+}
+
+/*
+ * The next read looks at all of the memory, and signals come meanwhile. Each of them ends the
+ * read, but what was looked at need not be looked at again. Returns how many came.
+ */
+static int read_among_signals(int fd, uint64_t us, ssize_t *got)
+{
+	int signals = 0;
+	char byte;
+
+	set_alarms(us);
+	while ((*got = read(fd, &byte, 1)) < 0 && errno == EINTR && signals < 2000)
+		signals++;
+	set_alarms(0);
+	return signals;
+}
+
+static void test_signals(void)
+{
+	int fd = read_first_pass(), signals;
+	uint64_t us = now_us();
+	ssize_t got;
+	char byte;
+
+	if (read(fd, &byte, 1) >= 0 || errno != ENOMSG)
+		err(1, "read at the end of the first pass");
+	us = (now_us() - us) / 8 + 1;
+	close(fd);
+	device_go(src, VFIOMIG_STATE_RUNNING);
+
+	fd = read_first_pass();
+	signals = read_among_signals(fd, us, &got);
+	tap(signals > 0 && got < 0 && errno == ENOMSG,
+	    "a signal ends a look at the memory, and the next read goes on with it (%d, %m)",
+	    signals);
+	close(fd);
+	device_go(src, VFIOMIG_STATE_RUNNING);
+
+	fd = read_first_pass();
+	memory[size / 8 - 1]++;
+	signals = read_among_signals(fd, us, &got);
+	tap(signals > 0 && got == 1, "a change behind several signals is found (%d)", signals);
+	close(fd);
+	device_go(src, VFIOMIG_STATE_RUNNING);
+}
+
 int main(int argc, char **argv)
 {
 	struct vfiomig_ctx *ctx;
@@ -459,6 +545,8 @@ int main(int argc, char **argv)
 	src = device_open(ctx, argv[1]);
 	if (argc == 2) {
 		memory = map(src);
+		if (size <= LARGE)
+			test_signals();
 		test_upheaval(200);
 	} else {
 		dst = device_open(ctx, argv[2]);
