@@ -189,6 +189,11 @@ $(B)/guest/libcrypto.so.3: tests/guest/libcrypto
 	@mkdir -p $(@D)
 	tests/guest/libcrypto $@ $(CC)
 
+# The software of the virtual machine in tests/guest/client.sh. The processor begins in the last bytes of its first 4 GiB.
+$(B)/guest/firmware: tests/guest/firmware.S
+	@mkdir -p $(@D)
+	$(CC) -m32 -nostdlib -static -Wl,--build-id=none,-e,0xffff0000,-Ttext=0xffff0000,--oformat=binary -o $@ $<
+
 # The library is built once more for the fuzzer, which belongs to clang.
 FUZZ_CC = clang
 FUZZ_SECONDS = 60
@@ -245,7 +250,7 @@ unit-tests: $(UNIT_TESTS)
 
 guest-programs: $(GUEST_PROGRAMS)
 
-tests: all unit-tests $(GUEST_PROGRAMS) $(B)/guest/libcrypto.so.3 $(HOST_PROGRAMS) $(FUZZ_PROGRAMS) $(B)/valgrind/holder
+tests: all unit-tests $(GUEST_PROGRAMS) $(B)/guest/libcrypto.so.3 $(B)/guest/firmware $(HOST_PROGRAMS) $(FUZZ_PROGRAMS) $(B)/valgrind/holder
 
 check: deps
 	@$(SUBMAKE) -s WERROR=1 tests
@@ -289,13 +294,20 @@ check-tsan: deps
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
 	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
 
+# QEMU of Debian 13 as the client of the driver. Debian's own kernels have no bitmap for DMA logging, which QEMU needs.
+QEMU_TESTS = guest/client@cdev guest/client@$(shell tests/guest/kernel --newest)
+
+check-qemu: deps
+	@$(SUBMAKE) -s WERROR=1 tests
+	@tests/check $(QEMU_TESTS)
+
 coverage: deps
 	@tests/coverage
 
 # These tests take too long for every day: they do many more of the same, with other seeds each time.
 LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long guest/t-stress-decode@debug+long \
 	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long \
-	guest/t-image@cdev guest/t-migrate@cdev
+	guest/t-image@cdev guest/t-migrate@cdev $(QEMU_TESTS)
 
 check-long: deps
 	@$(SUBMAKE) -s WERROR=1 tests
@@ -398,6 +410,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-fresh check-debug check-long check-asan check-tsan coverage \
+.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-fresh check-debug check-qemu check-long check-asan check-tsan coverage \
 	check-packages readme demo fuzz bench dist deb install uninstall install-dkms uninstall-dkms clean
 .DELETE_ON_ERROR:

@@ -1,0 +1,154 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# QEMU of Debian 13 as the client of the driver: it gives an ivshmem device to a virtual machine of its own, and migrates
+# that machine from one device to another and back, while the machine's software writes to the device (see firmware.S).
+# guest: -m 4M -m 4M -s 1200
+# env: GUEST_FILES="build/guest/firmware $(tests/guest/qemu)"
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+qemu=$(echo /tests/qemu-*)
+
+# wait_long CMD...: as wait_for, but for five minutes, because two emulations are slow
+wait_long() {
+	within 3000 "$@" && return
+	not_ok "$*" "this has not happened within five minutes: $(tail -n 5 ./*.out ./*.err)"
+	finish
+}
+
+# start NAME ADDRESS [ARG...]: run QEMU with this device. Its PID is in the file NAME.pid.
+start() {
+	name=$1 address=$2
+	shift 2
+	rm -f "$name".*
+	mkfifo "$name.in"
+	: >"$name.out"
+	# QEMU keeps the pipe open for writing, too, so that it never comes to its end.
+	"$qemu/lib/ld-linux-x86-64.so.2" --library-path "$qemu/lib" "$qemu/qemu-system-x86_64" \
+		-nodefaults -no-user-config -display none -M pc -accel tcg -global apic-common.vapic=off -m 16M \
+		-bios /tests/firmware -qmp stdio \
+		-device "vfio-pci,host=$address,id=dev0,addr=5,enable-migration=on,migration-events=on" "$@" \
+		<>"$name.in" >>"$name.out" 2>"$name.err" &
+	echo $! >"$name.pid"
+	tell "$name" qmp_capabilities
+	tell "$name" migrate-set-capabilities '{"capabilities": [{"capability": "events", "state": true}]}'
+}
+
+# tell NAME COMMAND [ARGUMENTS]: give QEMU a command, and leave what it returns in the file "answer"
+tell() {
+	arguments=${3:-"{}"}
+	id=$(wc -l <"$1.out")
+	echo "{\"execute\": \"$2\", \"arguments\": $arguments, \"id\": $id}" >"$1.in"
+	wait_long grep -q "\"id\": ${id}[,}]" "$1.out"
+	grep "\"id\": ${id}[,}]" "$1.out" >answer
+	grep -q '"return"' answer || not_ok "QEMU does not $2" "$(cat answer)"
+}
+
+# count_of NAME STATUS: how many migrations of this QEMU, to it or from it, have come to this status
+count_of() {
+	grep -c "\"event\": \"MIGRATION\", \"data\": {\"status\": \"$2\"}" "$1.out"
+}
+
+# shellcheck disable=SC2317 # wait_long calls it
+has_reached() {
+	[ "$(count_of "$1" "$2")" -ge "$3" ]
+}
+
+# reaches NAME STATUS [TIMES]: wait for this
+reaches() {
+	wait_long has_reached "$1" "$2" "${3:-1}"
+}
+
+# states NAME: the states in which QEMU has said that the device was
+states() {
+	sed -n 's/.*"event": "VFIO_MIGRATION".*"device-state": "\([^"]*\)".*/\1/p' "$1.out" | paste -s -d ' '
+}
+
+# is_in_order NAME STATE...: the device has come through these states, in this order
+# shellcheck disable=SC2317 # wait_long calls it
+is_in_order() {
+	machine=$1
+	shift
+	states "$machine" | grep -q "$(printf '.*%s' "$@")"
+}
+
+# counter NAME NUMBER: one of the numbers that the software counts
+counter() {
+	tell "$1" human-monitor-command '{"command-line": "xp /3wd 0x1000"}'
+	sed -n 's/.*00001000: *\([-0-9 ]*\).*/\1/p' answer | awk "{ print \$$2 }"
+}
+
+# has_written NAME NUMBER: the software has written so many pages
+# shellcheck disable=SC2317 # wait_long calls it
+has_written() {
+	[ "$(counter "$1" 2)" -gt "$2" ]
+}
+
+# memory NAME: write what the machine sees of the device's memory to the file NAME.memory
+memory() {
+	tell "$1" pmemsave "{\"val\": $((0xe0000000)), \"size\": $((4 << 20)), \"filename\": \"$PWD/$1.memory\"}"
+}
+
+# quit NAME: end this QEMU, which has complained of nothing, but for what it says with any driver: the kernel cannot map a
+# BAR for DMA while the device does not decode memory; and whoever cancels a migration closes its file, in which QEMU may
+# be writing the device's data.
+quit() {
+	echo '{"execute": "quit"}' >"$1.in"
+	wait "$(cat "$1.pid")"
+	closed='no such line'
+	[ "$(count_of "$1" cancelled)" -eq 0 ] || closed='failed to save SaveStateEntry with id(name): .*/vfio): -5'
+	grep -v -e 'vfio_container_dma_map.*Bad address' -e 'PCI peer-to-peer transactions on BARs are not supported' \
+		-e "$closed" "$1.err" >complaints
+	check "$1: QEMU has no complaint" sh -c '! grep . complaints'
+}
+
+# migrate FROM TO ADDRESS: save the machine FROM, and load it as TO, which gets this device
+migrate() {
+	from=$1 to=$2 address=$3
+	tell "$from" migrate-set-parameters '{"max-bandwidth": 1099511627776, "downtime-limit": 60000}'
+	completed=$(count_of "$from" completed)
+	tell "$from" migrate "{\"uri\": \"file:$PWD/state\"}"
+	reaches "$from" completed $((completed + 1))
+	check "$from: the states of the device" is_in_order "$from" pre-copy stop-copy stop
+	memory "$from"
+	wrong=$(counter "$from" 3)
+
+	fill "$address"
+	start "$to" "$address" -S -incoming defer
+	tell "$to" migrate-incoming "{\"uri\": \"file:$PWD/state\"}"
+	reaches "$to" completed
+	memory "$to"
+	check "$to: the memory is the same" cmp "$from.memory" "$to.memory"
+	quit "$from"
+	tell "$to" cont
+	check "$to: the device is RUNNING" test "$(vfiomig state "pid:$(cat "$to.pid")/$address")" = RUNNING
+	wait_long has_written "$to" $(($(counter "$to" 2) + 2000))
+	check "$to: no page is wrong" test "$wrong $(counter "$to" 3)" = '0 0'
+	check "$to: the states of the device" is_in_order "$to" resuming running
+	rm "$from.memory" "$to.memory"
+}
+
+fill "$device"
+start a "$device"
+wait_long has_written a 1000
+check "the machine runs" test "$(counter a 1) $(counter a 3)" = '1 0'
+
+# With so little bandwidth and downtime the migration does not come to its end by itself.
+tell a migrate-set-parameters '{"max-bandwidth": 65536, "downtime-limit": 1}'
+tell a migrate "{\"uri\": \"file:$PWD/state\"}"
+wait_long is_in_order a pre-copy
+wait_long has_written a $(($(counter a 2) + 1000))
+tell a migrate_cancel
+reaches a cancelled
+check "cancelled in PRE_COPY" test "$(states a)" = 'pre-copy running'
+wait_long has_written a $(($(counter a 2) + 1000))
+
+migrate a b "$other"
+migrate b c "$device"
+migrate c d "$other"
+quit d
+dmesg | grep 'ivshmem_vfio_pci.*migration:' >log
+check "the driver has refused nothing" test ! -s log
+finish
