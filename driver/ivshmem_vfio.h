@@ -81,13 +81,25 @@ struct ivshmem_vfio_device {
 	bool deferred_reset;
 };
 
-/* The registers that belong to the device state */
+/**
+ * struct ivshmem_vfio_regs - the registers that belong to the device state
+ * @intr_mask: IntrMask
+ * @intr_status: IntrStatus
+ */
 struct ivshmem_vfio_regs {
 	u32 intr_mask;
 	u32 intr_status;
 };
 
-/* The next part of a stream */
+/**
+ * enum ivshmem_vfio_part - what comes next in a stream
+ * @IVSHMEM_VFIO_PART_HEADER: the header
+ * @IVSHMEM_VFIO_PART_RECORD: the head of a record
+ * @IVSHMEM_VFIO_PART_MEM: the memory in a record
+ * @IVSHMEM_VFIO_PART_REGS: the registers in a record
+ * @IVSHMEM_VFIO_PART_END: the data of the end record
+ * @IVSHMEM_VFIO_PART_DONE: nothing
+ */
 enum ivshmem_vfio_part {
 	IVSHMEM_VFIO_PART_HEADER,
 	IVSHMEM_VFIO_PART_RECORD,
@@ -219,7 +231,13 @@ struct ivshmem_vfio_migf {
 			   ##__VA_ARGS__);				\
 } while (0)
 
-/* The length of so many granules in the stream */
+/**
+ * ivshmem_vfio_size_mem() - the length of memory in a stream
+ * @granules: how many granules
+ * @runs: in how many records
+ *
+ * Return: the number of bytes.
+ */
 static inline u64 ivshmem_vfio_size_mem(unsigned long granules,
 					unsigned long runs)
 {
@@ -227,6 +245,12 @@ static inline u64 ivshmem_vfio_size_mem(unsigned long granules,
 	       (u64)runs * sizeof(struct ivshmem_vfio_record);
 }
 
+/**
+ * to_ivdev() - the device of this driver that a VFIO device is a part of
+ * @vdev: the VFIO device
+ *
+ * Return: the device.
+ */
 static inline struct ivshmem_vfio_device *to_ivdev(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct ivshmem_vfio_device, core.vdev);

@@ -34,6 +34,7 @@
  *   stop them. Their writes are noticed until the device is read for the last
  *   time in STOP_COPY, so they must be quiesced before that. And RESUMING
  *   writes into the memory of the peers before the stream has proved itself.
+ *   Nor does STOP keep the user from ringing the doorbells of the peers.
  *
  * How the locks nest:
  *   state_mutex (the state machine), then a migration file's lock (its
