@@ -144,7 +144,7 @@ $(B)/tests/unit/memory: tests/unit/memory.c $(LIB_OBJS)
 		$(LIB_LIBS) $(shell $(PKG_CONFIG) --libs cmocka) -pthread
 
 # The functions that a test replaces. With 64-bit offsets the C library's open() is open64(), and so on.
-$(B)/tests/unit/apart: WRAP = syscall fork kill prctl
+$(B)/tests/unit/apart: WRAP = syscall fork kill prctl ctx_note_failure
 $(B)/tests/unit/background: WRAP = fork kill syscall open64
 $(B)/tests/unit/bind: WRAP = step_write stat64 open64 readlinkat now_ns
 $(B)/tests/unit/bindfail: WRAP = step_write geteuid mkdirat kmod_module_probe_insert_module

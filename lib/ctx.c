@@ -72,6 +72,13 @@ void ctx_after_fork(struct vfiomig_ctx *ctx, int wake)
 	ctx->interrupted = 0;
 }
 
+void ctx_mute(struct vfiomig_ctx *ctx)
+{
+	ctx->mute = true;
+	ctx->log = NULL;
+	ctx->notice = NULL;
+}
+
 EXPORT struct vfiomig_ctx *vfiomig_ref(struct vfiomig_ctx *ctx)
 {
 	ctx->refs++;
@@ -207,7 +214,7 @@ static void make_printable(char *text)
 	*to = '\0';
 }
 
-int ctx_fail(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
+int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 {
 	char text[sizeof(ctx->error)];
 	va_list ap;

@@ -50,6 +50,7 @@ struct vfiomig_ctx {
 	void *notice_data;
 	struct progress progress;
 	struct account *account; /* NULL except in a process that works apart */
+	bool mute;		 /* see ctx_mute() */
 	_Atomic int interrupted; /* how often; counted by signal handlers, read by threads */
 	_Atomic int cancelled;	 /* the pipeline that runs has failed */
 	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
@@ -62,12 +63,27 @@ struct vfiomig_ctx {
 	char error[512];
 };
 
+__attribute__((format(printf, 3, 4))) int ctx_note_failure(struct vfiomig_ctx *ctx, int err,
+							   const char *fmt, ...);
+static inline int ctx_only_fail(int err)
+{
+	return err;
+}
+
 /*
  * Note why something failed; returns @err, so that a failing function ends in
- * "return ctx_fail(ctx, -EWHY, "sentence")".
+ * "return ctx_fail(ctx, -EWHY, "sentence")". In a mute context the arguments of the sentence are
+ * not even evaluated.
  */
-__attribute__((format(printf, 3, 4))) int ctx_fail(struct vfiomig_ctx *ctx, int err,
-						   const char *fmt, ...);
+#define ctx_fail(ctx, err, ...) \
+	((ctx)->mute ? ctx_only_fail(err) : ctx_note_failure(ctx, err, __VA_ARGS__))
+/*
+ * In the child of a process that may have threads: make no sentence, and call no function of the
+ * program. Another thread may have held a lock at the fork, of the allocator or of the messages of
+ * strerror(3), and in the child nobody releases that lock. Only the errnos are left, of which the
+ * parent makes sentences.
+ */
+void ctx_mute(struct vfiomig_ctx *ctx);
 __attribute__((format(printf, 2, 3))) void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...);
 /* Tell the user what is waited for, see vfiomig_set_notice(). */
 __attribute__((format(printf, 2, 3))) void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt,

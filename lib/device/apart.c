@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -58,18 +59,58 @@ static int fork_quietly(int *pidfd)
 	return pid;
 }
 
+/*
+ * The processes that were left behind. They have no exit signal, so nobody else waits for them,
+ * and each is reaped when the next process is started. Where there is no room for one, it stays a
+ * zombie until the program ends.
+ */
+static _Atomic int left[64];
+
+static void remember(int pid)
+{
+	bool done = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(left) && !done; i++)
+		done = atomic_compare_exchange_strong(&left[i], &(int){ 0 }, pid);
+}
+
+static void reap(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+		int pid = atomic_exchange(&left[i], 0);
+		siginfo_t info = { .si_pid = 0 };
+
+		/* If it has not ended, this succeeds without a PID. */
+		if (pid && !waitid(P_PID, pid, &info, WEXITED | WNOHANG | __WCLONE) && !info.si_pid)
+			remember(pid);
+	}
+}
+
+/* Have the process end with its parent @parent, also if that has just ended: then it has another
+ * parent already, or none that this PID namespace shows. */
+static void end_with(int parent)
+{
+	int now;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	now = getppid();
+	if (now && now != parent)
+		_exit(0);
+}
+
 int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count)
 {
+	int pid, self = getpid();
 	sigset_t all, before;
-	int pid;
 
 	*a = APART_NONE;
+	reap();
 	/* A handler of the parent's must not run in the child. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork_quietly(&a->pidfd);
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		end_with(self);
 		/* A process that is left behind must keep no device and no lock open. */
 		descriptors_close_others(0, keep, count);
 		fn(arg);
@@ -131,10 +172,17 @@ void apart_outlive(void)
 	prctl(PR_SET_PDEATHSIG, 0);
 }
 
-void apart_leave(struct apart *a)
+static void forget(struct apart *a)
 {
 	close_fdp(&a->pidfd);
 	*a = APART_NONE;
+}
+
+void apart_leave(struct apart *a)
+{
+	if (a->pid)
+		remember(a->pid);
+	forget(a);
 }
 
 uint64_t apart_delay_ns(const struct vfiomig_ctx *ctx, const struct apart *a)
@@ -165,9 +213,13 @@ bool apart_end_until(struct apart *a, uint64_t until)
 	apart_kill(a);
 	while (!(done = ended(a, -1, ms_until(until))) && now_ns() < until)
 		;
+	if (!done) {
+		apart_leave(a);
+		return false;
+	}
 	waitid(P_PIDFD, a->pidfd, &info, WEXITED | WNOHANG | __WALL);
-	apart_leave(a);
-	return done;
+	forget(a);
+	return true;
 }
 
 bool apart_end(struct apart *a)

@@ -39,7 +39,7 @@ bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a);
 /* In the process: go on when the caller ends. Before that, the end of the caller's thread ends the
  * process, too. */
 void apart_outlive(void);
-/* Forget the process, and let it go on. */
+/* Forget the process, and let it go on. It is reaped after its end, when another one is started. */
 void apart_leave(struct apart *a);
 /* How long the process could not run because others had the processors, in nanoseconds; 0 if the
  * kernel does not tell. */

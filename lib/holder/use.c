@@ -50,14 +50,21 @@ static bool is_hidden(int err)
 	return err == -ENOENT || err == -EACCES || err == -EPERM;
 }
 
+/* The parent makes the sentences. */
+static void begin_asking(const struct question *q)
+{
+	/* That descriptor is closed here. */
+	q->dev->ctx->wake = -1;
+	ctx_mute(q->dev->ctx);
+}
+
 static void ask_holder(void *arg)
 {
 	struct question *q = arg;
 	struct wire_reply reply;
 	int err;
 
-	/* That descriptor is closed here. */
-	q->dev->ctx->wake = -1;
+	begin_asking(q);
 	q->dev->ctx->account = &q->answer->account;
 	err = held_ask(q->dev, &reply);
 	/* It may just have ended. One that is silent is silent again. */
@@ -78,7 +85,7 @@ static void ask_state(void *arg)
 	struct question *q = arg;
 	int state;
 
-	q->dev->ctx->wake = -1;
+	begin_asking(q);
 	state = state_from_debugfs(q->dev);
 	/* Few kernels tell it, and only root. */
 	if (state < 0 && !is_hidden(state))

@@ -55,6 +55,8 @@ int __wrap_kill(pid_t pid, int sig)
 	return __real_kill(pid, sig);
 }
 
+static bool dies_with;
+
 /* Set by the process that does a step when the end of its parent does not end it any more. */
 static _Atomic int *outlives;
 
@@ -62,11 +64,37 @@ int __real_prctl(int option, int arg);
 int __wrap_prctl(int option, int arg);
 int __wrap_prctl(int option, int arg)
 {
-	int ret = __real_prctl(option, arg);
+	int ret, parent = dies_with ? getppid() : 0;
 
+	/* The parent ends before the process has said that it is to end with it. */
+	if (parent) {
+		__real_kill(parent, SIGKILL);
+		while (getppid() == parent)
+			poll(NULL, 0, 1);
+	}
+	ret = __real_prctl(option, arg);
 	if (option == PR_SET_PDEATHSIG && !arg && outlives)
 		*outlives = 1;
 	return ret;
+}
+
+/* Counts the sentences that other processes than the test's own have made. */
+static _Atomic int *sentences;
+static int tester;
+
+int __real_ctx_note_failure(struct vfiomig_ctx *failed, int err, const char *fmt, ...);
+int __wrap_ctx_note_failure(struct vfiomig_ctx *failed, int err, const char *fmt, ...);
+int __wrap_ctx_note_failure(struct vfiomig_ctx *failed, int err, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (sentences && getpid() != tester)
+		++*sentences;
+	return __real_ctx_note_failure(failed, err, "%s", text);
 }
 
 static int seen;
@@ -135,10 +163,16 @@ static void test_silent(void **state)
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	(void)state;
+	sentences = apart_alloc(sizeof(*sentences));
+	tester = getpid();
 	sh("mkdir run; ln -s dev/vfio/7 proc/%d/fd/3", STRANGER);
 	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 8), 0);
 	assert_int_equal(vfiomig_device_foreach_use(ctx, 1500, see_silent, NULL), 0);
+	/* The processes that asked have made no sentence: the program could have threads. */
+	assert_int_equal(*sentences, 0);
+	apart_free((void *)sentences, sizeof(*sentences));
+	sentences = NULL;
 	close(fd);
 }
 
@@ -317,6 +351,58 @@ static void test_quiet(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
+static void set(void *arg)
+{
+	*(_Atomic int *)arg = 1;
+}
+
+/* A process whose parent has just ended does not begin. */
+static void test_orphan(void **state)
+{
+	_Atomic int *began = apart_alloc(sizeof(*began));
+	struct apart a;
+	int pid, status;
+
+	(void)state;
+	assert_int_equal(__real_prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	pid = fork();
+	if (!pid) {
+		dies_with = true;
+		apart_start(&a, set, (void *)began);
+		pause();
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	/* The orphan is a child of this process now. */
+	assert_true(waitpid(-1, &status, __WALL) > 0);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(*began, 0);
+	assert_int_equal(__real_prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+	apart_free((void *)began, sizeof(*began));
+}
+
+/* A process that was left behind, and ends at last, does not stay a zombie. */
+static void test_late(void **state)
+{
+	struct apart a;
+	int pid;
+
+	(void)state;
+	assert_int_equal(apart_start(&a, sleep_long, NULL), 0);
+	pid = a.pid;
+	apart_leave(&a);
+	assert_int_equal(apart_start(&a, sleep_long, NULL), 0);
+	apart_end(&a);
+	assert_int_equal(__real_kill(pid, 0), 0);
+	__real_kill(pid, SIGKILL);
+	for (int i = 0; i < 1000 && __real_kill(pid, 0) == 0; i++) {
+		poll(NULL, 0, 10);
+		assert_int_equal(apart_start(&a, sleep_long, NULL), 0);
+		apart_end(&a);
+	}
+	assert_int_equal(__real_kill(pid, 0), -1);
+}
+
 /* The process has no descriptor, also if the limit was higher when one was opened. */
 static void test_descriptors(void **state)
 {
@@ -381,6 +467,8 @@ int main(void)
 		TEST(test_step_after_end),
 		TEST(test_open),
 		cmocka_unit_test(test_quiet),
+		cmocka_unit_test(test_orphan),
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_descriptors),
 	};
 
