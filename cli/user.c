@@ -6,8 +6,8 @@
 #include "user.h"
 
 /* Of which the program's own start takes a part. */
-#define ANSWER_MS 1700
-#define LEAST_MS  500
+#define ANSWER_MS 1600
+#define LEAST_MS  350
 
 bool take_user(const struct vfiomig_use *use, struct user *user)
 {

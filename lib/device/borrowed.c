@@ -168,7 +168,10 @@ static int consider(void *data, int number, const char *target)
 		}
 	}
 	identity_free(&identity);
-	return err == -ENOTTY ? 0 : err;
+	if (!err || err == -ENOTTY)
+		return 0;
+	return ctx_fail(dev->ctx, err, "descriptor %d of process %d: %s", number, dev->origin.pid,
+			dev->ctx->error);
 }
 
 static int find_in_process(struct vfiomig_device *dev)

@@ -91,13 +91,28 @@ static int take(struct vfiomig_ctx *ctx, const struct reading *r, struct facts *
 	return 0;
 }
 
-static int fail_reading(struct vfiomig_ctx *ctx, const struct reading *r, int err)
+/* @left: the process that read, if nothing ends it; or 0 */
+static int fail_reading(struct vfiomig_ctx *ctx, const struct reading *r, int err, int left)
 {
-	if (err == -EINTR)
+	const char *doing = r->account.doing;
+	char rest[128] = "";
+
+	if (left)
+		snprintf(
+			rest, sizeof(rest),
+			"; process %d, which waits for that, was killed, and has the device open until the kernel lets it go",
+			left);
+	if (err == -EINTR && !*rest)
 		return ctx_fail_interrupted(ctx);
+	if (err == -EINTR)
+		return ctx_fail(ctx, err, "interrupted by a signal while %s did not return%s",
+				*doing ? doing : "the kernel", rest);
+	if (err == -ETIMEDOUT && !*doing)
+		return ctx_fail(ctx, err,
+				"cannot tell which device it is: it could not be asked in time");
 	if (err == -ETIMEDOUT)
-		return ctx_fail(ctx, err, "cannot tell which device it is: %s does not return",
-				r->account.doing);
+		return ctx_fail(ctx, err, "cannot tell which device it is: %s does not return%s",
+				doing, rest);
 	return ctx_fail(ctx, err, "cannot tell which device it is: %s", strerror(-err));
 }
 
@@ -106,7 +121,7 @@ int facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts)
 	struct reading *r = apart_alloc(sizeof(*r));
 	uint64_t until = now_ns() + READ_NS;
 	struct apart a;
-	int err;
+	int err, pid;
 
 	*facts = (struct facts){ .has_config = false };
 	if (!r)
@@ -119,10 +134,12 @@ int facts_read(struct vfiomig_ctx *ctx, int fd, struct facts *facts)
 	/* Others may have the processors. */
 	if (err == -ETIMEDOUT)
 		err = apart_wait(ctx, &a, until + apart_delay_ns(ctx, &a));
-	apart_end(&a);
+	pid = a.pid;
+	if (apart_end(&a))
+		pid = 0;
 	if (!err && !r->done)
 		err = -EIO;
-	err = err ? fail_reading(ctx, r, err) : take(ctx, r, facts);
+	err = err ? fail_reading(ctx, r, err, pid) : take(ctx, r, facts);
 	apart_free(r, sizeof(*r));
 	return err;
 }

@@ -17,6 +17,12 @@
 #define INTERVAL_MS 50
 /* How much longer to wait at most where other processes have the processors. */
 #define DELAY_MAX   10000000000ULL
+/*
+ * How long a process may take to die. Its last act is to close the device, which resets most
+ * devices, and a function level reset takes 100 ms at least. Who waits for 1.6 seconds still has an
+ * answer within two.
+ */
+#define DYING_NS    300000000ULL
 
 /* What one of the processes has found out, in shared memory. */
 struct finding {
@@ -250,7 +256,7 @@ static void end_all(struct survey *survey)
 
 	for (size_t i = 0; i < survey->n; i++)
 		apart_kill(&survey->list[i].apart);
-	dead = now_ns() + APART_DYING;
+	dead = now_ns() + DYING_NS;
 	for (size_t i = 0; i < survey->n; i++) {
 		struct subject *s = &survey->list[i];
 		int pid = s->apart.pid;
@@ -268,6 +274,22 @@ static void end_all(struct survey *survey)
 				 "the process that asks it has failed: %s",
 				 strerror(-s->finding->probe.error));
 	}
+}
+
+/* A device whose process was left behind is not free. */
+static int fail_interrupted(const struct survey *survey)
+{
+	for (size_t i = 0; i < survey->n; i++) {
+		const struct finding *f = survey->list[i].finding;
+
+		if (f->probe.left)
+			return ctx_fail(
+				survey->ctx, -EINTR,
+				"interrupted by a signal while %s did not return; process %d, which waits for that, was killed, and has %s open until the kernel lets it go",
+				*f->account.doing ? f->account.doing : "the kernel", f->probe.left,
+				survey->list[i].dev->name);
+	}
+	return ctx_fail_interrupted(survey->ctx);
 }
 
 static int tell_all(const struct survey *survey, vfiomig_probe_fn fn, void *data)
@@ -326,7 +348,7 @@ int probe_devices(struct vfiomig_ctx *ctx, struct vfiomig_device *const *devices
 		while (advance(&survey) && !ctx->interrupted)
 			wait_a_little(&survey, p);
 		end_all(&survey);
-		ret = ctx->interrupted ? ctx_fail_interrupted(ctx) : tell_all(&survey, fn, data);
+		ret = ctx->interrupted ? fail_interrupted(&survey) : tell_all(&survey, fn, data);
 	}
 	apart_free(survey.findings, size);
 	free(survey.list);

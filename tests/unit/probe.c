@@ -4,11 +4,13 @@
  * (see --wrap in the Makefile): it sleeps for ever in the process that asks, and can also have that
  * process survive SIGKILL.
  */
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "device/facts.h"
 #include "machine.h"
 
 #define SHORT 300   /* ms: a device hangs */
@@ -16,7 +18,7 @@
 
 static const char *hangs;   /* the step that does, as the account calls it, or NULL */
 static const char *hang_on; /* the device */
-static bool immortal;
+static bool immortal, slow_death;
 static int tester;
 
 static void sleep_in(const char *step)
@@ -61,6 +63,17 @@ long __wrap_syscall(long number, ...)
 	va_end(ap);
 	if (number == SYS_pidfd_send_signal && immortal)
 		return 0;
+	/* The process dies after 150 ms. */
+	if (number == SYS_pidfd_send_signal && slow_death) {
+		int pid = fork();
+
+		if (!pid) {
+			poll(NULL, 0, 150);
+			__real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
+			_exit(0);
+		}
+		return 0;
+	}
 	return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
 }
 
@@ -233,6 +246,61 @@ static void test_left(void **state)
 	assert_int_equal(waitpid(found[0].probe.left, NULL, __WALL), found[0].probe.left);
 }
 
+/* The same where the probe is interrupted, and where a descriptor is to tell which device it is. */
+static void test_left_elsewhere(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+	struct facts facts;
+	int pid;
+
+	(void)state;
+	hang_on = "vfio0";
+	hangs = "info";
+	immortal = true;
+	alarm(1);
+	assert_int_equal(probe_both(LONG, 0), -EINTR);
+	assert_int_equal(
+		sscanf(vfiomig_get_error(ctx),
+		       "interrupted by a signal while VFIO_DEVICE_GET_INFO did not return; process %d, which waits",
+		       &pid),
+		1);
+	assert_says("and has " A " open until the kernel lets it go");
+	immortal = false;
+	vfiomig_resume(ctx);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, __WALL), pid);
+
+	hang_on = NULL;
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	immortal = true;
+	assert_int_equal(facts_read(ctx, vfiomig_device_get_fd(dev), &facts), -ETIMEDOUT);
+	immortal = false;
+	assert_int_equal(
+		sscanf(ctx->error,
+		       "cannot tell which device it is: VFIO_DEVICE_GET_INFO does not return; process %d, which waits",
+		       &pid),
+		1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, __WALL), pid);
+	vfiomig_device_unref(dev);
+}
+
+/* A driver that takes a while to close its device when the process is killed: a reset. */
+static void test_dies_slowly(void **state)
+{
+	(void)state;
+	hang_on = "vfio0";
+	hangs = "info";
+	slow_death = true;
+	/* It may take longer on a machine that is busy. */
+	for (int i = 0; i < 10 && (!i || found[0].probe.left); i++)
+		assert_int_equal(probe_both(SHORT, 0), 0);
+	slow_death = false;
+	assert_int_equal(found[0].probe.error, -ETIMEDOUT);
+	assert_int_equal(found[0].probe.left, 0);
+	assert_non_null(strstr(found[0].sentence, "did not return in time and was given up"));
+}
+
 /* The kernel gives a group away once, so its devices take turns, and each gets some of the time. */
 static void test_group(void **state)
 {
@@ -317,8 +385,10 @@ static int make(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_answers), TEST(test_hangs),	    TEST(test_left), TEST(test_group),
-		TEST(test_lock),    TEST(test_interrupted), TEST(test_log),  TEST(test_open),
+		TEST(test_answers),	   TEST(test_hangs),	   TEST(test_left),
+		TEST(test_left_elsewhere), TEST(test_dies_slowly), TEST(test_group),
+		TEST(test_lock),	   TEST(test_interrupted), TEST(test_log),
+		TEST(test_open),
 	};
 
 	return cmocka_run_group_tests_name("probe", tests, NULL, NULL);
