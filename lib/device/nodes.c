@@ -65,10 +65,11 @@ static int add_known(const struct vfiomig_device *dev, struct nodes *nodes, cons
  */
 #define NVIDIA_MAJOR 195
 #define NVIDIA_LABEL "Device Minor:"
+#define NVIDIA_MAX   254 /* 255 is /dev/nvidiactl, which all functions share */
 
 struct reading {
 	char path[PATH_MAX];
-	unsigned int minor;
+	unsigned int first, last; /* the minor numbers that may be the function's */
 	int err;
 };
 
@@ -88,7 +89,11 @@ static void read_minor(void *arg)
 	}
 	text[n] = '\0';
 	label = strstr(text, NVIDIA_LABEL);
-	r->err = label && sscanf(label + strlen(NVIDIA_LABEL), "%u", &r->minor) == 1 ? 0 : -EINVAL;
+	r->err = 0;
+	/* A driver that does not tell it: any of the nodes may be this function's. */
+	r->last = NVIDIA_MAX;
+	if (label && sscanf(label + strlen(NVIDIA_LABEL), "%u", &r->first) == 1)
+		r->last = r->first;
 }
 
 static int add_nvidia(const struct vfiomig_device *dev, struct nodes *nodes)
@@ -103,8 +108,8 @@ static int add_nvidia(const struct vfiomig_device *dev, struct nodes *nodes)
 		      : apart_call(dev->ctx, read_minor, &r, sizeof(r), now_ns() + APART_PATIENCE);
 	if (!err)
 		err = r.err;
-	if (!err)
-		err = add(nodes, S_IFCHR, makedev(NVIDIA_MAJOR, r.minor));
+	for (unsigned int n = r.first; !err && n <= r.last; n++)
+		err = add(nodes, S_IFCHR, makedev(NVIDIA_MAJOR, n));
 	return err == -ENOENT ? 0 : err;
 }
 
