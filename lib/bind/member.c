@@ -1,48 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The functions that a bind or an unbind is about. */
 #include <dirent.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "device/apart.h"
+#include "device/header.h"
 #include "device/sysfs.h"
 #include "member.h"
 #include "record.h"
-
-#define HEADER_TYPE 0x0e	  /* in the configuration space */
-#define PATIENCE_NS 1000000000ULL /* to read that */
-
-struct header {
-	const char *path;
-	unsigned char type;
-	int err;
-};
-
-/* The kernel keeps the reader waiting as long as the function is reset, or wakes up. */
-static void read_header(void *arg)
-{
-	struct header *h = arg;
-	_cleanup_close_ int fd = open(h->path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : pread(fd, &h->type, 1, HEADER_TYPE);
-
-	h->err = n < 0 ? -errno : n ? 0 : -ENODATA;
-}
-
-static int fail_header(const struct vfiomig_device *dev, int err)
-{
-	if (err == -EINTR)
-		return ctx_fail_interrupted(dev->ctx);
-	if (err == -ETIMEDOUT)
-		return ctx_fail(
-			dev->ctx, -EBUSY,
-			"busy: the kernel has not read the configuration space of %s within %llu second; the function may be in a reset",
-			dev->name, PATIENCE_NS / 1000000000ULL);
-	return ctx_fail(dev->ctx, err == -ENODATA ? -EIO : err,
-			"cannot read the configuration space of %s: %s", dev->name,
-			err == -ENODATA ? "it is too short" : strerror(-err));
-}
 
 /*
  * VFIO takes functions with an ordinary header, and bridges have other ones. Returns 0 for such a
@@ -51,22 +17,11 @@ static int fail_header(const struct vfiomig_device *dev, int err)
  */
 static int check_header(const struct vfiomig_device *dev)
 {
-	char path[PATH_MAX];
-	struct header h = { .path = path, .err = -EIO };
-	int err = binding_path(dev, "config", path);
+	int type = header_read_type(dev);
 
-	if (err)
-		return err;
-	err = apart_call(dev->ctx, read_header, &h, sizeof(h), now_ns() + PATIENCE_NS);
-	if (err || h.err)
-		return fail_header(dev, err ? err : h.err);
-	/* What the bus returns for a function that is not there. */
-	if (h.type == 0xff)
-		return ctx_fail(
-			dev->ctx, -EIO,
-			"%s does not answer: its configuration space reads as all ones; it may be without power, or have failed or been removed",
-			dev->name);
-	if (h.type & 0x7f)
+	if (type < 0)
+		return type;
+	if (type & 0x7f)
 		return ctx_fail(dev->ctx, -EOPNOTSUPP,
 				"a bridge, which VFIO does not take; bind the functions behind it");
 	return 0;
@@ -228,14 +183,48 @@ void members_clear(struct members *members)
 	*members = (struct members){ .dir = -1 };
 }
 
+/*
+ * The kernel goes on with a step of this one, and nobody takes the next step. The sentence about
+ * @err goes on with what that comes to, and what to do about it.
+ */
+static int fail_in_progress(const struct members *members, struct member *m, int err)
+{
+	struct vfiomig_ctx *ctx = m->dev->ctx;
+	struct failure why = ctx_get_failure(ctx);
+	struct binding former = { 0 };
+	bool noted = record_read(m->dev, members->dir, &former) == 0;
+
+	if (noted && former.driver)
+		ctx_fail(
+			ctx, err,
+			"%s; after that %s may have another driver or none, and \"vfiomig unbind %s\" gives it back to %s",
+			why.sentence, m->dev->name, m->dev->name, former.driver);
+	else if (noted)
+		ctx_fail(
+			ctx, err,
+			"%s; after that %s may have another driver, and \"vfiomig unbind %s\" leaves it without one, as it was before",
+			why.sentence, m->dev->name, m->dev->name);
+	else
+		ctx_fail(
+			ctx, err,
+			"%s; after that %s may have no driver: \"vfiomig bind %s\" gives it to VFIO again, and writing %s to %s/bus/pci/drivers_probe has the kernel choose a driver",
+			why.sentence, m->dev->name, m->dev->name, m->dev->name, ctx->sysfs);
+	binding_clear(&former);
+	return err;
+}
+
 /* Take back all changes. The sentence about @err goes on with what became of the functions. */
 static int undo(struct members *members, int err)
 {
 	struct vfiomig_ctx *ctx = members->list[0].dev->ctx;
-	struct failure why = ctx_get_failure(ctx), trouble = { 0 };
 	const struct member *first = NULL, *stuck = NULL;
+	struct failure why, trouble = { 0 };
 	size_t back = 0;
 
+	for (size_t i = 0; i < members->n; i++)
+		if (members->list[i].in_progress)
+			err = fail_in_progress(members, &members->list[i], err);
+	why = ctx_get_failure(ctx);
 	for (size_t i = members->n; i-- > 0;) {
 		struct member *m = &members->list[i];
 

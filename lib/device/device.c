@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "facts.h"
+#include "header.h"
 #include "lock.h"
 #include "origin.h"
 #include "sized.h"
@@ -374,6 +375,11 @@ static int open_by_backend(struct vfiomig_device *dev)
 	return err;
 }
 
+static bool begins_session(const struct vfiomig_device *dev)
+{
+	return !(dev->backend->flags & BACKEND_SESSION_GOES_ON);
+}
+
 /* With the lock held, because whoever held it before may have changed what there is. */
 static int open_locked(struct vfiomig_device *dev)
 {
@@ -381,9 +387,11 @@ static int open_locked(struct vfiomig_device *dev)
 
 	dev->backend = choose_backend(dev);
 	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
-	if (!(dev->backend->flags & BACKEND_SESSION_GOES_ON) && !dev->sys.cdev)
+	if (begins_session(dev) && !dev->sys.cdev)
 		return fail_not_bound(dev);
-	err = open_by_backend(dev);
+	err = begins_session(dev) && dev->sys.is_pci ? header_check(dev) : 0;
+	if (!err)
+		err = open_by_backend(dev);
 	if (!err && !dev->unbound)
 		err = read_info(dev);
 	if (!err)

@@ -327,6 +327,9 @@ static void test_in_progress(void **state)
 		assert_int_equal(i < 3 ? bind_to(A, NULL, 0) : unbind(A, 0), -EINTR);
 		assert_string_equal(history, i < 3 ? bind_steps[i] : unbind_steps[i - 3]);
 		sh("test \"$(cat run/bound/" A ")\" = 'driver e1000e'");
+		assert_says("; after that " A
+			    " may have another driver or none, and \"vfiomig unbind " A
+			    "\" gives it back to e1000e");
 	}
 }
 
@@ -334,6 +337,8 @@ static void test_in_progress(void **state)
  * given back. */
 static void test_others_in_progress(void **state)
 {
+	char text[512];
+
 	(void)state;
 	refusal = -EINPROGRESS;
 	attach(B, "e1000e");
@@ -351,6 +356,24 @@ static void test_others_in_progress(void **state)
 	refused = "probe 0";
 	assert_int_equal(unbind(A, 0), -EINTR);
 	assert_string_equal(history, "driver_override 0=; vfio-pci unbind 0; probe 0; ");
+	snprintf(text, sizeof(text),
+		 "; after that " A " may have no driver: \"vfiomig bind " A
+		 "\" gives it to VFIO again, and writing " A
+		 " to %s/bus/pci/drivers_probe has the kernel choose a driver",
+		 ctx->sysfs);
+	assert_says(text);
+}
+
+/* A function that had no driver. */
+static void test_none_in_progress(void **state)
+{
+	(void)state;
+	sh("rm " BUS A "/driver");
+	refusal = -EINPROGRESS;
+	refused = "probe 0";
+	assert_int_equal(bind_to(A, NULL, 0), -EINTR);
+	assert_says("; after that " A " may have another driver, and \"vfiomig unbind " A
+		    "\" leaves it without one, as it was before");
 }
 
 static void lose_driver(const char *step)
@@ -559,6 +582,7 @@ int main(void)
 		TEST(test_as_user),
 		TEST(test_in_progress),
 		TEST(test_others_in_progress),
+		TEST(test_none_in_progress),
 		TEST(test_interrupted_between),
 		TEST(test_nearly_done),
 		TEST(test_functions_not_told),
