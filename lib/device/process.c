@@ -73,6 +73,20 @@ static bool is_in_first_namespace(const struct vfiomig_ctx *ctx)
 	       sscanf(text, "%lu %lu %lu", &from, &to, &count) != 3 || count == 4294967295UL;
 }
 
+/* From the kernel's include/linux/proc_ns.h: the number of the first PID namespace. */
+#define FIRST_PID_NAMESPACE "pid:[4026531836]"
+
+bool process_sees_all(const struct vfiomig_ctx *ctx)
+{
+	char path[PATH_MAX], target[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/self/ns/pid", ctx->procfs);
+	n = readlink(path, target, sizeof(target) - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	return n < 0 || strcmp(target, FIRST_PID_NAMESPACE) == 0;
+}
+
 /* It is not for want of the capability. */
 static int fail_forbidden(struct vfiomig_ctx *ctx, int pid)
 {

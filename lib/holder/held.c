@@ -154,10 +154,26 @@ static int fail_claimed(struct vfiomig_ctx *ctx, const struct wire_reply *reply)
 {
 	char comm[16];
 
+	if (!reply->claimed)
+		return ctx_fail(
+			ctx, -EBUSY,
+			"busy: another command has it from its holder; --wait waits for it");
 	process_comm(ctx, reply->claimed, comm);
 	return ctx_fail(ctx, -EBUSY,
 			"busy: process %u (%s) has it from its holder; --wait waits for it",
 			reply->claimed, comm);
+}
+
+/*
+ * A holder in a container has another number there, and so has whoever has the device from it.
+ * @pid: the holder's number here, 0 if it has none
+ */
+static void translate(struct wire_reply *reply, int pid)
+{
+	if (!pid || (int)reply->holder == pid)
+		return;
+	reply->holder = pid;
+	reply->claimed = 0;
 }
 
 static int query(struct vfiomig_ctx *ctx, const char *path, bool named, struct wire_reply *reply)
@@ -168,6 +184,7 @@ static int query(struct vfiomig_ctx *ctx, const char *path, bool named, struct w
 	if (fd < 0)
 		return fd == -ECONNREFUSED ? -ENOENT : fd;
 	err = wire_ask(ctx, fd, WIRE_QUERY, reply, NULL);
+	translate(reply, pid);
 	return err ? fail_reply(ctx, path, pid, err) : 0;
 }
 
@@ -255,32 +272,55 @@ int held_get_pid(const struct vfiomig_device *dev, int *pid)
 	return *pid ? *pid : fail_nobody(dev);
 }
 
+/* A holder that has got the request to release the device does so, whether or not somebody waits
+ * for its answer. */
+static int fail_unanswered(struct vfiomig_ctx *ctx, enum wire_op op, int pid, int err)
+{
+	char who[32] = "";
+
+	if (op != WIRE_RELEASE)
+		return err;
+	if (pid)
+		snprintf(who, sizeof(who), ", process %d,", pid);
+	return ctx_fail(ctx, err,
+			"%s; the holder%s has got the request, and may still close the device",
+			ctx->error, who);
+}
+
 /* Send a request on a new connection, and again as long as somebody else has the device, or the
  * holder is silent, and there is time left. Returns the connection, or a negative errno. */
 static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
 	       struct wire_reply *reply, int fds[WIRE_NR_FDS])
 {
 	struct turn turn = turn_begin(dev->ctx, dev->wait);
+	bool silent, asked = false; /* @asked: a request has no answer yet */
 	int fd, pid, err;
-	bool silent;
 
-	while (true) {
+	do {
 		fd = connect_to(dev->ctx, path, is_named(dev), &pid);
-		if (fd < 0)
+		if (fd < 0 && fd != -EINTR)
 			return fd;
+		if (fd < 0) {
+			err = fd;
+			break;
+		}
 		err = wire_ask(dev->ctx, fd, op, reply, fds);
+		translate(reply, pid);
 		if (!err)
 			return fd;
 		close(fd);
 		silent = err == -ETIMEDOUT;
-		if (err != -EBUSY && !silent)
-			return fail_reply(dev->ctx, path, pid, err);
+		asked = asked || silent || err == -EINTR;
+		if (err != -EBUSY && !silent) {
+			err = fail_reply(dev->ctx, path, pid, err);
+			break;
+		}
 		err = silent ? turn_wait(&turn) : turn_yield(&turn);
-		if (err == -EBUSY && silent)
-			return fail_silent(dev->ctx, path, pid);
-		if (err)
-			return err == -EBUSY ? fail_claimed(dev->ctx, reply) : err;
-	}
+		if (err == -EBUSY)
+			err = silent ? fail_silent(dev->ctx, path, pid)
+				     : fail_claimed(dev->ctx, reply);
+	} while (!err);
+	return asked ? fail_unanswered(dev->ctx, op, pid, err) : err;
 }
 
 static int check_via(struct vfiomig_device *dev, const struct wire_reply *reply)

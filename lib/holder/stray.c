@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * A holder that cannot be found by the name of its device: its socket was removed, or it is another
- * user's, and in that user's directory. The kernel knows the path to which a process has bound a
- * socket also when the file is gone.
+ * user's, and in that user's directory, or it is in a container. The kernel knows the path to which
+ * a process has bound a socket also when the file is gone.
  */
 #include <limits.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@
 
 struct search {
 	const struct vfiomig_device *dev;
+	int pid;
 	unsigned long inode;
 	char path[108];
 };
@@ -44,7 +45,8 @@ static bool find_path(struct search *search)
 	int at;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/net/unix", search->dev->ctx->procfs);
+	/* Of the process's network namespace */
+	snprintf(path, sizeof(path), "%s/%d/net/unix", search->dev->ctx->procfs, search->pid);
 	f = fopen(path, "re");
 	while (f && !found && fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\n")] = '\0';
@@ -79,14 +81,36 @@ static uid_t user_of(const struct vfiomig_ctx *ctx, int pid)
 	return stat(path, &st) ? (uid_t)-1 : st.st_uid;
 }
 
+static bool is_same(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* @path is where the process @pid has bound its socket. Returns where that file is seen from here,
+ * which is @there if the process has other mounts; or NULL if it is gone. */
+static const char *locate(const struct vfiomig_ctx *ctx, int pid, const char *path,
+			  char there[PATH_MAX])
+{
+	int n = snprintf(there, PATH_MAX, "%s/%d/root%s", ctx->procfs, pid, path);
+
+	/* It must fit into an address. */
+	if (n < (int)sizeof(((struct search *)0)->path) && access(there, F_OK) == 0)
+		return is_same(path, there) ? path : there;
+	return access(path, F_OK) == 0 ? path : NULL;
+}
+
 static int fail_holder(const struct vfiomig_device *dev, int pid, const char *path)
 {
 	uid_t user = user_of(dev->ctx, pid);
+	char there[PATH_MAX];
+	const char *seen = locate(dev->ctx, pid, path, there);
 
-	if (access(path, F_OK) == 0)
+	if (seen)
 		return ctx_fail(dev->ctx, -EBUSY,
 				"process %d of user %u holds it, on %s; name that socket: unix:%s",
-				pid, user, path, path);
+				pid, user, seen, seen);
 	return ctx_fail(
 		dev->ctx, -EBUSY,
 		"process %d of user %u holds it, but its socket %s is gone; \"kill %d\" ends it, which closes the device",
@@ -110,6 +134,7 @@ int stray_fail(const struct vfiomig_device *dev)
 	int pid, err = find_opener(dev, &pid);
 	char comm[16];
 
+	search.pid = pid;
 	if (pid && process_foreach_fd(dev->ctx, pid, consider, &search) == 1)
 		return fail_holder(dev, pid, search.path);
 	process_comm(dev->ctx, pid, comm);
@@ -127,5 +152,9 @@ int stray_fail(const struct vfiomig_device *dev)
 		return ctx_fail(
 			dev->ctx, -ENOENT,
 			"nobody holds it, as far as this user may see; root sees the processes and holders of others");
+	if (!process_sees_all(dev->ctx))
+		return ctx_fail(
+			dev->ctx, -ENOENT,
+			"nobody holds it, as far as can be seen from this PID namespace; look outside of the container, too");
 	return ctx_fail(dev->ctx, -ENOENT, "nobody holds it");
 }

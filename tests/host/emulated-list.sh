@@ -233,6 +233,17 @@ holder=$(openers "$device")
 status 4 "release of another user's holder" vfiomig release "$device"
 says "release $device: process $holder of user 65534 holds it, on /run/user/vfiomig/$device.sock; name that socket: unix:/run/user/vfiomig/$device.sock"
 status 0 "release of the socket that it has named" vfiomig release "unix:/run/user/vfiomig/$device.sock"
+# A holder in a container, whose socket is in other mounts, and where it is process 1
+# shellcheck disable=SC2016 # the inner shell's
+unshare --mount --net --pid --fork --kill-child --mount-proc sh -c \
+	'mount -t tmpfs -o mode=700 run /run/vfiomig && exec vfiomig hold --foreground "$1"' sh "$device" 2>/dev/null &
+wait_for sh -c "[ \"\$(find /proc/[0-9]*/root/run/vfiomig/$device.sock -prune 2>/dev/null | wc -l)\" -gt 0 ]"
+holder=$(openers "$device")
+inside=/proc/$holder/root/run/vfiomig/$device.sock
+status 4 "release of a container's holder" vfiomig release "$device"
+says "release $device: process $holder of user 0 holds it, on $inside; name that socket: unix:$inside"
+status 0 "release of the socket that it has named" vfiomig release --json "unix:$inside"
+query "the holder's number is ours" ".holder == $holder"
 sleep 1000 <>/dev/vfio/devices/vfio1 &
 status 1 "release of a device that no holder has" vfiomig release "$device"
 says "nobody holds it, but process $! (sleep) has the device or its group open"

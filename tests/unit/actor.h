@@ -26,10 +26,11 @@ struct step {
 	int error;
 	bool silent, hangs_up, ends; /* what it does instead of answering */
 	int fds[WIRE_NR_FDS];
-	bool dies;  /* it hangs up after its answer, and does not take the device back */
-	int at_end; /* what it answers when the device is given back */
-	bool deaf;  /* it does not answer when the device is given back, but lives */
-	bool last;  /* nobody serves any more after this answer */
+	bool dies;   /* it hangs up after its answer, and does not take the device back */
+	int at_end;  /* what it answers when the device is given back */
+	bool deaf;   /* it does not answer when the device is given back, but lives */
+	bool last;   /* nobody serves any more after this answer */
+	bool inside; /* it is in a container, where its PID is another one */
 };
 
 static struct {
@@ -74,7 +75,7 @@ static void answer(int fd, const struct step *step)
 {
 	struct wire_reply reply = {
 		.error = step->error,
-		.holder = STRANGER,
+		.holder = step->inside ? STRANGER : getpid(),
 		.claimed = STRANGER,
 		.state = VFIOMIG_STATE_RUNNING,
 	};

@@ -33,6 +33,20 @@ static void test_claimed(void **state)
 	end(dev, before);
 }
 
+/* A holder in a container, which has other numbers for itself and for whoever has the device. */
+static void test_container(void **state)
+{
+	int pid;
+	START({ .op = WIRE_QUERY, .inside = true }, LOOK,
+	      { .op = WIRE_TAKE, .error = -EBUSY, .inside = true });
+
+	assert_int_equal(vfiomig_device_get_holder(dev, &pid), 0);
+	assert_int_equal(pid, getpid());
+	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
+	assert_says("busy: another command has it from its holder; --wait waits for it");
+	end(dev, before);
+}
+
 static void test_claimed_and_waited_for(void **state)
 {
 	START(LOOK, REFUSED(-EBUSY), REFUSED(-EBUSY), { .op = WIRE_TAKE, .fds = { null } });
@@ -54,12 +68,16 @@ static void test_refused(void **state)
 
 static void test_takes_other_way(void **state)
 {
+	char text[128];
 	START(LOOK, { .op = WIRE_TAKE, .fds = { null, 0, zero } }, LOOK,
 	      { .op = WIRE_TAKE, .fds = { null, zero } });
 
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_CDEV);
 	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
-	assert_says("its holder, process 4711, has opened it through its group; release it first");
+	snprintf(text, sizeof(text),
+		 "its holder, process %d, has opened it through its group; release it first",
+		 getpid());
+	assert_says(text);
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
 	assert_int_equal(vfiomig_device_open(dev, 0), -EBUSY);
 	assert_says("through its cdev; release it first");
@@ -230,6 +248,28 @@ static void test_release(void **state)
 	end(dev, before);
 }
 
+/* Who does not wait for the answer does not take the request back. */
+static void test_release_unanswered(void **state)
+{
+	char text[128];
+	START(QUERY, { .op = WIRE_RELEASE, .silent = true }, QUERY,
+	      { .op = WIRE_RELEASE, .silent = true });
+
+	snprintf(text, sizeof(text),
+		 "; the holder, process %d, has got the request, and may still close the device",
+		 getpid());
+	alarm(1);
+	assert_int_equal(vfiomig_device_release(dev), -EINTR);
+	assert_says(text);
+	forget_interrupt();
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	fast = false;
+	assert_says("does not answer; ");
+	assert_says(text);
+	end(dev, before);
+}
+
 /* An unbind that waits for the release has the lock. */
 static void test_release_locked(void **state)
 {
@@ -350,6 +390,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_take),
 		cmocka_unit_test(test_claimed),
+		cmocka_unit_test(test_container),
 		cmocka_unit_test(test_claimed_and_waited_for),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_takes_other_way),
@@ -364,6 +405,7 @@ int main(void)
 		cmocka_unit_test(test_silent),
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_release),
+		cmocka_unit_test(test_release_unanswered),
 		cmocka_unit_test(test_release_locked),
 		cmocka_unit_test(test_release_ended),
 		cmocka_unit_test(test_path_too_long),
