@@ -37,8 +37,9 @@ int fail_transfer(const struct cli *cli, enum status status, const char *why,
 			cli, status,
 			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
 			why, state, result->home ? "" : ", not in ", result->home ? "" : before);
-	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s", why,
-		    signals_came() ? "" : "could not be reset and ", state, before);
+	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s%s", why,
+		    signals_came() ? "" : "could not be reset and ", state, before,
+		    result->loaded ? ", with the image's state" : "");
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
@@ -98,6 +99,7 @@ int print_restore(const struct transfer *t, const char *error, const struct vfio
 	struct json_object *object = describe_transfer(t, error, r);
 
 	add_file(object, "input", t->input);
+	add_bool(object, "loaded", r->loaded);
 	if (holder)
 		add_int(object, "holder", holder);
 	else

@@ -148,6 +148,22 @@ static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int 
 	return err;
 }
 
+/* The device does not lose what was restored because its holder does not take it back, unless the
+ * holder has ended. */
+static void close_restored(struct transfer *t, struct vfiomig_device *dev, struct ending *end)
+{
+	int err = vfiomig_device_close(dev);
+	bool lost = err == -EOWNERDEAD;
+
+	if (!err)
+		return;
+	end->error = vfiomig_get_error(t->cli->ctx);
+	end->status = fail(t->cli, status_of(OPEN_DEVICE, err), "%s%s", end->error,
+			   lost ? "" : "; all of the state was restored, and the device has it");
+	end->result.state = -1;
+	end->result.loaded = !lost;
+}
+
 static int restore_and_close(struct transfer *t, struct vfiomig_device *dev, int fd)
 {
 	bool borrowed = vfiomig_device_is_borrowed(dev);
@@ -157,10 +173,7 @@ static int restore_and_close(struct transfer *t, struct vfiomig_device *dev, int
 	/* Report a failure now: closing the device replaces the library's sentence. */
 	if (end.status)
 		return report(t, &end, "");
-	if (!give_back(t->cli, dev, &end.status, "")) {
-		end.result.state = -1;
-		end.error = vfiomig_get_error(t->cli->ctx);
-	}
+	close_restored(t, dev, &end);
 	return report(t, &end,
 		      borrowed ? "" : " and closed now, which on most devices ends its state");
 }

@@ -137,4 +137,6 @@ void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result)
 	result->state = state_get(dev);
 	ctx_set_failure(dev->ctx, &why);
 	result->home = result->state == result->before;
+	if (result->reset)
+		result->loaded = false;
 }

@@ -100,7 +100,7 @@ tail -n +2 err >out
 keys $save error
 has '.complete == false and .state == "RUNNING" and (.error | contains("No space left"))'
 
-restore='device complete bytes seconds bytes_per_second path before state reset input holder'
+restore='device complete bytes seconds bytes_per_second path before state reset input loaded holder'
 vfiomig restore "$other" --json -i image >out
 # shellcheck disable=SC2086 # a list
 keys $restore

@@ -80,6 +80,47 @@ check "pre-copy converged" test "$(jq .converged "$OUT")" = true
 end_holder "$device"
 no_devices
 
+# A holder that does not take its device back: what was done to the device is done all the same.
+emulate 0000:3b:00.1
+vfiomig hold -q "$device"
+noise "$device"
+cp "$emulated/$device/memory" memory
+vfiomig save -q "$device" -o image
+noise "$device"
+"$top/build/tests/host/unwilling" /run/unwilling "/run/vfiomig/$device.sock" &
+unwilling=$!
+wait_for test -e /run/unwilling
+status 1 "restore, and the holder does not take the device back" vfiomig restore --json unix:/run/unwilling -i image
+says "its holder did not take it back: Input/output error; all of the state was restored, and the device has it"
+check "JSON: the state is loaded" jq -e '.loaded and .complete == false and .state == null' "$OUT"
+check "the device has it" same "$device" memory
+status 1 "save, and the holder does not take the device back" vfiomig save unix:/run/unwilling -o image
+says "its holder did not take it back: Input/output error; the image is whole"
+kill $unwilling
+end_holder "$device"
+
+# A function that does not answer is not opened: the kernel would wait for it for a minute or more.
+cp "$emulated/$device/config" config
+head -c 256 /dev/zero | tr '\0' '\377' >"$emulated/$device/config"
+no_log "$device"
+for name in hold state info save 'restore -i image'; do
+	# shellcheck disable=SC2086 # words
+	status 1 "$name, of a function that does not answer" vfiomig $name "$device"
+	says "$device does not answer: its configuration space reads as all ones"
+done
+status 0 "list --probe, of a function that does not answer" vfiomig list --probe
+says "does not answer: its configuration space reads as all ones"
+check "nobody has opened it" sh -c "! grep -q open '$emulated/$device/log'"
+# While somebody resets a function, the kernel keeps those waiting who read its configuration space.
+rm "$emulated/$device/config"
+mkfifo "$emulated/$device/config"
+status 4 "hold, while the function is reset" vfiomig hold "$device"
+says "busy: the kernel has not read the configuration space of $device within 1 second; the function may be in a reset"
+status 143 "hold, while the function is reset: SIGTERM" timeout --preserve-status 0.3 vfiomig hold "$device"
+rm "$emulated/$device/config"
+cp config "$emulated/$device/config"
+no_devices
+
 emulate 0000:3b:00.1
 emulate 0000:3b:00.2
 status 0 "list" vfiomig list
