@@ -45,9 +45,11 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	ctx->devfs = "/dev";
 	ctx->procfs = "/proc";
 	pthread_mutex_init(&ctx->lock, NULL);
+	pthread_mutex_init(&ctx->arc, NULL);
 	ctx->wake = ctx_new_wake(ctx);
 	if (ctx->wake < 0) {
 		err = ctx->wake;
+		pthread_mutex_destroy(&ctx->arc);
 		pthread_mutex_destroy(&ctx->lock);
 		free(ctx);
 		return err;
@@ -70,6 +72,7 @@ void ctx_after_fork(struct vfiomig_ctx *ctx, int wake)
 	close(ctx->wake);
 	ctx->wake = wake;
 	ctx->interrupted = 0;
+	ctx->hurries = false;
 }
 
 void ctx_mute(struct vfiomig_ctx *ctx)
@@ -89,6 +92,7 @@ EXPORT struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx)
 {
 	if (ctx && --ctx->refs == 0) {
 		close(ctx->wake);
+		pthread_mutex_destroy(&ctx->arc);
 		pthread_mutex_destroy(&ctx->lock);
 		free(ctx->rundir);
 		free(ctx);
@@ -163,6 +167,7 @@ EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
 {
 	bool interrupted = atomic_exchange(&ctx->interrupted, 0);
 
+	ctx->hurries = false;
 	ctx_forget_wake(ctx);
 	return interrupted;
 }

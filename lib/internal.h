@@ -51,11 +51,17 @@ struct vfiomig_ctx {
 	struct progress progress;
 	struct account *account; /* NULL except in a process that works apart */
 	bool mute;		 /* see ctx_mute() */
+	/* A call into the driver was broken off since the context was interrupted: the user has
+	 * waited long enough. */
+	_Atomic bool hurries;
 	_Atomic int interrupted; /* how often; counted by signal handlers, read by threads */
 	_Atomic int cancelled;	 /* the pipeline that runs has failed */
 	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
 	 * be readable without them: another thread interrupts the context in two steps. */
 	int wake;
+	/* Whoever has this makes a call into the driver that must not be interrupted, or lets in
+	 * signals that would do so. */
+	pthread_mutex_t arc;
 
 	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
 	bool keep_first, have_first;

@@ -24,11 +24,13 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "calm.h"
 #include "kick.h"
 #include "pipeline.h"
 
 #define TICK_NS	    200000000
 #define LOOK_MS	    1000
+#define CALM_MS	    100
 #define KICK_NS	    20000000
 #define HELP_NS	    2000000
 #define HUGE_PAGE   (2u << 20)
@@ -160,15 +162,18 @@ static bool wait_for(struct run *run, pthread_cond_t *cond, long ns)
 
 /*
  * Wait, without the lock, until somebody interrupts the context or fails the pipeline. Look once a
- * second in any case, so that a wake that could not be written ends nothing for ever.
+ * second in any case, so that a wake that could not be written ends nothing for ever. Where arcs
+ * are taken, this thread also takes the signals that all others block.
  */
 static void wait_wake(struct run *run)
 {
 	struct pollfd wake = { .fd = run->p->ctx->wake, .events = POLLIN };
 
 	pthread_mutex_unlock(&run->lock);
-	poll(&wake, 1, LOOK_MS);
+	poll(&wake, 1, run->p->takes_arcs ? CALM_MS : LOOK_MS);
 	ctx_forget_wake(run->p->ctx);
+	if (run->p->takes_arcs)
+		calm_look(run->p->ctx);
 	pthread_mutex_lock(&run->lock);
 }
 
@@ -629,6 +634,7 @@ int pipeline_run(const struct pipeline *p)
 		.ready = PTHREAD_COND_INITIALIZER,
 		.gone = PTHREAD_COND_INITIALIZER,
 	};
+	sigset_t before;
 	int err;
 
 	plan_memory(&run);
@@ -637,9 +643,13 @@ int pipeline_run(const struct pipeline *p)
 		err = ctx_fail_memory(p->ctx);
 	} else {
 		kick_begin(&run.kick);
+		if (p->takes_arcs)
+			calm_begin(&before);
 		start_threads(&run);
 		writer(&run);
 		join_threads(&run);
+		if (p->takes_arcs)
+			calm_end(&before);
 		kick_end(&run.kick);
 		err = run.failed ? p->ctx->error_code : 0;
 	}

@@ -101,6 +101,8 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 		p.read = reader->read;
 		p.fetch = reader->fetch;
 		p.from = reader->from;
+		/* Between reading a running device and a stopped one. */
+		p.takes_arcs = true;
 	}
 	if (image) {
 		p.out_room = frame_room(opt->chunk_size, opt->level);

@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <time.h>
 
+#include "image/calm.h"
 #include "image/kick.h"
 #include "patience.h"
 
 #define TICK_NS	 50000000
+#define BURST_NS 150000000ULL  /* signals that come within this time are one */
 #define QUIET_NS 500000000ULL  /* after the interruption, before the notice */
 #define LIMIT_NS 5000000000ULL /* after the notice, before the driver is interrupted */
 #define DEAF_NS	 1000000000ULL /* after that, before the user is told that it does not help */
@@ -22,7 +24,7 @@ struct call {
 	/* When it was first seen that the context is interrupted, when the user was told, and when
 	 * the driver was first interrupted; 0 for not yet. */
 	uint64_t since, told, kicked;
-	int interruptions; /* how many there were when the user was told */
+	int interruptions; /* how many count as the first one */
 	bool deaf;	   /* the user was told that the driver cannot be interrupted */
 
 	pthread_mutex_t lock; /* of the members below */
@@ -54,24 +56,6 @@ static void *caller(void *arg)
 	return NULL;
 }
 
-/*
- * Block the signals that a handler does not catch. They would end the program in the middle of the
- * call, or stop all of its threads, which interrupts a driver's sleep too. SIGQUIT stays the last
- * resort.
- */
-static void block_uncaught(sigset_t *before)
-{
-	struct sigaction act;
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGQUIT && sigaction(sig, NULL, &act) == 0 &&
-		    !(act.sa_flags & SA_SIGINFO) && act.sa_handler == SIG_DFL)
-			sigaddset(&set, sig);
-	pthread_sigmask(SIG_BLOCK, &set, before);
-}
-
 /* The new thread blocks all signals but the kick. */
 static int start_caller(struct call *c)
 {
@@ -85,36 +69,66 @@ static int start_caller(struct call *c)
 	return err;
 }
 
-/* Do what is due, without the lock. */
-static void look(struct call *c)
+/*
+ * Whether the user insists. timeout(1) and service managers send two signals at once, which are
+ * one. A user who has had to insist once does so for all that follows, which is the way home.
+ */
+static bool insists(struct call *c, uint64_t now)
 {
-	struct vfiomig_ctx *ctx = c->ctx;
-	uint64_t now = now_ns();
+	if (now - c->since < BURST_NS)
+		c->interruptions = c->ctx->interrupted;
+	return c->ctx->interrupted > c->interruptions;
+}
 
-	if (!c->since && ctx->interrupted)
-		c->since = now;
-	if (!c->since || now - c->since < QUIET_NS)
-		return;
-	if (!c->told) {
-		c->told = now;
-		c->interruptions = ctx->interrupted;
+static void tell(struct call *c, uint64_t now)
+{
+	c->told = now;
+	if (c->kick.signal)
 		ctx_notice(
-			ctx,
+			c->ctx,
 			"interrupted; waiting for the driver: %s; another signal breaks that off",
 			c->what);
-	}
-	if (!c->kicked && ctx->interrupted == c->interruptions && now - c->told < LIMIT_NS)
+	else
+		ctx_notice(
+			c->ctx,
+			"interrupted; waiting for the driver: %s; nothing breaks that off, because the program uses all real-time signals",
+			c->what);
+}
+
+static void interrupt_driver(struct call *c, uint64_t now)
+{
+	if (!c->kick.signal)
 		return;
 	if (!c->kicked)
 		c->kicked = now;
+	c->ctx->hurries = true;
 	kick_thread(&c->kick, c->thread);
-	if (!c->deaf && now - c->kicked > DEAF_NS) {
-		c->deaf = true;
-		ctx_notice(
-			ctx,
-			"%s cannot be broken off, because the driver sleeps uninterruptibly; still waiting for it",
-			c->what);
-	}
+	if (c->deaf || now - c->kicked <= DEAF_NS)
+		return;
+	c->deaf = true;
+	ctx_notice(
+		c->ctx,
+		"%s cannot be broken off, because the driver does not react to signals; still waiting for it",
+		c->what);
+}
+
+/* Do what is due, without the lock. */
+static void look(struct call *c)
+{
+	uint64_t now = now_ns();
+	bool insisted, quiet;
+
+	if (!c->since && c->ctx->interrupted)
+		c->since = now;
+	if (!c->since)
+		return;
+	insisted = insists(c, now);
+	quiet = now - c->since < QUIET_NS;
+	if (!quiet && !c->told && !c->kicked && !c->ctx->hurries)
+		tell(c, now);
+	if (c->kicked || insisted || (!quiet && c->ctx->hurries) ||
+	    (c->told && now - c->told >= LIMIT_NS))
+		interrupt_driver(c, now);
 }
 
 static void wait_for_end(struct call *c)
@@ -136,12 +150,14 @@ static void wait_for_end(struct call *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* Without another thread, let no signal interrupt the call. */
-static int call_here(struct call *c)
+/* Without another thread, let no signal interrupt the call. @err says why there is none. */
+static int call_here(struct call *c, int err)
 {
 	sigset_t all, before;
 	int ret;
 
+	ctx_notice(c->ctx, "cannot start a thread (%s), so that nothing breaks off %s",
+		   strerror(err), c->what);
 	sigfillset(&all);
 	sigdelset(&all, SIGQUIT);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -162,17 +178,21 @@ int patience_call(struct vfiomig_ctx *ctx, const char *what, int (*fn)(void *arg
 		.end = PTHREAD_COND_INITIALIZER,
 	};
 	sigset_t before;
+	int err;
 
+	pthread_mutex_lock(&ctx->arc);
 	kick_begin(&c.kick);
-	block_uncaught(&before);
-	if (start_caller(&c)) {
-		c.ret = call_here(&c);
+	calm_begin(&before);
+	err = start_caller(&c);
+	if (err) {
+		c.ret = call_here(&c, err);
 	} else {
 		wait_for_end(&c);
 		pthread_join(c.thread, NULL);
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	calm_end(&before);
 	kick_end(&c.kick);
+	pthread_mutex_unlock(&ctx->arc);
 	p->ns = c.ns;
 	p->broken_off = c.kicked;
 	return c.ret;

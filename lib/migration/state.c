@@ -22,6 +22,13 @@ static int get_state(const struct vfiomig_device *dev, uint32_t *state)
 	return err;
 }
 
+/* -EINTR says that the user has broken it off. A driver that fails with EINTR by itself is one that
+ * fails. */
+static int own_error(int err)
+{
+	return err == -EINTR ? -EIO : err;
+}
+
 int state_get(struct vfiomig_device *dev)
 {
 	uint32_t state;
@@ -34,7 +41,8 @@ int state_get(struct vfiomig_device *dev)
 		err = get_state(dev, &state);
 	}
 	if (err)
-		return ctx_fail(dev->ctx, err, "cannot read the state: %s", strerror(-err));
+		return ctx_fail(dev->ctx, dev->ctx->interrupted ? err : own_error(err),
+				"cannot read the state: %s", strerror(-err));
 	if (state >= VFIOMIG_NR_STATES)
 		return ctx_fail(dev->ctx, -EPROTO, "the driver reports state %u, which is none",
 				state);
@@ -211,8 +219,8 @@ static int take_arc(struct vfiomig_device *dev, int from, int to, int *data_fd, 
 				"arc %s -> %s was broken off: interrupted by a signal",
 				vfiomig_state_name(from), vfiomig_state_name(to));
 	if (err)
-		return ctx_fail(dev->ctx, err, "arc %s -> %s failed: %s", vfiomig_state_name(from),
-				vfiomig_state_name(to), strerror(-err));
+		return ctx_fail(dev->ctx, own_error(err), "arc %s -> %s failed: %s",
+				vfiomig_state_name(from), vfiomig_state_name(to), strerror(-err));
 	err = check_arrival(dev, from, to, data_fd);
 	if (!err)
 		ctx_log(dev->ctx, "%s -> %s (%.3f ms)", vfiomig_state_name(from),
@@ -243,8 +251,8 @@ int state_set(struct vfiomig_device *dev, int state, int *data_fd)
 				"the way to %s was broken off: interrupted by a signal",
 				vfiomig_state_name(state));
 	if (err)
-		return ctx_fail(dev->ctx, err, "cannot enter %s: %s", vfiomig_state_name(state),
-				strerror(-err));
+		return ctx_fail(dev->ctx, own_error(err), "cannot enter %s: %s",
+				vfiomig_state_name(state), strerror(-err));
 	err = check_arrival(dev, arcs > 1 ? path[arcs - 2] : from, state, &fd);
 	if (data_fd)
 		*data_fd = fd;
@@ -326,7 +334,7 @@ int state_reset(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EINTR,
 				"VFIO_DEVICE_RESET was broken off: interrupted by a signal");
 	if (err)
-		return ctx_fail(dev->ctx, err, "VFIO_DEVICE_RESET: %s", strerror(-err));
+		return ctx_fail(dev->ctx, own_error(err), "VFIO_DEVICE_RESET: %s", strerror(-err));
 	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
 	state = state_get(dev);
 	path_add(dev, state);

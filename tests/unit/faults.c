@@ -663,7 +663,7 @@ int __wrap_eventfd(unsigned int count, int flags)
 	return __real_eventfd(count, flags);
 }
 
-/* A context destroys its mutex, also one that could not be made. */
+/* A context destroys its two mutexes, also one that could not be made. */
 static void test_locks(void **unused)
 {
 	struct vfiomig_ctx *other;
@@ -671,7 +671,7 @@ static void test_locks(void **unused)
 
 	(void)unused;
 	assert_int_equal(vfiomig_new(&other), 0);
-	assert_int_equal(locks, before + 1);
+	assert_int_equal(locks, before + 2);
 	vfiomig_unref(other);
 	assert_int_equal(locks, before);
 	no_eventfd = true;

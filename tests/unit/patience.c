@@ -95,13 +95,17 @@ static void test_answer(void **unused)
 		driver.may_end = true;
 		assert_int_equal(call(&p), -EIO);
 		assert_false(p.broken_off);
-		assert_int_equal(driver.notices, 0);
+		/* Where there is no thread, that is said. */
+		assert_int_equal(driver.notices, i);
 		/* The call is safe from all signals, but not from SIGQUIT where there is no other
 		 * thread that would get it. */
 		assert_true(sigismember(&driver.blocked, SIGTERM));
 		assert_true(sigismember(&driver.blocked, SIGALRM));
 		assert_int_equal(sigismember(&driver.blocked, SIGQUIT), !no_thread);
 	}
+	assert_string_equal(
+		driver.said[0],
+		"cannot start a thread (Resource temporarily unavailable), so that nothing breaks off arc STOP -> RUNNING");
 }
 
 /* The waiting thread gets the signals that have a handler, and none that would end or stop it. */
@@ -184,6 +188,97 @@ static void test_twice(void **unused)
 	assert_false(vfiomig_resume(ctx));
 }
 
+static void *interrupt_soon(void *unused)
+{
+	usleep(350000);
+	vfiomig_interrupt(ctx);
+	return unused;
+}
+
+/* Who does not wait for the notice before the second signal is understood, too. */
+static void test_impatient(void **unused)
+{
+	uint64_t start = now_ns();
+	struct patience p;
+	pthread_t thread;
+
+	(void)unused;
+	vfiomig_interrupt(ctx);
+	assert_int_equal(__real_pthread_create(&thread, NULL, interrupt_soon, NULL), 0);
+	assert_int_equal(call(&p), -EINTR);
+	pthread_join(thread, NULL);
+	assert_true(p.broken_off);
+	assert_int_equal(driver.notices, 0);
+	assert_in_range((now_ns() - start) / 1000000, 350, 3000);
+}
+
+/* What follows a call that was broken off, the way home, is not waited for as long once more. */
+static void test_hurry(void **unused)
+{
+	struct patience p;
+	uint64_t start;
+
+	(void)unused;
+	vfiomig_interrupt(ctx);
+	fast = true;
+	assert_int_equal(call(&p), -EINTR);
+	fast = false;
+	assert_int_equal(driver.notices, 1);
+	start = now_ns();
+	assert_int_equal(call(&p), -EINTR);
+	assert_true(p.broken_off);
+	assert_int_equal(driver.notices, 1);
+	assert_in_range((now_ns() - start) / 1000000, 500, 4000);
+	/* The next interruption is another one. */
+	vfiomig_resume(ctx);
+	vfiomig_interrupt(ctx);
+	driver.notices = 0;
+	fast = true;
+	start = ahead;
+	assert_int_equal(call(&p), -EINTR);
+	assert_int_equal(driver.notices, 1);
+	assert_in_range((ahead - start) / 1000000000, 5, 12);
+}
+
+static void on_any(int sig)
+{
+	(void)sig;
+}
+
+static void *let_end(void *unused)
+{
+	while (!driver.notices)
+		usleep(1000);
+	vfiomig_interrupt(ctx);
+	usleep(300000);
+	driver.may_end = true;
+	return unused;
+}
+
+/* A program that uses all real-time signals. */
+static void test_no_signal(void **unused)
+{
+	struct sigaction before[NSIG], any = { .sa_handler = on_any };
+	struct patience p;
+	pthread_t thread;
+
+	(void)unused;
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		sigaction(sig, &any, &before[sig]);
+	vfiomig_interrupt(ctx);
+	assert_int_equal(__real_pthread_create(&thread, NULL, let_end, NULL), 0);
+	assert_int_equal(call(&p), -EIO);
+	pthread_join(thread, NULL);
+	assert_false(p.broken_off);
+	assert_int_equal(driver.interrupted, 0);
+	assert_int_equal(driver.notices, 1);
+	assert_string_equal(
+		driver.said[0],
+		"interrupted; waiting for the driver: arc STOP -> RUNNING; nothing breaks that off, because the program uses all real-time signals");
+	for (int sig = SIGRTMIN; sig <= SIGRTMAX; sig++)
+		sigaction(sig, &before[sig], NULL);
+}
+
 /* A driver that cannot be interrupted. */
 static void test_uninterruptible(void **unused)
 {
@@ -198,15 +293,16 @@ static void test_uninterruptible(void **unused)
 	assert_int_equal(driver.notices, 2);
 	assert_string_equal(
 		driver.said[1],
-		"arc STOP -> RUNNING cannot be broken off, because the driver sleeps uninterruptibly; still waiting for it");
+		"arc STOP -> RUNNING cannot be broken off, because the driver does not react to signals; still waiting for it");
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, free_ctx)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer), TEST(test_mask),  TEST(test_no_interruption),
-		TEST(test_limit),  TEST(test_twice), TEST(test_uninterruptible),
+		TEST(test_answer), TEST(test_mask),	 TEST(test_no_interruption),
+		TEST(test_limit),  TEST(test_twice),	 TEST(test_impatient),
+		TEST(test_hurry),  TEST(test_no_signal), TEST(test_uninterruptible),
 	};
 
 	interrupt_on_alarm();

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "migration/state.h"
 #include "session.h"
 
 #define STREAM "the device's state"
@@ -295,6 +296,28 @@ static void test_interrupted(void **state)
 	assert_int_equal(save(-1, &r, false), -EINTR);
 	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 	assert_int_equal(kernel.resets, 0);
+}
+
+/* A driver that fails with EINTR although nobody has broken its arc off is one that fails: also
+ * when the context was interrupted by then. */
+static void test_own_eintr(void **state)
+{
+	bool reset;
+
+	(void)state;
+	kernel.state = VFIOMIG_STATE_STOP;
+	kernel.fail_at = 1;
+	kernel.fails = 100;
+	kernel.error = EINTR;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(vfiomig_device_walk_home(dev, VFIOMIG_STATE_RUNNING), -EIO);
+		assert_says(" failed: Interrupted system call");
+		assert_int_equal(vfiomig_device_set_state(dev, VFIOMIG_STATE_RUNNING, NULL), -EIO);
+		vfiomig_interrupt(ctx);
+	}
+	assert_int_equal(state_bring_home(dev, VFIOMIG_STATE_RUNNING, &reset), 0);
+	assert_true(reset);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
 }
 
 /* What is interrupted stays so until it is resumed; and a signal after that counts again. */
@@ -775,6 +798,7 @@ int main(void)
 		TEST(test_save_lost),
 		TEST(test_save_full_disk),
 		TEST(test_interrupted),
+		TEST(test_own_eintr),
 		TEST(test_resume),
 		TEST(test_progress_ends),
 		TEST(test_progress_ends_silent),

@@ -710,7 +710,9 @@ static void test_again(void **state)
 			kernel.fail_at = arc;
 			kernel.fails = 2;
 			kernel.error = errors[arc % 3];
-			assert_int_equal(transfer(what, &r), -errors[arc % 3]);
+			/* Nobody has broken the arc off, so EINTR is the driver's failure. */
+			assert_int_equal(transfer(what, &r),
+					 errors[arc % 3] == EINTR ? -EIO : -errors[arc % 3]);
 			assert_says("arc ");
 			assert_true(r.home);
 		}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Keeping the signals away that nobody has a handler for. */
+#include "calm.h"
+
+static bool is_uncaught(int sig)
+{
+	struct sigaction act;
+
+	return sig != SIGQUIT && sigaction(sig, NULL, &act) == 0 && !(act.sa_flags & SA_SIGINFO) &&
+	       act.sa_handler == SIG_DFL;
+}
+
+static void find_uncaught(sigset_t *set)
+{
+	sigemptyset(set);
+	for (int sig = 1; sig < NSIG; sig++)
+		if (is_uncaught(sig))
+			sigaddset(set, sig);
+}
+
+void calm_begin(sigset_t *before)
+{
+	sigset_t set;
+
+	find_uncaught(&set);
+	pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
+void calm_end(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+void calm_look(struct vfiomig_ctx *ctx)
+{
+	sigset_t pending, set, before;
+	bool any = false;
+
+	sigpending(&pending);
+	find_uncaught(&set);
+	for (int sig = 1; sig < NSIG; sig++)
+		any = any || (sigismember(&pending, sig) == 1 && sigismember(&set, sig) == 1);
+	if (!any || pthread_mutex_trylock(&ctx->arc))
+		return;
+	pthread_sigmask(SIG_UNBLOCK, &set, &before);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_mutex_unlock(&ctx->arc);
+}
