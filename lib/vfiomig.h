@@ -106,8 +106,9 @@ void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, const ch
  * fails with -EINTR, after the device was brought home. So does what is started later, until
  * vfiomig_resume(). A read or a write of a transfer that sleeps is ended by a real-time signal, see
  * libvfiomig(3). An arc or a reset that has begun is waited for, which vfiomig_set_notice() tells
- * after half a second. Another call of this function then interrupts the driver, and so do five
- * more seconds.
+ * after half a second. Another call of this function interrupts the driver, unless both came within
+ * 0.15 seconds, and so do five seconds after the notice. From then on each further arc or reset has
+ * half a second only.
  */
 void vfiomig_interrupt(struct vfiomig_ctx *ctx);
 
@@ -210,8 +211,15 @@ int vfiomig_fsm_path(uint64_t flags, int from, int to, int path[VFIOMIG_NR_STATE
  *  -ENOENT	there is no such device, descriptor or holder
  *  -ESRCH	there is no such process
  *  -ENOTTY	the descriptor is no VFIO device
- *  -EPERM	the caller may not look into the process, see pidfd_getfd(2)
+ *  -EPERM	the caller may not look into the process, see pidfd_getfd(2), or the holder is
+ *		another user's
+ *  -EOPNOTSUPP	the kernel has no pidfd_getfd(2)
+ *  -EBUSY	the holder does not answer
+ *  -EPROTO	what serves the socket is no holder
+ *  -ETIMEDOUT	only the driver could tell which device the descriptor is, and does not answer
+ *  -EINTR	vfiomig_interrupt() was called
  *  -ENOMEM
+ * or the errno of the call that failed.
  */
 int vfiomig_device_new(struct vfiomig_ctx *ctx, const char *name, struct vfiomig_device **dev);
 /* Take one more reference. Returns @dev. */
@@ -226,7 +234,7 @@ struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev);
  * @data: passed to @fn
  *
  * Opens nothing. Returns 0, also if there is no device, what @fn returned, or a negative errno when
- * the devices cannot be read. @fn is not called then.
+ * the devices cannot be read, -EINTR after vfiomig_interrupt(). @fn is not called then.
  */
 int vfiomig_device_foreach(struct vfiomig_ctx *ctx,
 			   int (*fn)(struct vfiomig_device *dev, void *data), void *data);
@@ -278,7 +286,7 @@ bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct vfiomig_
  *
  * Looks through /proc for a descriptor of the device's group or cdev node. It sees as much as the
  * caller's privileges allow. Returns 0, -ENOENT when it sees nobody, or another negative errno when
- * it could not look.
+ * it could not look at all of them: -ETIMEDOUT, or -EINTR after vfiomig_interrupt().
  */
 int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16]);
 
@@ -287,7 +295,8 @@ int vfiomig_device_get_opener(const struct vfiomig_device *dev, int *pid, char c
  *
  * Asks the device's holder, or else reads debugfs, if the kernel has VFIO_DEBUGFS (Linux 6.8) and
  * the caller may read it. The state of a device that nobody has open means nothing. Returns an enum
- * vfiomig_state or a negative errno.
+ * vfiomig_state or a negative errno: -ETIMEDOUT if the driver does not tell it in time, -EINTR
+ * after vfiomig_interrupt().
  */
 int vfiomig_device_peek_state(const struct vfiomig_device *dev);
 
@@ -324,7 +333,7 @@ typedef int (*vfiomig_use_fn)(void *data, const struct vfiomig_use *use);
  * any of the caller's descriptors. Also visits devices which are being taken from VFIO, while
  * somebody still has them open.
  *
- * Returns what vfiomig_device_foreach() returns, or -EINTR.
+ * Returns what vfiomig_device_foreach() returns.
  */
 int vfiomig_device_foreach_use(struct vfiomig_ctx *ctx, unsigned int ms, vfiomig_use_fn fn,
 			       void *data);
@@ -399,10 +408,15 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  *		value of enum vfiomig_via
  *  -ENODEV	the device is not bound to a VFIO driver
  *  -EOPNOTSUPP	the kernel has no VFIO, or the device has no IOMMU group
- *  -EBUSY	somebody else has the device open or works on it, or the group is not viable
+ *  -EBUSY	somebody else has the device open or works on it, its holder does not answer, the
+ *		group is not viable, or the kernel is resetting the PCI function
+ *  -EIO	the PCI function does not answer: its configuration space reads as all ones. It is
+ *		not opened, because the kernel would wait for it for long
  *  -EACCES, -EPERM	not permitted
  *  -ENOENT	the process has not got the device open
  *  -ENOTUNIQ	the descriptors of the process do not tell which of them is the device
+ *  -ETIMEDOUT	only a driver could tell which descriptor it is, and does not answer
+ *  -EPROTO	what serves the socket is no holder, or serves another device
  *  -EINTR	vfiomig_interrupt() was called while it waited
  * or the errno of the call that failed.
  */
@@ -410,8 +424,10 @@ int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
 /**
  * vfiomig_device_close - close the device, or give it back to the process that it was borrowed from
  *
- * Closing a closed device does nothing. Returns 0, or -EOWNERDEAD when the device was borrowed from
- * a holder that has ended meanwhile. The device is closed then, too, and its state is lost.
+ * Closing a closed device does nothing. Returns 0; -EOWNERDEAD when the device was borrowed from a
+ * holder that has ended meanwhile, or from a process that has closed it, so that its state is lost;
+ * or another negative errno when its holder did not take it back. The device is closed here in all
+ * cases.
  */
 int vfiomig_device_close(struct vfiomig_device *dev);
 
@@ -457,7 +473,8 @@ typedef int (*vfiomig_probe_fn)(void *data, const struct vfiomig_probe *probe);
  * program has one thread only, because the child allocates memory.
  *
  * Returns 0, what @fn returned, or a negative errno: -EINTR when the context was interrupted,
- * -EBUSY when one of the devices is open here.
+ * -EBUSY when one of the devices is open here, -EINVAL when @flags has a bit that this library does
+ * not know, -ENOMEM.
  */
 int vfiomig_probe_devices(struct vfiomig_ctx *ctx, struct vfiomig_device *const devices[], size_t n,
 			  unsigned int ms, unsigned int flags, vfiomig_probe_fn fn, void *data);
@@ -514,7 +531,10 @@ int vfiomig_device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds 
  *  -E2BIG	@fds is of a newer version, and has a descriptor that this library does not know
  *  -EBADF	a descriptor is not open
  *  -ENOTTY	the device descriptor is no VFIO device
+ *  -ETIMEDOUT	only the driver could tell which device it is, and does not answer
+ *  -EINTR	vfiomig_interrupt() was called
  *  -ENOMEM
+ * or the errno of the call that failed.
  */
 int vfiomig_device_from_fds(struct vfiomig_ctx *ctx, const struct vfiomig_fds *fds,
 			    struct vfiomig_device **dev);
@@ -553,8 +573,8 @@ struct vfiomig_holder;
  * @dev: an open device; the holder takes a reference
  * @holder: receives the holder; release it with vfiomig_holder_free()
  *
- * Returns 0, -EBUSY when the device has a holder already, -EINVAL when its name in sysfs is not
- * known, or the negative errno of what failed.
+ * Returns 0, -EBADF when the device is not open, -EBUSY when it has a holder already, -EINVAL when
+ * its name in sysfs is not known, or the negative errno of what failed.
  */
 int vfiomig_holder_new(struct vfiomig_device *dev, struct vfiomig_holder **holder);
 /* Remove the socket. @holder may be NULL. The device is not closed by that. */
@@ -613,8 +633,12 @@ int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid);
 /**
  * vfiomig_device_release - have the device's holder close it and end
  *
- * Returns 0 when the device is closed, -ENOENT when nobody holds it, -EBUSY when another program
- * works on it, or another negative errno.
+ * Returns 0 when the device is closed, -ENOENT when nobody holds it, or nobody that can be seen
+ * from here, -EBUSY when another program works on it or the holder does not answer, -EINVAL for a
+ * device that was named by a process or a descriptor, -EPERM when the holder is another user's,
+ * -EINTR, or another negative errno. After -EINTR, and after -EBUSY because the holder does not
+ * answer, the sentence says whether the holder has got the request: then it may close the device
+ * later.
  */
 int vfiomig_device_release(struct vfiomig_device *dev);
 
@@ -655,9 +679,14 @@ typedef void (*vfiomig_binding_fn)(void *data, const struct vfiomig_binding *b);
  *  -EBUSY	a process has the device open; or, without VFIOMIG_BIND_FORCE, the host uses its
  *		disk, network interface, console or virtual functions
  *  -EPERM	not permitted
- *  -EINTR	vfiomig_interrupt() was called
- *  -ETIMEDOUT	the device got no node
- *  -EIO		a driver or the kernel refused
+ *  -EINTR	vfiomig_interrupt() was called. If the kernel was in the middle of a step, it goes
+ *		on with that, no further step follows, and the sentence says what that comes to
+ *  -ETIMEDOUT	the device got no node, or the kernel does not tell in time who uses it
+ *  -E2BIG	more nodes are open than this library can look at, so that it cannot be told who
+ *		uses the device
+ *  -EIO		a driver or the kernel refused, or the function does not answer
+ *  -ENOMEM
+ * or the errno of what could not be looked at.
  */
 int vfiomig_device_bind(struct vfiomig_device *dev, const char *driver, unsigned int flags,
 			vfiomig_binding_fn fn, void *data);
@@ -683,6 +712,9 @@ int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags, vfiomi
 int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 
 /* ---- Features of an open device ---------------------------------------- */
+
+/* The functions from here on fail with -EBADF if they need an open device, and it is not open, or
+ * is not bound to its iommufd. */
 
 /* Returns the flags of struct vfio_device_info, such as VFIO_DEVICE_FLAGS_RESET. */
 uint32_t vfiomig_device_get_info_flags(const struct vfiomig_device *dev);
@@ -726,8 +758,9 @@ int vfiomig_device_get_data_size(struct vfiomig_device *dev, uint64_t *bytes);
  *
  * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, GET. It changes nothing, which makes it the way to find out
  * where a device is after a failure. It asks once more if the first attempt fails. Returns an enum
- * vfiomig_state, -EPROTO if the driver reports a state that does not exist, or the errno of the
- * ioctl.
+ * vfiomig_state, -EPROTO if the driver reports a state that does not exist, -EINTR if a signal has
+ * ended the ioctl after vfiomig_interrupt(), -EIO if it fails with EINTR without that, or the errno
+ * of the ioctl.
  */
 int vfiomig_device_get_state(struct vfiomig_device *dev);
 
@@ -739,14 +772,17 @@ int vfiomig_device_get_state(struct vfiomig_device *dev);
  *
  * VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE, SET. A transition that vfiomig_fsm_path() refuses is not
  * asked for: kernels without a fix of 2026 hang for ever in the one from STOP_COPY to PRE_COPY.
- * An ioctl that succeeds proves nothing, so the state is read back.
+ * An ioctl that succeeds proves nothing, so the state is read back. Another thread makes the ioctl,
+ * which no signal interrupts, but see vfiomig_interrupt(). It is not tried a second time.
  *
  * After another failure the device may be in any state of the path, or in ERROR: see
  * vfiomig_device_get_state(). Returns 0 when the device is in @state; -EOPNOTSUPP for a transition
  * that the protocol refuses or the device does not support (the device was not touched); -EPROTO if
  * the ioctl succeeded but the device is elsewhere, or came without the descriptor that the
  * transition has to give, or with one although the session goes on; -ENOTRECOVERABLE if the device
- * is in RUNNING, where only a reset by somebody else can have taken it; or the errno of the ioctl.
+ * is in RUNNING, where only a reset by somebody else can have taken it; -EINTR if the ioctl was
+ * broken off; -EIO if it failed with EINTR although nobody had broken it off; the errno of the
+ * ioctl; or what vfiomig_device_get_state() returns.
  */
 int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd);
 
@@ -759,11 +795,12 @@ int vfiomig_device_set_state(struct vfiomig_device *dev, int state, int *data_fd
  *
  * The device passes through the same states as with one SET_STATE, but a failure can name its arc,
  * and each arc can be timed. The state is read back after each arc. An arc that fails with EINTR,
- * EAGAIN or EBUSY, and leaves the device where it was, is tried a second time. Signals do not
- * interrupt an arc, but see vfiomig_interrupt().
+ * EAGAIN or EBUSY, and leaves the device where it was, is tried a second time. Another thread makes
+ * the ioctls, which no signal interrupts, but see vfiomig_interrupt(). @step is called on the
+ * caller's thread.
  *
- * Returns 0, -EINTR if an arc was broken off, what @step returned, -EOPNOTSUPP, -EPROTO or
- * -ENOTRECOVERABLE as vfiomig_device_set_state() does, or the errno of the arc that failed.
+ * Returns 0, -EINTR if an arc was broken off, what @step returned, -EOPNOTSUPP, -EPROTO,
+ * -ENOTRECOVERABLE or -EIO as vfiomig_device_set_state() does, or the errno of the arc that failed.
  */
 int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 			 int (*step)(void *data, int state, uint64_t ns), void *data);
@@ -771,8 +808,10 @@ int vfiomig_device_drive(struct vfiomig_device *dev, int state, int *data_fd,
 /**
  * vfiomig_device_reset - VFIO_DEVICE_RESET
  *
- * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Returns 0,
- * -EPROTO if the ioctl succeeded but the device is not in RUNNING, or the errno of the ioctl.
+ * The device is RUNNING afterwards, whatever state it was in, and what it held is lost. Another
+ * thread makes the ioctl, which no signal interrupts, but see vfiomig_interrupt(). Returns 0,
+ * -EPROTO if the ioctl succeeded but the device is not in RUNNING, -EINTR if it was broken off,
+ * -EIO if it failed with EINTR although nobody had broken it off, or the errno of the ioctl.
  */
 int vfiomig_device_reset(struct vfiomig_device *dev);
 
@@ -901,6 +940,10 @@ struct vfiomig_result {
 /*
  * The transfers below return 0, what the progress function returned to end them, or:
  *  -EINTR	vfiomig_interrupt() was called
+ *  -EBADF	the device is not open
+ *  -ENOTUNIQ	a save: the device was named by a descriptor, and it cannot be told what an image
+ *		has to say about it; the device was not touched
+ *  -EOPNOTSUPP	the driver or the kernel has no migration support for the device
  *  -EINVAL	a structure has no valid size, an option is out of bounds, or the device cannot be
  *		left in the state asked for; the device was not touched
  *  -E2BIG	the options are of a newer version, and have something that this library does not
