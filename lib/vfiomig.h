@@ -866,8 +866,9 @@ struct vfiomig_options {
 	size_t chunk_size;	  /* bytes of state in a frame; 0 for 4 MiB */
 	bool raw;		  /* the kernel's bytes, without a container */
 	bool no_precopy;	  /* a save: do not read a running device before it is stopped */
-	/* a restore: take an image of another device. With raw, and for vfiomig_pack(): take state
-	 * that begins like an image or a zstd file. */
+	/* a restore: take an image of another device, and state that is cut off or of another
+	 * device. With raw, for vfiomig_pack() and vfiomig_walk(): take state that begins like an
+	 * image or a zstd file. */
 	bool force;
 	bool no_verify; /* a restore: do not verify an image in a file beforehand */
 	/*
@@ -951,7 +952,7 @@ struct vfiomig_result {
  *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING),
  *		or its owner may be saving it; the device was not touched
  *  -ENODATA	there is no image: nothing to read, or it has no state in it
- *  -EBADMSG	the image is damaged, truncated, or no image at all
+ *  -EBADMSG	the image is damaged, truncated, or no image at all; or the state in it is cut off
  *  -EXDEV	the image is of another device; the device was not touched
  *  -EPROTO	the driver breaks the protocol: an arc returned success and led elsewhere, the state
  *		is empty, or a session came without a descriptor
@@ -982,8 +983,13 @@ int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_option
  * in a regular file is verified as a whole before that. No byte of a chunk reaches the device
  * before the chunk's checksum was found right, and RESUMING is left only after the trailer was, and
  * only if the image is the one that was verified. After a failure in RESUMING the device is reset,
- * because nothing else ends that state. Nobody but the driver checks raw state, and not every
- * driver does.
+ * because nothing else ends that state.
+ *
+ * If the format of the driver's streams is known, see vfiomig_format_name(), RESUMING is not left
+ * either when the stream ends in the middle: -EBADMSG. In a regular file that is found before the
+ * device is touched. What the stream says about its device is compared with this one, if it can be
+ * asked, and if the stream is raw or in a regular file: -EXDEV. Other raw state is checked by
+ * nobody but the driver, and not every driver does.
  */
 int vfiomig_restore(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		    struct vfiomig_result *result);

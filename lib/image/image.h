@@ -21,7 +21,7 @@ struct image {
 	uint64_t size; /* of the image, in bytes */
 	off_t end;     /* of the file that the image is read from; 0 if that is no regular file */
 	/* What was read already by whoever found out that this is an image. */
-	uint8_t first[RAW_PEEK];
+	uint8_t first[RAW_PEEK_MAX];
 	size_t first_size;
 	/* What image_peek() has read: the next frame's size (0 if nothing) and its first bytes. */
 	size_t peeked;

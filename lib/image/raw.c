@@ -56,7 +56,7 @@ static bool is_frame(const struct raw *raw, uint32_t magic)
 {
 	const uint8_t *p = raw->peeked;
 
-	return raw->peeked_size == RAW_PEEK && get_le32(p) == MAGIC_SIZE && get_le32(p + 4) == 4 &&
+	return raw->peeked_size >= RAW_PEEK && get_le32(p) == MAGIC_SIZE && get_le32(p + 4) == 4 &&
 	       get_le32(p + SIZE_FRAME) == magic;
 }
 
@@ -96,6 +96,30 @@ int raw_peek(struct raw *raw, bool force)
 	return force ? 0 : check_raw(raw);
 }
 
+int raw_peek_more(struct raw *raw)
+{
+	struct watch watch;
+	ssize_t n;
+
+	watch_begin(&watch, raw->ctx);
+	n = fd_read_full(raw->ctx, raw->fd, raw->peeked + raw->peeked_size,
+			 RAW_PEEK_MAX - raw->peeked_size);
+	watch_end(&watch);
+	if (n < 0)
+		return raw_fail(raw, n);
+	raw->peeked_size += n;
+	return 0;
+}
+
+int raw_account(struct raw *raw, const void *data, size_t size)
+{
+	int err;
+
+	raw->bytes += size;
+	err = raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
+	return err ? ctx_fail(raw->ctx, err, "the caller has ended it") : 0;
+}
+
 int raw_read(void *data, struct chunk *c)
 {
 	struct raw *raw = data;
@@ -108,11 +132,10 @@ int raw_read(void *data, struct chunk *c)
 	if (n < 0)
 		return raw_fail(raw, n);
 	n += have;
-	raw->bytes += n;
 	c->in_size = n;
 	c->iov[0] = (struct iovec){ c->in, n };
 	c->iov_count = 1;
-	return 0;
+	return raw_account(raw, c->in, n);
 }
 
 bool raw_is_file(struct raw *raw, size_t chunk_size)
@@ -195,23 +218,13 @@ static int write_sparse(const struct raw *raw, const uint8_t *p, size_t size)
 	return err;
 }
 
-/* Count bytes that are written, and show them to the tap. */
-static int account(struct raw *raw, const void *data, size_t size)
-{
-	int err;
-
-	raw->bytes += size;
-	err = raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
-	return err ? ctx_fail(raw->ctx, err, "the caller has ended it") : 0;
-}
-
 int raw_write(void *data, struct chunk *c)
 {
 	struct raw *raw = data;
 	int err = 0;
 
 	for (int i = 0; !err && i < c->iov_count; i++)
-		err = account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
+		err = raw_account(raw, c->iov[i].iov_base, c->iov[i].iov_len);
 	if (err)
 		return err;
 	if (raw->sparse)

@@ -12,7 +12,9 @@
 #include "pipeline.h"
 
 /* As many bytes as tell an image from raw state. */
-#define RAW_PEEK 16
+#define RAW_PEEK     16
+/* As many bytes as can be peeked at. */
+#define RAW_PEEK_MAX 64
 
 /* The state as it comes from a device or goes to one. Its bytes are counted and digested on the
  * way. */
@@ -21,14 +23,14 @@ struct raw {
 	int fd;		  /* -1 for nowhere, to verify an image */
 	const char *what; /* for messages: "reading the device's state" */
 	size_t chunk_size;
-	off_t at;		  /* in a file that raw_find() has workers read: the next chunk */
-	bool sparse;		  /* a new file: leave holes where the state is zero */
-	uint8_t peeked[RAW_PEEK]; /* bytes that were read already */
+	off_t at;    /* in a file that raw_find() has workers read: the next chunk */
+	bool sparse; /* a new file: leave holes where the state is zero */
+	uint8_t peeked[RAW_PEEK_MAX]; /* bytes that were read already */
 	size_t peeked_size;
 	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
-	/* Called for all bytes that are written, in order; may be NULL. If it does not return 0,
-	 * the transfer ends with that value. */
+	/* Called for all bytes that go by, in order; may be NULL. If it does not return 0, the
+	 * transfer ends with that value. A state that raw_find() finds has none. */
 	int (*tap)(void *data, const void *bytes, size_t size);
 	void *tap_data;
 };
@@ -43,6 +45,8 @@ void raw_digest(const struct raw *raw, char text[48]);
  * errno.
  */
 int raw_peek(struct raw *raw, bool force);
+/* Then: read RAW_PEEK_MAX bytes, fewer only at the end. Returns 0 or what ctx_fail() returned. */
+int raw_peek_more(struct raw *raw);
 int raw_read(void *raw, struct chunk *chunk);
 /* Whether the state is in a regular file, of more than one chunk, from which workers can read it.
  * Then this prepares for that. */
@@ -58,6 +62,9 @@ int raw_write(void *raw, struct chunk *chunk);
 int raw_end(const struct raw *raw);
 /* Whether what raw_peek() has read is the beginning of an image. */
 bool raw_is_image(const struct raw *raw);
+/* For other stages: count these bytes, and show them to the tap. Returns 0 or what ctx_fail()
+ * returned. */
+int raw_account(struct raw *raw, const void *data, size_t size);
 /* Note a failure, and return @err. */
 int raw_fail(const struct raw *raw, int err);
 

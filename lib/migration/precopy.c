@@ -199,12 +199,15 @@ int precopy_read(void *data, struct chunk *c)
 
 	while (done < room) {
 		ssize_t n = read_some(p, c->in + done, room - done);
+		int err;
 
 		if (n < 0)
 			return n;
 		if (n == 0)
 			break;
-		p->state->bytes += n;
+		err = raw_account(p->state, c->in + done, n);
+		if (err)
+			return err;
 		done += n;
 	}
 	c->in_size = done;

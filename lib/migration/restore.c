@@ -10,6 +10,7 @@
 #include "device/config.h"
 #include "image/data.h"
 #include "image/transfer.h"
+#include "records/guard.h"
 #include "restore.h"
 #include "session.h"
 #include "state.h"
@@ -20,27 +21,92 @@ static int check_size(const struct raw *state)
 	return state->bytes ? 0 : ctx_fail(state->ctx, -ENODATA, "the image has no state in it");
 }
 
-/* Verify all of an image in a regular file, and go back to its start. */
-static int verify(struct vfiomig_device *dev, const struct vfiomig_options *opt,
-		  struct image *image, off_t start, struct vfiomig_result *result)
+/*
+ * Guard the device against a state that is known to be not for it. @image is NULL for raw state.
+ * With --force nothing does.
+ */
+static int guard(struct guard *g, struct vfiomig_device *dev, const struct vfiomig_options *opt,
+		 const struct image *image, bool compare)
+{
+	const char *device = image ? json_find(image->header, "device") : NULL;
+	const char *driver = dev->sys.driver;
+	char theirs[64];
+
+	if (device && meta_string(device, "driver", theirs, sizeof(theirs)) >= 0)
+		driver = theirs;
+	return guard_init(g, dev, opt->force ? NULL : driver, compare);
+}
+
+/* Move all of the state to nowhere. @image is NULL for raw state. */
+static int look_at_all(struct vfiomig_device *dev, const struct vfiomig_options *opt,
+		       struct raw *from, struct image *image, struct vfiomig_result *result)
 {
 	struct raw nowhere;
+	struct guard g = { 0 };
 	int err = raw_init(&nowhere, dev->ctx, -1, "");
 
+	if (!image)
+		raw_free(&nowhere);
 	if (!err)
-		err = transfer_in(opt, NULL, image, &nowhere, result);
+		err = guard(&g, dev, opt, image, true);
+	guard_watch(&g, &nowhere);
+	/* Raw state has nothing to be verified but what a guard looks at. */
+	if (!err && (image || g.records))
+		err = transfer_in(opt, from, image, &nowhere, result);
+	if (!err)
+		err = guard_finish(&g);
 	result->complete = false;
 	result->bytes = 0;
-	result->expected = nowhere.bytes;
+	if (image)
+		result->expected = nowhere.bytes;
+	guard_free(&g);
 	raw_free(&nowhere);
-	return err ? err : image_reopen(image, start);
+	return err;
+}
+
+static bool is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* The first bytes of raw state say something about its device, and in a file all of it can be
+ * looked at. */
+static int check_raw_state(struct vfiomig_device *dev, struct raw *from,
+			   const struct vfiomig_options *opt, off_t start,
+			   struct vfiomig_result *result)
+{
+	struct guard g;
+	int err = guard(&g, dev, opt, NULL, true);
+
+	if (!err && g.records)
+		err = raw_peek_more(from);
+	if (!err)
+		err = guard_compare(&g, from);
+	if (!err && g.records && !opt->no_verify && start >= 0 && is_regular(from->fd)) {
+		err = look_at_all(dev, opt, from, NULL, result);
+		from->bytes = 0;
+		if (!err && lseek(from->fd, start, SEEK_SET) < 0)
+			err = ctx_fail(dev->ctx, -errno, "reading the image: %m");
+	}
+	guard_free(&g);
+	return err;
+}
+
+static int open_raw(struct vfiomig_device *dev, struct raw *from, const struct vfiomig_options *opt,
+		    struct vfiomig_result *result)
+{
+	off_t start = lseek(from->fd, 0, SEEK_CUR);
+	int err = raw_peek(from, opt->force);
+
+	return err ? err : check_raw_state(dev, from, opt, start, result);
 }
 
 static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
 		      struct image *image, struct vfiomig_result *result)
 {
 	off_t start = lseek(fd, 0, SEEK_CUR);
-	struct stat st;
 	int err = image_open(image, dev->ctx, fd);
 
 	if (!err && !opt->force)
@@ -48,9 +114,10 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 	if (err)
 		return err;
 	result->expected = meta_number(image->header, "expected_bytes", 0);
-	if (opt->no_verify || start < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
+	if (opt->no_verify || start < 0 || !is_regular(fd))
 		return image_peek(image);
-	return verify(dev, opt, image, start, result);
+	err = look_at_all(dev, opt, NULL, image, result);
+	return err ? err : image_reopen(image, start);
 }
 
 /* What a process has made of its device's registers is its own. */
@@ -99,15 +166,22 @@ static int restore(struct vfiomig_device *dev, struct raw *from, const struct vf
 {
 	_cleanup_close_ int data_fd = -1;
 	struct raw state = { .fd = -1 };
+	struct guard g = { 0 };
 	int err = raw_init(&state, dev->ctx, -1, "the device refused its state");
 
 	/* Without a trailer there is no digest to compare with. */
 	if (opt->raw)
 		raw_free(&state);
-	if (err)
+	if (!err)
+		err = guard(&g, dev, opt, opt->raw ? NULL : image, false);
+	if (err) {
+		raw_free(&state);
 		return err;
+	}
+	guard_watch(&g, &state);
 	err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd, result);
 	if (err) {
+		guard_free(&g);
 		raw_free(&state);
 		return session_abort(dev, -1, err, result);
 	}
@@ -116,7 +190,10 @@ static int restore(struct vfiomig_device *dev, struct raw *from, const struct vf
 	if (!err)
 		err = check_size(&state);
 	if (!err)
+		err = guard_finish(&g);
+	if (!err)
 		err = check_alive(dev, data_fd);
+	guard_free(&g);
 	raw_free(&state);
 	if (err)
 		return session_abort(dev, VFIOMIG_STATE_RESUMING, err, result);
@@ -142,7 +219,7 @@ int restore_device(struct vfiomig_device *dev, int fd, const struct vfiomig_opti
 	int err = session_check(dev, VFIOMIG_STATE_RESUMING, leave, result);
 
 	if (!err)
-		err = opt->raw ? raw_peek(&from, opt->force)
+		err = opt->raw ? open_raw(dev, &from, opt, result)
 			       : open_image(dev, fd, opt, &image, result);
 	if (!err)
 		err = restore(dev, &from, opt, leave, &image, result);

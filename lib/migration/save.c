@@ -9,6 +9,7 @@
 #include "image/data.h"
 #include "image/transfer.h"
 #include "precopy.h"
+#include "records/guard.h"
 #include "session.h"
 #include "state.h"
 
@@ -102,6 +103,7 @@ int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	_cleanup_close_ int pipe = fd_reopen_pipe(fd);
 	struct image image = { .fd = -1 };
 	struct raw state = { .fd = -1 };
+	struct guard guard = { 0 };
 	int err = session_check(dev, VFIOMIG_STATE_STOP_COPY,
 				opt->leave < 0 ? VFIOMIG_STATE_STOP : opt->leave, result);
 
@@ -112,6 +114,9 @@ int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	/* Without a trailer nobody asks for a digest. */
 	if (opt->raw)
 		raw_free(&state);
+	if (!err)
+		err = guard_init(&guard, dev, dev->sys.driver, false);
+	guard_watch(&guard, &state);
 	if (!err && feature_data_size(dev, &result->expected))
 		result->expected = 0;
 	result->precopy = !err && !opt->no_precopy && precopy_possible(dev, result->before);
@@ -119,6 +124,9 @@ int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 		err = begin(dev, fd, opt, &image, result);
 	if (!err)
 		err = save(dev, fd, opt, &image, &state, result);
+	if (!err)
+		guard_warn(&guard);
+	guard_free(&guard);
 	path_end(dev, result);
 	if (state.fd >= 0)
 		close(state.fd);

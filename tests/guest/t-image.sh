@@ -56,7 +56,9 @@ status 6 "from a pipe" sh -c "cat image-of-mtty | vfiomig restore $to --no-hold"
 status 6 "mtty: an image of another device" vfiomig restore "$mtty" --no-hold -i image
 check "the device was not touched" test "$(bar "$to" digest)" = "$held"
 status 7 "--force: the driver refuses it" vfiomig restore "$to" --no-hold --force -i image-of-mtty
-status 7 "more memory: the driver refuses it" vfiomig restore "$bigger" --no-hold -i image
+status 6 "more memory" vfiomig restore "$bigger" --no-hold -i image
+says "the state is of another device: its memory_size is"
+status 7 "more memory, --force: the driver refuses it" vfiomig restore "$bigger" --no-hold --force -i image
 
 # damaged NAME TEXT: the image "bad" is refused with TEXT. From a file, it is refused before the
 # device is touched.

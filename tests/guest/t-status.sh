@@ -125,8 +125,11 @@ vfiomig save "$device" -q -o whole
 status 5 "an image where raw state is expected" vfiomig restore "$device" --raw -i whole
 says 'this is an image of vfiomig, not raw state'
 
+status 5 "raw state that is cut off" sh -c "head -c 100 image | vfiomig restore $device --raw"
+says 'the stream of ivshmem ends in the middle of record 2'
+
 # Status 7. t-stream.sh has more causes.
-status 7 "a device that had to be reset" sh -c "head -c 100 image | vfiomig restore $device --raw"
+status 7 "a device that had to be reset" sh -c "head -c 100 image | vfiomig restore $device --raw --force"
 
 # Status 128 + N: the device comes home first. A pipe that nobody reads stops the save in its
 # middle.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Streams that a device must refuse. After each, the status is 7, there is one line, the device is
+# Streams that a device must refuse, also those that vfiomig refuses without --force. After each, the status is 7, there is one line, the device is
 # reset and works as before.
 # guest: -m 1M -m 2M -s 600
 # kernels: stock cdev 6.1
@@ -23,7 +23,7 @@ size=$(stat -c %s image)
 refused() {
 	wait
 	sleep 1.25 &
-	status 7 "$1: refused" vfiomig restore "$3" --no-hold --raw -i "$2"
+	status 7 "$1: refused" vfiomig restore "$3" --no-hold --force --raw -i "$2"
 	says 'the device had to be reset (its state is lost) and is now in RUNNING'
 	check "$1: a good image is restored afterwards" vfiomig restore "$3" --no-hold --raw -i "$4"
 	vfiomig save "$3" --raw -q -o after

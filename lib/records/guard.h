@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What protects a device from a state that is cut off, or is not its own, if the format of the
+ * driver's streams is known. If it is not, all of these do nothing and succeed.
+ */
+#ifndef VFIOMIG_GUARD_H
+#define VFIOMIG_GUARD_H
+
+#include "device/device.h"
+#include "image/raw.h"
+#include "records.h"
+
+struct guard {
+	const struct vfiomig_device *dev;
+	struct records *records; /* NULL if the format is not known */
+	char format[32], record[32];
+	bool compares; /* what the stream says about its device with this device */
+};
+
+/* @driver: whose state it is, or NULL. @compare: see whether the state is the device's. Returns 0
+ * or what ctx_fail() returned; release the guard with guard_free() in both cases. */
+int guard_init(struct guard *g, const struct vfiomig_device *dev, const char *driver, bool compare);
+void guard_free(struct guard *g);
+/* Have the guard look at all bytes that go by. If they are not for the device, the transfer fails
+ * with -EXDEV. */
+void guard_watch(struct guard *g, struct raw *raw);
+/* Compare only the first bytes of a state, which raw_peek() has read. Returns 0 or -EXDEV. */
+int guard_compare(struct guard *g, const struct raw *peeked);
+/* The state has come to its end. Returns 0, or -EBADMSG after ctx_fail() if it cannot be all. */
+int guard_finish(struct guard *g);
+/* The same for a state that was saved: tell the user if it does not end as its format does. */
+void guard_warn(struct guard *g);
+
+#endif
