@@ -32,6 +32,7 @@ struct field {
 
 struct structure {
 	const char *name; /* as the driver calls it, or NULL */
+	size_t base;	  /* where in the driver's structure this part of it begins */
 	size_t size;
 	const struct field *fields; /* ended by one without a name */
 };
@@ -63,9 +64,9 @@ struct record_kind {
 	const struct record_type *types; /* ended by one without a name */
 	struct record_type other;	 /* of no type in the list */
 	/*
-	 * Choose the type by more than a number; may be NULL. @name, which has room for 32 bytes,
-	 * may receive the record's own name. Returns NULL if this cannot be a header. Then the rest
-	 * of the sequence is opaque.
+	 * Choose one of these types by more than a number; may be NULL. @name, which has room for
+	 * 32 bytes, may receive the record's own name. Returns NULL if this cannot be a header.
+	 * Then the rest of the sequence is opaque.
 	 */
 	const struct record_type *(*choose)(const uint8_t *header, char *name);
 };

@@ -11,6 +11,8 @@
 
 static const struct record_kind rest = {
 	.header = {
+		.name = "acc_vf_data",
+		.base = 40,
 		.size = 136,
 		.fields = (const struct field[]){
 			{ "aeq_int_mask", 0, 4, FIELD_HEX, 0, 0 },
@@ -33,27 +35,28 @@ static const struct record_kind rest = {
 	.other = { .name = "registers", .flags = TYPE_ENDS | TYPE_LAST },
 };
 
-static const struct record_type ready = { .name = "match", .next = &rest };
-static const struct record_type not_ready = {
-	.name = "match",
-	.next = &rest,
-	.flags = TYPE_ENDS,
+static const struct record_type types[] = {
+	{ .name = "match", .next = &rest },
+	{ .name = "match", .next = &rest, .flags = TYPE_ENDS },
+	{ 0 },
 };
 
 /* vf_qm_state is QM_READY, 0, if the registers follow. */
 static const struct record_type *choose(const uint8_t *header, char *name)
 {
 	(void)name;
-	return format_number(header + 24, 4) ? &not_ready : &ready;
+	return &types[format_number(header + 24, 4) ? 1 : 0];
 }
 
-#define COMMON_FIELDS                                                                    \
-	{ "acc_magic", 0, 8, FIELD_HEX, 0, 0 }, { "qp_num", 8, 4, 0, 0, 0 },             \
-		{ "dev_id", 12, 4, FIELD_HEX, 0, 0 }, { "que_iso_cfg", 16, 4, 0, 0, 0 }, \
-		{ "qp_base", 20, 4, 0, 0, 0 },                                           \
-	{                                                                                \
-		"vf_qm_state", 24, 4, 0, 0, 0                                            \
-	}
+/* clang-format off */
+#define COMMON_FIELDS                                                                              \
+	{ "acc_magic", 0, 8, FIELD_HEX, 0, 0 },                                                    \
+	{ "qp_num", 8, 4, 0, 0, 0 },                                                               \
+	{ "dev_id", 12, 4, FIELD_HEX, 0, 0 },                                                      \
+	{ "que_iso_cfg", 16, 4, 0, 0, 0 },                                                         \
+	{ "qp_base", 20, 4, 0, 0, 0 },                                                             \
+	{ "vf_qm_state", 24, 4, 0, 0, 0 }
+/* clang-format on */
 
 static const struct record_kind match = {
 	.header = {
@@ -67,13 +70,13 @@ static const struct record_kind match = {
 			{ 0 },
 		},
 	},
+	.types = types,
 	.choose = choose,
 };
 
 /* Before Linux 6.16 there was no version. */
 static const struct record_kind match_v1 = {
 	.header = {
-		.name = "acc_vf_data",
 		.size = 40,
 		.fields = (const struct field[]){
 			COMMON_FIELDS,
@@ -81,6 +84,7 @@ static const struct record_kind match_v1 = {
 			{ 0 },
 		},
 	},
+	.types = types,
 	.choose = choose,
 };
 

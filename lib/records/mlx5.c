@@ -42,6 +42,7 @@ static const struct record_kind record = {
 	},
 	.length = { 0, 8, 1 },
 	.type = { 12, 4, 1 },
+	.types = types,
 	/* What a newer driver adds may be the last record. */
 	.other = { .flags = TYPE_ENDS },
 	.choose = choose,

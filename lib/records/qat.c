@@ -78,19 +78,29 @@ static const struct structure slas = {
 static const struct record_kind section;
 
 /* A section is known by its name. */
+/* clang-format off */
 static const struct record_type types[] = {
-	{ .name = "CONFIG", .inside = &section },  { .name = "gencap", .data = &number_u32 },
-	{ .name = "svcmap", .data = &number_u16 }, { .name = "extdc", .data = &number_u32 },
-	{ .name = "GENER", .inside = &section },   { .name = "iovinit", .data = &number_u8 },
-	{ .name = "compver", .data = &number_u8 }, { .name = "sla", .data = &slas },
-	{ .name = "MISCBAR", .inside = &section }, { .name = "visrc", .data = &number_u32 },
-	{ .name = "vimsk", .data = &number_u32 },  { .name = "vispv", .data = &number_u32 },
-	{ .name = "vimpv", .data = &number_u32 },  { .name = "pf2vm", .data = &number_u32 },
-	{ .name = "vm2pf", .data = &number_u32 },  { .name = "ETRBAR", .inside = &section },
-	{ .name = "mregs", .data = &bank_state },  { 0 },
+	{ .name = "CONFIG", .inside = &section },
+	{ .name = "gencap", .data = &number_u32 },
+	{ .name = "svcmap", .data = &number_u16 },
+	{ .name = "extdc", .data = &number_u32 },
+	{ .name = "GENER", .inside = &section },
+	{ .name = "iovinit", .data = &number_u8 },
+	{ .name = "compver", .data = &number_u8 },
+	{ .name = "sla", .data = &slas },
+	{ .name = "MISCBAR", .inside = &section },
+	{ .name = "visrc", .data = &number_u32 },
+	{ .name = "vimsk", .data = &number_u32 },
+	{ .name = "vispv", .data = &number_u32 },
+	{ .name = "vimpv", .data = &number_u32 },
+	{ .name = "pf2vm", .data = &number_u32 },
+	{ .name = "vm2pf", .data = &number_u32 },
+	{ .name = "ETRBAR", .inside = &section },
+	{ .name = "bnk", .inside = &section }, /* the number of the bank follows */
+	{ .name = "mregs", .data = &bank_state },
+	{ 0 },
 };
-
-static const struct record_type bank = { .name = "bnk", .inside = &section };
+/* clang-format on */
 
 /* The bytes after the zero byte of a name are left from something else. */
 static const struct record_type *choose(const uint8_t *header, char *name)
@@ -105,9 +115,10 @@ static const struct record_type *choose(const uint8_t *header, char *name)
 	if (!n)
 		return NULL;
 	for (const struct record_type *t = types; t->name; t++)
-		if (strcmp(t->name, name) == 0)
+		if (strcmp(t->name, name) == 0 ||
+		    (strcmp(t->name, "bnk") == 0 && strncmp(name, "bnk", 3) == 0))
 			return t;
-	return strncmp(name, "bnk", 3) == 0 ? &bank : &section.other;
+	return &section.other;
 }
 
 static const struct record_kind section = {
@@ -122,6 +133,7 @@ static const struct record_kind section = {
 		},
 	},
 	.length = { 8, 4, 1 },
+	.types = types,
 	.choose = choose,
 };
 
@@ -132,25 +144,27 @@ static bool is_preamble(const uint8_t *p)
 }
 
 static const struct record_kind state;
-static const struct record_type setup_type = { .name = "setup",
-					       .inside = &section,
-					       .next = &state };
-static const struct record_type state_type = {
-	.name = "state",
-	.inside = &section,
-	.flags = TYPE_ENDS | TYPE_LAST,
+
+static const struct record_type setup_types[] = {
+	{ .name = "setup", .inside = &section, .next = &state },
+	{ 0 },
+};
+
+static const struct record_type state_types[] = {
+	{ .name = "state", .inside = &section, .flags = TYPE_ENDS | TYPE_LAST },
+	{ 0 },
 };
 
 static const struct record_type *choose_setup(const uint8_t *header, char *name)
 {
 	(void)name;
-	return is_preamble(header) ? &setup_type : NULL;
+	return is_preamble(header) ? &setup_types[0] : NULL;
 }
 
 static const struct record_type *choose_state(const uint8_t *header, char *name)
 {
 	(void)name;
-	return is_preamble(header) ? &state_type : NULL;
+	return is_preamble(header) ? &state_types[0] : NULL;
 }
 
 static const struct field preamble_fields[] = {
@@ -162,12 +176,14 @@ static const struct field preamble_fields[] = {
 static const struct record_kind setup = {
 	.header = { .name = "adf_mstate_preh", .size = 16, .fields = preamble_fields },
 	.length = { 12, 4, 1 },
+	.types = setup_types,
 	.choose = choose_setup,
 };
 
 static const struct record_kind state = {
 	.header = { .name = "adf_mstate_preh", .size = 16, .fields = preamble_fields },
 	.length = { 12, 4, 1 },
+	.types = state_types,
 	.choose = choose_state,
 };
 

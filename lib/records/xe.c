@@ -72,6 +72,7 @@ static const struct record_kind packet = {
 	},
 	.length = { 16, 8, 1 },
 	.type = { 1, 1, 1 },
+	.types = types,
 	.choose = choose,
 };
 

@@ -524,13 +524,46 @@ static void check_structure(const struct structure *s)
 	}
 }
 
+/* Call these for each structure and each type of a format; a type is with its header. */
+static void visit(const struct record_kind *kind, unsigned int depth,
+		  void (*structure)(const struct structure *),
+		  void (*type)(const struct structure *, const struct record_type *))
+{
+	const struct record_type *t = kind->types;
+
+	structure(&kind->header);
+	for (;; t++) {
+		/* The one of no type is the last. */
+		bool last = !t || !t->name;
+		const struct record_type *now = last ? &kind->other : t;
+
+		if (now->name)
+			type(&kind->header, now);
+		if (now->data)
+			structure(now->data);
+		if (now->inside && depth < RECORDS_DEPTH_MAX)
+			visit(now->inside, depth + 1, structure, type);
+		if (now->next && depth < RECORDS_DEPTH_MAX)
+			visit(now->next, depth + 1, structure, type);
+		if (last)
+			return;
+	}
+}
+
+static void check_type(const struct structure *header, const struct record_type *t)
+{
+	(void)header;
+	assert_in_range(strlen(t->name), 1, 31);
+	assert_false(t->data && t->inside);
+}
+
 static void test_tables(void **state)
 {
 	(void)state;
 	for (size_t i = 0; format_get(i); i++) {
 		const struct format *f = format_get(i);
 
-		check_structure(&f->first->header);
+		visit(f->first, 2, check_structure, check_type);
 		assert_true(records_knows(f->name) && records_knows(f->driver));
 		assert_in_range(f->first->header.size, 16, RECORDS_STRUCTURE_MAX);
 	}
@@ -538,6 +571,29 @@ static void test_tables(void **state)
 	assert_false(records_knows(NULL));
 	assert_string_equal(vfiomig_format_name(0), "qat");
 	assert_null(vfiomig_format_name(ARRAY_SIZE(formats)));
+}
+
+/* For tests/host/formats.sh: the tables, a structure or a field or a type in each line. */
+static void print_structure(const struct structure *s)
+{
+	if (!s->name)
+		return;
+	printf("structure %s %zu %zu\n", s->name, s->base, s->size);
+	for (const struct field *f = s->fields; f && f->name; f++)
+		printf("field %s %s %zu %u %u %u\n", s->name, f->name, s->base + f->offset, f->size,
+		       f->count, f->stride);
+}
+
+static void print_type(const struct structure *header, const struct record_type *t)
+{
+	printf("type %s %s %llu\n", header->name ?: "-", t->name, (unsigned long long)t->id);
+}
+
+static int print_tables(void)
+{
+	for (size_t i = 0; format_get(i); i++)
+		visit(format_get(i)->first, 2, print_structure, print_type);
+	return 0;
 }
 
 /* ---- Images and raw state ------------------------------------------------ */
@@ -573,7 +629,7 @@ static void test_walk(void **state)
 	close(out);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_formats), cmocka_unit_test(test_pieces),
@@ -583,5 +639,7 @@ int main(void)
 		cmocka_unit_test(test_tables),	cmocka_unit_test(test_walk),
 	};
 
+	if (argc > 1 && strcmp(argv[1], "print") == 0)
+		return print_tables();
 	return cmocka_run_group_tests_name("records", tests, make_ctx, free_ctx);
 }
