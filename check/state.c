@@ -571,6 +571,7 @@ static void expect_step(struct run *run, int from, int to, int err)
 void random_walk(struct run *run)
 {
 	int session = -1, steps;
+	bool stuck = false;
 
 	for (steps = 0; steps < WALK_STEPS; steps++) {
 		int from = run->state, to = random_number(run) % VFIOMIG_NR_STATES, data_fd, err;
@@ -578,7 +579,9 @@ void random_walk(struct run *run)
 		if (is_trap(from, to))
 			continue;
 		/* A SET_STATE in ERROR makes the kernel warn. */
-		if (random_number(run) % 16 == 0 || (from == S(ERROR) && !run->dangerous)) {
+		if (random_number(run) % 16 == 0 || stuck ||
+		    (from == S(ERROR) && !run->dangerous)) {
+			stuck = false;
 			err = reset_device(run);
 			expect(run, !err, "VFIO_DEVICE_RESET in %s gives %s",
 			       vfiomig_state_name(from), errno_name(err));
@@ -587,6 +590,8 @@ void random_walk(struct run *run)
 		}
 		err = try_state(run, to, &data_fd);
 		expect_step(run, from, to, err);
+		/* Only a reset leads out of RESUMING, if the device has got nothing to load. */
+		stuck = err && run->state == S(RESUMING);
 		if (!err && data_fd >= 0) {
 			if (session >= 0)
 				close(session);
