@@ -270,6 +270,13 @@ check-debug: deps
 	@$(SUBMAKE) -s WERROR=1 tests
 	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
 
+# Test whether "vfiomig check" finds the drivers that break one rule each (tests/mutants/README.md). RULES names a part.
+RULES = *
+
+check-mutants: deps
+	@$(SUBMAKE) -s WERROR=1 all $(GUEST_PROGRAMS) $(B)/guest/libcrypto.so.3
+	@set -f; tests/mutants/run $(RULES)
+
 # Record the terminal session in README.md again. tests/guest/t-readme.sh has its commands.
 readme: deps
 	@$(SUBMAKE) -s tests
@@ -410,6 +417,6 @@ clean:
 	$(UNIT_TESTS:=.d) $(GUEST_PROGRAMS:=.d) $(HOST_PROGRAMS:=.d) \
 	$(FUZZ_OBJS:.o=.d) $(wildcard $(B)/fuzz/*.d) $(BENCH_PROGRAMS:=.d)
 
-.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-fresh check-debug check-qemu check-long check-asan check-tsan coverage \
+.PHONY: FORCE all driver deps tests unit-tests guest-programs check check-fresh check-debug check-qemu check-long check-mutants check-asan check-tsan coverage \
 	check-packages readme demo fuzz bench dist deb install uninstall install-dkms uninstall-dkms clean
 .DELETE_ON_ERROR:
