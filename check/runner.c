@@ -421,7 +421,7 @@ static void tell(struct waiting *waiting, struct klog *log, const struct check_o
 }
 
 /* How long the kernel has to complain about the last test. */
-#define SETTLING 50 /* milliseconds */
+#define SETTLING 200 /* milliseconds */
 
 static int test_all(struct run *run, const struct check_options *options, struct klog *log,
 		    struct waiting *waiting, char why[512])

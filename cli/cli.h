@@ -7,8 +7,8 @@
  * it in this list, so that no two of them need each other:
  *
  *	status, cli (this header), rundir, printable, message, signals, stream, notify, place,
- *	terminal, table, names, user, json, words, spelling, values, arguments, options, device, holder,
- *	output, input, transfer, progress, describe, records, summary, report, commands/,
+ *	terminal, table, names, user, json, words, spelling, values, arguments, options, device,
+ *	holder, output, input, transfer, progress, describe, records, summary, report, commands/,
  *	main
  */
 #ifndef CLI_H
