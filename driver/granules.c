@@ -21,6 +21,7 @@
 #include <linux/jiffies.h>
 #include <linux/math.h>
 #include <linux/overflow.h>
+#include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
 
 #include "ivshmem_vfio.h"
@@ -121,7 +122,7 @@ unsigned int ivshmem_vfio_count_runs(unsigned long window)
 void ivshmem_vfio_scan_begin(struct ivshmem_vfio_migf *migf)
 {
 	migf->granules.scan = 0;
-	migf->granules.round_began = jiffies;
+	migf->granules.took = 0;
 }
 
 /**
@@ -159,16 +160,15 @@ bool ivshmem_vfio_scan_is_due(struct ivshmem_vfio_migf *migf)
 /*
  * Rounds that find nothing must not take all of a processor's time. So the next
  * round has to wait, longer and longer, and never less than twice the time that
- * the last one took.
+ * the last one took. Time between its windows does not count: the user may have
+ * been stopped.
  */
 static void ivshmem_vfio_scan_end(struct ivshmem_vfio_granules *granules)
 {
-	unsigned long now = jiffies;
-
 	granules->found = granules->unsent;
 	granules->found_runs = granules->runs;
 	granules->send = 0;
-	granules->rescan_at = now;
+	granules->rescan_at = jiffies;
 	if (granules->unsent) {
 		granules->pause = 0;
 		return;
@@ -178,7 +178,7 @@ static void ivshmem_vfio_scan_end(struct ivshmem_vfio_granules *granules)
 				  IVSHMEM_VFIO_PAUSE_MIN,
 				  IVSHMEM_VFIO_PAUSE_MAX);
 	granules->rescan_at += max(granules->pause,
-				   2 * (now - granules->round_began));
+				   2 * nsecs_to_jiffies(granules->took));
 }
 
 /* Mark those granules of the buffer that are not what was sent */
@@ -207,12 +207,15 @@ int ivshmem_vfio_scan_window(struct ivshmem_vfio_migf *migf)
 	struct ivshmem_vfio_granules *granules = &migf->granules;
 	unsigned long before, after;
 	unsigned int size;
+	u64 began;
 	int err;
 
 	lockdep_assert_held(&migf->lock);
 
 	if (!ivshmem_vfio_scanning(migf))
 		ivshmem_vfio_scan_begin(migf);
+
+	began = ktime_get_ns();
 
 	size = ivshmem_vfio_window_size(granules, granules->scan);
 	before = ivshmem_vfio_window_unsent(granules, granules->scan);
@@ -235,6 +238,7 @@ int ivshmem_vfio_scan_window(struct ivshmem_vfio_migf *migf)
 	granules->runs += ivshmem_vfio_count_runs(after) -
 			  ivshmem_vfio_count_runs(before);
 	granules->scan += size;
+	granules->took += ktime_get_ns() - began;
 	if (!ivshmem_vfio_scanning(migf))
 		ivshmem_vfio_scan_end(granules);
 

@@ -255,8 +255,13 @@ static int ivshmem_vfio_hw_begin(struct ivshmem_vfio_device *ivdev,
 		if (err != -EAGAIN)
 			break;
 		ivshmem_vfio_hw_unlock(ivdev, access);
-		/* First without memory_lock, and then with it */
-		access->memory_locked = access->exclusive;
+		/*
+		 * First without memory_lock, and then with it. If there is a
+		 * ROM, GET_REGION_INFO changes the command register, too.
+		 */
+		access->memory_locked =
+			access->exclusive ||
+			pci_resource_len(ivdev->core.pdev, PCI_ROM_RESOURCE);
 		access->exclusive = true;
 	}
 	if (err)

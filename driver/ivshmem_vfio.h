@@ -121,7 +121,8 @@ enum ivshmem_vfio_part {
  * @send: where the search for the next granule to be sent begins
  * @scan: where the round over the memory is that compares it with @hash;
  *	@count if no round is under way
- * @round_began: when the present round, or the last one, has begun (jiffies)
+ * @took: how long the present round, or the last one, has looked at the memory
+ *	(nanoseconds)
  * @pause: how long it has to wait at least, if the last round has found nothing
  *	(jiffies)
  * @rescan_at: when the next round may begin (jiffies)
@@ -135,7 +136,7 @@ struct ivshmem_vfio_granules {
 	unsigned long found_runs;
 	unsigned long send;
 	unsigned long scan;
-	unsigned long round_began;
+	u64 took;
 	unsigned long pause;
 	unsigned long rescan_at;
 };

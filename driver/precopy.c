@@ -83,13 +83,19 @@ long ivshmem_vfio_precopy_ioctl(struct file *filp, unsigned int cmd,
 	mutex_lock(&migf->lock);
 	if (!ivshmem_vfio_migf_alive(migf) || !migf->precopy) {
 		ret = -EINVAL;
+	} else if (migf->err) {
+		/* Of the worker, which tries again */
+		ret = migf->err;
+		migf->err = 0;
+		ivshmem_vfio_schedule_rescan(migf);
 	} else {
 		info.flags = 0;
 		info.initial_bytes = ivshmem_vfio_initial(migf);
 		info.dirty_bytes = ivshmem_vfio_dirty(migf,
 						      info.initial_bytes);
 		/* For the next call, should the user not read before that */
-		if (!ivshmem_vfio_save_has_data(migf))
+		if (ivshmem_vfio_scanning(migf) ||
+		    !ivshmem_vfio_save_has_data(migf))
 			ivshmem_vfio_schedule_rescan(migf);
 	}
 	mutex_unlock(&migf->lock);
@@ -126,22 +132,23 @@ static int ivshmem_vfio_round(struct ivshmem_vfio_migf *migf,
  * ivshmem_vfio_precopy_rescan() - look for something to be read
  * @work: migf->rescan
  *
- * The work goes on to the end of the round, or until it has found something.
- * After that it goes on as long as somebody waits in poll().
+ * The work goes on to the end of the round, also when it has found something:
+ * only then is it known how much has changed. After that it goes on as long as
+ * somebody waits in poll() and there is nothing to be read.
  */
 void ivshmem_vfio_precopy_rescan(struct work_struct *work)
 {
 	struct ivshmem_vfio_migf *migf = container_of(to_delayed_work(work),
 						      struct ivshmem_vfio_migf,
 						      rescan);
-	bool readable;
+	bool ended, readable;
 
 	mutex_lock(&migf->lock);
 	migf->err = ivshmem_vfio_round(migf, IVSHMEM_VFIO_RESCAN_WINDOWS);
-	readable = migf->err || !ivshmem_vfio_migf_alive(migf) ||
-		   !migf->precopy || ivshmem_vfio_save_has_data(migf);
-	if (!readable &&
-	    (ivshmem_vfio_scanning(migf) || wq_has_sleeper(&migf->wait)))
+	ended = migf->err || !ivshmem_vfio_migf_alive(migf) || !migf->precopy;
+	readable = ended || ivshmem_vfio_save_has_data(migf);
+	if (!ended && (ivshmem_vfio_scanning(migf) ||
+		       (!readable && wq_has_sleeper(&migf->wait))))
 		ivshmem_vfio_schedule_rescan(migf);
 	mutex_unlock(&migf->lock);
 
