@@ -158,6 +158,10 @@ static int hold_group(struct vfiomig_device *dev, int *fd, bool back)
 			dev->ctx, -EBUSY,
 			"busy: the kernel has not opened %s within %llu second; another process may be opening a device of the group",
 			path, PATIENCE_NS / 1000000000ULL);
+	if (is_exhausted(-*fd) || *fd == -EAGAIN)
+		return ctx_fail(dev->ctx, *fd,
+				"cannot tell whether %s is in use: cannot open %s: %s", dev->name,
+				path, strerror(-*fd));
 	/* Another failure may mean that the kernel has no groups. */
 	return *fd == -EBUSY ? node_fail_busy(dev) : 0;
 }

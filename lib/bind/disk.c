@@ -194,13 +194,18 @@ static int fail_untold(struct vfiomig_device *dev, const struct disk *disk, int 
 static int check_exclusive(struct vfiomig_device *dev, const char *name, const char *dir)
 {
 	struct disk disk;
-	struct opening o = { .node = disk.node, .err = -EIO };
+	struct opening o = { .node = disk.node, .err = -ECHILD };
 	int err;
 
 	describe(dev, &disk, name, dir);
 	err = apart_call(dev->ctx, open_exclusively, &o, sizeof(o), now_ns() + OPEN_NS);
 	if (err)
 		return fail_untold(dev, &disk, err);
+	/* The process has ended without an answer. */
+	if (o.err == -ECHILD)
+		return fail_untold(dev, &disk, -EIO);
+	if (is_exhausted(-o.err))
+		return fail_untold(dev, &disk, o.err);
 	if (o.err != -EBUSY)
 		return 0;
 	return ctx_fail(dev->ctx, -EBUSY,

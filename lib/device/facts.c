@@ -109,7 +109,8 @@ static int fail_reading(struct vfiomig_ctx *ctx, const struct reading *r, int er
 				*doing ? doing : "the kernel", rest);
 	if (err == -ETIMEDOUT && !*doing)
 		return ctx_fail(ctx, err,
-				"cannot tell which device it is: it could not be asked in time");
+				"cannot tell which device it is: it could not be asked in time%s",
+				rest);
 	if (err == -ETIMEDOUT)
 		return ctx_fail(ctx, err, "cannot tell which device it is: %s does not return%s",
 				doing, rest);

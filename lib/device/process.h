@@ -10,9 +10,10 @@
 /* @comm receives the name of the command, or "?" if it cannot be read. */
 void process_comm(const struct vfiomig_ctx *ctx, int pid, char comm[16]);
 
-/* Whether this process has the capability @cap, of which the man page capabilities(7) tells. */
 /* Whether /proc has all processes, and not only those of a container. */
 bool process_sees_all(const struct vfiomig_ctx *ctx);
+
+/* Whether this process has the capability @cap, of which the man page capabilities(7) tells. */
 bool process_is_capable(const struct vfiomig_ctx *ctx, int cap);
 
 /* Returns the state of the process as in proc(5), 'T' if it is stopped, or 0 if there is none. */

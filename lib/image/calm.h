@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Keeping the signals away that nobody has a handler for. They would end the program in the middle
- * of a call into the driver, or stop all of its threads, which makes a driver fail that sleeps
- * interruptibly, on whatever thread.
+ * of an arc, or stop all of its threads, which makes a driver fail that sleeps interruptibly, on
+ * whatever thread.
  */
 #ifndef VFIOMIG_CALM_H
 #define VFIOMIG_CALM_H
@@ -16,8 +16,8 @@
 void calm_begin(sigset_t *before);
 void calm_end(const sigset_t *before);
 
-/* Take those that have come to the process meanwhile, if no call into the driver goes on that they
- * would disturb. For any thread of a process all of whose threads block them. */
+/* Take those that have come to the process meanwhile, if no arc and no reset goes on. For any thread
+ * of a process all of whose threads block them. */
 void calm_look(struct vfiomig_ctx *ctx);
 
 #endif

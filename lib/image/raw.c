@@ -160,7 +160,9 @@ int raw_find(void *data, struct chunk *c)
 	struct raw *raw = data;
 	off_t left = fd_file_size(raw->fd) - raw->at, next;
 
-	if (left <= 0) {
+	if (left < 0)
+		return fail_shorter(raw);
+	if (!left) {
 		lseek(raw->fd, raw->at, SEEK_SET);
 		return 0;
 	}

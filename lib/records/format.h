@@ -78,7 +78,7 @@ enum likeness {
 	ALIKE,	  /* it is one */
 };
 
-/* What a stream and a device must have in common, see fits.c. */
+/* What a stream and a device must have in common, see guard.c. */
 enum fact {
 	FACT_PCI_DEVICE,   /* the PCI function's device ID */
 	FACT_PCI_REVISION, /* its revision */

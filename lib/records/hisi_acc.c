@@ -35,20 +35,13 @@ static const struct record_kind rest = {
 	.other = { .name = "registers", .flags = TYPE_ENDS | TYPE_LAST },
 };
 
-static const struct record_type types[] = {
-	{ .name = "match", .next = &rest },
-	{ .name = "match", .next = &rest, .flags = TYPE_ENDS },
-	{ 0 },
-};
-
-/* vf_qm_state is QM_READY, 0, if the registers follow. */
-static const struct record_type *choose(const uint8_t *header, char *name)
-{
-	(void)name;
-	return &types[format_number(header + 24, 4) ? 1 : 0];
-}
-
+/*
+ * The registers follow if the driver in the virtual machine was ready. What vf_qm_state says about
+ * that counts only without pre-copy: in PRE_COPY the kernel's driver does not know yet.
+ */
 /* clang-format off */
+#define MATCH { .name = "match", .next = &rest, .flags = TYPE_ENDS }
+
 #define COMMON_FIELDS                                                                              \
 	{ "acc_magic", 0, 8, FIELD_HEX, 0, 0 },                                                    \
 	{ "qp_num", 8, 4, 0, 0, 0 },                                                               \
@@ -70,8 +63,7 @@ static const struct record_kind match = {
 			{ 0 },
 		},
 	},
-	.types = types,
-	.choose = choose,
+	.other = MATCH,
 };
 
 /* Before Linux 6.16 there was no version. */
@@ -84,8 +76,7 @@ static const struct record_kind match_v1 = {
 			{ 0 },
 		},
 	},
-	.types = types,
-	.choose = choose,
+	.other = MATCH,
 };
 
 static enum likeness like(const uint8_t *p)

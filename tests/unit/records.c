@@ -363,9 +363,12 @@ static void test_pieces(void **state)
 	}
 }
 
-/* Nothing marks the last record of mlx5: a stream may end after each but the first. */
+/* Nothing marks the last record of mlx5: a stream may end after each but the first. That of
+ * hisi_acc may end after what it fits. */
 static bool may_end(size_t i, size_t at)
 {
+	if (strcmp(formats[i].name, "hisi_acc") == 0)
+		return at == 40;
 	return strcmp(formats[i].name, "mlx5") == 0 && (at == 140 || at == 160);
 }
 
@@ -397,7 +400,9 @@ static void test_hisi_acc(void **state)
 {
 	(void)state;
 	make_hisi_acc();
-	assert_int_equal(walk("hisi_acc", 40, 40, 0), RECORDS_CUT);
+	assert_int_equal(walk("hisi_acc", 41, 41, 0), RECORDS_CUT);
+	/* In PRE_COPY the driver says "ready" in any case. */
+	assert_int_equal(walk("hisi_acc", 40, 40, 0), RECORDS_WHOLE);
 	stream[24] = 1;
 	assert_int_equal(walk("hisi_acc", 40, 40, 0), RECORDS_WHOLE);
 	size = 0;
