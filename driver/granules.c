@@ -19,9 +19,9 @@
 
 #include <linux/bitops.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/math.h>
 #include <linux/overflow.h>
-#include <linux/timekeeping.h>
 #include <linux/vmalloc.h>
 
 #include "ivshmem_vfio.h"

@@ -11,13 +11,17 @@
 
 #include "internal.h"
 
-/* Block such signals in the calling thread. SIGQUIT stays the last resort. @before receives what is
- * for calm_end(), on the same thread. */
+/*
+ * Block such signals in the calling thread. SIGQUIT stays the last resort. @before receives what is
+ * for calm_end(), on the same thread.
+ */
 void calm_begin(sigset_t *before);
 void calm_end(const sigset_t *before);
 
-/* Take those that have come to the process meanwhile, if no arc and no reset goes on. For any thread
- * of a process all of whose threads block them. */
+/*
+ * Take those that have come to the process meanwhile, if no arc and no reset goes on. For any
+ * thread of a process all of whose threads block them.
+ */
 void calm_look(struct vfiomig_ctx *ctx);
 
 #endif
