@@ -51,12 +51,13 @@ token=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 wrong=83b8f4f2-509f-382f-3c1e-e6bfe0fa1002
 echo Y >$modules/vfio_pci/parameters/enable_sriov
 set_driver $physical vfio-pci
-echo 2 >/sys/bus/pci/devices/$physical/sriov_numvfs
 virtual=0000:01:00.1
+# Opening the physical function resets it, from which QEMU's virtual functions do not come back.
+vfiomig hold -q $physical --vf-token=$token
+echo 2 >/sys/bus/pci/devices/$physical/sriov_numvfs
 check "the virtual function belongs to vfio-pci" test "$(driver_of $virtual)" = vfio-pci
 status 2 "a token that is no UUID" vfiomig info $virtual --vf-token=x
 says "a VF token is a UUID like"
-vfiomig hold -q $physical --vf-token=$token
 # Each way has a virtual function of its own: QEMU's does not come back from its second reset.
 for via in $ways; do
 	if [ "$KERNEL $via" = 'cdev cdev' ]; then
