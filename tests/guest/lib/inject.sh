@@ -70,6 +70,8 @@ harmless() {
 	'access '*/dev/vfio/devices/*) ;;
 	# The eventfd to which nobody has written, and which is looked at again each second.
 	'read (3, '* | 'poll '*'1, 0)'* | 'poll '*'1, 0 <'* | 'poll '*'1, 1000'*) ;;
+	# The watcher's pause between two looks at the signals that have come.
+	'poll '*'1, 100)'* | 'poll '*'1, 100 <'*) ;;
 	# The wait for the word of the process that is to hold the device. It begins again.
 	'poll '*'events=POLLIN}], 2, -1'*) ;;
 	# The question whether there is a holder. If it cannot be asked, vfiomig assumes that there
