@@ -123,7 +123,10 @@ static void end_text(const struct printer *p, uint64_t bytes)
 		       format_bytes(p->types[i].bytes, size));
 	printf("%-20s %" PRIu64 " bytes (%s)\n", "stream", bytes, format_bytes(bytes, size));
 	printf("%-20s %s\n", "format", p->format);
-	printf("%-20s %s\n", "end", p->end);
+	if (strcmp(p->end, "unknown") == 0)
+		printf("%-20s %s: %s\n", "end", p->end, p->sentence);
+	else
+		printf("%-20s %s\n", "end", p->end);
 }
 
 /* ---- Walking --------------------------------------------------------------------------------- */
@@ -167,7 +170,8 @@ static int print_piece(void *data, const struct vfiomig_record *r)
 		print_as_json(p, r);
 	else
 		print_as_text(r);
-	return 0;
+	/* Nobody reads it any more, or there is no room: why go through the rest? */
+	return ferror(stdout) ? -EPIPE : 0;
 }
 
 /* Make what was printed an object, which says why there is no more of it. */
@@ -190,6 +194,9 @@ int print_records(struct transfer *t, int fd, const char *driver)
 	progress_start(t);
 	err = vfiomig_walk(t->cli->ctx, fd, driver, &t->opt, print_piece, &p);
 	progress_end();
+	/* streams_finish() has the message about standard output. */
+	if (ferror(stdout))
+		return STATUS_FAILED;
 	if (err) {
 		end_failed(&p, vfiomig_get_error(t->cli->ctx));
 		return fail_at(t->cli, MOVE_STATE, err);

@@ -370,6 +370,8 @@ int vfiomig_device_set_vf_token(struct vfiomig_device *dev, const char *uuid);
 /*
  * Set how many seconds vfiomig_device_open() and vfiomig_device_release() wait for other programs
  * that use this library. 0, the default, is not to wait; a negative number is as long as it takes.
+ * vfiomig_device_open() and vfiomig_device_bind() wait as long for the end of a reset of a PCI
+ * function, and a second longer.
  */
 void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Whether a PCI function answers at all. */
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/pci_regs.h>
 #include <stdio.h>
@@ -9,7 +10,8 @@
 #include "apart.h"
 #include "header.h"
 
-#define PATIENCE_NS 1000000000ULL
+#define PATIENCE_S 1
+#define SECOND	   1000000000ULL
 
 struct reading {
 	char path[PATH_MAX];
@@ -27,6 +29,12 @@ static void read_type(void *arg)
 	r->err = n < 0 ? -errno : n ? 0 : -ENODATA;
 }
 
+/* Somebody who resets the function has it, and the caller may wait for others. In seconds. */
+static uint64_t patience(const struct vfiomig_device *dev)
+{
+	return PATIENCE_S + (uint64_t)dev->wait;
+}
+
 /* Returns 0 or a negative errno, without a sentence. */
 static int read_apart(const struct vfiomig_device *dev, uint8_t *type)
 {
@@ -41,7 +49,8 @@ static int read_apart(const struct vfiomig_device *dev, uint8_t *type)
 		read_type(&r);
 		err = 0;
 	} else {
-		err = apart_call(dev->ctx, read_type, &r, sizeof(r), now_ns() + PATIENCE_NS);
+		err = apart_call(dev->ctx, read_type, &r, sizeof(r),
+				 dev->wait < 0 ? UINT64_MAX : now_ns() + patience(dev) * SECOND);
 	}
 	*type = r.type;
 	return err ? err : r.err;
@@ -54,8 +63,9 @@ static int fail_reading(const struct vfiomig_device *dev, int err)
 	if (err == -ETIMEDOUT)
 		return ctx_fail(
 			dev->ctx, -EBUSY,
-			"busy: the kernel has not read the configuration space of %s within %llu second; the function may be in a reset",
-			dev->name, PATIENCE_NS / 1000000000ULL);
+			"busy: the kernel has not read the configuration space of %s within %" PRIu64
+			" second%s; the function may be in a reset",
+			dev->name, patience(dev), dev->wait ? "s" : "");
 	if (err == -ENAMETOOLONG)
 		return ctx_fail(dev->ctx, err, "the path of %s in sysfs is too long", dev->name);
 	return ctx_fail(dev->ctx, err == -ENODATA ? -EIO : err,

@@ -87,6 +87,13 @@ static const char *identity(const struct vfiomig_device *dev, const char *key, c
 	return dev->sys.is_pci ? pci_number(&dev->sys.pci, key, text) : NULL;
 }
 
+bool meta_driver(const char *header, char *driver, size_t size)
+{
+	const char *device = json_find(header, "device");
+
+	return device && meta_string(device, "driver", driver, size) >= 0;
+}
+
 int meta_check_device(const struct vfiomig_device *dev, const char *header)
 {
 	static const char *const keys[] = { "bus", "vendor", "device", "mdev_type", "driver" };

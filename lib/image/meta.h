@@ -38,6 +38,8 @@ int meta_read(const char *text, size_t size, char **json);
  * image that names no device goes to any.
  */
 int meta_check_device(const struct vfiomig_device *dev, const char *header);
+/* Whether the @header names the driver of the device that was saved. Then @driver receives that. */
+bool meta_driver(const char *header, char *driver, size_t size);
 
 /* A member of an object: the string's length, see json_get_string(); or the number, @missing if
  * there is none. */

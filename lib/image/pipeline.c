@@ -84,6 +84,7 @@ struct run {
 	bool failed;		 /* ctx->error says how */
 	bool over;		 /* all threads but the watcher have ended */
 	struct stage digester, writer;
+	uint64_t ticked; /* when the writer has last called the progress function while it waited */
 	struct sleeper
 		*sleepers; /* the writer, the reader, and the workers, as they have started */
 	int nr_sleepers;
@@ -327,6 +328,19 @@ static void digest(struct run *run, struct slot *slot)
 		pthread_cond_signal(&run->ready);
 }
 
+/* A worker has no memory to work with. The others go on without it, if there are any. */
+static void give_up(struct run *run)
+{
+	run->most_workers = --run->nr_workers;
+	run->nr_idle--;
+	if (run->nr_workers) {
+		ask_help(run);
+		return;
+	}
+	ctx_fail_memory(run->p->ctx);
+	set_failed(run);
+}
+
 static void *worker(void *arg)
 {
 	struct run *run = arg;
@@ -336,11 +350,9 @@ static void *worker(void *arg)
 	struct slot *slot;
 
 	pthread_mutex_lock(&run->lock);
-	if (!own) {
-		ctx_fail_memory(p->ctx);
-		set_failed(run);
-	}
-	while ((slot = take_chunk(run))) {
+	if (!own)
+		give_up(run);
+	while (own && (slot = take_chunk(run))) {
 		int err;
 
 		pthread_mutex_unlock(&run->lock);
@@ -474,8 +486,11 @@ static void wait_ready(struct run *run, struct window *w)
 		pthread_cond_wait(&run->ready, &run->lock);
 		return;
 	}
-	if (!wait_for(run, &run->ready, w->since ? HELP_NS : TICK_NS))
+	/* A look after the workers is due more often than a call. */
+	if (!wait_for(run, &run->ready, w->since ? HELP_NS : TICK_NS) ||
+	    now_ns() - run->ticked < TICK_NS)
 		return;
+	run->ticked = now_ns();
 	pthread_mutex_unlock(&run->lock);
 	err = ctx_progress(run->p->ctx);
 	pthread_mutex_lock(&run->lock);

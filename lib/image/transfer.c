@@ -101,8 +101,9 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 		p.read = reader->read;
 		p.fetch = reader->fetch;
 		p.from = reader->from;
-		/* Between reading a running device and a stopped one. */
-		p.takes_arcs = true;
+		/* A device's reader does, between reading a running device and a stopped one. A
+		 * file's does not. */
+		p.takes_arcs = !reader->fetch;
 	}
 	if (image) {
 		p.out_room = frame_room(opt->chunk_size, opt->level);

@@ -28,11 +28,10 @@ static int check_size(const struct raw *state)
 static int guard(struct guard *g, struct vfiomig_device *dev, const struct vfiomig_options *opt,
 		 const struct image *image, bool compare)
 {
-	const char *device = image ? json_find(image->header, "device") : NULL;
 	const char *driver = dev->sys.driver;
 	char theirs[64];
 
-	if (device && meta_string(device, "driver", theirs, sizeof(theirs)) >= 0)
+	if (image && meta_driver(image->header, theirs, sizeof(theirs)))
 		driver = theirs;
 	return guard_init(g, dev, opt->force ? NULL : driver, compare);
 }

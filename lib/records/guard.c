@@ -114,7 +114,7 @@ static int look(void *data, const struct vfiomig_record *r)
 
 int guard_init(struct guard *g, const struct vfiomig_device *dev, const char *driver, bool compares)
 {
-	*g = (struct guard){ .dev = dev, .compares = compares };
+	*g = (struct guard){ .dev = dev };
 	if (!records_knows(driver))
 		return 0;
 	g->records = records_new(driver, compares ? look : NULL, g);
@@ -154,7 +154,8 @@ void guard_warn(struct guard *g)
 {
 	enum records_end end = g->records ? records_finish(g->records) : RECORDS_WHOLE;
 
-	if (end == RECORDS_CUT || end == RECORDS_BEYOND)
+	/* Also if something in a stream of this format is no record: bytes may be missing. */
+	if (end != RECORDS_WHOLE && records_format(g->records))
 		ctx_notice(
 			g->dev->ctx,
 			"the state may not load: what the driver gave %s; \"vfiomig inspect --records\" shows it",

@@ -12,14 +12,14 @@
 
 struct guard {
 	const struct vfiomig_device *dev;
-	struct records *records; /* NULL if the format is not known */
-	char format[32], record[32];
-	bool compares; /* what the stream says about its device with this device */
+	struct records *records;     /* NULL if the format is not known */
+	char format[32], record[32]; /* that are being compared */
 };
 
-/* @driver: whose state it is, or NULL. @compare: see whether the state is the device's. Returns 0
+/* @driver: whose state it is, or NULL. @compares: see whether the state is the device's. Returns 0
  * or what ctx_fail() returned; release the guard with guard_free() in both cases. */
-int guard_init(struct guard *g, const struct vfiomig_device *dev, const char *driver, bool compare);
+int guard_init(struct guard *g, const struct vfiomig_device *dev, const char *driver,
+	       bool compares);
 void guard_free(struct guard *g);
 /* Have the guard look at all bytes that go by. If they are not for the device, the transfer fails
  * with -EXDEV. */

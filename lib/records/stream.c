@@ -1,16 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Going through the records of an image, or of raw state. */
-#include <sys/stat.h>
-
-#include "image/transfer.h"
 #include "stream.h"
-
-static uint64_t size_of(int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
-}
+#include "image/data.h"
+#include "image/transfer.h"
 
 /* Move the state to nowhere, past the walker. @image is NULL for raw state. */
 static int walk(struct raw *from, struct image *image, const char *driver,
@@ -29,8 +21,8 @@ static int walk(struct raw *from, struct image *image, const char *driver,
 		raw_free(&nowhere);
 	nowhere.tap = records_feed;
 	nowhere.tap_data = records;
-	result.expected =
-		image ? meta_number(image->header, "expected_bytes", 0) : size_of(from->fd);
+	result.expected = image ? meta_number(image->header, "expected_bytes", 0)
+				: (uint64_t)fd_file_size(from->fd);
 	if (!err)
 		err = transfer_in(opt, from, image, &nowhere, &result);
 	if (!err) {
@@ -51,12 +43,8 @@ static int walk_image(struct raw *from, const char *driver, const struct vfiomig
 	char name[64];
 	int err = image_open_peeked(&image, from);
 
-	if (!err && !driver) {
-		const char *device = json_find(image.header, "device");
-
-		if (device && meta_string(device, "driver", name, sizeof(name)) >= 0)
-			driver = name;
-	}
+	if (!err && !driver && meta_driver(image.header, name, sizeof(name)))
+		driver = name;
 	if (!err)
 		err = walk(from, &image, driver, opt, fn, data);
 	image_free(&image);

@@ -59,7 +59,6 @@ struct records {
 	uint8_t record_flags;
 	bool lost; /* something in the outermost sequence is no record */
 
-	enum records_end end;
 	char sentence[256];
 };
 
@@ -204,7 +203,7 @@ static void next_record(struct records *w)
 	else
 		collect(w, HEADER, s->next->header.size);
 	/* No header fits into what is left of the sequence. */
-	if (w->doing == HEADER && w->depth && s->end - w->offset < w->want)
+	if (w->doing == HEADER && s->end - w->offset < w->want)
 		pass(w, s->end, "unknown");
 }
 
@@ -507,18 +506,19 @@ enum records_end records_finish(struct records *w)
 		[RECORDS_BEYOND] = "beyond",
 	};
 	struct vfiomig_record piece = { .kind = VFIOMIG_RECORD_END };
+	enum records_end end;
 
 	if (w->doing == PEEK)
 		begin(w);
 	tell_rest(w);
-	w->end = judge(w);
-	if (w->end == RECORDS_WHOLE)
+	end = judge(w);
+	if (end == RECORDS_WHOLE)
 		snprintf(w->sentence, sizeof(w->sentence), "is whole");
 	piece.offset = w->offset;
-	piece.type = words[w->end];
+	piece.type = words[end];
 	piece.name = w->sentence;
 	tell(w, &piece);
-	return w->end;
+	return end;
 }
 
 int records_stopped(const struct records *w)

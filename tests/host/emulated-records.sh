@@ -89,6 +89,16 @@ status 0 "save, with something after the end" vfiomig save "$device" -o image
 says 'what the driver gave goes on for 5 bytes after its end'
 status 0 "restore of it" vfiomig restore --no-hold "$device" -i image
 
+# A signal has interrupted a read, and the driver has thrown away what it had: no record is cut off.
+stream xe >good
+{
+	head -c 30 good
+	tail -c +41 good
+} >holed
+gives holed
+status 0 "save, with bytes missing in the middle" vfiomig save "$device" -o image
+says 'the state may not load: what the driver gave has something that is no record'
+
 # ---- Whose state it is ------------------------------------------------------
 
 # belongs NAME STREAM TEXT: the stream is refused before the device is touched, and TEXT says why

@@ -52,8 +52,20 @@ for format in hisi_acc ivshmem mlx5 mtty qat virtio xe; do
 	head -c 30 /dev/urandom | tr '\0-\377' '\200' >noise
 	status 0 "$format: noise is opaque" vfiomig inspect --records --driver=$format noise
 	lists "0 30 opaque unknown"
-	lists "end unknown"
+	lists "end unknown: the stream is of an unknown format"
 done
+
+# A record in five bytes: who does not read the list need not wait for the end of the state.
+printf '\005\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0abcde' >many
+for _ in $(seq 21); do
+	cat many many >twice
+	mv twice many
+done
+# shellcheck disable=SC2016 # the inner shell's
+status 1 "nobody reads the list" sh -c '(vfiomig inspect --records --driver=mlx5 -; echo $? >rc; wc -c >left) <many | head -n 3 >/dev/null; exit $(cat rc)'
+says "vfiomig: standard output: Broken pipe"
+check "one line says so" test "$(wc -l <"$ERR")" -eq 1
+check "most of the state was not read" test "$(cat left)" -gt 10000000
 
 status 0 "mlx5" vfiomig inspect --records mlx5
 lists "0 24 record STOP_COPY_SIZE"

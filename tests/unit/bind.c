@@ -379,11 +379,18 @@ static void test_no_header(void **state)
 /* While a function is reset, the kernel does not read its configuration space. */
 static void test_header_in_reset(void **state)
 {
+	struct vfiomig_device *patient = new_device(A);
+
 	(void)state;
 	sh("cd " BUS A "; rm config; mkfifo config");
 	assert_int_equal(bind_to(A, NULL, 0), -EBUSY);
 	assert_says("busy: the kernel has not read the configuration space of " A
 		    " within 1 second; the function may be in a reset");
+	/* The wait for others is for this one, too. */
+	vfiomig_device_set_wait(patient, 1);
+	assert_int_equal(vfiomig_device_bind(patient, NULL, 0, NULL, NULL), -EBUSY);
+	assert_says(" within 2 seconds; the function may be in a reset");
+	vfiomig_device_unref(patient);
 	/* Without a driver it would be left alone, but a signal ends all. */
 	sh("rm " BUS A "/driver");
 	interrupt_on_alarm();

@@ -33,7 +33,8 @@ static struct {
 
 static int locks; /* mutexes of contexts that were made and not destroyed */
 static bool no_eventfd;
-static _Atomic int threads; /* how many threads were created */
+static _Atomic int encoders = INT_MAX; /* for how many workers there is memory */
+static _Atomic int threads;	       /* how many threads were created */
 static int cpus; /* how many processors the machine seems to have; 0 for the real number */
 
 static char state[SIZE];
@@ -529,6 +530,29 @@ static void test_help(void **unused)
 	}
 }
 
+void *__real_frame_encoder_new(const void *how);
+void *__wrap_frame_encoder_new(const void *how);
+void *__wrap_frame_encoder_new(const void *how)
+{
+	return encoders-- > 0 ? __real_frame_encoder_new(how) : NULL;
+}
+
+/* A worker that has no memory is only missed if there is no other one. */
+static void test_poor_workers(void **unused)
+{
+	int from = new_file(state, SIZE), image = new_file("", 0);
+
+	(void)unused;
+	encoders = 1;
+	assert_in_range(workers_for(COMPRESSING), 2, 100);
+	assert_true(encoders < 0);
+	encoders = 0;
+	assert_int_equal(vfiomig_pack(ctx, from, image, NULL, NULL), -ENOMEM);
+	encoders = INT_MAX;
+	close(from);
+	close(image);
+}
+
 /* How many workers there would be: what the log says if that is fewer than it was asked for. */
 static int workers;
 
@@ -696,7 +720,7 @@ int main(void)
 		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_processors),
 		cmocka_unit_test(test_locks),	     cmocka_unit_test(test_shrinking),
 		cmocka_unit_test(test_holes),	     cmocka_unit_test(test_cut_hole),
-		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_help),	     cmocka_unit_test(test_poor_workers),
 	};
 
 	return cmocka_run_group_tests(tests, make, free_ctx);

@@ -411,6 +411,28 @@ static void test_hisi_acc(void **state)
 	assert_told("qm_rsv_state[2]");
 }
 
+/* No header goes beyond the end of a stream that has a fixed size. */
+static void test_header_at_end(void **state)
+{
+	size_t block, section;
+
+	(void)state;
+	new_stream();
+	block = put_preamble(1);
+	section = put_section("CONFIG", 0, 1);
+	put_section("gencap", 4090 - size - 16, 0);
+	put_bytes(4090 - size);
+	end_section(section);
+	end_preamble(block);
+	assert_int_equal(size, 4090);
+	put_bytes(6 + 20);
+	assert_int_equal(walk("qat", 4096, 4096, 0), RECORDS_UNKNOWN);
+	assert_told("has no state that can be read");
+	walk("qat", size, size, 0);
+	assert_told("+6 opaque unknown\n");
+	assert_told("+20 opaque beyond the end\n");
+}
+
 static void test_beyond(void **state)
 {
 	(void)state;
@@ -637,11 +659,12 @@ static void test_walk(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_formats), cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_cut),	cmocka_unit_test(test_hisi_acc),
-		cmocka_unit_test(test_beyond),	cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_hostile), cmocka_unit_test(test_stop),
-		cmocka_unit_test(test_tables),	cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_formats),	      cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_cut),	      cmocka_unit_test(test_hisi_acc),
+		cmocka_unit_test(test_beyond),	      cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_header_at_end), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_stop),	      cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_walk),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "print") == 0)
