@@ -114,12 +114,11 @@ fault "$device" arc STOP-STOP_COPY "run=echo '4,1,1,-;WARNING: CPU: 0 PID: 1 at 
 status 1 "the kernel complains" vfiomig check "$device" -t session.eof-permanent
 prints "the kernel complains: WARNING: CPU: 0 PID: 1 at it"
 no_faults "$device"
-# The second reset is the one after the test.
-echo "sleep 0.03; echo '4,1,1,-;WARNING: too late' >>$kmsg" >/run/late.sh
-fault "$device" reset after=1 times=1 run=setsid -f sh /run/late.sh
+# This test does not sleep, so check does when it has ended.
+fault common sleep "run=echo '4,1,1,-;WARNING: too late' >>$kmsg"
 status 1 "the kernel complains when the test has ended" vfiomig check "$device" -t session.eof-permanent
 prints "the kernel complains: WARNING: too late"
-no_faults "$device"
+no_faults
 fault "$device" arc STOP-STOP_COPY "run=echo EPIPE >>$kmsg; echo '6,2,2,-;a line' >>$kmsg"
 status 1 "the kernel's log was overwritten" vfiomig check "$device" --strict -t session.eof-permanent
 prints "the kernel has logged so much that not all of it could be read"

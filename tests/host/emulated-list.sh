@@ -107,7 +107,7 @@ emulate 0000:3b:00.3 group=20
 emulate 0000:3b:00.4 group=20
 status 0 "hold --via=group" vfiomig hold --via=group 0000:3b:00.3
 holder=$(openers 0000:3b:00.3)
-fd=$(find "/proc/$holder/fd" -lname "$emulated/*/device" | sed 's|.*/||')
+fd=$(find "/proc/$holder/fd" -lname "*$emulated/*/device" | sed 's|.*/||')
 answers 0 "info pid:PID/fd:N" info "pid:$holder/fd:$fd"
 fault 0000:3b:00.3 info hang
 answers 1 "info pid:PID/fd:N: the driver hangs" info "pid:$holder/fd:$fd"

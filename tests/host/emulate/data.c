@@ -25,6 +25,21 @@ static int temporary_end(const char *dir)
 	return name[0] == '0' ? 0 : -number_of_errno(name);
 }
 
+/* Unlocked readers have read at the same position, but none of them loses the step of another. */
+static void advance(const char *dir, int fd, uint64_t at, ssize_t n)
+{
+	int held = -1;
+
+	if (setting(dir, "unlocked", 0)) {
+		sleep_for(0.001, false);
+		held = lock(dir, "data-lock");
+		at = position(fd);
+	}
+	if (n > 0)
+		set_position(fd, at + n);
+	unlock(held);
+}
+
 static ssize_t data_move(const struct thing *t, int fd, bool writes, void *buf, size_t size)
 {
 	const char *dir = dir_of(t), *name = writes ? "write" : "read";
@@ -57,12 +72,7 @@ static ssize_t data_move(const struct thing *t, int fd, bool writes, void *buf, 
 		   : syscall(SYS_pread64, file, buf, size, at);
 	n = n < 0 ? -errno : n;
 	close_if(file);
-	if (setting(dir, "unlocked", 0)) {
-		sleep_for(0.001, false);
-		at = position(fd);
-	}
-	if (n > 0)
-		set_position(fd, at + n);
+	advance(dir, fd, at, n);
 	return n < 0 ? n : n + (ssize_t)f.extra;
 }
 

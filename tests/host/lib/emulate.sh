@@ -79,7 +79,8 @@
 #   region-read, region-write
 #                            pread() and pwrite() of the device
 #   Of "common": open-group, open-container, open-iommufd, ioas, api-version, extension, status, set-container,
-#   set-iommu, device-fd
+#   set-iommu, device-fd,
+#   and sleep, which is each poll() of nothing
 #
 # and these the words:
 #
@@ -347,12 +348,14 @@ end_holder() {
 	rm -f "/run/vfiomig/$1.sock"
 }
 
+# openers ADDRESS: print the processes that have the device open. In a chroot, what another name space of mounts has open has
+# a path from the real root on.
 openers() {
 	# shellcheck disable=SC2012 # a link's target
 	for cdev in "$emulated"/vfio*; do
 		if [ "$(readlink "$cdev")" = "$1" ]; then
-			find /proc/[0-9]*/fd \( -lname "/dev/vfio/devices/${cdev##*/}" -o -lname "$emulated/$1/device" -o \
-				-lname "$emulated/${cdev##*/}/device" \) 2>/dev/null | cut -d/ -f3 | sort -un
+			find /proc/[0-9]*/fd \( -lname "*/dev/vfio/devices/${cdev##*/}" -o -lname "*$emulated/$1/device" -o \
+				-lname "*$emulated/${cdev##*/}/device" \) 2>/dev/null | cut -d/ -f3 | sort -un
 		fi
 	done
 }
