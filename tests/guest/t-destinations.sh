@@ -5,6 +5,7 @@
 # file stays until the new one is whole. t-status.sh tests /dev/full, a full disk, a closed pipe,
 # links and a FIFO that is read. In the long variant a reader stops for a minute.
 # guest: -m 1M -m 1M -s 480
+# kernels: cdev
 # long: -s 480
 
 # shellcheck source=tests/guest/lib/lib.sh

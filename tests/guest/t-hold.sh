@@ -4,6 +4,7 @@
 # A held device: its state outlives commands. What happens when the holder or its clients die, are
 # silent or send nonsense.
 # guest: -m 1M -m 1M -s 480
+# kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -5,7 +5,7 @@
 # line. The bridge puts two devices into one group; the driver of 02:02.0 is built into the kernel.
 # guest: -m 1M -m 1M -s 240
 # env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
-# kernels: stock cdev 6.1
+# kernels: cdev 6.1
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

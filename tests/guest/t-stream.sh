@@ -4,7 +4,7 @@
 # Streams that a device must refuse, also those that vfiomig refuses without --force. After each, the status is 7, there is one line, the device is
 # reset and works as before.
 # guest: -m 1M -m 2M -s 600
-# kernels: stock cdev 6.1
+# kernels: stock 6.1
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
