@@ -31,6 +31,8 @@ errors_of() {
 	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list) ;;
 	# These never fail.
 	exit | exit_group | rt_sigpending | getpid | gettid | getuid | geteuid | rt_sigreturn | restart_syscall) ;;
+	# The C library asks the kernel for the time only if it has no clock that can be read without it, as on a slow machine.
+	clock_gettime | clock_getres | gettimeofday | time | getcpu) ;;
 	*) return 1 ;;
 	esac
 }
@@ -69,9 +71,9 @@ harmless() {
 	# The question whether there is a cdev.
 	'access '*/dev/vfio/devices/*) ;;
 	# The eventfd to which nobody has written, and which is looked at again each second.
-	'read (3, '* | 'poll '*'1, 0)'* | 'poll '*'1, 0 <'* | 'poll '*'1, 1000'*) ;;
+	'read (3, '* | 'poll '*'1, 0)'* | 'poll '*'1, 1000'*) ;;
 	# The watcher's pause between two looks at the signals that have come.
-	'poll '*'1, 100)'* | 'poll '*'1, 100 <'*) ;;
+	'poll '*'1, 100)'*) ;;
 	# The wait for the word of the process that is to hold the device. It begins again.
 	'poll '*'events=POLLIN}], 2, -1'*) ;;
 	# The question whether there is a holder. If it cannot be asked, vfiomig assumes that there
@@ -235,12 +237,28 @@ judge() {
 
 # ---- All of them ----
 
+# joined: print what strace has noted, with each call in one line. A call during which another thread makes one is noted in two.
+joined() {
+	awk '
+		/ <unfinished \.\.\.>$/ { sub(/ <unfinished \.\.\.>$/, ""); line[++n] = $0; begun[$1] = n; next }
+		$2 == "<..." && $1 in begun {
+			at = begun[$1]
+			delete begun[$1]
+			sub(/^[0-9]+ +<\.\.\. [a-z0-9_]+ resumed>/, "")
+			line[at] = line[at] $0
+			next
+		}
+		{ line[++n] = $0 }
+		END { for (i = 1; i <= n; i++) print line[i] }' calls
+}
+
 # faults: print a line "CALL N ERRNO ARGUMENTS" for each fault, from what strace has noted. Calls
 # before the first one of vfiomig itself are the dynamic linker's. Calls of a child are the
 # holder's, which has nobody to report an error to.
 faults() {
+	joined >whole-calls
 	awk '
-		NR == FNR && /clone(\(| resumed)/ && !/CLONE_THREAD/ { child[$NF] = 1 }
+		NR == FNR && /clone\(/ && !/CLONE_THREAD/ { child[$NF] = 1 }
 		NR == FNR || $1 in child { next }
 		/\.gcda"/ { exit } # what tests/coverage counts with, at the end
 		{ sub(/^[0-9]+ +/, "") }
@@ -251,7 +269,7 @@ faults() {
 			if (name == "read" && /, 8\) += /)
 				next # of an eventfd, which inject does not count
 			print name, ++count[name], substr($0, length(name) + 1)
-		}' calls calls | sort -k 1,1 -k 2,2n >noted
+		}' whole-calls whole-calls | sort -k 1,1 -k 2,2n >noted
 	last=
 	while read -r name n arguments; do
 		if [ "$name" != "$last" ]; then
