@@ -62,16 +62,18 @@ static bool is_true(const char *text)
 	return !*text || strchr("yYtT1", *text) || strncasecmp(text, "on", 2) == 0;
 }
 
-/* Without an IOMMU the kernel gives a function to VFIO only in its noiommu mode. */
-static int check_iommu(struct vfiomig_device *dev)
+bool bind_does_without_iommu(const struct vfiomig_ctx *ctx)
 {
 	char text[8];
 
-	if (dev->sys.group >= 0)
-		return 0;
-	if (module_get_parameter(dev->ctx, "vfio", "enable_unsafe_noiommu_mode", text,
-				 sizeof(text)) == 0 &&
-	    is_true(text))
+	return module_get_parameter(ctx, "vfio", "enable_unsafe_noiommu_mode", text,
+				    sizeof(text)) == 0 &&
+	       is_true(text);
+}
+
+int bind_check_iommu(struct vfiomig_device *dev)
+{
+	if (dev->sys.group >= 0 || bind_does_without_iommu(dev->ctx))
 		return 0;
 	return ctx_fail(
 		dev->ctx, -EOPNOTSUPP,
@@ -90,7 +92,7 @@ static int plan_bind(struct member *m, const char *wanted, unsigned int flags, s
 	m->leave = m->dev->sys.cdev && m->was.driver && strcmp(m->was.driver, m->to.driver) == 0;
 	if (m->leave)
 		return 0;
-	err = check_iommu(m->dev);
+	err = bind_check_iommu(m->dev);
 	if (!err)
 		err = binding_check_idle(m->dev, look, false);
 	if (!err && !(flags & VFIOMIG_BIND_FORCE))

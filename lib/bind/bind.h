@@ -11,4 +11,10 @@ int bind_device(struct vfiomig_device *dev, const char *driver, unsigned int fla
 int unbind_device(struct vfiomig_device *dev, unsigned int flags, vfiomig_binding_fn fn,
 		  void *data);
 
+/* Whether the kernel's VFIO is in its noiommu mode, or would be when it is loaded. */
+bool bind_does_without_iommu(const struct vfiomig_ctx *ctx);
+/* Without an IOMMU the kernel gives a function to VFIO only in its noiommu mode. Returns 0, or
+ * -EOPNOTSUPP if that is why the device cannot be bound. */
+int bind_check_iommu(struct vfiomig_device *dev);
+
 #endif

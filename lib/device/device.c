@@ -201,8 +201,7 @@ EXPORT bool vfiomig_device_get_pci_id(const struct vfiomig_device *dev, struct v
 	return true;
 }
 
-/* Say which driver has the device, and which VFIO driver would fit it. */
-static int fail_not_bound(struct vfiomig_device *dev)
+int device_fail_not_bound(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *variant = variant_driver_for(dev);
 	char class[PATH_MAX];
@@ -388,7 +387,7 @@ static int open_locked(struct vfiomig_device *dev)
 	dev->backend = choose_backend(dev);
 	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
 	if (begins_session(dev) && !dev->sys.cdev)
-		return fail_not_bound(dev);
+		return device_fail_not_bound(dev);
 	err = begins_session(dev) && dev->sys.is_pci ? header_check(dev) : 0;
 	if (!err)
 		err = open_by_backend(dev);

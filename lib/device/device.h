@@ -119,6 +119,9 @@ int device_check_open(const struct vfiomig_device *dev);
  * device: its bus and its driver. */
 int device_check_identity(const struct vfiomig_device *dev);
 
+/* Say which driver the device has, and which VFIO driver would fit it. Returns a negative errno. */
+int device_fail_not_bound(struct vfiomig_device *dev);
+
 /* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY
  * when another command does. */
 int device_lock(struct vfiomig_device *dev);

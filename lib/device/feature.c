@@ -87,8 +87,7 @@ EXPORT unsigned int vfiomig_device_probe(const struct vfiomig_device *dev, unsig
 	return feature_probe(dev, feature);
 }
 
-/* Say which driver the device has, and which driver would support its migration. */
-static int fail_no_migration(struct vfiomig_device *dev)
+int feature_fail_no_migration(struct vfiomig_device *dev)
 {
 	_cleanup_free_ char *fits = variant_driver_for(dev);
 	/* While somebody takes the driver from the device, it is known no longer. */
@@ -118,7 +117,7 @@ int feature_migration(struct vfiomig_device *dev, uint64_t *flags)
 		if (!err && !(mig.flags & VFIO_MIGRATION_STOP_COPY))
 			err = -EOPNOTSUPP;
 		if (err == -ENOTTY || err == -EINVAL || err == -EOPNOTSUPP)
-			return fail_no_migration(dev);
+			return feature_fail_no_migration(dev);
 		if (err)
 			return ctx_fail(dev->ctx, err, "VFIO_DEVICE_FEATURE_MIGRATION: %s",
 					strerror(-err));

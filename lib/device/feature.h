@@ -18,4 +18,8 @@ unsigned int feature_probe(const struct vfiomig_device *dev, unsigned int featur
 int feature_migration(struct vfiomig_device *dev, uint64_t *flags);
 int feature_data_size(struct vfiomig_device *dev, uint64_t *bytes);
 
+/* Say that the device's driver has no migration support, and which driver would. Returns
+ * -EOPNOTSUPP. */
+int feature_fail_no_migration(struct vfiomig_device *dev);
+
 #endif

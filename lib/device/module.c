@@ -71,6 +71,17 @@ int module_load(const struct vfiomig_ctx *ctx, const char *name)
 	return n ? 0 : -ENOENT;
 }
 
+bool modules_are_indexed(const struct vfiomig_ctx *ctx)
+{
+	struct kmod_ctx *kmod = modules_open(ctx);
+	char path[PATH_MAX] = "";
+
+	if (kmod)
+		snprintf(path, sizeof(path), "%s/modules.dep.bin", kmod_get_dirname(kmod));
+	kmod_unref(kmod);
+	return access(path, F_OK) == 0;
+}
+
 bool module_exists(const struct vfiomig_ctx *ctx, const char *name)
 {
 	return lookup(ctx, name, NULL) > 0;

@@ -16,6 +16,8 @@ struct kmod_ctx *modules_open(const struct vfiomig_ctx *ctx);
  * -ENOENT when there is no such module, -ENOLINK when something is missing that the module needs.
  */
 int module_load(const struct vfiomig_ctx *ctx, const char *name);
+/* Whether the modules of this kernel are there, with the index that depmod makes. */
+bool modules_are_indexed(const struct vfiomig_ctx *ctx);
 /* Whether there is a module of this name to load. */
 bool module_exists(const struct vfiomig_ctx *ctx, const char *name);
 

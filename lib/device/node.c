@@ -119,7 +119,7 @@ bool node_is_permitted(const char *path)
 	return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
 }
 
-static int fail_permission(struct vfiomig_device *dev, const char *path, int err)
+int node_fail_permission(struct vfiomig_device *dev, const char *path, int err)
 {
 	/* The mode of a node leads to EACCES. */
 	if (err == EPERM && node_check_raw_io(dev))
@@ -143,7 +143,7 @@ static int fail_open(struct vfiomig_device *dev, const char *path, int err)
 		return node_fail_busy(dev);
 	case EACCES:
 	case EPERM:
-		return fail_permission(dev, path, err);
+		return node_fail_permission(dev, path, err);
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
@@ -183,7 +183,9 @@ static int check_obstacle(const char *member, char driver[256])
 	return 0;
 }
 
-int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256])
+/* @but: a member that is not looked at, or NULL */
+static int find_obstacle(const struct vfiomig_device *dev, const char *but, char name[256],
+			 char driver[256])
 {
 	char path[PATH_MAX], member[PATH_MAX];
 	struct dirent *entry;
@@ -197,7 +199,8 @@ int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char dri
 	while (err == -ENOENT && (entry = readdir(d))) {
 		int n = snprintf(member, sizeof(member), "%s/%s", path, entry->d_name);
 
-		if (entry->d_name[0] == '.' || n >= (int)sizeof(member))
+		if (entry->d_name[0] == '.' || n >= (int)sizeof(member) ||
+		    (but && strcmp(entry->d_name, but) == 0))
 			continue;
 		err = check_obstacle(member, driver);
 		if (!err)
@@ -207,11 +210,20 @@ int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char dri
 	return err;
 }
 
+int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256])
+{
+	return find_obstacle(dev, NULL, name, driver);
+}
+
+int node_get_other_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256])
+{
+	return find_obstacle(dev, dev->name, name, driver);
+}
+
 #define WAIT_NS	    (10 * 1000000000ULL)
 #define INTERVAL_MS 10
 
-/* Find the first node of the device that the kernel has registered and that is not in /dev yet. */
-static bool is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
+bool node_is_missing(const struct vfiomig_device *dev, char path[PATH_MAX])
 {
 	const struct vfiomig_ctx *ctx = dev->ctx;
 	char group[32];
@@ -244,7 +256,7 @@ int node_wait(struct vfiomig_device *dev)
 			dev->ctx, -ENODEV,
 			"%s is not a VFIO driver: it took %s and did not register it with VFIO",
 			dev->sys.driver ? dev->sys.driver : "its new driver", dev->name);
-	while (is_missing(dev, path)) {
+	while (node_is_missing(dev, path)) {
 		if (dev->ctx->interrupted)
 			return ctx_fail_interrupted(dev->ctx);
 		if (now_ns() > end)

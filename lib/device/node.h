@@ -15,11 +15,19 @@ int node_check_raw_io(struct vfiomig_device *dev);
 void node_group_path(const struct vfiomig_device *dev, char path[PATH_MAX]);
 /* Whether this user may open the node, as far as its mode tells. */
 bool node_is_permitted(const char *path);
+/* Say why the node cannot be opened, although it is there: @err is EACCES or EPERM. Returns a
+ * negative errno. */
+int node_fail_permission(struct vfiomig_device *dev, const char *path, int err);
+/* Whether /dev lacks a node that the kernel has registered for the device, which has a VFIO driver.
+ * @path receives the first one. */
+bool node_is_missing(const struct vfiomig_device *dev, char path[PATH_MAX]);
 /* Returns a descriptor, or a negative errno: -EBUSY, -EACCES, -EPERM, -EOPNOTSUPP when there is no
  * such node, or another. */
 int node_open(struct vfiomig_device *dev, const char *path);
 /* The same as vfiomig_device_get_obstacle(). */
 int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
+/* The same, but for the device itself. */
+int node_get_other_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 /* Returns 0, or -EBUSY with a sentence about the process that has the device open, or its group, or
  * another device of the group, if one of @openers does. */
 int node_check_openers(struct vfiomig_device *dev, const struct openers *openers);

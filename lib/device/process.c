@@ -92,8 +92,7 @@ static int fail_forbidden(struct vfiomig_ctx *ctx, int pid)
 {
 	const char *who = "a security module (AppArmor, SELinux) forbids it";
 
-	/* 2: the process has a filter of system calls. */
-	if (own_status(ctx, "Seccomp", 10) == 2)
+	if (process_is_filtered(ctx))
 		who = "a seccomp filter, as containers have, or a security module forbids it; allow pidfd_getfd(2) and ptrace(2) there, or run outside of the container";
 	else if (!is_in_first_namespace(ctx))
 		who = "the process is not of this user namespace; run outside of the container";
@@ -103,15 +102,29 @@ static int fail_forbidden(struct vfiomig_ctx *ctx, int pid)
 		pid, who);
 }
 
-/* Say why the kernel gives no access to another process. The rules are in ptrace(2). */
-static int fail_access(struct vfiomig_ctx *ctx, int pid)
+unsigned long process_ptrace_scope(const struct vfiomig_ctx *ctx)
 {
 	unsigned long scope = 0;
 	char dir[PATH_MAX];
-	struct stat st;
 
 	snprintf(dir, sizeof(dir), "%s/sys/kernel/yama", ctx->procfs);
 	sysfs_read_number(dir, "ptrace_scope", &scope);
+	return scope;
+}
+
+bool process_is_filtered(const struct vfiomig_ctx *ctx)
+{
+	/* 2: the process has a filter of system calls. */
+	return own_status(ctx, "Seccomp", 10) == 2;
+}
+
+/* Say why the kernel gives no access to another process. The rules are in ptrace(2). */
+static int fail_access(struct vfiomig_ctx *ctx, int pid)
+{
+	unsigned long scope = process_ptrace_scope(ctx);
+	char dir[PATH_MAX];
+	struct stat st;
+
 	if (scope >= 3)
 		return ctx_fail(
 			ctx, -EPERM,
@@ -140,9 +153,9 @@ static int fail_gone(struct vfiomig_ctx *ctx, int pid)
 
 static int fail_no_call(struct vfiomig_ctx *ctx)
 {
-	return ctx_fail(
-		ctx, -EOPNOTSUPP, "the kernel has no pidfd_getfd(2), which is in Linux 5.6%s",
-		own_status(ctx, "Seccomp", 10) == 2 ? ", or a seccomp filter hides it" : "");
+	return ctx_fail(ctx, -EOPNOTSUPP,
+			"the kernel has no pidfd_getfd(2), which is in Linux 5.6%s",
+			process_is_filtered(ctx) ? ", or a seccomp filter hides it" : "");
 }
 
 int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number)

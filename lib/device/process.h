@@ -16,6 +16,11 @@ bool process_sees_all(const struct vfiomig_ctx *ctx);
 /* Whether this process has the capability @cap, of which the man page capabilities(7) tells. */
 bool process_is_capable(const struct vfiomig_ctx *ctx, int cap);
 
+/* The value of kernel.yama.ptrace_scope, 0 if the kernel has none. */
+unsigned long process_ptrace_scope(const struct vfiomig_ctx *ctx);
+/* Whether a seccomp filter, as containers have, looks at the system calls of this process. */
+bool process_is_filtered(const struct vfiomig_ctx *ctx);
+
 /* Returns the state of the process as in proc(5), 'T' if it is stopped, or 0 if there is none. */
 char process_state(const struct vfiomig_ctx *ctx, int pid);
 

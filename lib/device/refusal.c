@@ -17,12 +17,11 @@
 
 /* ---- Causes ---------------------------------------------------------------- */
 
-/* Another device of the group has a driver that does DMA in the kernel. */
-static int other_driver(struct vfiomig_device *dev)
+int refusal_other_driver(struct vfiomig_device *dev)
 {
 	char name[256], driver[256];
 
-	if (node_get_obstacle(dev, name, driver))
+	if (node_get_other_obstacle(dev, name, driver))
 		return 0;
 	return ctx_fail(
 		dev->ctx, -EBUSY,
@@ -60,49 +59,60 @@ static int other_process(struct vfiomig_device *dev)
 	return 0;
 }
 
-/* The firmware wants memory to stay mapped for the device. */
-static int reserved_region(struct vfiomig_device *dev)
+int refusal_find_reserved(const char *path, unsigned long long *first, unsigned long long *last)
+{
+	char type[32];
+	int err = -ENOENT;
+	FILE *f = fopen(path, "re");
+
+	if (!f)
+		return -errno;
+	while (err && fscanf(f, "%llx %llx %31s", first, last, type) == 3)
+		/* "direct-relaxable" is for the kernel's own drivers only. */
+		if (strcmp(type, "direct") == 0)
+			err = 0;
+	fclose(f);
+	return err;
+}
+
+int refusal_reserved_region(struct vfiomig_device *dev)
 {
 	unsigned long long first, last;
-	char path[PATH_MAX], type[32];
-	int err = 0;
-	FILE *f;
+	char path[PATH_MAX];
 
 	if (!dev->sys.syspath)
 		return 0;
 	snprintf(path, sizeof(path), "%s/iommu_group/reserved_regions", dev->sys.syspath);
-	f = fopen(path, "re");
-	while (f && !err && fscanf(f, "%llx %llx %31s", &first, &last, type) == 3)
-		/* "direct-relaxable" is for the kernel's own drivers only. */
-		if (strcmp(type, "direct") == 0)
-			err = ctx_fail(
-				dev->ctx, -EPERM,
-				"not permitted: the firmware has reserved the memory 0x%llx to 0x%llx for the device or its group (RMRR, IVMD; see %s and the kernel's log); ask the platform's vendor",
-				first, last, path);
-	if (f)
-		fclose(f);
-	return err;
+	if (refusal_find_reserved(path, &first, &last))
+		return 0;
+	return ctx_fail(
+		dev->ctx, -EPERM,
+		"not permitted: the firmware has reserved the memory 0x%llx to 0x%llx for the device or its group (RMRR, IVMD; see %s and the kernel's log); ask the platform's vendor",
+		first, last, path);
 }
 
-/* Whether a line of /proc/interrupts has this text. */
-static bool interrupts_have(const struct vfiomig_ctx *ctx, const char *text)
+enum remapping refusal_get_remapping(const struct vfiomig_ctx *ctx)
 {
+	enum remapping remapping = REMAPPING_UNKNOWN;
 	char path[PATH_MAX], *line = NULL;
-	bool found = false;
 	size_t size = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "%s/interrupts", ctx->procfs);
 	f = fopen(path, "re");
-	while (f && !found && getline(&line, &size, f) > 0)
-		found = strstr(line, text);
+	while (f && remapping != REMAPPING_ON && getline(&line, &size, f) > 0) {
+		if (strstr(line, " IR-"))
+			remapping = REMAPPING_ON;
+		else if (strstr(line, " IO-APIC"))
+			remapping = REMAPPING_OFF;
+	}
 	free(line);
 	if (f)
 		fclose(f);
-	return found;
+	return remapping;
 }
 
-static bool allows_unsafe_interrupts(const struct vfiomig_ctx *ctx, const char *module)
+bool refusal_allows_unsafe(const struct vfiomig_ctx *ctx, const char *module)
 {
 	char dir[PATH_MAX], text[4];
 
@@ -111,20 +121,18 @@ static bool allows_unsafe_interrupts(const struct vfiomig_ctx *ctx, const char *
 	       text[0] == 'Y';
 }
 
-/*
- * The device could send any interrupt. x86 calls the interrupts that it remaps "IR-PCI-MSI" and so
- * on, and every x86 machine has an IO-APIC. Others do not tell: then @other may be the cause, too.
- */
+/* The device could send any interrupt. Where the platform does not tell, @other may be the cause,
+ * too. */
 static int unsafe_interrupts(struct vfiomig_device *dev, const char *module, const char *other)
 {
+	enum remapping remapping = refusal_get_remapping(dev->ctx);
 	const char *elsewhere = "";
 
-	if (interrupts_have(dev->ctx, " IR-") || allows_unsafe_interrupts(dev->ctx, module))
+	if (remapping == REMAPPING_ON || refusal_allows_unsafe(dev->ctx, module))
 		return 0;
-	if (strcmp(module, "iommufd") == 0 &&
-	    allows_unsafe_interrupts(dev->ctx, "vfio_iommu_type1"))
+	if (strcmp(module, "iommufd") == 0 && refusal_allows_unsafe(dev->ctx, "vfio_iommu_type1"))
 		elsewhere = ", which is set for --via=group";
-	if (!interrupts_have(dev->ctx, " IO-APIC"))
+	if (remapping == REMAPPING_UNKNOWN)
 		return ctx_fail(
 			dev->ctx, -EPERM,
 			"not permitted: the platform may not isolate the interrupts of devices (then set allow_unsafe_interrupts of %s%s), or %s; the kernel's log may tell more",
@@ -141,11 +149,9 @@ static size_t indent(const char *line)
 	return strspn(line, " ");
 }
 
-/*
- * Somebody has claimed a BAR of the function: /proc/iomem has the claim inside of the BAR, which
- * has the function's name. Only root sees the addresses there, but everybody sees the names.
- */
-static int claimed_bar(struct vfiomig_device *dev)
+/* /proc/iomem has the claim inside of the BAR, which has the function's name. Only root sees the
+ * addresses there, but everybody sees the names. */
+int refusal_claimed_bar(struct vfiomig_device *dev)
 {
 	char path[PATH_MAX], line[256], *name;
 	size_t bar = SIZE_MAX;
@@ -250,16 +256,16 @@ int refusal_bind(struct vfiomig_device *dev, int err)
 	if (!cause)
 		cause = locked(dev, err) ?: gone(dev, err);
 	if (!cause && (err == -EPERM || err == -EBUSY))
-		cause = other_driver(dev);
+		cause = refusal_other_driver(dev);
 	if (!cause && (err == -EPERM || err == -EBUSY || err == -EINVAL))
-		cause = other_process(dev) ?: reserved_region(dev);
+		cause = other_process(dev) ?: refusal_reserved_region(dev);
 	if (!cause && err == -EPERM)
 		cause = unsafe_interrupts(
 				dev, "iommufd",
 				"the kernel itself, or a process that cannot be seen from here, uses its IOMMU group")
 				?: unknown_owner(dev);
 	if (!cause && err == -EBUSY)
-		cause = claimed_bar(dev) ?: unknown_owner(dev);
+		cause = refusal_claimed_bar(dev) ?: unknown_owner(dev);
 	if (!cause && err == -EINVAL)
 		cause = incoherent(dev, err);
 	return cause ? cause : unknown(dev, "VFIO_DEVICE_BIND_IOMMUFD", err);
@@ -273,7 +279,7 @@ int refusal_attach(struct vfiomig_device *dev, int err)
 				  : locked(dev, err == -EBUSY ? -EAGAIN : err);
 
 	if (!cause && (err == -EINVAL || err == -EPERM))
-		cause = reserved_region(dev);
+		cause = refusal_reserved_region(dev);
 	if (!cause && err == -ENOSPC)
 		cause = ctx_fail(
 			dev->ctx, err,
@@ -294,7 +300,7 @@ int refusal_attach(struct vfiomig_device *dev, int err)
 /* The group is open here, so that no other process has one of its devices. */
 int refusal_viable(struct vfiomig_device *dev)
 {
-	return other_driver(dev) ?: unknown_owner(dev);
+	return refusal_other_driver(dev) ?: unknown_owner(dev);
 }
 
 /* EPERM: somebody else owns the group's DMA; noiommu mode. EBUSY: the kernel uses the group for
@@ -308,9 +314,9 @@ int refusal_container(struct vfiomig_device *dev, int err)
 	if (err == -EPERM)
 		cause = node_check_raw_io(dev);
 	if (!cause && (err == -EPERM || err == -EBUSY))
-		cause = other_driver(dev);
+		cause = refusal_other_driver(dev);
 	if (!cause && (err == -EPERM || err == -EINVAL))
-		cause = reserved_region(dev);
+		cause = refusal_reserved_region(dev);
 	if (!cause && (err == -EPERM || err == -EBUSY))
 		cause = unknown_owner(dev);
 	if (!cause)
@@ -327,7 +333,7 @@ int refusal_iommu(struct vfiomig_device *dev, int err)
 	if (is_plain(err))
 		return fail_plain(dev, "VFIO_SET_IOMMU", err);
 	if (err == -EPERM || err == -EINVAL)
-		cause = reserved_region(dev);
+		cause = refusal_reserved_region(dev);
 	if (!cause && err == -EPERM)
 		cause = unsafe_interrupts(
 			dev, "vfio_iommu_type1",
@@ -352,7 +358,7 @@ int refusal_device(struct vfiomig_device *dev, int err)
 	if (!cause && err == -EPERM)
 		cause = node_check_raw_io(dev);
 	if (!cause && err == -EBUSY)
-		cause = claimed_bar(dev);
+		cause = refusal_claimed_bar(dev);
 	if (!cause && err == -ENODEV)
 		cause = ctx_fail(
 			dev->ctx, err,

@@ -14,6 +14,12 @@ int rundir_set(struct vfiomig_ctx *ctx, const char *path);
  */
 int rundir_open(struct vfiomig_ctx *ctx);
 
+/*
+ * Whether the directory could be opened so, without making or changing it: returns 0, or what
+ * rundir_open() would return, with its sentence. @path receives where the directory is.
+ */
+int rundir_check(struct vfiomig_ctx *ctx, char *path, size_t size);
+
 /* @path receives the path of the file @name@suffix in it. Returns 0 or a negative errno. */
 int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix, char *path,
 		size_t size);

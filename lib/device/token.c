@@ -42,14 +42,7 @@ void token_bytes(const struct vfiomig_device *dev, uint8_t bytes[TOKEN_SIZE])
 	}
 }
 
-/* What sysfs says of the function's place in SR-IOV. Free @physical and @driver. */
-struct sriov {
-	char *physical, *driver; /* the physical function of a virtual one, and its driver */
-	bool is_vfio;		 /* that driver is a VFIO driver */
-	bool is_physical;
-};
-
-static struct sriov look(const struct vfiomig_device *dev)
+struct sriov sriov_look(const struct vfiomig_device *dev)
 {
 	struct sriov s = { .physical = sysfs_link_name(dev->sys.syspath, "physfn") };
 	_cleanup_free_ char *vfio = NULL;
@@ -64,6 +57,13 @@ static struct sriov look(const struct vfiomig_device *dev)
 	vfio = sysfs_first_entry(dir, "vfio-dev");
 	s.is_vfio = vfio;
 	return s;
+}
+
+void sriov_free(struct sriov *s)
+{
+	free(s->physical);
+	free(s->driver);
+	*s = (struct sriov){ .physical = NULL };
 }
 
 /* The token is missing or wrong. */
@@ -111,7 +111,7 @@ int token_refusal(struct vfiomig_device *dev, int err)
 
 	if (!dev->sys.syspath || (err != -EACCES && !token_is_set(dev)))
 		return 0;
-	s = look(dev);
+	s = sriov_look(dev);
 	if (err == -EACCES)
 		err = fail_access(dev, &s);
 	/* ENODEV: a driver that does not know tokens takes them for a part of the name. */
@@ -119,7 +119,6 @@ int token_refusal(struct vfiomig_device *dev, int err)
 		err = fail_unused(dev, &s);
 	else
 		err = 0;
-	free(s.physical);
-	free(s.driver);
+	sriov_free(&s);
 	return err;
 }

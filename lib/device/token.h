@@ -17,6 +17,16 @@ static inline bool token_is_set(const struct vfiomig_device *dev)
 	return dev->vf_token[0];
 }
 
+/* What sysfs says of a function's place in SR-IOV. Release it with sriov_free(). */
+struct sriov {
+	char *physical, *driver; /* the physical function of a virtual one, and its driver */
+	bool is_vfio;		 /* that driver is a VFIO driver */
+	bool is_physical;
+};
+
+struct sriov sriov_look(const struct vfiomig_device *dev);
+void sriov_free(struct sriov *s);
+
 /* The token as the kernel's structures have it. */
 void token_bytes(const struct vfiomig_device *dev, uint8_t bytes[TOKEN_SIZE]);
 /*

@@ -15,12 +15,12 @@
 #include "variant.h"
 
 /* Make the "vfio_pci:" alias of the function from its modalias "pci:v...d...". */
-static int vfio_alias(const struct vfiomig_device *dev, char *alias, size_t size)
+static int vfio_alias(const char *syspath, char *alias, size_t size)
 {
 	size_t prefix = strlen("vfio_");
 
 	memcpy(alias, "vfio_", prefix);
-	return sysfs_read_text(dev->sys.syspath, "modalias", alias + prefix, size - prefix);
+	return sysfs_read_text(syspath, "modalias", alias + prefix, size - prefix);
 }
 
 static int count_wildcards(const char *pattern)
@@ -105,7 +105,8 @@ char *variant_driver_for(const struct vfiomig_device *dev)
 	_cleanup_free_ char *module = NULL, *present = NULL;
 	char alias[256], path[PATH_MAX], *driver;
 
-	if (!dev->sys.is_pci || !dev->sys.syspath || vfio_alias(dev, alias, sizeof(alias)))
+	if (!dev->sys.is_pci || !dev->sys.syspath ||
+	    vfio_alias(dev->sys.syspath, alias, sizeof(alias)))
 		return NULL;
 	snprintf(path, sizeof(path), "%s/driver", dev->sys.syspath);
 	present = sysfs_link_name(path, "module");
@@ -115,4 +116,107 @@ char *variant_driver_for(const struct vfiomig_device *dev)
 	/* A driver usually has the name of its module, but not always. */
 	driver = module_pci_driver(dev->ctx, module);
 	return driver ? driver : strdup(module);
+}
+
+/* ---- All aliases ------------------------------------------------------------ */
+
+#define PREFIX "vfio_pci:"
+
+/* @pattern and @module may be parts of a line. */
+static int add(struct variants *v, const char *pattern, const char *module)
+{
+	struct variant *list, *to;
+
+	if (strncmp(pattern, PREFIX, strlen(PREFIX)) != 0 || strcmp(module, "vfio_pci") == 0)
+		return 0;
+	list = reallocarray(v->list, v->n + 1, sizeof(*list));
+	if (!list)
+		return -ENOMEM;
+	v->list = list;
+	to = &list[v->n++];
+	to->pattern = strdup(pattern);
+	to->module = strdup(module);
+	return to->pattern && to->module ? 0 : -ENOMEM;
+}
+
+/* "alias PATTERN MODULE" */
+static int add_line(struct variants *v, char *line)
+{
+	char *rest, *word = strtok_r(line, " \n", &rest), *pattern, *module;
+
+	if (!word || strcmp(word, "alias") != 0)
+		return 0;
+	pattern = strtok_r(NULL, " \n", &rest);
+	module = strtok_r(NULL, " \n", &rest);
+	return module ? add(v, pattern, module) : 0;
+}
+
+/* "MODULE.alias=PATTERN": a module that is a part of the kernel */
+static int add_builtin(struct variants *v, char *entry)
+{
+	char *key = strchr(entry, '.');
+
+	if (!key || strncmp(key, ".alias=", strlen(".alias=")) != 0)
+		return 0;
+	*key = '\0';
+	return add(v, key + strlen(".alias="), entry);
+}
+
+/* Call @fn for each entry of the file, of which @end is the last character. */
+static int add_file(struct variants *v, const char *dir, const char *name, int end,
+		    int (*fn)(struct variants *v, char *entry))
+{
+	char path[PATH_MAX], *entry = NULL;
+	size_t size = 0;
+	int err = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (!err && getdelim(&entry, &size, end, f) > 0)
+		err = fn(v, entry);
+	free(entry);
+	fclose(f);
+	return err;
+}
+
+int variants_read(const struct vfiomig_ctx *ctx, struct variants *v)
+{
+	struct kmod_ctx *kmod = modules_open(ctx);
+	const char *dir;
+	int err, builtin_err;
+
+	*v = (struct variants){ .n = 0 };
+	if (!kmod)
+		return -ENOMEM;
+	dir = kmod_get_dirname(kmod);
+	err = add_file(v, dir, "modules.alias", '\n', add_line);
+	/* depmod does not make this file, so it is there if the kernel's package is. */
+	builtin_err = add_file(v, dir, "modules.builtin.modinfo", '\0', add_builtin);
+	kmod_unref(kmod);
+	return err ? err : builtin_err == -ENOMEM ? builtin_err : 0;
+}
+
+void variants_free(struct variants *v)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		free(v->list[i].pattern);
+		free(v->list[i].module);
+	}
+	free(v->list);
+	*v = (struct variants){ .n = 0 };
+}
+
+bool variants_fit(const struct variants *v, const char *syspath)
+{
+	char alias[256];
+
+	if (vfio_alias(syspath, alias, sizeof(alias)))
+		return false;
+	for (size_t i = 0; i < v->n; i++)
+		if (fnmatch(v->list[i].pattern, alias, 0) == 0)
+			return true;
+	return false;
 }
