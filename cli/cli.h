@@ -6,7 +6,7 @@
  * Each file has a header for what it offers. A file includes only headers of files that come before
  * it in this list, so that no two of them need each other:
  *
- *	status, cli (this header), rundir, printable, message, signals, stream, notify, place,
+ *	status, cli (this header), rundir, printable, message, signals, stream, wrap, notify, place,
  *	terminal, table, names, user, json, words, spelling, values, arguments, options, device,
  *	holder, output, input, transfer, progress, describe, records, summary, report, commands/,
  *	main

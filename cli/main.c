@@ -34,6 +34,7 @@ const char *argp_program_version = "vfiomig " VERSION;
 	command(pack) \
 	command(unpack) \
 	command(check) \
+	command(doctor) \
 	command(hold) \
 	command(release) \
 	command(exec) \
@@ -111,6 +112,8 @@ static const struct {
 	{ "import", "restore DEV -i FILE" },
 	{ "migrate", "save DEV --leave=STOP | ssh HOST vfiomig restore DEV" },
 	{ "verify", "inspect --verify FILE" },
+	{ "diagnose", "doctor DEV" },
+	{ "why", "doctor DEV" },
 	{ "open", "hold DEV" },
 	{ "keep", "hold DEV" },
 	{ "close", "release DEV" },

@@ -9,6 +9,7 @@
 #include "report.h"
 #include "stream.h"
 #include "terminal.h"
+#include "wrap.h"
 
 static bool has_failed(const struct check_result *result)
 {
@@ -65,37 +66,6 @@ void report_result(struct report *report, const struct check_result *result)
 	report->form->result(report, result);
 }
 
-/* How many bytes of @text go into a line of @room bytes: whole words, but one at least. */
-static size_t words_that_fit(const char *text, size_t room)
-{
-	size_t fit = 0, end = strcspn(text, " ");
-
-	do {
-		fit = end;
-		end += strspn(text + end, " ");
-		end += strcspn(text + end, " ");
-	} while (fit < end && end <= room);
-	return fit;
-}
-
-/* Print @text after @label, and in lines that are not longer than @width. */
-static void print_field(const char *before, const char *label, const char *text, size_t width)
-{
-	size_t indent = strlen(before) + strlen(label);
-	const char *first = label;
-
-	do {
-		size_t fit = strlen(text);
-
-		if (width < SIZE_MAX && indent + fit > width)
-			fit = words_that_fit(text, width > indent ? width - indent : 1);
-		print_line("%s%-*s%.*s", before, (int)strlen(label), first, (int)fit, text);
-		text += fit;
-		text += strspn(text, " ");
-		first = "";
-	} while (*text);
-}
-
 /* Print @text line by line. */
 static void print_lines(const char *before, const char *text, size_t width)
 {
@@ -105,7 +75,7 @@ static void print_lines(const char *before, const char *text, size_t width)
 
 		snprintf(line, sizeof(line), "%.*s", (int)length, text);
 		if (length)
-			print_field(before, "", line, width);
+			print_wrapped(before, "", line, width);
 		text += length + (text[length] == '\n');
 	}
 }
@@ -135,15 +105,15 @@ static void print_details(const struct report *report, const struct check_result
 	char text[1024], *path = path_text(result);
 
 	if (result->reason[0])
-		print_field(before, "", result->reason, width);
+		print_wrapped(before, "", result->reason, width);
 	if (has_failed(result)) {
 		snprintf(text, sizeof(text), "%s (%s)", rule->words, check_level_name(rule->level));
-		print_field(before, "rule:     ", text, width);
-		print_field(before, "states:   ", path ?: "", width);
-		print_field(before, "last:     ", result->doing, width);
+		print_wrapped(before, "rule:     ", text, width);
+		print_wrapped(before, "states:   ", path ?: "", width);
+		print_wrapped(before, "last:     ", result->doing, width);
 		snprintf(text, sizeof(text), "%s (%s)", result->condition, result->where);
 		if (result->condition[0])
-			print_field(before, "expected: ", text, width);
+			print_wrapped(before, "expected: ", text, width);
 	}
 	print_lines(before, result->notes, width);
 	/* A command is copied, so it stays in one line. */
@@ -228,11 +198,11 @@ static void text_bad(const struct report *report, enum check_status status)
 	fclose(f);
 	if (size) {
 		ids[size - 1] = '\0';
-		print_field("",
-			    status == CHECK_FAIL   ? "FAIL:  "
-			    : status == CHECK_WARN ? "WARN:  "
-						   : "XFAIL: ",
-			    ids, line_width());
+		print_wrapped("",
+			      status == CHECK_FAIL   ? "FAIL:  "
+			      : status == CHECK_WARN ? "WARN:  "
+						     : "XFAIL: ",
+			      ids, line_width());
 	}
 	free(ids);
 }
@@ -254,7 +224,7 @@ static int text_end(struct report *report, const char *why)
 		 "%u rule%s: %u OK, %u not supported, %u FAIL, %u WARN, %u XFAIL, %u SKIP (%.1f s)",
 		 report->count, report->count == 1 ? "" : "s", n[CHECK_OK], n[CHECK_UNSUPPORTED],
 		 n[CHECK_FAIL], n[CHECK_WARN], n[CHECK_XFAIL], n[CHECK_SKIP], report->seconds);
-	print_field("", "", totals, line_width());
+	print_wrapped("", "", totals, line_width());
 	return 0;
 }
 
@@ -412,7 +382,7 @@ static void list_one(const struct check_rule *rule)
 	char needs[128];
 
 	print_line("  %-4s %s (%s)", rule->number, rule->id, check_level_name(rule->level));
-	print_field("       ", "", rule->words, line_width());
+	print_wrapped("       ", "", rule->words, line_width());
 	if (needs_text(rule->needs, needs)[0])
 		print_line("       needs: %s", needs);
 	if (rule->cannot)

@@ -22,6 +22,7 @@ _vfiomig_options()
 	pack) echo "$transfer $frames --force --output=" ;;
 	unpack) echo "$transfer --output=" ;;
 	check) echo "$open --dangerous --group= --json --list --seed= --skip= --strict --tap --test= --timeout=" ;;
+	doctor) echo "$open --json --probe" ;;
 	hold) echo "$open --foreground --json" ;;
 	release) echo '--json --wait' ;;
 	exec) echo "$open" ;;
@@ -31,7 +32,7 @@ _vfiomig_options()
 	echo '--help --quiet --usage --verbose --version'
 }
 
-_vfiomig_commands='list info state save restore inspect pack unpack check hold release exec bind unbind'
+_vfiomig_commands='list info state save restore inspect pack unpack check doctor hold release exec bind unbind'
 
 # Print the devices: "all", those that are "held", or as "pid:PID/DEV" those that a "process" has open. The columns of
 # "vfiomig list" are found by their headings.
@@ -191,7 +192,7 @@ _vfiomig_reply_operand()
 	case $command:${#operands[@]} in
 	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
 	release:0) _vfiomig_reply_devices held ;;
-	info:0 | state:0 | save:0 | restore:0 | check:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	info:0 | state:0 | save:0 | restore:0 | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
 	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
 	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
 	inspect:0 | unpack:0) _vfiomig_reply_files images ;;

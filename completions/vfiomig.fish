@@ -146,6 +146,7 @@ complete -c vfiomig -n __vfiomig_no_command -a inspect -d 'Tell what an image is
 complete -c vfiomig -n __vfiomig_no_command -a pack -d 'Make an image of raw state'
 complete -c vfiomig -n __vfiomig_no_command -a unpack -d 'Write the raw state of an image'
 complete -c vfiomig -n __vfiomig_no_command -a check -d 'Test whether a device keeps the rules of the protocol'
+complete -c vfiomig -n __vfiomig_no_command -a doctor -d 'Tell what migration lacks here'
 complete -c vfiomig -n __vfiomig_no_command -a hold -d 'Keep a device open in the background'
 complete -c vfiomig -n __vfiomig_no_command -a release -d 'Close a device that is held'
 complete -c vfiomig -n __vfiomig_no_command -a exec -d 'Run a command that inherits an open device'
@@ -154,8 +155,8 @@ complete -c vfiomig -n __vfiomig_no_command -a unbind -d 'Give a device back to 
 
 # ---- Operands ---------------------------------------------------------------
 
-complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check hold exec' -a '(__vfiomig_devices)'
-complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check hold exec; and not string match -q "*:*" -- (commandline -ct)' \
+complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check doctor hold exec' -a '(__vfiomig_devices)'
+complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check doctor hold exec; and not string match -q "*:*" -- (commandline -ct)' \
     -a 'pid: fd: unix:' -d 'By who has it open'
 complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 'PCI function'
 complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
@@ -168,8 +169,8 @@ complete -c vfiomig -n '__vfiomig_wants 2 exec; or not __vfiomig_is exec; and co
 
 # ---- Options ----------------------------------------------------------------
 
-set -l all list info state save restore inspect pack unpack check hold release exec bind unbind
-set -l open info state save restore check hold exec
+set -l all list info state save restore inspect pack unpack check doctor hold release exec bind unbind
+set -l open info state save restore check doctor hold exec
 set -l transfer save restore inspect pack unpack
 
 complete -c vfiomig -n "__vfiomig_no_command; or __vfiomig_is $all" -s '?' -l help -d 'Print this help'
@@ -198,8 +199,9 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check hold release bind unbind' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
+complete -c vfiomig -n '__vfiomig_is doctor' -l probe -d 'Open the device, which resets it'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect' -l driver -x -a 'hisi_acc ivshmem mlx5 mtty qat virtio xe' -d 'The driver whose state it is'
 complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'

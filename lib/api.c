@@ -10,6 +10,7 @@
 #include "device/node.h"
 #include "device/rundir.h"
 #include "device/token.h"
+#include "doctor/doctor.h"
 #include "holder/held.h"
 #include "holder/holder.h"
 #include "holder/use.h"
@@ -201,6 +202,13 @@ EXPORT int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags,
 {
 	api_begin(dev->ctx);
 	return api_end(dev->ctx, unbind_device(dev, flags, fn, data));
+}
+
+EXPORT int vfiomig_diagnose(struct vfiomig_ctx *ctx, struct vfiomig_device *dev, unsigned int flags,
+			    vfiomig_diagnosis_fn fn, void *data)
+{
+	api_begin(ctx);
+	return api_end_zero(ctx, doctor_diagnose(ctx, dev, flags, fn, data));
 }
 
 EXPORT int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256],

@@ -713,6 +713,53 @@ int vfiomig_device_unbind(struct vfiomig_device *dev, unsigned int flags, vfiomi
  */
 int vfiomig_device_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 
+/* ---- What migration needs ----------------------------------------------- */
+
+enum vfiomig_verdict {
+	VFIOMIG_PASS,
+	VFIOMIG_WARN,	 /* something works in part, or can go wrong */
+	VFIOMIG_FAIL,	 /* migration does not work like this */
+	VFIOMIG_UNKNOWN, /* it could not be found out */
+};
+
+/* "PASS", "WARN", "FAIL", "UNKNOWN" */
+const char *vfiomig_verdict_name(enum vfiomig_verdict verdict);
+
+/*
+ * What was found out about one thing that migration needs. The strings are the library's, and may
+ * have text from outside in them. A later version of the library may have more members, at the end.
+ */
+struct vfiomig_diagnosis {
+	const char *check; /* "iommu.remapping"; a name does not change its meaning */
+	enum vfiomig_verdict verdict;
+	const char *what; /* what is the case, and why */
+	const char
+		*advice; /* what to do about it; "" if it passes, or if nothing is known to help */
+};
+typedef int (*vfiomig_diagnosis_fn)(void *data, const struct vfiomig_diagnosis *diagnosis);
+
+#define VFIOMIG_DIAGNOSE_PROBE (1U << 0) /* open the device, and ask for its migration support */
+
+/**
+ * vfiomig_diagnose - what this host, or a device, lacks for migration
+ * @dev: a closed device; NULL for the host alone
+ * @flags: 0, or VFIOMIG_DIAGNOSE_PROBE, with which @dev is opened, which resets most devices that
+ *	nobody has open; a device that somebody has open is not opened again
+ * @fn: called for each thing that was looked at, in an order that says first what the rest depends
+ *	on. If it does not return 0, that ends it.
+ * @data: passed to @fn
+ *
+ * Changes nothing, and without the flag opens nothing that a device would notice. The answers are
+ * those that other functions would give as failures. May be called while the program has one thread
+ * only, because a child process may allocate memory.
+ *
+ * Returns 0, whatever was found, what @fn returned, or a negative errno: -EINTR when the context
+ * was interrupted, -EINVAL when @flags has a bit that this library does not know, -EBUSY when @dev
+ * is open here, -ENOMEM.
+ */
+int vfiomig_diagnose(struct vfiomig_ctx *ctx, struct vfiomig_device *dev, unsigned int flags,
+		     vfiomig_diagnosis_fn fn, void *data);
+
 /* ---- Features of an open device ---------------------------------------- */
 
 /* The functions from here on fail with -EBADF if they need an open device, and it is not open, or

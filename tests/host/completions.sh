@@ -121,11 +121,12 @@ set -- 'vfiomig save ' 'vfiomig save --via ' 'vfiomig save --via=' 'vfiomig save
 	'vfiomig release ' 'vfiomig list ' 'vfiomig save x ' "vfiomig inspect $files/" "vfiomig restore -i $files/" \
 	"vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
 	'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc' \
-	"vfiomig exec x -- cat $files/" 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:'
+	"vfiomig exec x -- cat $files/" 'vfiomig doctor ' 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:'
 for shell in words bash zsh fish; do
 	VFIOMIG_DEVICE_FD=9 ask "$shell" "$@"
 	offers "$shell" 'vfiomig save ' 0000:00:10.0 0000:00:11.0 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 pid: fd: unix:
 	lacks "$shell" 'vfiomig save ' DEVICE a.zst
+	offers "$shell" 'vfiomig doctor ' 0000:00:11.0
 	for line in 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' 'vfiomig exec 8'; do
 		offers "$shell" "$line" 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 	done

@@ -16,7 +16,7 @@ build=${VFIOMIG_BUILD:-build}
 # From the lowest to the highest. lib/ itself is below all of them, and lib/api.c is above, because its functions are for
 # programs. lib/backends.c is outside of the order: lib/device/ opens devices through the table in it, which names the back
 # ends of all folders.
-rooms='device image records migration holder bind'
+rooms='device image records migration holder bind doctor'
 
 # Functions for awk: which folder a file is in, and how high that folder is
 cat >"$work/order.awk" <<'END'

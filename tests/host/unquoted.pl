@@ -5,7 +5,7 @@
 use strict;
 use warnings;
 
-my $call = qr/\b(?:ctx_fail|ctx_notice|fail|fail_usage|fail_why|notice|usage_error)\(/;
+my $call = qr/\b(?:ctx_fail|ctx_notice|fail|fail_usage|fail_why|notice|usage_error|finding_(?:pass|warn|fail|unknown|advise))\(/;
 my $string = qr/"(?:[^"\\]|\\.)*"/s;
 my $arguments = qr/((?:[^()"]|$string|\((?1)\))*)/s;
 my $format = qr/%[-.*0-9]*[hlz]*[a-zA-Z%]/;

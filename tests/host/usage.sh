@@ -26,7 +26,7 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore pack unpack inspect check hold release exec bind unbind; do
+for command in info state save restore pack unpack inspect check doctor hold release exec bind unbind; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" "$vfiomig" $command --help
 	status 0 "$command --usage" "$vfiomig" $command --usage
@@ -66,6 +66,10 @@ done
 usage unbind x --force
 usage state x NOWHERE
 says "'NOWHERE' is not a state"
+usage doctor --probe
+says '--probe is about a device: which one?'
+usage doctor x y
+says "'y' is one argument too many"
 status 0 "check --list" "$vfiomig" check --list
 prints 'D1   session.eof-permanent (must)'
 usage check x -t session.eof

@@ -456,6 +456,25 @@ static int walk_bad(void)
 	return CALL(vfiomig_walk(ctx, -1, "mlx5", NULL, ignore_record, NULL));
 }
 
+/* ---- What migration needs ------------------------------------------------------ */
+
+static int ignore_diagnosis(void *data, const struct vfiomig_diagnosis *diagnosis)
+{
+	(void)data;
+	(void)diagnosis;
+	return 0;
+}
+
+static int diagnose_good(void)
+{
+	return CALL(vfiomig_diagnose(ctx, NULL, 0, ignore_diagnosis, NULL));
+}
+
+static int diagnose_bad(void)
+{
+	return CALL(vfiomig_diagnose(ctx, NULL, 0x80, ignore_diagnosis, NULL));
+}
+
 #include "device_calls.h"
 
 /* ---- The tables --------------------------------------------------------------- */
@@ -505,6 +524,7 @@ static const struct {
 	{ "vfiomig_image_skim", image_skim_good, image_skim_bad },
 	{ "vfiomig_image_verify", image_verify_good, image_verify_bad },
 	{ "vfiomig_walk", walk_good, walk_bad },
+	{ "vfiomig_diagnose", diagnose_good, diagnose_bad },
 };
 
 /* The functions that cannot fail, or have no context to leave a sentence in. */
@@ -547,6 +567,7 @@ static const char *const no_calls[] = {
 	"vfiomig_image_get_trailer",
 	"vfiomig_image_get_size",
 	"vfiomig_format_name",
+	"vfiomig_verdict_name",
 };
 
 static inline int make_state(void **unused)

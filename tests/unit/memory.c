@@ -6,6 +6,7 @@
  *
  * This program has an allocator of its own, which the sanitizers do not go together with.
  */
+#include <libkmod.h>
 #include <malloc.h>
 #include <signal.h>
 
@@ -97,6 +98,22 @@ void free(void *block)
 {
 	blocks -= !!block;
 	__libc_free(block);
+}
+
+/* libkmod loses memory where some allocations of kmod_new() fail: it fails as a whole. */
+struct kmod_ctx *__real_kmod_new(const char *dirname, const char *const *config);
+struct kmod_ctx *__wrap_kmod_new(const char *dirname, const char *const *config);
+struct kmod_ctx *__wrap_kmod_new(const char *dirname, const char *const *config)
+{
+	bool was_on = on;
+	struct kmod_ctx *kmod;
+
+	if (is_out())
+		return NULL;
+	on = false;
+	kmod = __real_kmod_new(dirname, config);
+	on = was_on;
+	return kmod;
 }
 
 /* ---- The test ------------------------------------------------------------------------------- */

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Who has the device open, and what it says when it is open. */
+#include <dirent.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bind/binding.h"
+#include "checks.h"
+#include "device/node.h"
+#include "device/process.h"
+#include "device/refusal.h"
+#include "device/sysfs.h"
+#include "holder/use.h"
+#include "migration/probe.h"
+
+/* How long to look for users, and to wait for the device, in milliseconds. */
+#define LOOK_MS	 1200
+#define PROBE_MS 1600
+
+static int take_use(void *data, const struct vfiomig_use *use)
+{
+	struct use *to = data;
+
+	to->known = true;
+	to->pid = use->pid;
+	to->holder = use->holder;
+	to->silent = use->silent;
+	to->state = use->state;
+	to->error = use->error;
+	snprintf(to->comm, sizeof(to->comm), "%s", use->comm);
+	snprintf(to->sentence, sizeof(to->sentence), "%s", use->sentence);
+	return 0;
+}
+
+/* Find out who uses the device, unless that is known. Returns 0 or a negative errno. */
+static int look(struct finding *f)
+{
+	int err;
+
+	if (f->use.known)
+		return 0;
+	err = use_get(f->dev, LOOK_MS, take_use, &f->use);
+	if (err == -ENOMEM || err == -EINTR)
+		return err;
+	if (err)
+		f->use = (struct use){ .known = true, .state = -1, .error = err };
+	return 0;
+}
+
+/* Whether this user sees whoever has the device open. */
+static bool sees_everybody(const struct vfiomig_ctx *ctx)
+{
+	return process_sees_all(ctx) && process_is_capable(ctx, CAP_SYS_PTRACE);
+}
+
+static int named_by_user(struct finding *f)
+{
+	char comm[16];
+	int pid;
+
+	if (device_get_owner(f->dev, &pid, comm) == 0)
+		return finding_pass(f, "process %d (%s) has it, and lends it", pid, comm);
+	return finding_pass(f, "it was named by who has it open");
+}
+
+static int nobody(struct finding *f)
+{
+	/* Another device of its group */
+	int err = f->dev->sys.syspath ? node_check_unused(f->dev) : 0;
+
+	if (err)
+		return finding_take_error(f, VFIOMIG_WARN, err);
+	if (f->use.error) {
+		finding_unknown(f, "not all could be found out about who has it open: %s",
+				strerror(-f->use.error));
+		return finding_advise(f, "try again");
+	}
+	if (sees_everybody(f->ctx))
+		return finding_pass(f, "nobody has it open");
+	finding_unknown(f, "nobody is seen to have it open, and this user does not see everybody");
+	return finding_advise(f, "run as root, outside of containers");
+}
+
+int check_users(struct finding *f)
+{
+	struct vfiomig_device *dev = f->dev;
+	const struct use *use = &f->use;
+	int err;
+
+	if (dev->sys.syspath && !dev->sys.driver && sysdev_is_changing(f->ctx, &dev->sys))
+		return finding_take_error(f, VFIOMIG_FAIL, binding_fail_changing(dev));
+	err = look(f);
+	if (err)
+		return err;
+	if (dev->origin.backend)
+		return named_by_user(f);
+	if (use->silent)
+		return finding_take(f, VFIOMIG_FAIL, use->sentence);
+	if (use->holder)
+		return finding_pass(f, "process %d holds it, and lends it", use->pid);
+	if (!use->pid)
+		return nobody(f);
+	finding_warn(f, "busy: process %d (%s) has the device or its group open", use->pid,
+		     use->comm);
+	return finding_advise(f, "\"pid:%d/%s\" borrows it from there", use->pid, dev->name);
+}
+
+int check_bars(struct finding *f)
+{
+	struct vfiomig_device *dev = f->dev;
+	int err = look(f);
+
+	if (err)
+		return err;
+	if (!dev->sys.cdev)
+		return finding_pass(f, "its BARs are its driver's (%s)",
+				    dev->sys.driver ? dev->sys.driver : "none");
+	if (f->use.pid || f->use.silent)
+		return finding_pass(f, "its BARs are of who has it open");
+	err = refusal_claimed_bar(dev);
+	if (!err)
+		return finding_pass(f, "nobody has claimed its BARs");
+	err = finding_take_error(f, VFIOMIG_FAIL, err);
+	finding_advise(f, "boot without the driver that has claimed it (console: video=efifb:off)");
+	return err;
+}
+
+/* ---- The state ------------------------------------------------------------------ */
+
+static int unknown_state(struct finding *f)
+{
+	finding_unknown(f, "its state is not seen");
+	if (f->use.pid && !f->dev->origin.backend && !f->use.silent)
+		return finding_advise(f,
+				      "\"vfiomig state pid:%d/%s\" asks it, or see kernel.debugfs",
+				      f->use.pid, f->dev->name);
+	return finding_advise(f, "\"vfiomig state\" asks it, or see kernel.debugfs");
+}
+
+int check_state(struct finding *f)
+{
+	const struct use *use = &f->use;
+	const char *name;
+	int err = look(f);
+
+	if (err)
+		return err;
+	name = vfiomig_state_name(use->state);
+	if (!use->pid && !use->silent && !f->dev->origin.backend)
+		return finding_pass(f, "nobody is seen to have it open, so it has no state");
+	switch (use->state) {
+	case VFIOMIG_STATE_ERROR:
+		finding_fail(f, "it is in ERROR");
+		return finding_advise(
+			f,
+			"only a reset leads out of it: \"vfiomig state DEV --reset\", or its owner");
+	case VFIOMIG_STATE_RESUMING:
+		finding_warn(f, "it is in RESUMING: somebody is loading a state into it");
+		return finding_advise(
+			f,
+			"wait for who does; if nobody does any more, only a reset leads out of it");
+	case VFIOMIG_STATE_PRE_COPY:
+	case VFIOMIG_STATE_PRE_COPY_P2P:
+	case VFIOMIG_STATE_STOP_COPY:
+		finding_warn(f, "it is in %s: somebody is saving it", name);
+		return finding_advise(
+			f,
+			"wait for who does; if nobody does any more, \"vfiomig state DEV RUNNING\"");
+	case VFIOMIG_STATE_STOP:
+	case VFIOMIG_STATE_RUNNING:
+	case VFIOMIG_STATE_RUNNING_P2P:
+		return finding_pass(f, "it is in %s", name);
+	default:
+		return unknown_state(f);
+	}
+}
+
+/* ---- Live update ----------------------------------------------------------------- */
+
+/* Whether the kernel's VFIO can hand devices over to the next kernel. The symbol has a name for
+ * everybody, and an address for root only. */
+static bool has_handover(const struct vfiomig_ctx *ctx)
+{
+	char path[PATH_MAX], *line = NULL;
+	bool found = false;
+	size_t size = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/kallsyms", ctx->procfs);
+	f = fopen(path, "re");
+	while (f && !found && getline(&line, &size, f) > 0)
+		found = strstr(line, "vfio_pci_liveupdate");
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int is_session(void *data, int number, const char *target)
+{
+	(void)data, (void)number;
+	return strncmp(target, "anon_inode:[luo_session]", 24) == 0;
+}
+
+/* Returns the first process that has a session of a live update open, or 0. */
+static int find_session(struct vfiomig_ctx *ctx)
+{
+	struct dirent *entry;
+	int pid, found = 0;
+	DIR *d = opendir(ctx->procfs);
+
+	while (d && !found && (entry = readdir(d))) {
+		pid = atoi(entry->d_name);
+		if (pid > 0 && process_foreach_fd(ctx, pid, is_session, NULL) > 0)
+			found = pid;
+	}
+	if (d)
+		closedir(d);
+	return found;
+}
+
+int check_live_update(struct finding *f)
+{
+	char path[PATH_MAX], comm[16];
+	int pid;
+
+	snprintf(path, sizeof(path), "%s/class/misc/liveupdate", f->ctx->sysfs);
+	if (access(path, F_OK))
+		return finding_pass(
+			f, "no live update has it: the kernel has none; a kexec resets it");
+	if (!has_handover(f->ctx))
+		return finding_pass(
+			f,
+			"no live update has it: VFIO of this kernel takes no part in them; a kexec resets it");
+	pid = find_session(f->ctx);
+	if (pid) {
+		process_comm(f->ctx, pid, comm);
+		finding_unknown(
+			f,
+			"process %d (%s) has a session of a live update, and the kernel does not tell which devices are in it",
+			pid, comm);
+		return finding_advise(
+			f,
+			"ask that process; a device in a session stays open until the session ends");
+	}
+	if (sees_everybody(f->ctx))
+		return finding_pass(f, "no live update has it: nobody has a session of one");
+	finding_unknown(
+		f, "whether a live update has it is not known: this user does not see everybody");
+	return finding_advise(f, "run as root, outside of containers");
+}
+
+/* ---- With the device open ---------------------------------------------------------- */
+
+/* "STOP_COPY P2P" */
+static int supported(struct finding *f, uint64_t flags)
+{
+	return finding_pass(f, "STOP_COPY%s%s", flags & VFIOMIG_P2P ? " P2P" : "",
+			    flags & VFIOMIG_PRE_COPY
+				    ? " PRE_COPY"
+				    : "; without PRE_COPY it is stopped as long as it is read");
+}
+
+static int take_answers(void *data, const struct vfiomig_probe *probe)
+{
+	struct finding *f = data;
+
+	if (!probe->open && !probe->migration)
+		return supported(f, probe->flags);
+	if (probe->open == -EINTR)
+		return -EINTR;
+	if (probe->open || probe->migration == -EOPNOTSUPP)
+		return finding_take(f, VFIOMIG_FAIL, probe->sentence);
+	return finding_take(f, VFIOMIG_UNKNOWN, probe->sentence);
+}
+
+int check_migration(struct finding *f)
+{
+	struct vfiomig_device *dev = f->dev;
+	int err;
+
+	if (dev->sys.syspath && !dev->sys.cdev)
+		return finding_unknown(
+			f, "what it supports shows when it has a VFIO driver and is open");
+	if (!(f->flags & VFIOMIG_DIAGNOSE_PROBE)) {
+		finding_unknown(f, "what it supports shows only when it is open");
+		return finding_advise(f, "--probe opens it, which resets it if nobody has it open");
+	}
+	err = look(f);
+	if (err)
+		return err;
+	/* What a process has is not borrowed unless the user says so, and a silent holder does not
+	 * answer. */
+	if (f->use.silent)
+		return finding_unknown(f, "its holder does not answer");
+	if (f->use.pid && !f->use.holder && !dev->origin.backend) {
+		finding_unknown(f, "what it supports was not asked: process %d (%s) has it",
+				f->use.pid, f->use.comm);
+		return finding_advise(f, "\"vfiomig doctor --probe pid:%d/%s\" asks it", f->use.pid,
+				      dev->name);
+	}
+	err = probe_devices(f->ctx, &dev, 1, PROBE_MS, 0, take_answers, f);
+	return err == -EINTR ? ctx_fail_interrupted(f->ctx) : err;
+}
