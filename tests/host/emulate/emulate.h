@@ -48,6 +48,7 @@ enum kind {
 	KIND_DEVICE, /* a device's descriptor that came from its group */
 	KIND_DATA,   /* a data_fd */
 	KIND_KMSG,   /* /dev/kmsg */
+	KIND_UPDATE, /* a session of a live update */
 };
 
 struct thing {

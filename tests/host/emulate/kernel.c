@@ -21,11 +21,14 @@ uint64_t page_size(void)
 int uname(struct utsname *uts)
 {
 	int ret = syscall(SYS_uname, uts);
-	char release[64];
+	char text[64];
 
-	if (!ret && read_text(COMMON, "release", release, sizeof(release)))
-		snprintf(uts->release, sizeof(uts->release), "%.*s", (int)strcspn(release, "\n"),
-			 release);
+	if (!ret && read_text(COMMON, "release", text, sizeof(text)))
+		snprintf(uts->release, sizeof(uts->release), "%.*s", (int)strcspn(text, "\n"),
+			 text);
+	if (!ret && read_text(COMMON, "version", text, sizeof(text)))
+		snprintf(uts->version, sizeof(uts->version), "%.*s", (int)strcspn(text, "\n"),
+			 text);
 	return ret;
 }
 

@@ -36,6 +36,12 @@
 #   no_log ADDRESS           forget it
 #   kernel_log               make a /dev/kmsg, whose records are the lines of $emulated/common/kmsg: "4,1,1,-;TEXT", or
 #                            "EPIPE" for some that were overwritten
+#   kernel_is RELEASE [VERSION]
+#                            what uname(2) says of the kernel
+#   modules_are NAME[=ALIAS]...
+#                            the kernel's modules are these, and depmod(8) has indexed them. In /lib/modules of the
+#                            test's own, which needs an overlay: fails if there cannot be one
+#   proc_says FILE           the file in /proc has the contents of standard input, for all processes
 #   driver_is ADDRESS NAME   let the device's driver have this name
 #   openers ADDRESS          print the PIDs of the processes that have the device open
 #   said_state               print the state in which the last message says that the device is
@@ -63,7 +69,8 @@
 #   initial_bytes, dirty_bytes, data_size
 #               what VFIO_MIG_GET_PRECOPY_INFO and MIG_DATA_SIZE say, if it is not the truth
 #
-# In $emulated/common, "release" is what uname(2) says of the kernel, and "pagesize" the size of its pages.
+# In $emulated/common, "release" and "version" are what uname(2) says of the kernel, "pagesize" is the size of its
+# pages, and "pidns" the name of the processes' PID namespace.
 #
 # These are the events, with their details in brackets:
 #
@@ -286,6 +293,33 @@ kernel_log() {
 	: >"$emulated/common/kmsg"
 	chmod 666 "$emulated/common/kmsg"
 	stands_for /dev/kmsg 7 0
+}
+
+kernel_is() {
+	echo "$1" >"$emulated/common/release"
+	echo "${2-}" >"$emulated/common/version"
+}
+
+modules_are() {
+	lib=$(readlink -f /lib)
+	if [ ! -e /run/lib ]; then
+		mkdir /run/lib /run/lib-work
+		mount -t overlay overlay -o "lowerdir=$lib,upperdir=/run/lib,workdir=/run/lib-work" "$lib" 2>/dev/null || return
+	fi
+	modules=$lib/modules/$(cat "$emulated/common/release")
+	rm -rf "$lib/modules"
+	mkdir -p "$modules"
+	for module; do
+		printf 'const char a[] __attribute__((section(".modinfo"))) = "%s";' "$(echo "$module" | sed -n 's/[^=]*=/alias=/p')" |
+			gcc -x c -c - -o "$modules/${module%%=*}.ko" || return
+	done
+	PATH=$PATH:/usr/sbin:/sbin depmod "${modules##*/}" 2>/dev/null
+}
+
+proc_says() {
+	cat >"/run/$(echo "$1" | tr / -)"
+	umount "/proc/$1" 2>/dev/null
+	mount --bind "/run/$(echo "$1" | tr / -)" "/proc/$1"
 }
 
 driver_is() {
