@@ -13,8 +13,8 @@
 
 /* As many bytes as tell an image from raw state. */
 #define RAW_PEEK     16
-/* As many bytes as can be peeked at. */
-#define RAW_PEEK_MAX 64
+/* As many bytes as can be peeked at: all that a stream says of its device is in them. */
+#define RAW_PEEK_MAX 96
 
 /* The state as it comes from a device or goes to one. Its bytes are counted and digested on the
  * way. */

@@ -84,8 +84,9 @@ enum fact {
 	FACT_PCI_REVISION, /* its revision */
 	FACT_PF_DEVICE,	   /* the same of its physical function */
 	FACT_PF_REVISION,
-	FACT_MDEV_NUMBER, /* the number in the type of a mediated device, "mtty-2" */
-	FACT_BAR2_SIZE,	  /* bytes of BAR 2 */
+	FACT_MDEV_NUMBER,  /* the number in the type of a mediated device, "mtty-2" */
+	FACT_BAR2_SIZE,	   /* bytes of BAR 2 */
+	FACT_QAT_SERVICES, /* a set, see qat.c */
 };
 
 struct requirement {
@@ -93,6 +94,15 @@ struct requirement {
 	enum fact fact;
 	bool zero_is_any;
 };
+
+/*
+ * The services of a qat device, "sym;asym", as a set of bits: of a stream's svcmap, or as the
+ * physical function's cfg_services in sysfs has them. 0 if they are none that is known.
+ */
+uint64_t qat_services_of_map(uint64_t svcmap);
+uint64_t qat_services_of_text(const char *text);
+/* Write them as cfg_services does. */
+void qat_name_services(uint64_t services, char text[32]);
 
 struct format {
 	const char *name;   /* "mlx5" */

@@ -46,6 +46,17 @@ static bool bar_size(const struct vfiomig_device *dev, uint64_t *value)
 	return true;
 }
 
+static bool read_services(const struct vfiomig_device *dev, uint64_t *value)
+{
+	char text[64];
+
+	if (!dev->sys.syspath ||
+	    sysfs_read_text(dev->sys.syspath, "physfn/qat/cfg_services", text, sizeof(text)))
+		return false;
+	*value = qat_services_of_text(text);
+	return *value != 0;
+}
+
 /* Whether the device can be asked. */
 static bool ask(const struct vfiomig_device *dev, enum fact fact, uint64_t *value)
 {
@@ -64,6 +75,8 @@ static bool ask(const struct vfiomig_device *dev, enum fact fact, uint64_t *valu
 		return mdev_number(dev->sys.mdev_type, value);
 	case FACT_BAR2_SIZE:
 		return bar_size(dev, value);
+	case FACT_QAT_SERVICES:
+		return read_services(dev, value);
 	}
 	return false;
 }
@@ -85,13 +98,30 @@ static const struct requirement *find(const struct guard *g, const char *field)
 	return NULL;
 }
 
+static int compare_services(const struct guard *g, uint64_t ours, uint64_t theirs)
+{
+	char our_text[32], their_text[32];
+
+	if (!theirs || ours == theirs)
+		return 0;
+	qat_name_services(ours, our_text);
+	qat_name_services(theirs, their_text);
+	return ctx_fail(
+		g->dev->ctx, -EXDEV,
+		"the state is of another device: its services are %s, this one's are %s; see qat/cfg_services of the physical function",
+		their_text, our_text);
+}
+
 static int compare(const struct guard *g, const struct vfiomig_record *field)
 {
 	const struct requirement *r = find(g, field->name);
 	uint64_t ours;
 
-	if (!r || (r->zero_is_any && !field->value) || !ask(g->dev, r->fact, &ours) ||
-	    ours == field->value)
+	if (!r || (r->zero_is_any && !field->value) || !ask(g->dev, r->fact, &ours))
+		return 0;
+	if (r->fact == FACT_QAT_SERVICES)
+		return compare_services(g, ours, qat_services_of_map(field->value));
+	if (ours == field->value)
 		return 0;
 	return ctx_fail(g->dev->ctx, -EXDEV,
 			field->hex ? "the state is of another device: its %s is %#" PRIx64

@@ -89,6 +89,13 @@ static enum likeness like_v1(const uint8_t *p)
 	return format_number(p, 8) == MAGIC_V1 ? ALIKE : UNLIKE;
 }
 
+/*
+ * The driver compares qp_num and que_iso_cfg, too, but shows the target's nowhere. It has the one
+ * from the device's mailbox and the other from a register of the physical function. dev_data in its
+ * debugfs dumps the structure without these two, and in the physical function's debugfs there are
+ * the queues of that function only. So they are left to the driver, whose write() fails with
+ * EINVAL.
+ */
 static const struct requirement requirements[] = {
 	{ "match", "dev_id", FACT_PCI_DEVICE, false },
 	{ 0 },

@@ -5,6 +5,7 @@
  * sections, which have sections in them.
  */
 #include <ctype.h>
+#include <stdio.h>
 
 #include "format.h"
 
@@ -192,6 +193,76 @@ static enum likeness like(const uint8_t *p)
 	return is_preamble(p) ? ALIKE : UNLIKE;
 }
 
+/* ---- What the state fits -------------------------------------------------- */
+
+/*
+ * The driver compares three things with the target, of which user space can be told one. svcmap
+ * has the service of each of the four pairs of rings, and must be the same. The physical function
+ * has the services in sysfs, without their pairs; but the same services have the same pairs.
+ *
+ * gencap and extdc are capabilities that the target must have all of. The driver makes them of
+ * fuses and the firmware's answers, and shows them nowhere. So they are left to the driver, whose
+ * write() fails with EINVAL.
+ */
+#define RING_PAIRS   4
+#define SERVICE_BITS 3 /* ADF_SRV_TYPE_BIT_LEN */
+
+/* In enum adf_cfg_service_type. Chained compression (dcc) has the rings of compression. */
+static const struct service {
+	const char *name;
+	unsigned int number;
+} services[] = {
+	{ "asym", 4 },
+	{ "dc", 2 },
+	{ "sym", 3 },
+	{ "dcc", 2 },
+};
+
+uint64_t qat_services_of_map(uint64_t svcmap)
+{
+	uint64_t set = 0;
+
+	for (int i = 0; i < RING_PAIRS; i++)
+		set |= 1ULL << (svcmap >> i * SERVICE_BITS & ((1 << SERVICE_BITS) - 1));
+	/* A pair of rings without a service, or one of another generation */
+	return set & ~(1ULL << 2 | 1ULL << 3 | 1ULL << 4) ? 0 : set;
+}
+
+uint64_t qat_services_of_text(const char *text)
+{
+	uint64_t set = 0;
+
+	while (*text) {
+		size_t length = strcspn(text, ";"), i = 0;
+
+		while (i < ARRAY_SIZE(services) && (strlen(services[i].name) != length ||
+						    strncmp(services[i].name, text, length) != 0))
+			i++;
+		if (i == ARRAY_SIZE(services))
+			return 0;
+		set |= 1ULL << services[i].number;
+		text += length + (text[length] != '\0');
+	}
+	return set;
+}
+
+void qat_name_services(uint64_t set, char text[32])
+{
+	size_t length = 0;
+
+	*text = '\0';
+	/* The last one is compression once more. */
+	for (size_t i = 0; i < ARRAY_SIZE(services) - 1; i++)
+		if (set >> services[i].number & 1)
+			length += snprintf(text + length, 32 - length, "%s%s", length ? ";" : "",
+					   services[i].name);
+}
+
+static const struct requirement requirements[] = {
+	{ "svcmap", "value", FACT_QAT_SERVICES, false },
+	{ 0 },
+};
+
 const struct format format_qat = {
 	.name = "qat",
 	.driver = "qat_vfio_pci",
@@ -199,4 +270,5 @@ const struct format format_qat = {
 	.total = 4096,
 	.final = "state",
 	.like = like,
+	.requirements = requirements,
 };

@@ -141,6 +141,26 @@ stream ivshmem 10000 revision=2 >other
 belongs "ivshmem: another revision" other "its revision is 0x2, this one's is 0x1"
 no_devices
 
+driven_by qat_vfio_pci
+stream qat 0 svcmap=492 >dc
+stream qat 0 svcmap=71c >asym-sym
+status 0 "qat: without a physical function nobody can be asked" vfiomig restore --no-hold "$device" --raw -i dc
+mkdir -p "$sys/physfn/qat"
+echo 'sym;asym' >"$sys/physfn/qat/cfg_services"
+belongs "qat: other services" dc "its services are dc, this one's are asym;sym; see qat/cfg_services of the physical function"
+status 0 "qat: the right ones" vfiomig restore --no-hold "$device" --raw -i asym-sym
+for services in dc dcc; do
+	echo $services >"$sys/physfn/qat/cfg_services"
+	belongs "qat: $services" asym-sym "its services are asym;sym, this one's are dc"
+	status 0 "qat: $services, the right ones" vfiomig restore --no-hold "$device" --raw -i dc
+done
+echo 'dc;decomp' >"$sys/physfn/qat/cfg_services"
+status 0 "qat: services that nobody knows" vfiomig restore --no-hold "$device" --raw -i asym-sym
+echo sym >"$sys/physfn/qat/cfg_services"
+stream qat 0 svcmap=2d >decomp
+status 0 "qat: a map with services that nobody knows" vfiomig restore --no-hold "$device" --raw -i decomp
+no_devices
+
 driven_by mtty 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 type=$(dirname "$sys")/mdev_supported_types/mtty-2
 mkdir -p "$type"

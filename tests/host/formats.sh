@@ -84,6 +84,8 @@ END
 	cut_out "$qat/adf_mstate_mgr.c" "struct adf_mstate_sect_h"
 	constants "$qat/adf_gen4_vf_mig.c" 'ADF_GEN4_VF_MSTATE_SIZE'
 	cut_out "$qat/adf_cfg_services.h" "enum adf_base_services"
+	cut_out "$qat/adf_cfg_common.h" "enum adf_cfg_service_type"
+	constants "$qat/adf_cfg_common.h" 'ADF_CFG_SERV_RING_PAIR_[0-3]_SHIFT'
 	cut_out "$qat/adf_gen4_vf_mig.c" "struct mig_user_sla"
 	constants "$source/samples/vfio-mdev/mtty.c" 'MAX_FIFO_SIZE|MTTY_MAGIC|MTTY_MAJOR_VER|MTTY_MINOR_VER'
 	cut_out "$source/samples/vfio-mdev/mtty.c" "struct rxtx" "struct serial_port" "struct mtty_data"
@@ -135,6 +137,13 @@ VALUE(ADF_MSTATE_MAGIC, 0xadf5caea);
 VALUE(ADF_MSTATE_VERSION, 1);
 VALUE(ADF_MSTATE_ID_LEN, 8);
 VALUE(ADF_GEN4_VF_MSTATE_SIZE, 4096);
+VALUE(COMP, 2);
+VALUE(SYM, 3);
+VALUE(ASYM, 4);
+VALUE(ADF_CFG_SERV_RING_PAIR_0_SHIFT, 0);
+VALUE(ADF_CFG_SERV_RING_PAIR_1_SHIFT, 3);
+VALUE(ADF_CFG_SERV_RING_PAIR_2_SHIFT, 6);
+VALUE(ADF_CFG_SERV_RING_PAIR_3_SHIFT, 9);
 VALUE(MTTY_MAGIC, 0x7e9d09898c3e2c4e);
 VALUE(MTTY_MAJOR_VER, 1);
 VALUE(MIGRATION_KLV_DEVICE_DEVID_LEN, 1);

@@ -3,7 +3,7 @@
 #
 # make-stream.pl FORMAT [SIZE [SETTING=VALUE...]]: write a stream as the driver of this format gives it. SIZE is the number of
 # bytes of its large records, 10000 if it is not given. This was written from the drivers' sources, and shares no code with
-# vfiomig. The settings are those of the streams' headers: device, revision, ports.
+# vfiomig. The settings are those of the streams' headers: device, revision, ports, svcmap.
 
 use strict;
 use warnings;
@@ -74,7 +74,7 @@ sub block {
 }
 
 sub qat {
-	my $setup = section('CONFIG', section('gencap', pack('L<', 0x1f)) . section('svcmap', pack('S<', 0x2d)) .
+	my $setup = section('CONFIG', section('gencap', pack('L<', 0x1f)) . section('svcmap', pack('S<', hex($set{svcmap} // '71c'))) .
 		section('extdc', pack('L<', 3)), 3);
 	my $generic = section('GENER', section('iovinit', "\1") . section('compver', "\3") .
 		section('sla', pack('L<x4Q<L<L<', 1, 0xf, 100, 200)), 3);
