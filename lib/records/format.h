@@ -29,6 +29,8 @@ struct field {
 #define FIELD_BYTES 2 /* bytes, whatever their size */
 /* The record's own type and size, which are told with the record. */
 #define FIELD_TOLD  4
+/* Tells records of one type apart: a place, or a number. */
+#define FIELD_KEY   8
 
 struct structure {
 	const char *name; /* as the driver calls it, or NULL */
@@ -120,6 +122,17 @@ extern const struct format format_qat, format_ivshmem, format_hisi_acc, format_h
 
 /* In the order in which a stream is compared with them. Returns NULL at the end. */
 const struct format *format_get(size_t i);
+#define FIELD_NAME 48 /* bytes of a name that has an index in it */
+
+/* "u32", or "bytes" */
+const char *format_type_name(const struct field *f);
+/* The name of the field, with the index between its brackets if it is an array's. */
+void format_name_element(const struct field *f, unsigned int index, char name[FIELD_NAME]);
+
+/* The format of a stream that begins with @bytes, of which the first @have are its own, and the
+ * others zero. @driver: whose it is, or NULL. Returns NULL if it is not known. */
+const struct format *format_find(const char *driver, const uint8_t bytes[RECORDS_PEEK],
+				 size_t have);
 /* Whether @driver, "mlx5_vfio_pci", "mlx5-vfio-pci" or "mlx5", has this format. */
 bool format_is_of(const struct format *f, const char *driver);
 

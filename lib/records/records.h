@@ -20,6 +20,7 @@ enum records_end {
 };
 
 struct records;
+struct structure;
 
 /*
  * @driver: whose stream it is, "mlx5_vfio_pci" or "mlx5"; NULL to guess by how the stream begins
@@ -30,6 +31,26 @@ struct records;
  */
 struct records *records_new(const char *driver, vfiomig_record_fn fn, void *data);
 void records_free(struct records *w);
+
+/*
+ * What a comparison wants besides the pieces: all the bytes that they consist of, in the order of
+ * the stream.
+ */
+struct records_raw {
+	/* The first @size bytes of a structure, a header or the data of a record. There are fewer
+	 * than the structure has only if the record or the stream ends before. The calls for the
+	 * structure's fields are not made. */
+	void (*structure)(void *data, const struct structure *s, const uint8_t *bytes, size_t size);
+	/* Bytes of the record that came last; or, if @name is not NULL, opaque ones that belong to
+	 * none, at this depth. */
+	void (*bytes)(void *data, const char *name, unsigned int depth, const uint8_t *bytes,
+		      size_t size);
+};
+
+/* Before the first records_feed(): make these calls too, with the same @data as @fn gets. */
+void records_set_raw(struct records *w, const struct records_raw *raw);
+/* How many of the next bytes are of one piece for certain, without anything in them to be told. */
+uint64_t records_passing(const struct records *w);
 
 /* The next piece of the stream. @records is the walker, so that this fits struct raw's tap. Returns
  * what @fn returned to end the walk, or 0. */

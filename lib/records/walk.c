@@ -34,6 +34,7 @@ struct sequence {
 struct records {
 	char *driver; /* or NULL */
 	vfiomig_record_fn fn;
+	const struct records_raw *raw; /* or NULL */
 	void *data;
 	int stopped;
 
@@ -79,6 +80,11 @@ struct records *records_new(const char *driver, vfiomig_record_fn fn, void *data
 	return w;
 }
 
+void records_set_raw(struct records *w, const struct records_raw *raw)
+{
+	w->raw = raw;
+}
+
 void records_free(struct records *w)
 {
 	if (!w)
@@ -110,24 +116,6 @@ static void tell_opaque(struct records *w, const char *name, uint64_t start, uin
 		tell(w, &piece);
 }
 
-static const char *type_of(const struct field *f)
-{
-	if (f->how & FIELD_BYTES)
-		return "bytes";
-	return f->size == 1 ? "u8" : f->size == 2 ? "u16" : f->size == 4 ? "u32" : "u64";
-}
-
-/* Put the index between the brackets of the field's name. */
-static void name_element(const struct field *f, unsigned int index, char name[48])
-{
-	const char *bracket = strchr(f->name, ']');
-
-	if (f->count && bracket)
-		snprintf(name, 48, "%.*s%u%s", (int)(bracket - f->name), f->name, index, bracket);
-	else
-		snprintf(name, 48, "%s", f->name);
-}
-
 static void tell_field(struct records *w, const struct field *f, unsigned int index)
 {
 	size_t at = f->offset + (size_t)index * f->stride;
@@ -136,7 +124,7 @@ static void tell_field(struct records *w, const struct field *f, unsigned int in
 		.offset = w->start + at,
 		.size = f->size,
 		.depth = w->depth + 1,
-		.type = type_of(f),
+		.type = format_type_name(f),
 		.bytes = w->buf + at,
 		.hex = f->how & FIELD_HEX,
 	};
@@ -144,7 +132,7 @@ static void tell_field(struct records *w, const struct field *f, unsigned int in
 
 	if (at + f->size > w->have)
 		return;
-	name_element(f, index, name);
+	format_name_element(f, index, name);
 	piece.name = name;
 	if (!(f->how & FIELD_BYTES))
 		piece.value = format_number(piece.bytes, f->size);
@@ -154,7 +142,9 @@ static void tell_field(struct records *w, const struct field *f, unsigned int in
 /* The fields of the structure that was collected, as far as it goes. */
 static void tell_fields(struct records *w, const struct structure *s)
 {
-	if (!w->fn)
+	if (w->raw)
+		w->raw->structure(w->data, s, w->buf, w->have);
+	if (!w->fn || w->raw)
 		return;
 	for (const struct field *f = s->fields; f && f->name; f++) {
 		if (f->how & FIELD_TOLD)
@@ -164,10 +154,18 @@ static void tell_fields(struct records *w, const struct structure *s)
 	}
 }
 
+/* Bytes that go by, or were collected for nothing. */
+static void tell_bytes(struct records *w, const char *name, const uint8_t *bytes, size_t size)
+{
+	if (w->raw && size)
+		w->raw->bytes(w->data, name, w->depth, bytes, size);
+}
+
 /* ---- What comes next ----------------------------------------------------- */
 
 static void pass(struct records *w, uint64_t end, const char *name)
 {
+	tell_bytes(w, name, w->buf, w->have);
 	w->doing = PASS;
 	w->start = w->offset - w->have;
 	w->data_end = end;
@@ -325,23 +323,6 @@ static void fields_complete(struct records *w)
 
 /* ---- The format ---------------------------------------------------------- */
 
-static const struct format *find_format(const struct records *w, size_t have)
-{
-	for (size_t i = 0; format_get(i); i++) {
-		const struct format *f = format_get(i);
-
-		if (w->driver && !format_is_of(f, w->driver))
-			continue;
-		/* Of a stream that ends in its first header, the driver is all there is. */
-		if (w->driver && have < RECORDS_PEEK && have < f->first->header.size)
-			return f;
-		if (f->like(w->buf) >= (w->driver ? POSSIBLE : ALIKE))
-			return f;
-	}
-	/* Without a magic number only a guess is left. */
-	return !w->driver && format_mlx5.like(w->buf) == LIKELY ? &format_mlx5 : NULL;
-}
-
 /* The first bytes are there, or all that the stream has. They are walked over only now. */
 static void begin(struct records *w)
 {
@@ -350,7 +331,7 @@ static void begin(struct records *w)
 	size_t have = w->have;
 
 	memcpy(first, w->buf, have);
-	w->format = find_format(w, have);
+	w->format = format_find(w->driver, first, have);
 	piece.type = w->format ? w->format->name : NULL;
 	piece.name = w->format ? w->format->driver : NULL;
 	tell(w, &piece);
@@ -389,6 +370,8 @@ static size_t step(struct records *w, const uint8_t *p, size_t size)
 	if (w->doing != PASS) {
 		memcpy(w->buf + w->have, p, n);
 		w->have += n;
+	} else {
+		tell_bytes(w, w->passing, p, n);
 	}
 	w->offset += n;
 	if (n < left)
@@ -410,6 +393,11 @@ static size_t step(struct records *w, const uint8_t *p, size_t size)
 	return n;
 }
 
+uint64_t records_passing(const struct records *w)
+{
+	return w->doing == PASS ? w->data_end - w->offset : 0;
+}
+
 int records_feed(void *records, const void *data, size_t size)
 {
 	struct records *w = records;
@@ -429,12 +417,16 @@ int records_feed(void *records, const void *data, size_t size)
 /* What is collected of a piece that has no end, and where the bytes that go by have begun. */
 static void tell_rest(struct records *w)
 {
+	static const char part[] = "part of a header";
+
 	if (w->doing == PASS && w->passing)
 		tell_opaque(w, w->passing, w->start, w->offset - w->start);
 	else if (w->doing == FIELDS)
 		tell_fields(w, w->fields);
-	else if (w->doing == HEADER)
-		tell_opaque(w, "part of a header", w->start, w->have);
+	else if (w->doing == HEADER) {
+		tell_bytes(w, part, w->buf, w->have);
+		tell_opaque(w, part, w->start, w->have);
+	}
 }
 
 static enum records_end judge_total(struct records *w)
