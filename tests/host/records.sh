@@ -76,6 +76,18 @@ status 0 "virtio" vfiomig inspect --records virtio
 lists "16 32 record DEV_FEATURES"
 lists "u64 features[0] = 0x130000000"
 lists "u16 queue_size = 256"
+lists "u16 queue_notif_config_data ="
+# A register each, as devices give them: with its own name, if there is a register of that size at this offset
+perl -e '
+	sub part { my ($offset, $value) = @_; return pack("S<S<Q<L<", 0x102, 0, $offset, length $value) . $value }
+	my $parts = part(18, pack("S<", 7)) . part(52, pack("L<", 0x1234)) . part(19, pack("S<", 1)) . part(0, pack("L<", 5));
+	print pack("Q<L<L<", length $parts, 0, 0) . $parts' >registers
+status 0 "registers of virtio" vfiomig inspect --records registers
+lists "u16 num_queues = 7"
+lists "u32 queue_used_hi = 0x1234"
+lists "u32 device_feature_select = 5"
+check "no other register is named" test "$(grep -c -E ' u(16|32) +(num_queues|queue_used_hi|device_feature_select) ' "$OUT")" -eq 3 -a \
+	"$(grep -c 'record .* PCI_COMMON_CFG' "$OUT")" -eq 4 -a "$(grep -c 'selector =' "$OUT")" -eq 4
 status 0 "xe" vfiomig inspect --records xe
 lists "28 4 u32 device = 0xb080"
 lists "record TRAILER"
