@@ -21,6 +21,7 @@
 #include "migration/restore.h"
 #include "migration/save.h"
 #include "migration/state.h"
+#include "records/diff.h"
 #include "records/stream.h"
 
 /* ---- Context ------------------------------------------------------------- */
@@ -406,5 +407,16 @@ EXPORT int vfiomig_walk(struct vfiomig_ctx *ctx, int fd, const char *driver,
 
 	if (!err)
 		err = stream_walk(ctx, fd, driver, &call.opt, fn, data);
+	return call_end(&call, err);
+}
+
+EXPORT int vfiomig_diff(struct vfiomig_ctx *ctx, const int fds[2], const char *driver,
+			const struct vfiomig_options *options, vfiomig_difference_fn fn, void *data)
+{
+	struct call call;
+	int err = call_begin(&call, ctx, options, NULL);
+
+	if (!err)
+		err = diff_states(ctx, fds, driver, &call.opt, fn, data);
 	return call_end(&call, err);
 }

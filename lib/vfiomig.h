@@ -1150,6 +1150,69 @@ const char *vfiomig_format_name(size_t i);
 int vfiomig_walk(struct vfiomig_ctx *ctx, int fd, const char *driver,
 		 const struct vfiomig_options *options, vfiomig_record_fn fn, void *data);
 
+/* ---- Where two states differ --------------------------------------------- */
+
+enum vfiomig_difference_kind {
+	/* The first call. @a and @b are VFIOMIG_RECORD_STREAM. If the two have the same format,
+	 * they are compared record by record, and else byte by byte. */
+	VFIOMIG_DIFFERENCE_STREAM,
+	/* @a and @b are VFIOMIG_RECORD_FIELD, and have different values. */
+	VFIOMIG_DIFFERENCE_FIELD,
+	/* Bytes without a name: @a and @b are VFIOMIG_RECORD_OPAQUE. If the one has bytes that the
+	 * other one has not, the other's size is 0. Their @bytes are the first ones, at most
+	 * VFIOMIG_DIFFERENCE_BYTES_MAX. Bytes between two different ones may be equal. */
+	VFIOMIG_DIFFERENCE_BYTES,
+	/* A record, or opaque bytes, that one of the two has, with what is in it. The other is
+	 * NULL. */
+	VFIOMIG_DIFFERENCE_RECORD,
+	/* After the differences, for each type of records: how many there are. */
+	VFIOMIG_DIFFERENCE_TYPE,
+	/* The last call. @a and @b are VFIOMIG_RECORD_END. The states are equal if @different is
+	 * 0. */
+	VFIOMIG_DIFFERENCE_END,
+};
+
+#define VFIOMIG_DIFFERENCE_BYTES_MAX 32
+
+/*
+ * A difference between the states A and B. The strings and the records are the library's. A later
+ * version of the library may have more members, at the end.
+ */
+struct vfiomig_difference {
+	enum vfiomig_difference_kind kind;
+	/* The record, and those that it is in, with what tells them apart from others:
+	 * "DEVICE_DATA/VQ_CFG selector=1". Of TYPE: "DEVICE_DATA/VQ_CFG". */
+	const char *path;
+	const struct vfiomig_record *a, *b;
+	const char
+		*header[2];  /* STREAM: the headers of the images, see vfiomig-image(5), or NULL */
+	unsigned int depth;  /* TYPE: how many records they are inside of */
+	uint64_t equal;	     /* TYPE: those that both have, with the same in them, */
+	uint64_t different;  /* or not. END: how many differences there are. */
+	uint64_t only[2];    /* TYPE: those that only A, and only B has */
+	uint64_t records[2]; /* TYPE: all of A's, and B's, */
+	uint64_t bytes[2];   /* and the sums of their sizes */
+};
+typedef int (*vfiomig_difference_fn)(void *data, const struct vfiomig_difference *difference);
+
+/**
+ * vfiomig_diff - compare two states
+ * @fds: where A and B come from: images or raw state
+ * @driver: whose states they are, as for vfiomig_walk()
+ * @options: force and progress; NULL for the defaults
+ * @fn: called for each difference, in the order of the streams, until it does not return 0
+ * @data: passed to @fn
+ *
+ * Each state is read once, in step with the other. Memory does not depend on them. What was
+ * inserted or left out is found again as far as 16384 records and 24 MiB ahead. Images are verified
+ * on the way: what @fn was told counts only if this function returns 0. The sentence about a
+ * failure of one of the two begins with "A: " or "B: ".
+ *
+ * Returns 0, also if the states differ, what @fn returned, or one of the errors of the transfers.
+ */
+int vfiomig_diff(struct vfiomig_ctx *ctx, const int fds[2], const char *driver,
+		 const struct vfiomig_options *options, vfiomig_difference_fn fn, void *data);
+
 #ifdef __cplusplus
 }
 #endif

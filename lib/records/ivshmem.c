@@ -38,7 +38,7 @@ static const struct record_kind record = {
 		.fields = (const struct field[]){
 			{ "type", 0, 4, FIELD_TOLD, 0, 0 },
 			{ "reserved", 4, 4, FIELD_TOLD, 0, 0 },
-			{ "offset", 8, 8, FIELD_HEX, 0, 0 },
+			{ "offset", 8, 8, FIELD_HEX | FIELD_KEY, 0, 0 },
 			{ "length", 16, 8, FIELD_TOLD, 0, 0 },
 			{ 0 },
 		},

@@ -62,10 +62,10 @@ static const struct record_kind packet = {
 		.fields = (const struct field[]){
 			{ "version", 0, 1, 0, 0, 0 },
 			{ "type", 1, 1, FIELD_TOLD, 0, 0 },
-			{ "tile_id", 2, 1, 0, 0, 0 },
-			{ "gt_id", 3, 1, 0, 0, 0 },
+			{ "tile_id", 2, 1, FIELD_KEY, 0, 0 },
+			{ "gt_id", 3, 1, FIELD_KEY, 0, 0 },
 			{ "flags", 4, 4, FIELD_HEX, 0, 0 },
-			{ "offset", 8, 8, FIELD_HEX, 0, 0 },
+			{ "offset", 8, 8, FIELD_HEX | FIELD_KEY, 0, 0 },
 			{ "size", 16, 8, FIELD_TOLD, 0, 0 },
 			{ 0 },
 		},

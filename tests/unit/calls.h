@@ -475,6 +475,32 @@ static int diagnose_bad(void)
 	return CALL(vfiomig_diagnose(ctx, NULL, 0x80, ignore_diagnosis, NULL));
 }
 
+static int ignore_difference(void *data, const struct vfiomig_difference *difference)
+{
+	(void)data;
+	(void)difference;
+	return 0;
+}
+
+static int diff_good(void)
+{
+	int fds[2] = { new_image(), new_image() },
+	    err = CALL(vfiomig_diff(ctx, fds, NULL, NULL, ignore_difference, NULL));
+
+	close(fds[0]);
+	close(fds[1]);
+	return err;
+}
+
+static int diff_bad(void)
+{
+	int fds[2] = { new_image(), -1 },
+	    err = CALL(vfiomig_diff(ctx, fds, NULL, NULL, ignore_difference, NULL));
+
+	close(fds[0]);
+	return err;
+}
+
 #include "device_calls.h"
 
 /* ---- The tables --------------------------------------------------------------- */
@@ -525,6 +551,7 @@ static const struct {
 	{ "vfiomig_image_verify", image_verify_good, image_verify_bad },
 	{ "vfiomig_walk", walk_good, walk_bad },
 	{ "vfiomig_diagnose", diagnose_good, diagnose_bad },
+	{ "vfiomig_diff", diff_good, diff_bad },
 };
 
 /* The functions that cannot fail, or have no context to leave a sentence in. */

@@ -656,6 +656,139 @@ static void test_walk(void **state)
 	close(out);
 }
 
+/* ---- Comparing ----------------------------------------------------------- */
+
+/* What was told of the differences. */
+static struct {
+	uint64_t told;	    /* of fields, bytes and records */
+	uint64_t different; /* as the last call has it */
+	uint64_t bytes[2];  /* in all outermost records */
+	uint64_t size[2];
+	bool ended;
+} differences;
+
+static void check_type_sums(const struct vfiomig_difference *d)
+{
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(d->records[i], d->equal + d->different + d->only[i]);
+		differences.bytes[i] += d->depth ? 0 : d->bytes[i];
+	}
+}
+
+static int note_difference(void *data, const struct vfiomig_difference *d)
+{
+	(void)data;
+	assert_false(differences.ended);
+	switch (d->kind) {
+	case VFIOMIG_DIFFERENCE_STREAM:
+		return 0;
+	case VFIOMIG_DIFFERENCE_TYPE:
+		check_type_sums(d);
+		return 0;
+	case VFIOMIG_DIFFERENCE_END:
+		differences.ended = true;
+		differences.different = d->different;
+		differences.size[0] = d->a->offset;
+		differences.size[1] = d->b->offset;
+		return 0;
+	case VFIOMIG_DIFFERENCE_RECORD:
+		assert_true(!d->a != !d->b);
+		break;
+	case VFIOMIG_DIFFERENCE_FIELD:
+		assert_memory_not_equal(d->a->bytes, d->b->bytes, d->a->size);
+		break;
+	case VFIOMIG_DIFFERENCE_BYTES:
+		assert_true(d->a->size == d->b->size || !d->a->size || !d->b->size);
+		if (d->a->size && d->b->size)
+			assert_int_not_equal(d->a->bytes[0], d->b->bytes[0]);
+		break;
+	}
+	differences.told++;
+	return 0;
+}
+
+static void compare(const char *driver, const void *a, size_t a_size, const void *b, size_t b_size)
+{
+	int fds[2] = { new_file(a, a_size), new_file(b, b_size) };
+
+	memset(&differences, 0, sizeof(differences));
+	assert_int_equal(vfiomig_diff(ctx, fds, driver, NULL, note_difference, NULL), 0);
+	assert_true(differences.ended);
+	assert_int_equal(differences.size[0], a_size);
+	assert_int_equal(differences.size[1], b_size);
+	assert_int_equal(differences.different != 0, a_size != b_size || memcmp(a, b, a_size) != 0);
+	assert_int_equal(differences.told != 0, differences.different != 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* Two states are equal only if all of their bytes are, whatever is wrong with their records. */
+static void test_diff(void **state)
+{
+	static uint8_t other[sizeof(stream)];
+	unsigned int seed = 1;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
+		formats[i].make();
+		compare(formats[i].name, stream, size, stream, size);
+		assert_int_equal(differences.bytes[0], size);
+		for (int n = 0; n < 300; n++) {
+			size_t at = rand_r(&seed) % size, hole = rand_r(&seed) % 64;
+
+			if (hole > size - at)
+				hole = size - at;
+			/* Another byte */
+			memcpy(other, stream, size);
+			other[at] ^= 1 + rand_r(&seed) % 255;
+			compare(formats[i].name, stream, size, other, size);
+			/* Bytes left out, or inserted */
+			memmove(other, stream, size);
+			memmove(other + at, stream + at + hole, size - at - hole);
+			compare(formats[i].name, stream, size, other, size - hole);
+			compare(formats[i].name, other, size - hole, stream, size);
+			/* Less of it */
+			compare(formats[i].name, stream, size, stream, at + 1);
+		}
+	}
+}
+
+static int stop_difference(void *data, const struct vfiomig_difference *d)
+{
+	(void)data;
+	return d->kind == VFIOMIG_DIFFERENCE_BYTES ? 42 : 0;
+}
+
+static int end_progress(void *data, uint64_t bytes, uint64_t expected)
+{
+	(void)data;
+	assert_in_range(bytes, 0, expected);
+	return 43;
+}
+
+static void test_diff_ends(void **state)
+{
+	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
+	int fds[2];
+
+	(void)state;
+	make_mlx5();
+	fds[0] = new_file(stream, size);
+	stream[100]++;
+	fds[1] = new_file(stream, size);
+	assert_int_equal(vfiomig_diff(ctx, fds, "mlx5", NULL, stop_difference, NULL), 42);
+	assert_says("the caller has ended it");
+	lseek(fds[0], 0, SEEK_SET);
+	lseek(fds[1], 0, SEEK_SET);
+	opt.progress = end_progress;
+	assert_int_equal(vfiomig_diff(ctx, fds, "mlx5", &opt, stop_difference, NULL), 43);
+	close(fds[1]);
+	lseek(fds[0], 0, SEEK_SET);
+	assert_int_equal(vfiomig_diff(ctx, fds, "mlx5", NULL, stop_difference, NULL), -EBADF);
+	assert_says("B: reading the state: Bad file descriptor");
+	close(fds[0]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -664,7 +797,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_beyond),	      cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_header_at_end), cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_stop),	      cmocka_unit_test(test_tables),
-		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_walk),	      cmocka_unit_test(test_diff),
+		cmocka_unit_test(test_diff_ends),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "print") == 0)
