@@ -274,6 +274,34 @@ void copy_json(const char *text, int level, FILE *to)
 	}
 }
 
+void print_escaped(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = *text;
+
+		if (c < ' ' || c > '~' || c == '\\')
+			printf("\\x%02x", c);
+		else
+			putchar(c);
+	}
+}
+
+struct json_object *parse_header(const char *text)
+{
+	char *copy = strdup(text);
+	struct json_object *object;
+
+	for (char *p = copy; p && *p; p++) {
+		if (*p != '\\')
+			continue;
+		if (strncmp(++p, "u0000", 5) == 0)
+			memcpy(p, "ufffd", 5);
+	}
+	object = copy ? json_tokener_parse(copy) : NULL;
+	free(copy);
+	return object;
+}
+
 int print_json(const struct cli *cli, struct json_object *object, FILE *to)
 {
 	if (object && !out_of_memory) {

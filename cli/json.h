@@ -36,6 +36,14 @@ void append_string(struct json_object *array, const char *value);
  * text. */
 void copy_json(const char *text, int level, FILE *to);
 
+/* Print a text of an image to stdout. Images come from strangers: what is not plain ASCII is
+ * escaped, so that it cannot control a terminal. */
+void print_escaped(const char *text);
+/* Parse the header or the trailer of an image, which the library has checked. Where json-c would
+ * end a key or a string, at a zero byte, it gets U+FFFD, which the library takes it for, too.
+ * Returns NULL without memory. */
+struct json_object *parse_header(const char *text);
+
 /* Print @object and free it. Returns 0, or the exit status after a message. */
 int print_json(const struct cli *cli, struct json_object *object, FILE *to);
 

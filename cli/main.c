@@ -31,6 +31,7 @@ const char *argp_program_version = "vfiomig " VERSION;
 	command(save) \
 	command(restore) \
 	command(inspect) \
+	command(diff) \
 	command(pack) \
 	command(unpack) \
 	command(check) \
@@ -114,6 +115,8 @@ static const struct {
 	{ "verify", "inspect --verify FILE" },
 	{ "diagnose", "doctor DEV" },
 	{ "why", "doctor DEV" },
+	{ "compare", "diff A B" },
+	{ "cmp", "diff A B" },
 	{ "open", "hold DEV" },
 	{ "keep", "hold DEV" },
 	{ "close", "release DEV" },

@@ -7,12 +7,31 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "json.h"
 #include "message.h"
 #include "progress.h"
 #include "records.h"
 
 #define TYPES_MAX 16
+
+error_t parse_driver(struct argp_state *state, const char *arg, const char **driver)
+{
+	char names[128] = "";
+
+	for (size_t i = 0; vfiomig_format_name(i); i++) {
+		const char *name = vfiomig_format_name(i);
+		size_t length = strlen(name);
+
+		/* "mlx5", or "mlx5_vfio_pci" */
+		if (strncmp(arg, name, length) == 0 && (!arg[length] || strchr("_-", arg[length])))
+			*driver = arg;
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), " %s", name);
+	}
+	return *driver ? 0
+		       : usage_error(state, "the format of '%s' is not known, only those of%s", arg,
+				     names);
+}
 
 /* All outermost records of a type. */
 struct type {

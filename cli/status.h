@@ -8,6 +8,7 @@ enum status {
 	STATUS_OK = 0,
 	STATUS_FAILED = 1,
 	STATUS_USAGE = 2,
+	STATUS_TROUBLE = 2,	 /* of diff, where 1 says that two states differ: see cmp(1) */
 	STATUS_UNSUPPORTED = 3,	 /* the device or the kernel has no migration support */
 	STATUS_BUSY = 4,	 /* busy, not viable or not permitted */
 	STATUS_IMAGE = 5,	 /* the image is damaged, truncated or not an image */

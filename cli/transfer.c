@@ -38,16 +38,32 @@ static error_t parse_progress(struct argp_state *state, struct transfer *t, cons
 	return 0;
 }
 
+static error_t parse_progress_option(int key, char *arg, struct argp_state *state)
+{
+	return key == OPT_PROGRESS ? parse_progress(state, state->input, arg) : ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_option progress_options[] = {
+	{ "progress", OPT_PROGRESS, "WHEN", 0,
+	  "Show a progress line on stderr: auto (if stderr is a terminal), always or never", 0 },
+	{ 0 }
+};
+
+const struct argp argp_progress = {
+	.options = progress_options,
+	.parser = parse_progress_option,
+};
+
 static error_t parse_transfer(int key, char *arg, struct argp_state *state)
 {
 	struct transfer *t = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, t);
 	case 'T':
 		t->opt.threads = parse_number(state, "-T", arg, 0, VFIOMIG_THREADS_MAX);
 		return t->opt.threads < 0 ? EINVAL : 0;
-	case OPT_PROGRESS:
-		return parse_progress(state, t, arg);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -56,14 +72,18 @@ static error_t parse_transfer(int key, char *arg, struct argp_state *state)
 static const struct argp_option transfer_options[] = {
 	{ "threads", 'T', "N", 0,
 	  "Number of threads that work on chunks (default: 0, one for each processor)", 0 },
-	{ "progress", OPT_PROGRESS, "WHEN", 0,
-	  "Show a progress line on stderr: auto (if stderr is a terminal), always or never", 0 },
 	{ 0 }
+};
+
+static const struct argp_child transfer_children[] = {
+	{ .argp = &argp_progress },
+	{ 0 },
 };
 
 const struct argp argp_transfer = {
 	.options = transfer_options,
 	.parser = parse_transfer,
+	.children = transfer_children,
 };
 
 /* ---- Making an image: -z and --chunk-size ---------------------------------------------------- */

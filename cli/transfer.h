@@ -28,7 +28,8 @@ struct transfer {
 /* clang-format on */
 
 /* Groups of options, as in options.h. The input of these is the struct transfer. */
-extern const struct argp argp_transfer; /* --progress and -T */
+extern const struct argp argp_progress; /* --progress */
+extern const struct argp argp_transfer; /* argp_progress and -T */
 extern const struct argp argp_frames;	/* argp_transfer, -z and --chunk-size: to make an image */
 extern const struct argp argp_output;	/* -o */
 extern const struct argp argp_file;	/* the argument [FILE], which is the input */

@@ -19,6 +19,7 @@ _vfiomig_options()
 	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
 	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
 	inspect) echo "$transfer --driver= --json --records --verify" ;;
+	diff) echo '--driver= --json --progress=' ;;
 	pack) echo "$transfer $frames --force --output=" ;;
 	unpack) echo "$transfer --output=" ;;
 	check) echo "$open --dangerous --group= --json --list --seed= --skip= --strict --tap --test= --timeout=" ;;
@@ -32,7 +33,7 @@ _vfiomig_options()
 	echo '--help --quiet --usage --verbose --version'
 }
 
-_vfiomig_commands='list info state save restore inspect pack unpack check doctor hold release exec bind unbind'
+_vfiomig_commands='list info state save restore inspect diff pack unpack check doctor hold release exec bind unbind'
 
 # Print the devices: "all", those that are "held", or as "pid:PID/DEV" those that a "process" has open. The columns of
 # "vfiomig list" are found by their headings.
@@ -165,7 +166,7 @@ _vfiomig_reply_value()
 {
 	case $1 in
 	--driver | -d)
-		if [[ $command == inspect ]]; then
+		if [[ $command == inspect || $command == diff ]]; then
 			_vfiomig_reply 'hisi_acc ivshmem mlx5 mtty qat virtio xe'
 		else
 			_vfiomig_reply "$(_vfiomig_pci drivers)"
@@ -195,7 +196,7 @@ _vfiomig_reply_operand()
 	info:0 | state:0 | save:0 | restore:0 | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
 	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
 	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
-	inspect:0 | unpack:0) _vfiomig_reply_files images ;;
+	inspect:0 | diff:[01] | unpack:0) _vfiomig_reply_files images ;;
 	pack:0) _vfiomig_reply_files ;;
 	esac
 }

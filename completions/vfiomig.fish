@@ -143,6 +143,7 @@ complete -c vfiomig -n __vfiomig_no_command -a state -d 'Print the migration sta
 complete -c vfiomig -n __vfiomig_no_command -a save -d 'Save the state of a device to an image'
 complete -c vfiomig -n __vfiomig_no_command -a restore -d 'Load the state of a device from an image'
 complete -c vfiomig -n __vfiomig_no_command -a inspect -d 'Tell what an image is, and check it'
+complete -c vfiomig -n __vfiomig_no_command -a diff -d 'Tell where two states differ'
 complete -c vfiomig -n __vfiomig_no_command -a pack -d 'Make an image of raw state'
 complete -c vfiomig -n __vfiomig_no_command -a unpack -d 'Write the raw state of an image'
 complete -c vfiomig -n __vfiomig_no_command -a check -d 'Test whether a device keeps the rules of the protocol'
@@ -162,14 +163,15 @@ complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 
 complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
 complete -c vfiomig -n '__vfiomig_wants 1 release' -a '(__vfiomig_devices held)'
 complete -c vfiomig -n '__vfiomig_wants 2 state' -a '(__vfiomig_states)' -d 'Migration state'
-complete -c vfiomig -n '__vfiomig_wants 1 inspect unpack' -k -a '(__vfiomig_images)'
+complete -c vfiomig -n '__vfiomig_wants 1 inspect diff unpack' -k -a '(__vfiomig_images)'
+complete -c vfiomig -n '__vfiomig_wants 2 diff' -k -a '(__vfiomig_images)'
 complete -c vfiomig -n '__vfiomig_wants 1 pack' -F
 complete -c vfiomig -n '__vfiomig_wants 2 exec; or not __vfiomig_is exec; and contains exec (__vfiomig_words)[1]' \
     -a '(__vfiomig_command_line)'
 
 # ---- Options ----------------------------------------------------------------
 
-set -l all list info state save restore inspect pack unpack check doctor hold release exec bind unbind
+set -l all list info state save restore inspect diff pack unpack check doctor hold release exec bind unbind
 set -l open info state save restore check doctor hold exec
 set -l transfer save restore inspect pack unpack
 
@@ -183,7 +185,7 @@ complete -c vfiomig -n "__vfiomig_is $open" -l vf-token -x -d 'The VF token of a
 complete -c vfiomig -n "__vfiomig_is $open" -l via -x -a 'auto cdev group' -d 'How to open the device'
 complete -c vfiomig -n "__vfiomig_is $open release bind unbind" -l wait -d 'Wait for a command that is working on the device'
 
-complete -c vfiomig -n "__vfiomig_is $transfer" -l progress -x -a 'auto always never' -d 'Show a progress line on stderr'
+complete -c vfiomig -n "__vfiomig_is $transfer diff" -l progress -x -a 'auto always never' -d 'Show a progress line on stderr'
 complete -c vfiomig -n "__vfiomig_is $transfer" -s T -l threads -x -d 'Threads that work on chunks'
 complete -c vfiomig -n '__vfiomig_is save pack' -l chunk-size -x -a '64K 256K 1M 4M 16M 32M' -d 'State in each frame'
 complete -c vfiomig -n '__vfiomig_is save pack' -s z -l compress -a '(seq 19)' -d 'Compress, with a level'
@@ -199,11 +201,11 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect diff check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is doctor' -l probe -d 'Open the device, which resets it'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
-complete -c vfiomig -n '__vfiomig_is inspect' -l driver -x -a 'hisi_acc ivshmem mlx5 mtty qat virtio xe' -d 'The driver whose state it is'
+complete -c vfiomig -n '__vfiomig_is inspect diff' -l driver -x -a 'hisi_acc ivshmem mlx5 mtty qat virtio xe' -d 'The driver whose state it is'
 complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 set -l groups feature state stop session precopy resume reset size dma slow

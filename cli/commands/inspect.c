@@ -28,25 +28,6 @@ enum {
 	OPT_VERIFY
 };
 
-/* The name of a format, or of a driver: its format may not be known. */
-static error_t parse_driver(struct argp_state *state, struct options *opt, const char *arg)
-{
-	char names[128] = "";
-
-	for (size_t i = 0; vfiomig_format_name(i); i++) {
-		const char *name = vfiomig_format_name(i);
-		size_t length = strlen(name);
-
-		/* "mlx5", or "mlx5_vfio_pci" */
-		if (strncmp(arg, name, length) == 0 && (!arg[length] || strchr("_-", arg[length])))
-			opt->driver = arg;
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), " %s", name);
-	}
-	return opt->driver ? 0
-			   : usage_error(state, "the format of '%s' is not known, only those of%s",
-					 arg, names);
-}
-
 static error_t check_options(struct argp_state *state, const struct options *opt)
 {
 	if (opt->driver && !opt->records)
@@ -65,7 +46,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[2] = opt->t.cli;
 		return share_input(state, 2, &opt->t);
 	case OPT_DRIVER:
-		return parse_driver(state, opt, arg);
+		return parse_driver(state, arg, &opt->driver);
 	case OPT_RECORDS:
 		opt->records = true;
 		return 0;
@@ -100,20 +81,6 @@ static const struct argp argp = {
 	.doc = "Tell what an image is, from FILE or standard input.\vWithout --verify, the chunks are not checked.",
 	.children = children,
 };
-
-/* Images come from strangers. Escape everything that is not plain ASCII, so that it cannot control
- * a terminal. */
-static void print_escaped(const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = *text;
-
-		if (c < ' ' || c > '~' || c == '\\')
-			printf("\\x%02x", c);
-		else
-			putchar(c);
-	}
-}
 
 static const char *string_of(struct json_object *object, const char *key)
 {
@@ -223,30 +190,12 @@ static void print_object(const char *header, const char *trailer, uint64_t size,
 	       verified ? "true" : "false");
 }
 
-/* Parse what the library has checked. Where json-c would end a key or a string, at a zero byte, it
- * gets U+FFFD, which the library takes it for, too. */
-static struct json_object *parse_object(const char *text)
-{
-	char *copy = strdup(text);
-	struct json_object *object;
-
-	for (char *p = copy; p && *p; p++) {
-		if (*p != '\\')
-			continue;
-		if (strncmp(++p, "u0000", 5) == 0)
-			memcpy(p, "ufffd", 5);
-	}
-	object = copy ? json_tokener_parse(copy) : NULL;
-	free(copy);
-	return object;
-}
-
 /* Returns the exit status. */
 static int parse_and_print(const struct cli *cli, const char *header_text, const char *trailer_text,
 			   uint64_t size, bool verified)
 {
-	struct json_object *header = parse_object(header_text);
-	struct json_object *trailer = parse_object(trailer_text);
+	struct json_object *header = parse_header(header_text);
+	struct json_object *trailer = parse_header(trailer_text);
 	int status = STATUS_OK;
 
 	if (header && trailer)

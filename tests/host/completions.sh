@@ -119,7 +119,7 @@ set -- 'vfiomig save ' 'vfiomig save --via ' 'vfiomig save --via=' 'vfiomig save
 	"vfiomig state unix:$held " 'vfiomig restore 0000:00:10.0 --leave ' \
 	'vfiomig state pid:4711/0000:3b:00.1 ' 'vfiomig state 0000:3b:00.1 ' \
 	'vfiomig release ' 'vfiomig list ' 'vfiomig save x ' "vfiomig inspect $files/" "vfiomig restore -i $files/" \
-	"vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
+	"vfiomig diff x $files/" "vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
 	'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc' \
 	"vfiomig exec x -- cat $files/" 'vfiomig doctor ' 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:'
 for shell in words bash zsh fish; do
@@ -175,7 +175,7 @@ for shell in zsh fish; do
 	offers "$shell" 'vfiomig save pid:' pid:4711/0000:3b:00.1
 	offers "$shell" 'vfiomig save unix:' "unix:$held"
 done
-for line in "vfiomig inspect $files/" "vfiomig restore -i $files/" "vfiomig unpack $files/"; do
+for line in "vfiomig inspect $files/" "vfiomig restore -i $files/" "vfiomig unpack $files/" "vfiomig diff x $files/"; do
 	offers words "$line" "$files/a.zst" "$files/b.vfiomig" "$files/dir"
 	lacks words "$line" "$files/other"
 	offers bash "$line" a.zst b.vfiomig dir/

@@ -26,7 +26,7 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore pack unpack inspect check doctor hold release exec bind unbind; do
+for command in info state save restore pack unpack inspect diff check doctor hold release exec bind unbind; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" "$vfiomig" $command --help
 	status 0 "$command --usage" "$vfiomig" $command --usage
@@ -118,6 +118,8 @@ done
 usage pack a b
 usage unpack a b
 usage inspect a b
+usage diff a
+usage diff a b c
 
 # A message is one line, whatever it quotes, and has no control characters for the terminal.
 escape=$(printf '\033[2J')
