@@ -94,6 +94,20 @@ where virtio 233 "233 233 DEVICE_DATA/VQ_CFG selector=1: queue_size ="
 where xe 28 "28 28 DESCRIPTOR tile_id=0 gt_id=0 offset=0/DEVICE_DEVID: device = 0xb080 | 0xb091"
 where xe 10180 "10180 10180 VRAM tile_id=0 gt_id=0 offset=0: 1 byte"
 
+# A record is different if something in it is.
+cp mtty changed
+change changed 24
+status 1 "in a record" vfiomig diff mtty changed
+lists "ports 1 in A, 1 in B: 1 different"
+lists "ports/port 2 in A, 2 in B: 1 equal, 1 different"
+cp qat changed
+change changed 2000
+status 1 "in a record of a record" vfiomig diff qat changed
+for type in state state/ETRBAR; do
+	lists "$type 1 in A, 1 in B: 1 different"
+done
+lists "setup 1 in A, 1 in B: 1 equal"
+
 # The bytes are dumped, of both states.
 cp mlx5 changed
 change changed 5000
@@ -223,6 +237,17 @@ status 0 "pipes" sh -c "mkfifo fifo; cat a >fifo & '$program' diff fifo - <b"
 printf x | dd of=b bs=1 seek=5000 conv=notrunc 2>/dev/null
 status 5 "a damaged image" vfiomig diff a b
 says "vfiomig: diff: B: the image is damaged: chunk 0"
+# The frames of one image, and the trailer of another one: each of them is good.
+cp xe changed
+change changed 5000
+vfiomig pack changed -o c
+perl -0777 -e '
+	my ($frames, $trailer) = map { open my $f, "<:raw", $_ or die; <$f> } @ARGV;
+	my ($end, $begin) = map { rindex($_, "\x5b\x2a\x4d\x18") - 12 } $frames, $trailer;
+	print substr($frames, 0, $end), substr($trailer, $begin)' c a >mixed
+status 5 "the trailer of another image" vfiomig diff mixed xe
+says "vfiomig: diff: A: the image is damaged: its chunks are not those that were written"
+status 5 "the same, both" vfiomig diff mixed changed
 head -c -10 a >short
 status 5 "an image without its end" vfiomig diff short xe
 says "vfiomig: diff: A: the image is truncated"

@@ -69,6 +69,7 @@ for driver in hisi_acc_vfio_pci ivshmem_vfio_pci mlx5_vfio_pci mtty qat_vfio_pci
 	gives good
 	status 0 "$format: save" vfiomig save "$device" -o image
 	check "$format: no warning" sh -c "! grep 'may not load' '$ERR'"
+	status 0 "$format: what the driver gives is the same" sh -c "vfiomig save $device --raw | vfiomig diff image -"
 	gives short
 	status 0 "$format: save of half a record" vfiomig save "$device" -o image
 	says 'the state may not load: what the driver gave ends'
