@@ -280,10 +280,11 @@ check-mutants: deps
 # Record the terminal session in README.md again. tests/guest/t-readme.sh has its commands.
 readme: deps
 	@$(SUBMAKE) -s tests
-	@GUEST_FILES=README.md tests/guest/run -m 16M -m 16M tests/guest/t-readme.sh print >$(B)/session
-	@sed -i -e '/<!-- session -->/,/<!-- end -->/{//!d}' README.md
-	@sed -i -e 's/^..*/    &/' $(B)/session
-	@sed -i -e '/<!-- session -->/{p;s/.*//;r $(B)/session' -e '}' -e 's/^<!-- end -->/\n&/' README.md
+	@for file in README.md man/vfiomig-check.1; do \
+		eval "$$(sed -n 's/^# env: *//p' tests/guest/t-readme.sh)" && export GUEST_FILES && \
+		tests/guest/run -m 16M -m 16M -s 600 tests/guest/t-readme.sh print $${file##*/} >$(B)/session && \
+		cp $(B)/session $$file || exit; \
+	done
 
 # Run the host tests under the sanitizers. Unit tests always run under ASan and UBSan, so only TSan runs them here. TSan needs
 # a memory layout that some kernels have only without randomization.
