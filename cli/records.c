@@ -19,18 +19,13 @@ error_t parse_driver(struct argp_state *state, const char *arg, const char **dri
 {
 	char names[128] = "";
 
-	for (size_t i = 0; vfiomig_format_name(i); i++) {
-		const char *name = vfiomig_format_name(i);
-		size_t length = strlen(name);
-
-		/* "mlx5", or "mlx5_vfio_pci" */
-		if (strncmp(arg, name, length) == 0 && (!arg[length] || strchr("_-", arg[length])))
-			*driver = arg;
-		snprintf(names + strlen(names), sizeof(names) - strlen(names), " %s", name);
-	}
-	return *driver ? 0
-		       : usage_error(state, "the format of '%s' is not known, only those of%s", arg,
-				     names);
+	*driver = arg;
+	if (vfiomig_format_is_known(arg))
+		return 0;
+	for (size_t i = 0; vfiomig_format_name(i); i++)
+		snprintf(names + strlen(names), sizeof(names) - strlen(names), " %s",
+			 vfiomig_format_name(i));
+	return usage_error(state, "the format of '%s' is not known, only those of%s", arg, names);
 }
 
 /* All outermost records of a type. */

@@ -1133,6 +1133,13 @@ typedef int (*vfiomig_record_fn)(void *data, const struct vfiomig_record *record
 const char *vfiomig_format_name(size_t i);
 
 /**
+ * vfiomig_format_is_known - whether vfiomig_walk() knows the format of a driver's streams
+ * @driver: the name of a format, "mlx5", or of its driver, "mlx5_vfio_pci". '-' and '_' are the
+ *	same, as in names of modules
+ */
+bool vfiomig_format_is_known(const char *driver);
+
+/**
  * vfiomig_walk - go through the records of a state
  * @fd: where an image or raw state comes from
  * @driver: whose state it is, the name of a format or of a driver; NULL to take the driver from the

@@ -72,6 +72,11 @@ bool records_knows(const char *driver)
 	return false;
 }
 
+EXPORT bool vfiomig_format_is_known(const char *driver)
+{
+	return records_knows(driver);
+}
+
 EXPORT const char *vfiomig_format_name(size_t i)
 {
 	/* Two formats of a driver follow each other. */

@@ -136,7 +136,11 @@ says "--driver goes with --records"
 status 2 "both ways to look" vfiomig inspect --records --verify xe
 says "--records checks all of an image; leave out --verify"
 status 0 "the name of the driver" vfiomig inspect --records --driver=xe-vfio-pci xe
-status 2 "another name" vfiomig inspect --records --driver=xen xe
+status 0 "with '_' for '-'" vfiomig inspect --records --driver=xe_vfio_pci xe
+for called in xen xe_ xe-foo mlx5_foo mlx5_vfio_pci_ mtty_vfio_pci ''; do
+	status 2 "another name: '$called'" vfiomig inspect --records --driver="$called" xe
+	says "the format of '$called' is not known, only those of qat ivshmem hisi_acc mtty xe virtio mlx5"
+done
 
 # An unknown number of unknown types takes no memory.
 {

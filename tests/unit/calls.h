@@ -595,6 +595,7 @@ static const char *const no_calls[] = {
 	"vfiomig_image_get_size",
 	"vfiomig_format_name",
 	"vfiomig_verdict_name",
+	"vfiomig_format_is_known",
 };
 
 static inline int make_state(void **unused)

@@ -596,6 +596,9 @@ static void test_tables(void **state)
 	}
 	assert_false(records_knows("vfio-pci"));
 	assert_false(records_knows(NULL));
+	assert_true(vfiomig_format_is_known("mlx5-vfio-pci"));
+	assert_false(vfiomig_format_is_known("mlx5_foo"));
+	assert_false(vfiomig_format_is_known("mlx5_"));
 	assert_string_equal(vfiomig_format_name(0), "qat");
 	assert_null(vfiomig_format_name(ARRAY_SIZE(formats)));
 }
