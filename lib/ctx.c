@@ -71,7 +71,7 @@ void ctx_after_fork(struct vfiomig_ctx *ctx, int wake)
 {
 	close(ctx->wake);
 	ctx->wake = wake;
-	ctx->interrupted = 0;
+	ctx->interrupted = ctx->insisted = 0;
 	ctx->hurries = false;
 }
 
@@ -135,10 +135,19 @@ int ctx_progress(struct vfiomig_ctx *ctx)
 	return 0;
 }
 
+/* timeout(1) and service managers send two signals at once, which are one. */
+#define BURST_MS 150
+
 EXPORT void vfiomig_interrupt(struct vfiomig_ctx *ctx)
 {
+	unsigned int now = now_ns() / 1000000;
 	int saved = errno;
 
+	/* The time comes first: a second signal may interrupt the handler of the first one. */
+	if (!ctx->interrupted)
+		ctx->interrupted_ms = now;
+	if ((int)(now - ctx->interrupted_ms) >= BURST_MS)
+		ctx->insisted++;
 	ctx->interrupted++;
 	ctx_wake(ctx);
 	errno = saved;
@@ -167,6 +176,7 @@ EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
 {
 	bool interrupted = atomic_exchange(&ctx->interrupted, 0);
 
+	ctx->insisted = 0;
 	ctx->hurries = false;
 	ctx_forget_wake(ctx);
 	return interrupted;

@@ -54,8 +54,11 @@ struct vfiomig_ctx {
 	/* A call into the driver was broken off since the context was interrupted: the user has
 	 * waited long enough. */
 	_Atomic bool hurries;
-	_Atomic int interrupted; /* how often; counted by signal handlers, read by threads */
-	_Atomic int cancelled;	 /* the pipeline that runs has failed */
+	/* How often; counted by signal handlers, read by threads. Interruptions that come at once
+	 * with the first one, which came at @interrupted_ms (CLOCK_MONOTONIC), do not insist. */
+	_Atomic int interrupted, insisted;
+	_Atomic int interrupted_ms;
+	_Atomic int cancelled; /* the pipeline that runs has failed */
 	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
 	 * be readable without them: another thread interrupts the context in two steps. */
 	int wake;

@@ -8,7 +8,6 @@
 #include "patience.h"
 
 #define TICK_NS	 50000000
-#define BURST_NS 150000000ULL  /* signals that come within this time are one */
 #define QUIET_NS 500000000ULL  /* after the interruption, before the notice */
 #define LIMIT_NS 5000000000ULL /* after the notice, before the driver is interrupted */
 #define DEAF_NS	 1000000000ULL /* after that, before the user is told that it does not help */
@@ -24,8 +23,8 @@ struct call {
 	/* When it was first seen that the context is interrupted, when the user was told, and when
 	 * the driver was first interrupted; 0 for not yet. */
 	uint64_t since, told, kicked;
-	int interruptions; /* how many count as the first one */
-	bool deaf;	   /* the user was told that the driver cannot be interrupted */
+	int insisted; /* how often the user had insisted before this call */
+	bool deaf;    /* the user was told that the driver cannot be interrupted */
 
 	pthread_mutex_t lock; /* of the members below */
 	pthread_cond_t end;
@@ -67,17 +66,6 @@ static int start_caller(struct call *c)
 	err = pthread_create(&c->thread, NULL, caller, c);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return err;
-}
-
-/*
- * Whether the user insists. timeout(1) and service managers send two signals at once, which are
- * one. A user who has had to insist once does so for all that follows, which is the way home.
- */
-static bool insists(struct call *c, uint64_t now)
-{
-	if (now - c->since < BURST_NS)
-		c->interruptions = c->ctx->interrupted;
-	return c->ctx->interrupted > c->interruptions;
 }
 
 static void tell(struct call *c, uint64_t now)
@@ -122,7 +110,9 @@ static void look(struct call *c)
 		c->since = now;
 	if (!c->since)
 		return;
-	insisted = insists(c, now);
+	/* A user who has had to insist once does so for all that follows, which is the way home:
+	 * see interrupt_driver(). */
+	insisted = c->ctx->insisted > c->insisted;
 	quiet = now - c->since < QUIET_NS;
 	if (!quiet && !c->told && !c->kicked && !c->ctx->hurries)
 		tell(c, now);
@@ -174,6 +164,7 @@ int patience_call(struct vfiomig_ctx *ctx, const char *what, int (*fn)(void *arg
 		.what = what,
 		.fn = fn,
 		.arg = arg,
+		.insisted = ctx->insisted,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.end = PTHREAD_COND_INITIALIZER,
 	};

@@ -8,6 +8,7 @@
 
 static struct {
 	bool uninterruptible; /* the driver sleeps until it may end */
+	bool insist;	      /* another interruption comes as soon as it sleeps */
 	_Atomic bool may_end;
 	_Atomic int interrupted; /* how often its sleep was */
 	int notices;
@@ -50,6 +51,8 @@ static int sleep_in_driver(void *answer)
 {
 	pthread_sigmask(SIG_SETMASK, NULL, &driver.blocked);
 	driver.waiting = blocked_by_first();
+	if (driver.insist)
+		vfiomig_interrupt(ctx);
 	for (int i = 0; !driver.may_end && i < 2000; i++) {
 		if (poll(NULL, 0, 10) == 0)
 			continue;
@@ -212,6 +215,27 @@ static void test_impatient(void **unused)
 	assert_in_range((now_ns() - start) / 1000000, 350, 3000);
 }
 
+/* Who has interrupted something else before, which led to this call, insists at its very beginning,
+ * too; but not by a signal that came with the first one. */
+static void test_insist_at_once(void **unused)
+{
+	struct patience p;
+
+	(void)unused;
+	vfiomig_interrupt(ctx);
+	usleep(200000);
+	driver.insist = true;
+	assert_int_equal(call(&p), -EINTR);
+	assert_true(p.broken_off);
+	assert_int_equal(driver.notices, 0);
+	/* What the user insisted on before is over. */
+	ctx->hurries = false;
+	driver.insist = false;
+	fast = true;
+	assert_int_equal(call(&p), -EINTR);
+	assert_int_equal(driver.notices, 1);
+}
+
 /* What follows a call that was broken off, the way home, is not waited for as long once more. */
 static void test_hurry(void **unused)
 {
@@ -300,9 +324,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, free_ctx)
 	const struct CMUnitTest tests[] = {
-		TEST(test_answer), TEST(test_mask),	 TEST(test_no_interruption),
-		TEST(test_limit),  TEST(test_twice),	 TEST(test_impatient),
-		TEST(test_hurry),  TEST(test_no_signal), TEST(test_uninterruptible),
+		TEST(test_answer),	   TEST(test_mask),	 TEST(test_no_interruption),
+		TEST(test_limit),	   TEST(test_twice),	 TEST(test_impatient),
+		TEST(test_hurry),	   TEST(test_no_signal), TEST(test_uninterruptible),
+		TEST(test_insist_at_once),
 	};
 
 	interrupt_on_alarm();
