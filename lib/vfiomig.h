@@ -405,13 +405,15 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * (VFIO_DEVICE_BIND_IOMMUFD), which can be done only once, and which a VMM does itself. Such a
  * device can be given to another program, and nothing else. Everywhere else the flag has no effect.
  *
- * Opening an open device again does nothing. Returns 0, or
+ * Opening an open device again does nothing, but with VFIOMIG_OPEN_KEEP_LOCK its lock is kept from
+ * then on. Returns 0, or
  *  -EINVAL	@flags has a bit that this library does not know, or vfiomig_device_set_via() had no
  *		value of enum vfiomig_via
  *  -ENODEV	the device is not bound to a VFIO driver
  *  -EOPNOTSUPP	the kernel has no VFIO, or the device has no IOMMU group
  *  -EBUSY	somebody else has the device open or works on it, its holder does not answer, the
- *		group is not viable, or the kernel is resetting the PCI function
+ *		group is not viable, the kernel is resetting the PCI function, or the lock is to be
+ *		kept of an open device that a holder of this process serves already
  *  -EIO	the PCI function does not answer: its configuration space reads as all ones. It is
  *		not opened, because the kernel would wait for it for long
  *  -EACCES, -EPERM	not permitted

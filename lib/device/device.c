@@ -408,6 +408,17 @@ static void close_after_failure(struct vfiomig_device *dev)
 	ctx_set_failure(dev->ctx, &why);
 }
 
+/* The device is open already. A holder that serves it has dropped its lock. */
+static int keep_lock(struct vfiomig_device *dev)
+{
+	if (dev->has_holder && !dev->locks)
+		return ctx_fail(
+			dev->ctx, -EBUSY,
+			"busy: its holder gives it to other programs, so its lock cannot be kept");
+	dev->keeps_lock = true;
+	return 0;
+}
+
 int device_open(struct vfiomig_device *dev, unsigned int flags)
 {
 	const unsigned int known =
@@ -418,11 +429,11 @@ int device_open(struct vfiomig_device *dev, unsigned int flags)
 		return ctx_fail(dev->ctx, -EINVAL, "flags 0x%x for opening a device are unknown",
 				flags & ~known);
 	if (dev->fd >= 0)
-		return 0;
+		return flags & VFIOMIG_OPEN_KEEP_LOCK ? keep_lock(dev) : 0;
 	if (dev->via > VFIOMIG_VIA_GROUP)
 		return ctx_fail(dev->ctx, -EINVAL, "there is no way %d to open a device",
 				(int)dev->via);
-	err = dev->keeps_lock ? 0 : device_lock(dev);
+	err = dev->keeps_lock && dev->locks ? 0 : device_lock(dev);
 	if (err)
 		return err;
 	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;

@@ -214,8 +214,39 @@ static void test_kept_lock(void **state)
 	assert_int_equal(vfiomig_device_open(dev, 0), 0);
 	vfiomig_device_close(dev);
 	assert_int_equal(vfiomig_device_open(other, 0), 0);
+	/* It can be kept of a device that is open already, too. */
+	vfiomig_device_close(other);
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), 0);
+	/* Opening it once more without the flag changes nothing. */
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	vfiomig_device_close(dev);
+	assert_int_equal(vfiomig_device_open(other, 0), -EBUSY);
 	vfiomig_device_unref(other);
 	vfiomig_device_unref(dev);
+}
+
+/* A holder that serves the device has dropped the lock. */
+static void test_no_lock_to_keep(void **state)
+{
+	_cleanup_close_ int fd = memfd_create("device", MFD_CLOEXEC);
+	struct vfiomig_device *dev = device_of(fd), *other = device_of(fd);
+
+	(void)state;
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	dev->has_holder = true;
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), 0);
+	device_unlock(dev);
+	assert_int_equal(vfiomig_device_open(dev, VFIOMIG_OPEN_KEEP_LOCK), -EBUSY);
+	assert_says("busy: its holder gives it to other programs, so its lock cannot be kept");
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	dev->has_holder = false;
+	vfiomig_device_close(dev);
+	/* The lock is taken when the device is opened again. */
+	assert_int_equal(vfiomig_device_open(dev, 0), 0);
+	assert_int_equal(vfiomig_device_open(other, 0), -EBUSY);
+	vfiomig_device_unref(dev);
+	vfiomig_device_unref(other);
 }
 
 /* What can be several devices has what they have in common, and an image of it says that much. */
@@ -312,9 +343,15 @@ static void test_hot_reset(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_list),      TEST(test_no_vfio),   TEST(test_open_descriptor),
-		TEST(test_kept_lock), TEST(test_common),    TEST(test_unreadable),
-		TEST(test_bars),      TEST(test_hot_reset),
+		TEST(test_list),
+		TEST(test_no_vfio),
+		TEST(test_open_descriptor),
+		TEST(test_kept_lock),
+		TEST(test_no_lock_to_keep),
+		TEST(test_common),
+		TEST(test_unreadable),
+		TEST(test_bars),
+		TEST(test_hot_reset),
 	};
 
 	return cmocka_run_group_tests_name("device", tests, NULL, NULL);
