@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A device that a holder has: find the holder, claim the device, give it back. */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "device/device.h"
@@ -272,55 +274,33 @@ int held_get_pid(const struct vfiomig_device *dev, int *pid)
 	return *pid ? *pid : fail_nobody(dev);
 }
 
-/* A holder that has got the request to release the device does so, whether or not somebody waits
- * for its answer. */
-static int fail_unanswered(struct vfiomig_ctx *ctx, enum wire_op op, int pid, int err)
-{
-	char who[32] = "";
-
-	if (op != WIRE_RELEASE)
-		return err;
-	if (pid)
-		snprintf(who, sizeof(who), ", process %d,", pid);
-	return ctx_fail(ctx, err,
-			"%s; the holder%s has got the request, and may still close the device",
-			ctx->error, who);
-}
-
-/* Send a request on a new connection, and again as long as somebody else has the device, or the
- * holder is silent, and there is time left. Returns the connection, or a negative errno. */
-static int ask(struct vfiomig_device *dev, const char *path, enum wire_op op,
-	       struct wire_reply *reply, int fds[WIRE_NR_FDS])
+/* Ask for the device on a new connection, and again as long as somebody else has it, or the holder
+ * is silent, and there is time left. Returns the connection, or a negative errno. */
+static int ask(struct vfiomig_device *dev, const char *path, struct wire_reply *reply,
+	       int fds[WIRE_NR_FDS])
 {
 	struct turn turn = turn_begin(dev->ctx, dev->wait);
-	bool silent, asked = false; /* @asked: a request has no answer yet */
+	bool silent;
 	int fd, pid, err;
 
 	do {
 		fd = connect_to(dev->ctx, path, is_named(dev), &pid);
-		if (fd < 0 && fd != -EINTR)
+		if (fd < 0)
 			return fd;
-		if (fd < 0) {
-			err = fd;
-			break;
-		}
-		err = wire_ask(dev->ctx, fd, op, reply, fds);
+		err = wire_ask(dev->ctx, fd, WIRE_TAKE, reply, fds);
 		translate(reply, pid);
 		if (!err)
 			return fd;
 		close(fd);
 		silent = err == -ETIMEDOUT;
-		asked = asked || silent || err == -EINTR;
-		if (err != -EBUSY && !silent) {
-			err = fail_reply(dev->ctx, path, pid, err);
-			break;
-		}
+		if (err != -EBUSY && !silent)
+			return fail_reply(dev->ctx, path, pid, err);
 		err = silent ? turn_wait(&turn) : turn_yield(&turn);
 		if (err == -EBUSY)
 			err = silent ? fail_silent(dev->ctx, path, pid)
 				     : fail_claimed(dev->ctx, reply);
 	} while (!err);
-	return asked ? fail_unanswered(dev->ctx, op, pid, err) : err;
+	return err;
 }
 
 static int check_via(struct vfiomig_device *dev, const struct wire_reply *reply)
@@ -356,7 +336,7 @@ static int held_open(struct vfiomig_device *dev)
 
 	if (err)
 		return err;
-	err = ask(dev, path, WIRE_TAKE, &reply, fds);
+	err = ask(dev, path, &reply, fds);
 	if (err < 0)
 		return err;
 	dev->claim = err;
@@ -401,11 +381,168 @@ static int held_close(struct vfiomig_device *dev)
 	}
 }
 
+/* ---- Release ------------------------------------------------------------- */
+
+/* How long a holder that has hung up may take to end, in seconds. */
+#define ENDING 2
+
+/*
+ * A release that is asked for. A holder that has got the request closes the device, whether or not
+ * somebody waits for its answer. But it removes its socket before that, so a socket that is gone
+ * proves nothing. The end of its process does.
+ */
+struct release {
+	struct vfiomig_device *dev;
+	const char *path;
+	struct turn turn;
+	int pid;   /* the holder that has got the request, 0 if it is not known */
+	int pidfd; /* -1 if nobody has got it, or if it has ended before, or cannot be seen */
+	bool asked;
+};
+
+/* Note who is asked, while it is connected, so that its number is not another process's. */
+static void note_holder(struct release *r, int pid)
+{
+	if (r->asked)
+		return;
+	r->pid = pid;
+	close_fdp(&r->pidfd);
+	r->pidfd = pid ? syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+static bool has_ended(const struct release *r)
+{
+	struct pollfd p = { .fd = r->pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) > 0;
+}
+
+static int fail_unanswered(const struct release *r, int err)
+{
+	char who[32] = "";
+
+	if (!r->asked)
+		return err;
+	if (r->pid)
+		snprintf(who, sizeof(who), ", process %d,", r->pid);
+	return ctx_fail(r->dev->ctx, err,
+			"%s; the holder%s has got the request, and may still close the device",
+			r->dev->ctx->error, who);
+}
+
+static int fail_ending(const struct release *r)
+{
+	struct vfiomig_ctx *ctx = r->dev->ctx;
+	char comm[16], text[128];
+
+	if (r->pidfd < 0)
+		return ctx_fail(
+			ctx, -EBUSY,
+			"busy: the holder on %s has got the request and is gone from there, but its process cannot be seen, and may still be closing the device",
+			r->path);
+	process_comm(ctx, r->pid, comm);
+	return ctx_fail(
+		ctx, -EBUSY,
+		"busy: the holder on %s, process %d (%s), has got the request and is gone from there, but it has not ended, and may still be closing the device; %s",
+		r->path, r->pid, comm, why_silent(ctx, r->pid, text));
+}
+
+/* The holder answers no more. Wait for its end, which closes the device. */
+static int wait_for_end(const struct release *r, const struct turn *turn)
+{
+	int err = 0;
+
+	while (!has_ended(r) && !err)
+		err = r->pidfd < 0 ? -EBUSY : turn_wait(turn);
+	if (!err)
+		ctx_log(r->dev->ctx,
+			"the holder, process %d, has ended without an answer, which closed %s",
+			r->pid, r->dev->name);
+	return err;
+}
+
+/* The holder has hung up. Either it ends, or it had too many peers. */
+static int after_hang_up(const struct release *r, int err)
+{
+	const struct turn soon = turn_begin(r->dev->ctx, ENDING);
+	int wait_err = wait_for_end(r, &soon);
+
+	if (wait_err != -EBUSY)
+		return wait_err;
+	/* The others that it dropped want to be served, too. */
+	wait_err = turn_wait(&r->turn);
+	if (!wait_err)
+		return -EAGAIN;
+	return wait_err == -EBUSY ? fail_reply(r->dev->ctx, r->path, r->pid, err) : wait_err;
+}
+
+/* Returns 0 when the device is released, -EAGAIN if it is to be asked for again, or a failure. */
+static int release_once(struct release *r)
+{
+	struct vfiomig_ctx *ctx = r->dev->ctx;
+	struct wire_reply reply;
+	int pid, err, fd = connect_to(ctx, r->path, is_named(r->dev), &pid);
+
+	/* The holder that was asked is gone. Nobody wants to release the one that came after it. */
+	if (r->asked && (fd == -ENOENT || fd == -ECONNREFUSED || (fd >= 0 && pid != r->pid))) {
+		close_fdp(&fd);
+		err = wait_for_end(r, &r->turn);
+		return err == -EBUSY ? fail_ending(r) : err;
+	}
+	if (fd < 0)
+		return fd;
+	note_holder(r, pid);
+	err = wire_ask(ctx, fd, WIRE_RELEASE, &reply, NULL);
+	close(fd);
+	translate(&reply, pid);
+	switch (err) {
+	case -EBUSY:
+		err = turn_yield(&r->turn);
+		if (err == -EBUSY)
+			err = fail_claimed(ctx, &reply);
+		return err ? err : -EAGAIN;
+	case -ETIMEDOUT:
+		r->asked = true;
+		err = turn_wait(&r->turn);
+		if (err == -EBUSY)
+			err = fail_unanswered(r, fail_silent(ctx, r->path, pid));
+		return err ? err : -EAGAIN;
+	case -ECONNRESET:
+	case -EPIPE:
+		r->asked = true;
+		return after_hang_up(r, err);
+	case -EINTR:
+		r->asked = true;
+		return fail_reply(ctx, r->path, pid, err);
+	default:
+		return err ? fail_reply(ctx, r->path, pid, err) : 0;
+	}
+}
+
+static int release(struct vfiomig_device *dev, const char *path)
+{
+	struct release r = {
+		.dev = dev,
+		.path = path,
+		.turn = turn_begin(dev->ctx, dev->wait),
+		.pidfd = -1,
+	};
+	int err;
+
+	do {
+		err = release_once(&r);
+	} while (err == -EAGAIN);
+	if (err == -EINTR)
+		err = fail_unanswered(&r, err);
+	close_fdp(&r.pidfd);
+	return err;
+}
+
 int held_release(struct vfiomig_device *dev)
 {
 	struct wire_reply reply;
 	char path[108];
-	int fd, err;
+	int err;
 
 	if (dev->origin.backend && dev->origin.backend != &backend_holder)
 		return ctx_fail(
@@ -420,13 +557,8 @@ int held_release(struct vfiomig_device *dev)
 		return ctx_fail(dev->ctx, -EBUSY, "busy: this process has the device open");
 	/* Without the device's lock: an unbind may have it that waits for this very release. The
 	 * holder itself refuses as long as another command has the device. */
-	fd = ask(dev, path, WIRE_RELEASE, &reply, NULL);
-	if (fd == -ENOENT || fd == -ECONNREFUSED)
-		return stray_fail(dev);
-	if (fd < 0)
-		return fd;
-	close(fd);
-	return 0;
+	err = release(dev, path);
+	return err == -ENOENT || err == -ECONNREFUSED ? stray_fail(dev) : err;
 }
 
 /* Ask the holder which device it has. */

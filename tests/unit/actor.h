@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -30,6 +31,8 @@ struct step {
 	int at_end;  /* what it answers when the device is given back */
 	bool deaf;   /* it does not answer when the device is given back, but lives */
 	bool last;   /* nobody serves any more after this answer */
+	bool next;   /* another process serves from then on */
+	bool killed; /* its process ends, see server_process */
 	bool inside; /* it is in a container, where its PID is another one */
 };
 
@@ -42,6 +45,7 @@ static struct {
 
 static int null, zero;
 static uid_t me, server_user;
+static int server_process; /* another one that the holder is said to be, or 0 */
 
 uid_t __real_geteuid(void);
 uid_t __wrap_geteuid(void);
@@ -58,6 +62,8 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 
 	if (server_user)
 		((struct ucred *)value)->uid = server_user;
+	if (server_process)
+		((struct ucred *)value)->pid = server_process;
 	return err;
 }
 
@@ -108,6 +114,10 @@ static void play(int fd, const struct step *step)
 		close(server.socket);
 		server.socket = -1;
 	}
+	if (step->next)
+		server_process = getpid();
+	if (step->killed)
+		kill(server_process, SIGKILL);
 	if (step->silent)
 		/* Wait until the other side gives up. */
 		recv(fd, rest, sizeof(rest), 0);

@@ -4,6 +4,9 @@
  * hangs up or does not answer. The holder plays from a script, in a thread, and the clock is fast
  * (see --wrap in the Makefile).
  */
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
 #include "actor.h"
 
 /* ---- Taking it ----------------------------------------------------------- */
@@ -270,6 +273,113 @@ static void test_release_unanswered(void **state)
 	end(dev, before);
 }
 
+/* The holder is said to be a process of its own. */
+static void start_process(void)
+{
+	server_process = fork();
+	if (!server_process) {
+		/* The socket that listens, too. */
+		close_range(3, ~0U, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	assert_true(server_process > 0);
+}
+
+static void end_process(void)
+{
+	kill(server_process, SIGKILL);
+	waitpid(server_process, NULL, 0);
+	server_process = 0;
+}
+
+/* A holder that did not answer has ended meanwhile. Its process tells, and not its socket, which it
+ * removes before it closes the device. */
+static void test_release_ends_later(void **state)
+{
+	char text[128];
+	START(QUERY, { .op = WIRE_RELEASE, .silent = true, .last = true });
+
+	start_process();
+	vfiomig_device_set_wait(dev, 100);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	fast = false;
+	snprintf(text, sizeof(text), "busy: the holder on " SOCKET ", process %d (?), has got",
+		 server_process);
+	assert_says(text);
+	assert_says("it has not ended, and may still be closing the device; ");
+	end_process();
+	end(dev, before);
+}
+
+static void test_release_has_ended(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .silent = true, .last = true, .killed = true });
+
+	start_process();
+	vfiomig_device_set_wait(dev, 100);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	fast = false;
+	end_process();
+	end(dev, before);
+}
+
+/* It is in a container of which the processes cannot be seen. */
+static void test_release_unseen(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .silent = true, .last = true });
+
+	server_process = INT_MAX;
+	vfiomig_device_set_wait(dev, 100);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	fast = false;
+	assert_says("is gone from there, but its process cannot be seen, and may still be closing");
+	server_process = 0;
+	end(dev, before);
+}
+
+/* Another one that holds the device by then is not released. */
+static void test_release_not_the_next(void **state)
+{
+	int first;
+	START(QUERY, { .op = WIRE_RELEASE, .silent = true, .next = true }, LOOK);
+
+	start_process();
+	first = server_process;
+	vfiomig_device_set_wait(dev, 100);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	fast = false;
+	assert_says("it has not ended");
+	server_process = first;
+	end_process();
+	end(dev, before);
+}
+
+/* A holder that hangs up ends, or has too many peers. */
+static void test_release_hangs_up(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .hangs_up = true }, QUERY,
+	      { .op = WIRE_RELEASE, .hangs_up = true }, { .op = WIRE_RELEASE }, QUERY,
+	      { .op = WIRE_RELEASE, .hangs_up = true, .killed = true });
+
+	start_process();
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	assert_says("hung up before it answered; try again");
+	vfiomig_device_set_wait(dev, 100);
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	fast = false;
+	vfiomig_device_set_wait(dev, 0);
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	end_process();
+	end(dev, before);
+}
+
 /* An unbind that waits for the release has the lock. */
 static void test_release_locked(void **state)
 {
@@ -408,6 +518,11 @@ int main(void)
 		cmocka_unit_test(test_release_unanswered),
 		cmocka_unit_test(test_release_locked),
 		cmocka_unit_test(test_release_ended),
+		cmocka_unit_test(test_release_ends_later),
+		cmocka_unit_test(test_release_has_ended),
+		cmocka_unit_test(test_release_unseen),
+		cmocka_unit_test(test_release_not_the_next),
+		cmocka_unit_test(test_release_hangs_up),
 		cmocka_unit_test(test_path_too_long),
 		cmocka_unit_test(test_strangers_holder),
 		cmocka_unit_test(test_root_names_socket),
