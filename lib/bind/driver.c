@@ -6,6 +6,7 @@
 
 #include "device/module.h"
 #include "driver.h"
+#include "step.h"
 
 /* Look for a driver that the kernel has already. @driver receives NULL if there is none. */
 static int registered(struct vfiomig_ctx *ctx, const char *name, char **driver)
@@ -29,12 +30,15 @@ static int fail_missing(struct vfiomig_ctx *ctx, const char *name)
 
 static int load_module(struct vfiomig_ctx *ctx, const char *name)
 {
-	int err = module_load(ctx, name);
+	int err = step_load(ctx, name);
 
 	switch (err) {
 	case 0:
 		ctx_log(ctx, "loaded %s", name);
 		return 0;
+	/* Nothing of the device was touched. */
+	case -EINPROGRESS:
+		return -EINTR;
 	case -ENOENT:
 		return fail_missing(ctx, name);
 	case -ENOLINK:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One step of binding: a write to sysfs, in which the kernel may wait for the device's users. */
+/* One step of binding, in which the kernel may wait: a write to sysfs, or loading a module. */
 #ifndef VFIOMIG_STEP_H
 #define VFIOMIG_STEP_H
 
@@ -15,5 +15,10 @@
  */
 int step_write(struct vfiomig_device *dev, const char *dir, const char *name, const char *text,
 	       const char *what, unsigned int grace_ms);
+/*
+ * Load a module, see module_load(). Returns what that returns, another negative errno if there is
+ * no process for it, or -EINPROGRESS with a sentence as above.
+ */
+int step_load(struct vfiomig_ctx *ctx, const char *module);
 
 #endif

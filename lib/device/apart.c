@@ -60,6 +60,35 @@ static int fork_quietly(int *pidfd)
 }
 
 /*
+ * fork(2), for a function that allocates memory: only after that may the child of a process with
+ * threads do so. The child goes on when the parent has its pidfd, because until then a handler of
+ * SIGCHLD could reap it.
+ */
+static int fork_to_allocate(int *pidfd)
+{
+	int go[2], pid, err = 0;
+
+	*pidfd = -1;
+	if (pipe2(go, O_CLOEXEC))
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		close(go[1]);
+		if (read(go[0], &(char){ 0 }, 1) != 1)
+			_exit(0);
+		close(go[0]);
+		return 0;
+	}
+	if (pid > 0)
+		*pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (*pidfd < 0 || write(go[1], "", 1) != 1)
+		err = -errno;
+	close(go[0]);
+	close(go[1]);
+	return err ? err : pid;
+}
+
+/*
  * The processes that were left behind. They have no exit signal, so nobody else waits for them,
  * and each is reaped when the next process is started. Where there is no room for one, it stays a
  * zombie until the program ends.
@@ -98,7 +127,8 @@ static void end_with(int parent)
 		_exit(0);
 }
 
-int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count)
+static int start(struct apart *a, int (*fork_apart)(int *pidfd), void (*fn)(void *arg), void *arg,
+		 int *keep, size_t count)
 {
 	int pid, self = getpid();
 	sigset_t all, before;
@@ -108,7 +138,7 @@ int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *kee
 	/* A handler of the parent's must not run in the child. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	pid = fork_quietly(&a->pidfd);
+	pid = fork_apart(&a->pidfd);
 	if (pid == 0) {
 		end_with(self);
 		/* A process that is left behind must keep no device and no lock open. */
@@ -123,9 +153,19 @@ int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *kee
 	return 0;
 }
 
+int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count)
+{
+	return start(a, fork_quietly, fn, arg, keep, count);
+}
+
 int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
 {
-	return apart_start_with(a, fn, arg, NULL, 0);
+	return start(a, fork_quietly, fn, arg, NULL, 0);
+}
+
+int apart_start_allocating(struct apart *a, void (*fn)(void *arg), void *arg)
+{
+	return start(a, fork_to_allocate, fn, arg, NULL, 0);
 }
 
 static int ms_until(uint64_t until)

@@ -31,6 +31,9 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg);
 /* The same for a process that has the @count descriptors in @keep, which may be negative and are
  * sorted by this. */
 int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count);
+/* The same for a function that allocates memory. This process is made with fork(2), so that SIGCHLD
+ * tells of its end. */
+int apart_start_allocating(struct apart *a, void (*fn)(void *arg), void *arg);
 /* Wait until the process has ended. Returns 0, -ETIMEDOUT at the time @until (see now_ns()), or
  * -EINTR when the context was interrupted, unless @ctx is NULL; without a sentence. */
 int apart_wait(struct vfiomig_ctx *ctx, const struct apart *a, uint64_t until);

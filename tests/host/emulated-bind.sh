@@ -86,4 +86,38 @@ says "unbind $one: busy: the kernel has not opened /dev/vfio/20 within 1 second;
 check "it is still bound" test "$(readlink $functions/"$one"/driver)" = "$driver"
 no_faults common
 
+# ---- A module that does not come ----------------------------------------------------
+
+mkdir -p /run/modprobe.d
+mkfifo gate
+cat >/run/modprobe.d/test.conf <<'END'
+install slow_vfio_pci cat /run/test/gate
+install quick_vfio_pci mkdir /sys/bus/pci/drivers/quick_vfio_pci
+install bad_vfio_pci false
+END
+# is_running COMMAND, is_over COMMAND: there is a process of this command, or none
+# shellcheck disable=SC2317 # check calls it
+is_running() {
+	grep -qsx "$1" /proc/[0-9]*/comm
+}
+# shellcheck disable=SC2317 # wait_for calls it
+is_over() {
+	! is_running "$1"
+}
+/run/bin/vfiomig bind -d slow_vfio_pci "$one" 2>log &
+binder=$!
+wait_for grep -qF "bind $one: still waiting for the kernel, which is loading the module slow_vfio_pci" log
+kill $binder
+wait $binder
+check "a signal ends the wait for a module: status 143" test $? = 143
+check "and it is said what goes on" grep -qF "bind $one: interrupted by a signal while the kernel was loading the module slow_vfio_pci, which it goes on with" log
+check "the module is still being loaded" is_running cat
+check "it is still bound" test "$(readlink $functions/"$one"/driver)" = "$driver"
+echo >gate
+wait_for is_over cat
+ends 1 "a module that comes" vfiomig bind -v -d quick_vfio_pci "$one"
+says "loaded quick_vfio_pci"
+status 1 "a module that cannot be loaded" vfiomig bind -d bad_vfio_pci "$one"
+says "cannot load the module bad_vfio_pci"
+
 finish
