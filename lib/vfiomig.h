@@ -430,8 +430,9 @@ int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
  *
  * Closing a closed device does nothing. Returns 0; -EOWNERDEAD when the device was borrowed from a
  * holder that has ended meanwhile, or from a process that has closed it, so that its state is lost;
- * or another negative errno when its holder did not take it back. The device is closed here in all
- * cases.
+ * -EINTR when the context was interrupted and the driver has not closed it half a second later,
+ * which a process of its own goes on with; or another negative errno when its holder did not take
+ * it back. The device is closed here in all cases.
  */
 int vfiomig_device_close(struct vfiomig_device *dev);
 

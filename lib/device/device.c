@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A device: looked up by its name, locked, opened and closed. */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "apart.h"
 #include "device.h"
 #include "facts.h"
 #include "header.h"
@@ -11,6 +13,9 @@
 #include "origin.h"
 #include "sized.h"
 #include "variant.h"
+
+#define QUIET_NS 3000000000ULL /* of closing the device, before the notice */
+#define GRACE_NS 500000000ULL  /* after a signal, before its end is not waited for any more */
 
 static struct vfiomig_device *device_alloc(struct vfiomig_ctx *ctx)
 {
@@ -148,7 +153,8 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 	if (!dev || --dev->refs > 0)
 		return NULL;
 	dev->keeps_lock = false;
-	device_close(dev);
+	if (device_close(dev) == -EINTR)
+		ctx_notice(dev->ctx, "%s", dev->ctx->error);
 	origin_free(&dev->origin);
 	identity_free(&dev->identity);
 	sysdev_free(&dev->sys);
@@ -347,14 +353,118 @@ static size_t index_of(const struct backend *backend)
 	return i;
 }
 
-static void close_fds(struct vfiomig_device *dev)
+/* What is open of a device, in the order in which it is closed: the device comes before the
+ * descriptors that it depends on. */
+enum {
+	NR_FDS = 4
+};
+
+static void take_fds(struct vfiomig_device *dev, int fds[NR_FDS])
 {
-	/* Close the device before the descriptors that it depends on. */
-	close_fdp(&dev->fd);
-	close_fdp(&dev->iommufd);
-	close_fdp(&dev->group_fd);
-	close_fdp(&dev->container);
+	const int own[NR_FDS] = { dev->fd, dev->iommufd, dev->group_fd, dev->container };
+
+	memcpy(fds, own, sizeof(own));
 	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
+}
+
+static void close_all(const int fds[NR_FDS])
+{
+	for (int i = 0; i < NR_FDS; i++)
+		close_fdp(&fds[i]);
+}
+
+/*
+ * With the last descriptor of a device its driver closes it, and may sleep in that for ever if the
+ * device has died. A process that does this cannot even end. So one of its own closes last.
+ */
+struct closing {
+	int fds[NR_FDS];
+	int begin; /* hangs up when the caller has closed its descriptors */
+};
+
+static void close_last(void *arg)
+{
+	const struct closing *c = arg;
+
+	while (read(c->begin, &(char){ 0 }, 1) < 0 && errno == EINTR)
+		;
+	close_all(c->fds);
+}
+
+/* Returns 0, or -EINTR after ctx_fail() if the process was left behind. */
+static int wait_for_close(struct vfiomig_device *dev, struct apart *a)
+{
+	struct vfiomig_ctx *ctx = dev->ctx;
+	int err = apart_wait(ctx, a, now_ns() + QUIET_NS);
+
+	if (err == -ETIMEDOUT) {
+		ctx_notice(ctx, "still waiting for the kernel, which is closing %s", dev->name);
+		err = apart_wait(ctx, a, UINT64_MAX);
+	}
+	if (err == -EINTR)
+		err = apart_wait(NULL, a, now_ns() + GRACE_NS);
+	if (!err) {
+		apart_end(a);
+		return 0;
+	}
+	err = ctx_fail(
+		ctx, -EINTR,
+		"interrupted by a signal while the kernel was closing %s, which it goes on with in process %d",
+		dev->name, a->pid);
+	apart_leave(a);
+	return err;
+}
+
+/* Returns 0, -EINTR as above, or another negative errno if there is no such process. Then nothing
+ * was closed. */
+static int close_apart(struct vfiomig_device *dev, const int fds[NR_FDS])
+{
+	struct closing *c = apart_alloc(sizeof(*c));
+	int keep[NR_FDS + 1], ends[2], err;
+	struct apart a;
+
+	if (!c)
+		return -ENOMEM;
+	if (pipe2(ends, O_CLOEXEC)) {
+		err = -errno;
+		apart_free(c, sizeof(*c));
+		return err;
+	}
+	memcpy(c->fds, fds, sizeof(c->fds));
+	memcpy(keep, fds, sizeof(c->fds));
+	c->begin = keep[NR_FDS] = ends[0];
+	err = apart_start_with(&a, close_last, c, keep, NR_FDS + 1);
+	if (!err)
+		close_all(fds);
+	close(ends[0]);
+	close(ends[1]);
+	if (!err)
+		err = wait_for_close(dev, &a);
+	apart_free(c, sizeof(*c));
+	return err;
+}
+
+/* A holder's end says that the device is closed, and nobody waits for it in a terminal. And what
+ * works apart is left behind itself if it does not come back. */
+static bool closes_here(const struct vfiomig_device *dev)
+{
+	return dev->has_holder || dev->ctx->account || dev->ctx->mute;
+}
+
+static int close_fds(struct vfiomig_device *dev)
+{
+	int fds[NR_FDS], err = -ENOSYS;
+
+	if (dev->fd >= 0 && !closes_here(dev)) {
+		take_fds(dev, fds);
+		err = close_apart(dev, fds);
+	} else {
+		take_fds(dev, fds);
+	}
+	if (!err || err == -EINTR)
+		return err;
+	close_all(fds);
+	return 0;
 }
 
 static int open_by_backend(struct vfiomig_device *dev)
@@ -452,18 +562,18 @@ EXPORT bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev)
 
 int device_close(struct vfiomig_device *dev)
 {
-	int err = 0;
+	int err, given_back = 0;
 
 	ctx_doing(dev->ctx, "close() of the device");
-	close_fds(dev);
+	err = close_fds(dev);
 	dev->migration = 0;
 	dev->info_flags = 0;
 	dev->unbound = false;
 	if (dev->backend && dev->backend->close)
-		err = dev->backend->close(dev);
+		given_back = dev->backend->close(dev);
 	if (!dev->keeps_lock)
 		device_unlock(dev);
-	return err;
+	return given_back ? given_back : err;
 }
 
 int device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)

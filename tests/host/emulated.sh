@@ -129,5 +129,23 @@ vfiomig hold -q 0000:3b:00.1
 check "who has it open" test "$(vfiomig list --json | jq '.devices[0].open_by.pid')" = "$(openers 0000:3b:00.1)"
 check "and nobody the other one" test "$(vfiomig list --json | jq '.devices[1].open_by')" = null
 end_holder 0000:3b:00.1
+no_devices
+
+# ---- A device that dies while it is open ------------------------------------------
+
+# The driver does not come back from closing the device, and no signal reaches it there.
+emulate 0000:3b:00.1
+fault "$device" close slow=1000
+for word in state 'save -o image'; do
+	# shellcheck disable=SC2086 # words
+	/run/bin/vfiomig $word "$device" >/dev/null 2>log &
+	wait_for grep -qF "${word%% *} $device: still waiting for the kernel, which is closing $device" log
+	kill $!
+	wait $!
+	check "$word: a signal ends it: status 143" test $? = 143
+	check "$word: what goes on is said" grep -qF "${word%% *} $device: interrupted by a signal while the kernel was closing $device, which it goes on with in process" log
+done
+no_faults "$device"
+status 0 "a device that is closed" vfiomig state "$device"
 
 finish

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What is replaced: open(2) and its relatives. */
+/* What is replaced: open(2) and its relatives, and close(2). */
 #include "emulate.h"
 
 #include <errno.h>
@@ -112,4 +112,22 @@ int __openat64_2(int dir, const char *path, int flags);
 int __openat64_2(int dir, const char *path, int flags)
 {
 	return openat(dir, path, flags);
+}
+
+/* Whoever closes the last descriptor of a device that is bound waits for its driver. */
+int close(int fd)
+{
+	struct thing t = thing_of(fd);
+	char path[PATH_MAX];
+	int ret, err;
+
+	if (t.kind != KIND_CDEV)
+		return syscall(SYS_close, fd);
+	snprintf(path, sizeof(path), "/dev/vfio/devices/vfio%d", t.number);
+	begin_call();
+	err = is_taken(path) ? 0 : 1;
+	ret = syscall(SYS_close, fd);
+	if (!err && !is_taken(path))
+		err = meet(dir_of(&t), "close", NULL);
+	return outcome(err < 0 ? err : ret);
 }

@@ -75,6 +75,7 @@
 # These are the events, with their details in brackets:
 #
 #   open                     open() of the cdev
+#   close                    the last close() of a cdev that is bound
 #   bind, attach, info, region, size, migration, reset, precopy-info
 #                            the ioctls BIND_IOMMUFD, ATTACH_IOMMUFD_PT, GET_INFO, GET_REGION_INFO, the features
 #                            MIG_DATA_SIZE and MIGRATION, RESET, MIG_GET_PRECOPY_INFO
