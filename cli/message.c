@@ -128,6 +128,15 @@ void notice(const struct cli *cli, const char *fmt, ...)
 	va_end(ap);
 }
 
+void warn(const struct cli *cli, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_message(cli, LOG_WARNING, fmt, ap);
+	va_end(ap);
+}
+
 void log_line(int level, const char *fmt, ...)
 {
 	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };

@@ -15,6 +15,8 @@ int fail_at(const struct cli *cli, enum task task, int err);
 int fail_why(const struct cli *cli, enum task task, int err, const char *why);
 /* The same as fail() for what is not an error. Prints nothing with -q. */
 __attribute__((format(printf, 2, 3))) void notice(const struct cli *cli, const char *fmt, ...);
+/* The same, also with -q. */
+__attribute__((format(printf, 2, 3))) void warn(const struct cli *cli, const char *fmt, ...);
 
 /* Print "vfiomig: ..." with one of syslog(3)'s levels, for events that belong to no command. */
 __attribute__((format(printf, 2, 3))) void log_line(int level, const char *fmt, ...);

@@ -90,6 +90,7 @@ int print_save(const struct transfer *t, const char *error, const struct vfiomig
 	add_uint(object, "rounds", r->rounds);
 	add_bool(object, "converged", r->complete && !r->gave_up);
 	add_seconds(object, "downtime_seconds", r->downtime_ns);
+	add_string(object, "doubtful", r->doubtful[0] ? r->doubtful : NULL);
 	return print_json(t->cli, object, t->summary);
 }
 

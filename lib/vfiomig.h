@@ -976,6 +976,9 @@ struct vfiomig_result {
 	 * it. */
 	unsigned int path_length;
 	int path[VFIOMIG_PATH_MAX];
+	/* A save: why the state may not load, "what the driver gave ...", or "". The stream does
+	 * not end as the format of the driver's streams ends, as far as that is known. */
+	char doubtful[256];
 };
 #ifndef __cplusplus
 /* clang-format off */

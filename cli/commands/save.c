@@ -97,6 +97,15 @@ static void print_text(const struct cli *cli, const struct vfiomig_result *r, bo
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->state), then);
 }
 
+/* Also with -q, because an image that may not load is no chatter. But what says so must not go into
+ * the image. */
+static void warn_of_doubt(const struct transfer *t, const struct vfiomig_result *r)
+{
+	if (r->doubtful[0] && !t->mute)
+		warn(t->cli, "the state may not load: %s; \"vfiomig inspect --records\" shows it",
+		     r->doubtful);
+}
+
 /* Report the end of the save. @error: why the status is not 0, which was printed as a message.
  * @closed: see print_text(). Returns the exit status. */
 static int report(const struct transfer *t, int status, const char *error,
@@ -104,6 +113,7 @@ static int report(const struct transfer *t, int status, const char *error,
 {
 	int printed = STATUS_OK;
 
+	warn_of_doubt(t, result);
 	if (t->cli->json)
 		printed = print_save(t, error, result);
 	else if (!status)

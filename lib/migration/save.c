@@ -125,7 +125,7 @@ int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	if (!err)
 		err = save(dev, fd, opt, &image, &state, result);
 	if (!err)
-		guard_warn(&guard);
+		guard_doubt(&guard, result->doubtful, sizeof(result->doubtful));
 	guard_free(&guard);
 	path_end(dev, result);
 	if (state.fd >= 0)

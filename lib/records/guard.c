@@ -180,14 +180,12 @@ int guard_finish(struct guard *g)
 			records_format(g->records), records_sentence(g->records));
 }
 
-void guard_warn(struct guard *g)
+void guard_doubt(struct guard *g, char *text, size_t size)
 {
 	enum records_end end = g->records ? records_finish(g->records) : RECORDS_WHOLE;
 
+	text[0] = '\0';
 	/* Also if something in a stream of this format is no record: bytes may be missing. */
 	if (end != RECORDS_WHOLE && records_format(g->records))
-		ctx_notice(
-			g->dev->ctx,
-			"the state may not load: what the driver gave %s; \"vfiomig inspect --records\" shows it",
-			records_sentence(g->records));
+		snprintf(text, size, "what the driver gave %s", records_sentence(g->records));
 }

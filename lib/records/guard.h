@@ -28,7 +28,7 @@ void guard_watch(struct guard *g, struct raw *raw);
 int guard_compare(struct guard *g, const struct raw *peeked);
 /* The state has come to its end. Returns 0, or -EBADMSG after ctx_fail() if it cannot be all. */
 int guard_finish(struct guard *g);
-/* The same for a state that was saved: tell the user if it does not end as its format does. */
-void guard_warn(struct guard *g);
+/* The same for a state that was saved: @text receives why it may not load, or "". */
+void guard_doubt(struct guard *g, char *text, size_t size);
 
 #endif

@@ -70,12 +70,21 @@ for driver in hisi_acc_vfio_pci ivshmem_vfio_pci mlx5_vfio_pci mtty qat_vfio_pci
 	status 0 "$format: save" vfiomig save "$device" -o image
 	check "$format: no warning" sh -c "! grep 'may not load' '$ERR'"
 	status 0 "$format: what the driver gives is the same" sh -c "vfiomig save $device --raw | vfiomig diff image -"
+	status 0 "$format: save --json" vfiomig save --json "$device" -o image
+	check "nothing is doubtful" jq -e '.complete and has("doubtful") and .doubtful == null' "$OUT"
 	gives short
 	status 0 "$format: save of half a record" vfiomig save "$device" -o image
 	says 'the state may not load: what the driver gave ends'
 	check "$format: the image is whole" vfiomig inspect --verify image
 	status 0 "$format: raw" vfiomig save "$device" --raw -o raw
 	says 'the state may not load: what the driver gave ends'
+	status 0 "$format: -q does not hide it" vfiomig save -q "$device" -o image
+	says 'the state may not load: what the driver gave ends'
+	check "$format: but all else" test "$(wc -l <"$ERR")" -eq 1
+	status 0 "$format: save --json" vfiomig save -q --json "$device" -o image
+	check "what is doubtful" jq -e '.complete and (.doubtful | startswith("what the driver gave ends"))' "$OUT"
+	# shellcheck disable=SC2016 # the inner shell's
+	check "$format: the message does not go into the image" sh -c 'vfiomig save -q "$1" >mixed 2>&1 && vfiomig inspect --verify mixed' sh "$device"
 	no_devices
 done
 
