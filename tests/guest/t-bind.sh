@@ -183,8 +183,18 @@ status 1 "a node that does not appear" vfiomig bind "$device"
 says 'has not appeared within 10 seconds'
 says "; $device is back with no driver, as it was"
 is "$device" '- -'
+# waits: a vfiomig has given the device to its driver, and its step has ended, so that it waits for the node
+# shellcheck disable=SC2317 # within calls it
+waits() {
+	[ -e "/sys/bus/pci/devices/$device/vfio-dev" ] && pidof vfiomig >waiter && [ "$(wc -w <waiter)" -eq 1 ]
+}
+signal_waiter() {
+	within 600 waits && kill -s "$1" "$(cat waiter)"
+}
 for signal in INT TERM; do
-	timeout -s $signal 2 vfiomig bind "$device" 2>log
+	# The shell has its background commands ignore SIGINT, so the one that sends it is there.
+	signal_waiter $signal &
+	vfiomig bind "$device" 2>log
 	check "SIG$signal ends the wait for the node" test "$(kill -l $?)" = $signal
 	check "SIG$signal: the message says so" grep -q "interrupted by a signal; $device is back with no driver, as it was" log
 	is "$device" '- -'
