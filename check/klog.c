@@ -119,8 +119,9 @@ bool klog_has_splat(struct klog *log, char *lines, size_t size)
 	log->lost = false;
 	while (log->fd >= 0 && (text = next_line(log, record, sizeof(record)))) {
 		splat |= is_splat(text);
-		if (splat && used + strlen(text) + 2 < size)
-			used += sprintf(lines + used, "%s\n", text);
+		/* What has no room is cut off. */
+		if (splat && used < size - 1)
+			used += snprintf(lines + used, size - used, "%s\n", text);
 	}
 	log->taint = taint;
 	return splat;

@@ -146,13 +146,26 @@ void no_dirty_bytes_at_first(struct run *run)
 /* How many calls a test makes at most, if the device has a lot to say. */
 #define CALLS_MAX 2000
 
+/* So many bytes of a read() that about so many calls go over all that the device has at first. */
+static size_t step_of(const struct vfio_precopy_info *info, size_t least)
+{
+	uint64_t part = info->initial_bytes / 64;
+
+	return part < least ? least : part < STEP ? part : STEP;
+}
+
+/* Whether a test has seen enough of a device that changes all the time. */
+static bool is_enough(uint64_t total, const struct vfio_precopy_info *first)
+{
+	return total / 2 > first->initial_bytes + (16U << 20);
+}
+
 void initial_bytes_decrease(struct run *run)
 {
 	int data_fd = go(run, S(PRE_COPY));
 	struct vfio_precopy_info before = info_of(run, data_fd), now;
-	uint64_t part = before.initial_bytes / 64;
 	static char buf[STEP];
-	size_t step = part < 64 ? 64 : part < STEP ? part : STEP;
+	size_t step = step_of(&before, 64);
 
 	for (int i = 0; i < CALLS_MAX && before.initial_bytes; i++) {
 		ssize_t n = read_data(run, data_fd, buf, step);
@@ -213,13 +226,15 @@ void temporary_end_is_enomsg(struct run *run)
 void info_and_read_agree(struct run *run)
 {
 	int data_fd = go(run, S(PRE_COPY));
-	struct vfio_precopy_info info;
-	char buf[4096];
+	struct vfio_precopy_info first = info_of(run, data_fd), info;
+	size_t step = step_of(&first, 4096);
+	static char buf[STEP];
+	uint64_t total = 0;
 	ssize_t n;
 
-	for (int i = 0; i < CALLS_MAX; i++) {
+	while (!is_enough(total, &first)) {
 		info = info_of(run, data_fd);
-		n = read_data(run, data_fd, buf, sizeof(buf));
+		n = read_data(run, data_fd, buf, step);
 		if (info.initial_bytes || info.dirty_bytes)
 			expect(run, n > 0,
 			       "%llu initial_bytes and %llu dirty_bytes are left, and read() gives %s",
@@ -227,6 +242,7 @@ void info_and_read_agree(struct run *run)
 			       (unsigned long long)info.dirty_bytes, n ? errno_name(n) : "0");
 		if (n <= 0)
 			return;
+		total += n;
 	}
 }
 
@@ -422,23 +438,26 @@ static unsigned int look_for_reinit(struct run *run,
 				    void (*fn)(struct run *run,
 					       const struct vfio_precopy_info *info, int data_fd))
 {
-	int data_fd;
-	char buf[4096];
+	struct vfio_precopy_info first, info;
+	static char buf[STEP];
 	unsigned int seen = 0;
+	uint64_t total = 0;
+	int data_fd;
+	ssize_t n;
 
 	opt_in(run);
 	data_fd = go(run, S(PRE_COPY));
-	for (int i = 0; i < CALLS_MAX; i++) {
-		struct vfio_precopy_info info = info_of(run, data_fd);
-		ssize_t n;
-
+	info = first = info_of(run, data_fd);
+	while (!is_enough(total, &first)) {
 		if (info.flags & VFIO_PRECOPY_INFO_REINIT) {
 			seen++;
 			fn(run, &info, data_fd);
 		}
-		n = read_data(run, data_fd, buf, sizeof(buf));
+		n = read_data(run, data_fd, buf, step_of(&first, 4096));
 		if (n <= 0)
 			break;
+		total += n;
+		info = info_of(run, data_fd);
 	}
 	return seen;
 }
@@ -475,12 +494,12 @@ void reinit_is_an_edge(struct run *run)
 void precopy_is_as_large_as_said(struct run *run)
 {
 	int data_fd = go(run, S(PRE_COPY));
-	struct vfio_precopy_info info = info_of(run, data_fd);
-	uint64_t said = info.initial_bytes, total = 0, dirty = 0;
-	char buf[4096];
+	struct vfio_precopy_info first = info_of(run, data_fd), info;
+	uint64_t said = first.initial_bytes, total = 0, dirty = 0;
+	static char buf[STEP];
 
-	for (int i = 0; i < CALLS_MAX; i++) {
-		ssize_t n = read_data(run, data_fd, buf, sizeof(buf));
+	while (!is_enough(total, &first)) {
+		ssize_t n = read_data(run, data_fd, buf, step_of(&first, 4096));
 
 		if (n <= 0)
 			break;

@@ -88,14 +88,17 @@ static void add_line(struct check_result *result, const char *fmt, va_list ap)
 
 static void add_line(struct check_result *result, const char *fmt, va_list ap)
 {
+	static const char cut[] = "...\n";
 	size_t length = strlen(result->notes), room = sizeof(result->notes) - length;
 	int n = vsnprintf(result->notes + length, room, fmt, ap);
 
-	/* A line that has no room is left out. */
-	if (n < 0 || (size_t)n + 2 > room)
-		result->notes[length] = '\0';
-	else
+	/* What has no room is cut off. */
+	if (n >= 0 && (size_t)n + 2 <= room)
 		strcat(result->notes, "\n");
+	else if (n >= 0 && room > sizeof(cut))
+		strcpy(result->notes + sizeof(result->notes) - sizeof(cut), cut);
+	else
+		result->notes[length] = '\0';
 }
 
 void add_note(struct check_result *result, const char *fmt, ...)

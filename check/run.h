@@ -21,6 +21,7 @@ struct shared {
 	struct check_result result;
 	_Atomic unsigned int beats; /* it changes as long as the device answers */
 	bool logging;		    /* DMA logging was started */
+	bool low_power;		    /* LOW_POWER_ENTRY was called */
 	bool ended;		    /* the function has returned, or said how the test ends */
 	/* The stream that the tests of loading use is in run->reference once this is set. */
 	bool has_reference;

@@ -144,6 +144,10 @@ static void clean(struct run *run)
 	if (run->shared->logging)
 		(void)feature(run, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP,
 			      NULL, 0);
+	/* Neither does it wake the device. */
+	if (run->shared->low_power)
+		(void)feature(run, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT,
+			      NULL, 0);
 	if (reset_device(run))
 		_exit(NO_RESET);
 	_exit(get_state(run) == S(RUNNING) ? IS_CLEAN : NOT_RUNNING);
@@ -161,7 +165,7 @@ static int clean_up(struct run *run, const struct check_options *options, char w
 
 	memcpy(doing_now, result->doing, sizeof(doing_now));
 	*result = before;
-	run->shared->logging = false;
+	run->shared->logging = run->shared->low_power = false;
 	if (ending == ENDED && WEXITSTATUS(status) == IS_CLEAN)
 		return 0;
 	if (ending == HANGS) {
@@ -327,8 +331,10 @@ static void overrule(struct check_result *result, enum check_status status, cons
 	va_end(ap);
 }
 
-/* What the kernel has said since the last look belongs to this result. */
-static void look_at_log(struct klog *log, struct check_result *result)
+/* What the kernel has said since the last look belongs to this result; or to the test @before, if
+ * the driver has gone on for long after its last call. */
+static void look_at_log(struct klog *log, struct check_result *result,
+			const struct check_rule *before)
 {
 	char lines[1500];
 	bool splat = klog_has_splat(log, lines, sizeof(lines));
@@ -343,6 +349,10 @@ static void look_at_log(struct klog *log, struct check_result *result)
 	if (result->status != CHECK_FAIL)
 		overrule(result, CHECK_FAIL, "the kernel complains: %.*s",
 			 (int)strcspn(lines, "\n"), lines[0] ? lines : "it is tainted now");
+	if (before)
+		add_note(result,
+			 "it can be late, and about %s, which was tested before: test that alone",
+			 before->id);
 	add_note(result, "%s", lines);
 }
 
@@ -407,13 +417,16 @@ static int test_one(struct run *run, const struct check_rule *rule,
 struct waiting {
 	struct check_result *results;
 	size_t count;
-	bool tested; /* the first of them is that of a test */
+	bool tested;			 /* the first of them is that of a test */
+	const struct check_rule *before; /* the rule that was tested before that, or NULL */
 };
 
 static void tell(struct waiting *waiting, struct klog *log, const struct check_options *options)
 {
-	if (waiting->tested)
-		look_at_log(log, &waiting->results[0]);
+	if (waiting->tested) {
+		look_at_log(log, &waiting->results[0], waiting->before);
+		waiting->before = waiting->results[0].rule;
+	}
 	for (size_t i = 0; i < waiting->count; i++)
 		options->end(options->data, &waiting->results[i]);
 	waiting->count = 0;

@@ -117,6 +117,18 @@ static void keep(struct run *run, int file, const char *buf, size_t size)
 	}
 }
 
+/* A device of which the size is not known may have a lot to say. */
+#define UNKNOWN_SIZE_MAX (256ULL << 30)
+
+static void expect_end(struct run *run, uint64_t bytes)
+{
+	uint64_t size = run->target->state_size;
+
+	expect(run, bytes <= (size ? 4 * size + (64U << 20) : UNKNOWN_SIZE_MAX),
+	       "the stream in STOP_COPY has not ended after %llu bytes, and MIG_DATA_SIZE %s %llu",
+	       (unsigned long long)bytes, size ? "said" : "is", (unsigned long long)size);
+}
+
 void read_more(struct run *run, int data_fd, size_t step, int file, struct digest *digest)
 {
 	char *buf = buffer(run);
@@ -131,6 +143,7 @@ void read_more(struct run *run, int data_fd, size_t step, int file, struct diges
 		if (n == 0)
 			return;
 		digest_add(digest, buf, n);
+		expect_end(run, digest->size);
 		keep(run, file, buf, n);
 	}
 }

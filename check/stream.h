@@ -10,7 +10,8 @@ struct stream {
 };
 
 /* Read from @data_fd to the end of the stream, at most @step bytes at a time. The stream is written
- * to @file, unless that is -1. Expects that read() neither fails nor gives ENOMSG. */
+ * to @file, unless that is -1. Expects that read() neither fails nor gives ENOMSG, and that there
+ * is an end. */
 struct stream read_stream(struct run *run, int data_fd, size_t step, int file);
 /* The same, as an addition to what was read before. */
 struct digest;

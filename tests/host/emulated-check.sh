@@ -93,8 +93,10 @@ cat >/run/meminfo.sh <<-'END'
 	Active: 100000 kB
 	Inactive: 100000 kB
 	Slab: 200000 kB
-	SReclaimable: 100000 kB" >/run/meminfo
+	SReclaimable: 100000 kB
+	Hugetlb: ${2:-0} kB" >/run/meminfo
 END
+sed -i "s/MemAvailable: 2000000/MemAvailable: \$((2000000 - used))/" /run/meminfo.sh
 echo 0 >/run/used
 sh /run/meminfo.sh 0
 mount --bind /run/meminfo /proc/meminfo
@@ -103,6 +105,19 @@ status 0 "sessions that leave pages" vfiomig check "$device" -t session.leak
 prints "sessions the kernel uses"
 status 0 "cycles that leave pages" vfiomig check "$device" -t reset.leak
 prints "cycles the kernel uses"
+no_faults "$device"
+# 500 cycles of this are less than what a busy machine takes at times.
+fault "$device" to STOP_COPY run=sh /run/meminfo.sh 30
+status 0 "sessions that leave a few pages" vfiomig check "$device" -t session.leak
+prints "sessions the kernel uses"
+no_faults "$device"
+fault "$device" to STOP_COPY "run=sh /run/meminfo.sh 1000 \$((\$(cat /run/used) + 1000))"
+status 0 "others make huge pages" vfiomig check --strict "$device" -t session.leak
+no_faults "$device"
+# It is seen at once, and not when there is no memory left.
+fault "$device" write run=sh /run/meminfo.sh 100000
+status 0 "what is no stream is kept" vfiomig check "$device" -t resume.garbage
+prints "bytes of what is no stream, after 1048576 bytes of it"
 no_faults "$device"
 umount /proc/meminfo
 
@@ -119,6 +134,16 @@ fault common sleep "run=echo '4,1,1,-;WARNING: too late' >>$kmsg"
 status 1 "the kernel complains when the test has ended" vfiomig check "$device" -t session.eof-permanent
 prints "the kernel complains: WARNING: too late"
 no_faults
+fault "$device" precopy-info "run=echo '4,1,1,-;WARNING: at it' >>$kmsg"
+status 1 "it may be about the test before" vfiomig check "$device" -t session.eof-permanent,precopy.info-harmless
+prints "it can be late, and about session.eof-permanent, which was tested before: test that alone"
+no_faults "$device"
+echo "4,1,1,-;WARNING: $(seq -s, 600)" >long
+fault "$device" arc STOP-STOP_COPY "run=cat /run/test/long >>$kmsg"
+status 1 "it is too long for the report" vfiomig check "$device" -t session.eof-permanent
+prints "the kernel complains: WARNING: 1,2,3"
+prints "WARNING: 1,2,3,4,5,6"
+no_faults "$device"
 fault "$device" arc STOP-STOP_COPY "run=echo EPIPE >>$kmsg; echo '6,2,2,-;a line' >>$kmsg"
 status 1 "the kernel's log was overwritten" vfiomig check "$device" --strict -t session.eof-permanent
 prints "the kernel has logged so much that not all of it could be read"
@@ -172,6 +197,33 @@ status 1 "but the kernel may not complain" vfiomig check "$device" --dangerous -
 prints "the kernel complains: BUG: unable to handle page fault"
 no_faults "$device"
 
+# An interrupt that VFIO has, and check cannot enable, hides nothing.
+emulate 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+echo 3 >"$emulated/$device/irq"
+status 0 "a device with an interrupt of another kind works again" vfiomig check "$device" -t stop.running-works
+prints 'C10  stop.running-works           OK'
+device=0000:3b:00.1
+
+# ---- Low power -----------------------------------------------------------------------------
+
+status 0 "there is none" vfiomig check --strict "$device" --dangerous -t reset.power
+prints "G9   reset.power                  OK (Not Supported)"
+echo 1 >"$emulated/$device/low_power"
+head -c 100000 /dev/urandom >"$emulated/$device/factory"
+echo 1 >"$emulated/$device/noisy"
+status 0 "a state that is saved in low power" vfiomig check --strict "$device" --dangerous -t reset.power
+check "the device is awake" test "$(cat "$emulated/$device/asleep")" = 0
+echo 2 >"$emulated/$device/low_power"
+status 0 "a state that is another one in low power" vfiomig check "$device" --dangerous -t reset.power
+prints "the stream of the device in low power, of 100000 bytes, is not the one of the device before, of 100000 bytes"
+# Each of two streams before that is two reads.
+fault "$device" read return=2000000 after=4
+status 0 "a test that ends in low power" vfiomig check "$device" --dangerous -t reset.power
+prints "read() of 1048576 bytes returns 2000000"
+check "the device is awake" test "$(cat "$emulated/$device/asleep")" = 0
+no_faults "$device"
+rm "$emulated/$device/low_power" "$emulated/$device/noisy"
+
 # ---- DMA logging, with large pages ---------------------------------------------------------
 
 echo 1 >"$emulated/$device/logging"
@@ -187,6 +239,19 @@ rm "$emulated/common/pagesize"
 
 # ---- A large state -----------------------------------------------------------------------
 
+# Nothing is missed behind the first 8 MiB.
+emulate 0000:3b:00.3 size=$((40 << 20)) initial=$((40 << 20))
+fault "$device" read at=30000000 errno=ENOMSG
+status 0 "a read that has nothing after 30 MB" vfiomig check "$device" -t precopy.info-true
+prints "initial_bytes and 0 dirty_bytes are left, and read() gives ENOMSG"
+no_faults "$device"
+no_devices
+# A stream has an end. This one has 80 MiB, and is said to have 1000 bytes.
+emulate 0000:3b:00.3 size=$((80 << 20))
+echo 1000 >"$emulated/$device/data_size"
+status 1 "a stream that does not end" vfiomig check "$device" -t session.eof-permanent
+prints "the stream in STOP_COPY has not ended after"
+no_devices
 # What is kept does not grow with the state: neither of the emulated device, whose state is a hole, nor of the test.
 emulate 0000:3b:00.2 size=$((4 << 30)) initial=$((4 << 30))
 if ldd /run/build/vfiomig | grep -q 'lib[at]san'; then

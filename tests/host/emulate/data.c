@@ -72,6 +72,9 @@ static ssize_t data_move(const struct thing *t, int fd, bool writes, void *buf, 
 		   : syscall(SYS_pread64, file, buf, size, at);
 	n = n < 0 ? -errno : n;
 	close_if(file);
+	if (!writes && setting(dir, "asleep", 0) && setting(dir, "low_power", 0) == 2)
+		for (ssize_t i = 0; i < n; i++)
+			((char *)buf)[i] ^= 1;
 	advance(dir, fd, at, n);
 	return n < 0 ? n : n + (ssize_t)f.extra;
 }

@@ -43,10 +43,12 @@ static int get_region(const struct thing *t, struct vfio_region_info *info)
 	return err < 0 ? err : 0;
 }
 
-static int get_irq(struct vfio_irq_info *info)
+static int get_irq(const struct thing *t, struct vfio_irq_info *info)
 {
-	info->flags = 0;
-	info->count = 0;
+	bool has = info->index == setting(dir_of(t), "irq", ~0ULL);
+
+	info->flags = has ? VFIO_IRQ_INFO_EVENTFD : 0;
+	info->count = has;
 	return info->index < VFIO_PCI_NUM_IRQS ? 0 : -EINVAL;
 }
 
@@ -90,7 +92,7 @@ int device_ioctl(const struct thing *t, int fd, unsigned long request, void *arg
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return get_region(t, arg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
-		return get_irq(arg);
+		return get_irq(t, arg);
 	case VFIO_DEVICE_RESET:
 		return reset(t);
 	case VFIO_DEVICE_FEATURE:

@@ -52,6 +52,22 @@ static int feature_size(const struct thing *t, struct vfio_device_feature *featu
 	return err < 0 ? err : 0;
 }
 
+static int low_power_entry(const struct thing *t, struct vfio_device_feature *feature,
+			   uint64_t flags)
+{
+	(void)feature, (void)flags;
+	write_text(dir_of(t), "asleep", "1");
+	return 0;
+}
+
+static int low_power_exit(const struct thing *t, struct vfio_device_feature *feature,
+			  uint64_t flags)
+{
+	(void)feature, (void)flags;
+	write_text(dir_of(t), "asleep", "0");
+	return 0;
+}
+
 static const struct {
 	int feature;
 	uint32_t ops;
@@ -70,7 +86,18 @@ static const struct {
 	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP, VFIO_DEVICE_FEATURE_SET, 0, logging_stop },
 	{ VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, VFIO_DEVICE_FEATURE_GET,
 	  sizeof(struct vfio_device_feature_dma_logging_report), logging_report },
+#define FIRST_OF_POWER 6
+	{ VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, VFIO_DEVICE_FEATURE_SET, 0, low_power_entry },
+	{ VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, VFIO_DEVICE_FEATURE_SET, 0, low_power_exit },
 };
+
+/* Whether the device has the feature with this index. */
+static bool has_feature(const char *dir, size_t i)
+{
+	if (i >= FIRST_OF_POWER)
+		return setting(dir, "low_power", 0);
+	return i < FIRST_OF_LOGGING || setting(dir, "logging", 0);
+}
 
 int device_feature(const struct thing *t, struct vfio_device_feature *feature)
 {
@@ -80,7 +107,7 @@ int device_feature(const struct thing *t, struct vfio_device_feature *feature)
 
 	while (i < nr && features[i].feature != (int)(feature->flags & VFIO_DEVICE_FEATURE_MASK))
 		i++;
-	if (i == nr || !flags || (i >= FIRST_OF_LOGGING && !setting(dir_of(t), "logging", 0)))
+	if (i == nr || !flags || !has_feature(dir_of(t), i))
 		return -ENOTTY;
 	if (ops & ~features[i].ops)
 		return -EINVAL;

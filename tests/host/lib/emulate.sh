@@ -65,6 +65,9 @@
 #   end         what read() returns after them: ENOMSG (the default), EAGAIN, 0...
 #   unlocked    1: two reads of the data_fd at a time give the same bytes, and then some are left out
 #   logging     1: there is DMA logging, which logs nothing (default: none)
+#   low_power   1: it can be brought to low power; 2: and what is read of its state there is wrong
+#   asleep      1: it is in low power
+#   irq         the index of its only interrupt, which cannot be enabled (default: it has none)
 #   ranges      the most ranges of DMA that it takes (default: a page full of them)
 #   initial_bytes, dirty_bytes, data_size
 #               what VFIO_MIG_GET_PRECOPY_INFO and MIG_DATA_SIZE say, if it is not the truth
