@@ -203,6 +203,9 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 	while (!ret && (entry = readdir(d))) {
 		ssize_t n = readlinkat(dirfd(d), entry->d_name, target, sizeof(target) - 1);
 
+		/* The directory may be readable all the same, for root for example. */
+		if (n < 0 && (errno == EACCES || errno == EPERM))
+			ret = fail_access(ctx, pid);
 		if (n < 0)
 			continue;
 		target[n] = '\0';

@@ -158,4 +158,11 @@ while IFS='|' read -r faults want command sentence; do
 	[ ! -e "/run/vfiomig/$idle.sock" ] || end_holder "$idle"
 done <rows
 
+# Root may list the descriptors of a process of its own, but not look at them.
+end_holder "$device"
+vfiomig hold -q "$device"
+holder=$(openers "$device")
+status 4 "root without CAP_SYS_PTRACE" setpriv --bounding-set=-sys_ptrace vfiomig state "pid:$holder/$device"
+says "not permitted to take descriptors of process $holder: that needs CAP_SYS_PTRACE, which root has not got here"
+
 finish
