@@ -14,6 +14,7 @@
 #include "holder/held.h"
 #include "holder/holder.h"
 #include "holder/use.h"
+#include "holder/watcher.h"
 #include "image/inspect.h"
 #include "image/options.h"
 #include "image/pack.h"
@@ -187,6 +188,24 @@ EXPORT int vfiomig_device_release(struct vfiomig_device *dev)
 {
 	api_begin(dev->ctx);
 	return api_end(dev->ctx, held_release(dev));
+}
+
+/* ---- Watching ------------------------------------------------------------- */
+
+EXPORT int vfiomig_watch_new(struct vfiomig_device *dev, int data_fd, unsigned int flags,
+			     struct vfiomig_watch **watch)
+{
+	api_begin(dev->ctx);
+	return api_end(dev->ctx, watcher_new(dev, data_fd, flags, watch));
+}
+
+EXPORT int vfiomig_watch_look(struct vfiomig_watch *watch, unsigned int ms,
+			      const struct vfiomig_look **look)
+{
+	struct vfiomig_ctx *ctx = watcher_ctx(watch);
+
+	api_begin(ctx);
+	return api_end(ctx, watcher_look(watch, ms, look));
 }
 
 /* ---- Binding to drivers -------------------------------------------------- */

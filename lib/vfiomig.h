@@ -647,6 +647,111 @@ int vfiomig_device_get_holder(const struct vfiomig_device *dev, int *pid);
  */
 int vfiomig_device_release(struct vfiomig_device *dev);
 
+/* ---- Watching ----------------------------------------------------------- */
+
+/*
+ * Following a migration that another process drives: nothing is driven, no state is read, and
+ * nothing is opened that its owner has not open. The device is not locked.
+ */
+struct vfiomig_watch;
+
+/* Ask each driver for VFIO_MIG_GET_PRECOPY_INFO. Without this flag, only those are asked whose
+ * answer changes nothing for the process that saves: see vfiomig-watch(1). */
+#define VFIOMIG_WATCH_ASK (1U << 0)
+
+/*
+ * What was seen. Where there is an errno, 0 says that what follows it is known. The structure and
+ * its strings are the library's, and valid until the next call. A later version of the library may
+ * have more members, at the end.
+ */
+struct vfiomig_look {
+	/* An enum vfiomig_state; -ETIMEDOUT as long as the driver does not tell it; or another
+	 * negative errno, about which @sentence is. */
+	int state;
+	uint64_t ns;	    /* when the state was read, CLOCK_MONOTONIC in nanoseconds */
+	const char *source; /* who told it: "debugfs", "device" or "holder"; or NULL */
+	/* What has not come back yet, "VFIO_DEVICE_FEATURE (GET MIG_DEVICE_STATE)", and since how
+	 * many nanoseconds; NULL if everything has. */
+	const char *waits;
+	uint64_t waits_ns;
+	/* The process that has the device open, 0 if none is seen, and the name of its command. */
+	int owner;
+	const char *comm;
+	bool holder;	  /* that process is the device's holder */
+	char owner_state; /* its state as in proc(5): 'T' if it is stopped; 0 if not known */
+	/*
+	 * The data_fd by which the state moves, in a saving state and in RESUMING. -ENOENT: none is
+	 * seen; -ENOTUNIQ: several may be it; or another negative errno. @data_sentence is about
+	 * the latter two.
+	 */
+	int data;
+	int data_fd;		/* its number in the process that has it, or -1 */
+	const char *data_name;	/* that the driver gives it, "mlx5vf_mig" */
+	int mover;		/* the process that has it, or 0 */
+	const char *mover_comm; /* the name of its command */
+	/* The bytes that were moved through it, if its driver counts them: not all do. */
+	bool counts;
+	uint64_t moved;
+	/* What that process has read and written since it began, by whatever descriptor. */
+	int io;
+	uint64_t bytes_read, written;
+	/*
+	 * What VFIO_MIG_GET_PRECOPY_INFO said last in this PRE_COPY, at the time @precopy_ns. It is
+	 * asked once in a second at most. -ENODATA: not asked yet; -ECANCELED: not asked, see
+	 * VFIOMIG_WATCH_ASK; or the errno of the ioctl.
+	 */
+	int precopy;
+	uint64_t precopy_ns, initial_bytes, dirty_bytes;
+	bool reinit; /* VFIO_PRECOPY_INFO_REINIT */
+	const char *sentence, *data_sentence;
+};
+
+/**
+ * vfiomig_watch_new - begin to watch a device
+ * @dev: a device that was not opened here; the watch takes a reference. A duplicate that the
+ *	library keeps of a device which was named by its descriptor is closed, so that the session
+ *	ends with its owner: such a device cannot be opened here any more.
+ * @data_fd: the number that the data_fd has in the process that moves the state; -1 to find it
+ * @flags: 0, or VFIOMIG_WATCH_ASK
+ * @watch: receives the watch; release it with vfiomig_watch_free()
+ *
+ * Returns 0, or
+ *  -EINVAL	the device was named by a descriptor of the caller, or @flags has a bit that this
+ *		library does not know
+ *  -ENOENT	nobody has the device open
+ *  -EPERM	nobody is seen to have it open, and the caller may not see everybody
+ *  -ESRCH	there is no such process
+ *  -EINTR	vfiomig_interrupt() was called
+ *  -ENOMEM
+ * or the errno of the call that failed.
+ */
+int vfiomig_watch_new(struct vfiomig_device *dev, int data_fd, unsigned int flags,
+		      struct vfiomig_watch **watch);
+/**
+ * vfiomig_watch_look - look at the device once more
+ * @ms: when to look, in milliseconds since the last look began; and how long to wait for what is
+ *	seen
+ * @look: receives what was seen
+ *
+ * A child process looks. It allocates memory: call this while the program has one thread. If the
+ * driver lets it wait, this function returns after @ms all the same, and the next call waits on for
+ * the same child.
+ *
+ * Returns 0, or
+ *  -EOWNERDEAD	the owner has ended, or has closed the device
+ *  -EINTR	vfiomig_interrupt() was called
+ * and, as long as the state was never seen,
+ *  -EOPNOTSUPP	the driver or the kernel has no migration support for the device
+ *  -EPERM	the caller may see neither debugfs nor the descriptors of the owner
+ *  -ENOENT	the owner has not got the device open
+ *  -ENOTUNIQ	the descriptors of the owner do not tell which of them is the device
+ * or the errno of the call that failed.
+ */
+int vfiomig_watch_look(struct vfiomig_watch *watch, unsigned int ms,
+		       const struct vfiomig_look **look);
+/* End a watch; @watch may be NULL. */
+void vfiomig_watch_free(struct vfiomig_watch *watch);
+
 /* ---- Binding to drivers ------------------------------------------------- */
 
 #define VFIOMIG_BIND_GROUP   (1U << 0) /* all endpoints of the IOMMU group */

@@ -121,6 +121,7 @@ static bool is_unbound(const struct vfiomig_device *dev, int fd)
 /* For a device among the descriptors of its owner. */
 struct search {
 	struct vfiomig_device *dev;
+	int pid;
 	int fd, number; /* a duplicate of the first one that is the device for certain, or -1 */
 	int possible;	/* how many descriptors may be the device */
 	char list[LIST_SIZE];
@@ -136,8 +137,8 @@ static void add_to_list(struct search *search, int number)
 
 	if (length && search->list[length - 1] == '.')
 		return;
-	if (snprintf(search->list + length, left, "%spid:%d/fd:%d", length ? ", " : "",
-		     search->dev->origin.pid, number) >= (int)left)
+	if (snprintf(search->list + length, left, "%spid:%d/fd:%d", length ? ", " : "", search->pid,
+		     number) >= (int)left)
 		strcpy(search->list + length, MORE);
 }
 
@@ -151,13 +152,13 @@ static int consider(void *data, int number, const char *target)
 
 	if (!identity_may_be_device(target))
 		return 0;
-	fd = process_take_fd(dev->ctx, dev->origin.pid, number);
+	fd = process_take_fd(dev->ctx, search->pid, number);
 	/* The owner may have closed it just now. */
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return fd;
-	err = identity_find(dev->ctx, dev->origin.pid, fd, &identity);
+	err = identity_find(dev->ctx, search->pid, fd, &identity);
 	if (!err && identity_has(&identity, dev->sys.syspath) && !is_unbound(dev, fd)) {
 		search->possible++;
 		add_to_list(search, number);
@@ -170,27 +171,41 @@ static int consider(void *data, int number, const char *target)
 	identity_free(&identity);
 	if (!err || err == -ENOTTY)
 		return 0;
-	return ctx_fail(dev->ctx, err, "descriptor %d of process %d: %s", number, dev->origin.pid,
+	return ctx_fail(dev->ctx, err, "descriptor %d of process %d: %s", number, search->pid,
 			dev->ctx->error);
+}
+
+int device_find_in_process(struct vfiomig_device *dev, int pid, int *number)
+{
+	struct search search = { .dev = dev, .pid = pid, .fd = -1, .number = -1 };
+	char comm[16];
+	int err = process_foreach_fd(dev->ctx, pid, consider, &search);
+
+	*number = search.number;
+	if (search.fd >= 0) {
+		if (!err)
+			return search.fd;
+		close(search.fd);
+	}
+	if (err)
+		return err;
+	process_comm(dev->ctx, pid, comm);
+	if (!search.possible)
+		return ctx_fail(dev->ctx, -ENOENT, "process %d (%s) has not got %s open", pid, comm,
+				dev->name);
+	return ctx_fail(dev->ctx, -ENOTUNIQ,
+			"cannot tell which descriptor of process %d (%s) is %s; it may be %s", pid,
+			comm, dev->name, search.list);
 }
 
 static int find_in_process(struct vfiomig_device *dev)
 {
-	struct search search = { .dev = dev, .fd = -1 };
-	char comm[16];
-	int err = process_foreach_fd(dev->ctx, dev->origin.pid, consider, &search);
+	int fd = device_find_in_process(dev, dev->origin.pid, &dev->owner_fd);
 
-	dev->fd = search.fd;
-	dev->owner_fd = search.number;
-	if (err || search.fd >= 0)
-		return err;
-	process_comm(dev->ctx, dev->origin.pid, comm);
-	if (!search.possible)
-		return ctx_fail(dev->ctx, -ENOENT, "process %d (%s) has not got %s open",
-				dev->origin.pid, comm, dev->name);
-	return ctx_fail(dev->ctx, -ENOTUNIQ,
-			"cannot tell which descriptor of process %d (%s) is %s; it may be %s",
-			dev->origin.pid, comm, dev->name, search.list);
+	if (fd < 0)
+		return fd;
+	dev->fd = fd;
+	return 0;
 }
 
 /* Whether @fd and the descriptor that was kept are the same file, as far as the kernel tells. */

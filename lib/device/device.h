@@ -108,6 +108,10 @@ int device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
 int device_open(struct vfiomig_device *dev, unsigned int flags);
 int device_close(struct vfiomig_device *dev);
 
+/* Find the device among the descriptors of process @pid. Returns a duplicate of the one that is the
+ * device for certain, whose number there @number receives, or a negative errno. */
+int device_find_in_process(struct vfiomig_device *dev, int pid, int *number);
+
 /* Make a device of @s, whose content is moved. */
 int device_from_sysdev(struct vfiomig_ctx *ctx, struct sysdev *s, struct vfiomig_device **dev);
 

@@ -80,13 +80,31 @@ static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
 				   : ctx_fail(ctx, err, "cannot lock %s: %s", path, strerror(-err));
 }
 
-static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
+/* The process that has the lock, 0 if the file does not tell. */
+static int read_owner(const char *path)
 {
-	char text[32] = "", comm[16];
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[32] = "";
 	int pid;
 
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%d", &pid) == 1) {
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%d", &pid) == 1)
+		return pid;
+	return 0;
+}
+
+int lock_owner(struct vfiomig_ctx *ctx, const char *name)
+{
+	char path[PATH_MAX];
+
+	return rundir_path(ctx, name, ".lock", path, sizeof(path)) ? 0 : read_owner(path);
+}
+
+static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
+{
+	int pid = read_owner(path);
+	char comm[16];
+
+	if (pid) {
 		process_comm(ctx, pid, comm);
 		return ctx_fail(ctx, -EBUSY,
 				"busy: process %d (%s) is at work on it; --wait waits for it", pid,

@@ -30,6 +30,8 @@ int turn_yield(const struct turn *turn);
  */
 int lock_take(struct lock *lock, const char *name, const struct turn *turn);
 void lock_drop(struct lock *lock);
+/* Returns the process that has the lock of the device called @name, 0 if none is known. */
+int lock_owner(struct vfiomig_ctx *ctx, const char *name);
 /* In the child of a fork: the lock stays the parent's. */
 void lock_forget(struct lock *lock);
 

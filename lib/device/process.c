@@ -2,6 +2,7 @@
 /* Other processes, as /proc shows them, and their descriptors through pidfd_getfd(2). */
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/capability.h>
 #include <poll.h>
@@ -213,6 +214,36 @@ int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 	}
 	closedir(d);
 	return ret;
+}
+
+bool process_fd_target(const struct vfiomig_ctx *ctx, int pid, int number, char *target,
+		       size_t size)
+{
+	char path[PATH_MAX];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/%d/fd/%d", ctx->procfs, pid, number);
+	n = readlink(path, target, size - 1);
+	target[n < 0 ? 0 : n] = '\0';
+	return n >= 0 || (errno != ENOENT && errno != ESRCH);
+}
+
+int process_io(const struct vfiomig_ctx *ctx, int pid, uint64_t *bytes_read, uint64_t *written)
+{
+	char path[PATH_MAX];
+	int err = -EPROTO;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%d/io", ctx->procfs, pid);
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	if (fscanf(f, "rchar: %" SCNu64 " wchar: %" SCNu64, bytes_read, written) == 2)
+		err = 0;
+	else if (ferror(f))
+		err = -errno;
+	fclose(f);
+	return err;
 }
 
 bool process_fd_is_path(const char *target)

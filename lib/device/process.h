@@ -34,6 +34,13 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number);
 int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 		       int (*fn)(void *data, int number, const char *target), void *data);
 
+/* The target of the link of one descriptor. Returns false if there is no such descriptor. */
+bool process_fd_target(const struct vfiomig_ctx *ctx, int pid, int number, char *target,
+		       size_t size);
+
+/* How many bytes the process has read and written since it began. Returns 0 or a negative errno. */
+int process_io(const struct vfiomig_ctx *ctx, int pid, uint64_t *bytes_read, uint64_t *written);
+
 /* Whether a descriptor whose link in /proc/PID/fd is @target has a path. Sockets, pipes and
  * anonymous inodes have none: they are called "KIND:[NUMBER]" or "anon_inode:NAME". */
 bool process_fd_is_path(const char *target);

@@ -7,6 +7,7 @@
 
 #include "device/apart.h"
 #include "device/feature.h"
+#include "device/sysfs.h"
 #include "patience.h"
 #include "state.h"
 
@@ -458,18 +459,39 @@ void state_start_clean(struct vfiomig_device *dev)
 	state_reset(dev);
 }
 
+/* What the file "state" of the directory @dir has, @text, or why it could not be read. */
+static int parse_debugfs(const struct vfiomig_device *dev, const char *dir, int err,
+			 const char *text)
+{
+	if (err)
+		return ctx_fail(dev->ctx, err, "cannot read %s/state: %s", dir, strerror(-err));
+	err = vfiomig_state_from_name(text);
+	return err < 0 ? ctx_fail(dev->ctx, err, "%s/state has an unknown state '%s'", dir, text)
+		       : err;
+}
+
+static void debugfs_dir(const struct vfiomig_device *dev, char dir[PATH_MAX])
+{
+	snprintf(dir, PATH_MAX, "%s/kernel/debug/vfio/%s/migration", dev->ctx->sysfs, dev->name);
+}
+
 int state_from_debugfs(const struct vfiomig_device *dev)
 {
 	char dir[PATH_MAX], state[32];
 	int err;
 
-	snprintf(dir, sizeof(dir), "%s/kernel/debug/vfio/%s/migration", dev->ctx->sysfs, dev->name);
+	debugfs_dir(dev, dir);
 	/* The driver tells the state with its lock held, which it also has during a long arc. */
 	err = apart_read_text(dev->ctx, dir, "state", state, sizeof(state),
 			      now_ns() + APART_PATIENCE);
-	if (err)
-		return ctx_fail(dev->ctx, err, "cannot read %s/state: %s", dir, strerror(-err));
-	err = vfiomig_state_from_name(state);
-	return err < 0 ? ctx_fail(dev->ctx, err, "%s/state has an unknown state '%s'", dir, state)
-		       : err;
+	return parse_debugfs(dev, dir, err, state);
+}
+
+int state_read_debugfs(const struct vfiomig_device *dev)
+{
+	char dir[PATH_MAX], state[32];
+
+	debugfs_dir(dev, dir);
+	ctx_doing(dev->ctx, "a read of %s/state", dir);
+	return parse_debugfs(dev, dir, sysfs_read_text(dir, "state", state, sizeof(state)), state);
 }

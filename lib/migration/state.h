@@ -46,5 +46,7 @@ void state_start_clean(struct vfiomig_device *dev);
 
 /* The state that debugfs has of the device, or a negative errno. */
 int state_from_debugfs(const struct vfiomig_device *dev);
+/* The same in this process, which may sleep for ever. */
+int state_read_debugfs(const struct vfiomig_device *dev);
 
 #endif

@@ -223,6 +223,65 @@ static int get_use_bad(void)
 	return CALL_NAMED(A, vfiomig_device_get_use(d, 60000, refuse_use, NULL));
 }
 
+/* Nobody is seen to have B open, in a PID namespace that may not have all processes. debugfs tells
+ * its state. */
+static struct vfiomig_watch *watch;
+
+static int begin_watch(void)
+{
+	sh("mkdir -p proc/self/ns kernel/debug/vfio/" B
+	   "/migration; ln -sfn pid:[1] proc/self/ns/pid; echo STOP >kernel/debug/vfio/" B
+	   "/migration/state");
+	watch = NULL;
+	return CALL_NAMED(B, vfiomig_watch_new(d, -1, 0, &watch));
+}
+
+static int end_watch(int err)
+{
+	vfiomig_watch_free(watch);
+	sh("rm -rf proc/self kernel/debug/vfio/" B);
+	return err;
+}
+
+static int watch_new_good(void)
+{
+	return end_watch(begin_watch());
+}
+
+static int watch_own(struct vfiomig_device *d)
+{
+	return CALL(vfiomig_watch_new(d, -1, 0, &watch));
+}
+
+static int watch_new_bad(void)
+{
+	return with_own(false, watch_own);
+}
+
+static int look_at_watch(bool is_good)
+{
+	const struct vfiomig_look *look;
+	int err = begin_watch();
+
+	if (err)
+		return end_watch(err);
+	if (!is_good)
+		sh("rm -r kernel/debug/vfio/" B);
+	err = CALL(vfiomig_watch_look(watch, 60000, &look));
+	assert_true(err || look->state == VFIOMIG_STATE_STOP);
+	return end_watch(err);
+}
+
+static int watch_look_good(void)
+{
+	return look_at_watch(true);
+}
+
+static int watch_look_bad(void)
+{
+	return look_at_watch(false);
+}
+
 static int visit_probe(void *count, const struct vfiomig_probe *probe)
 {
 	(void)probe;
