@@ -8,8 +8,8 @@
  *
  *	status, cli (this header), rundir, printable, message, signals, stream, wrap, notify, place,
  *	terminal, table, names, user, json, words, spelling, values, arguments, options, device,
- *	holder, output, input, transfer, progress, describe, records, differences, summary, report,
- *	commands/, main
+ *	holder, output, input, transfer, progress, trend, describe, records, differences, summary,
+ *	report, commands/, main
  */
 #ifndef CLI_H
 #define CLI_H

@@ -163,9 +163,13 @@ static void write_int(struct json_object *number, FILE *to)
 		fprintf(to, "%llu", (unsigned long long)json_object_get_uint64(number));
 }
 
+/* The object is written in one line. */
+static bool in_one_line;
+
 static void start_line(int level, FILE *to)
 {
-	fprintf(to, "\n%*s", 2 * level, "");
+	if (!in_one_line)
+		fprintf(to, "\n%*s", 2 * level, "");
 }
 
 static void write_value(struct json_object *value, int level, FILE *to);
@@ -182,7 +186,7 @@ static void write_object(struct json_object *object, int level, FILE *to)
 		write_string(key, strlen(key), to);
 		fputs(": ", to);
 		write_value(value, level + 1, to);
-		comma = ",";
+		comma = in_one_line ? ", " : ",";
 	}
 	if (*comma)
 		start_line(level, to);
@@ -313,4 +317,14 @@ int print_json(const struct cli *cli, struct json_object *object, FILE *to)
 	if (!out_of_memory)
 		return fflush(to) || ferror(to) ? STATUS_FAILED : STATUS_OK;
 	return fail(cli, STATUS_FAILED, "cannot print the JSON object: out of memory");
+}
+
+int print_json_line(const struct cli *cli, struct json_object *object, FILE *to)
+{
+	int status;
+
+	in_one_line = true;
+	status = print_json(cli, object, to);
+	in_one_line = false;
+	return status;
 }

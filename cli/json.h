@@ -46,5 +46,7 @@ struct json_object *parse_header(const char *text);
 
 /* Print @object and free it. Returns 0, or the exit status after a message. */
 int print_json(const struct cli *cli, struct json_object *object, FILE *to);
+/* The same in one line. */
+int print_json_line(const struct cli *cli, struct json_object *object, FILE *to);
 
 #endif

@@ -28,6 +28,7 @@ const char *argp_program_version = "vfiomig " VERSION;
 	command(list) \
 	command(info) \
 	command(state) \
+	command(watch) \
 	command(save) \
 	command(restore) \
 	command(inspect) \
@@ -106,6 +107,9 @@ static const struct {
 	{ "pause", "state DEV STOP" },
 	{ "suspend", "state DEV STOP" },
 	{ "reset", "state DEV --reset" },
+	{ "follow", "watch DEV" },
+	{ "monitor", "watch DEV" },
+	{ "top", "watch DEV" },
 	{ "dump", "save DEV -o FILE" },
 	{ "snapshot", "save DEV -o FILE" },
 	{ "export", "save DEV -o FILE" },

@@ -121,7 +121,7 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, v
 	};
 	static char help[] = "--help";
 	struct inputs in = { .cli = cli, .own = input };
-	bool takes_device = has_child(argp, &argp_device);
+	bool takes_device = has_child(argp, &argp_name);
 	char *error;
 
 	/* getopt's messages begin with argv[0], and the usage message needs another name. */
@@ -237,14 +237,11 @@ static error_t check_only(struct argp_state *state, const struct cli *cli)
 			   v->option, cli->device);
 }
 
-static error_t parse_device(int key, char *arg, struct argp_state *state)
+static error_t parse_name(int key, char *arg, struct argp_state *state)
 {
 	struct cli *cli = state->input;
 
 	switch (key) {
-	case OPT_WAIT:
-		cli->wait = arg ? parse_number(state, "--wait", arg, 0, INT_MAX) : -1;
-		return arg && cli->wait < 0 ? EINVAL : 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num)
 			return refuse_second(state, cli, arg);
@@ -261,6 +258,25 @@ static error_t parse_device(int key, char *arg, struct argp_state *state)
 	}
 }
 
+const struct argp argp_name = {
+	.parser = parse_name,
+};
+
+static error_t parse_device(int key, char *arg, struct argp_state *state)
+{
+	struct cli *cli = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		return share_input(state, 1, cli);
+	case OPT_WAIT:
+		cli->wait = arg ? parse_number(state, "--wait", arg, 0, INT_MAX) : -1;
+		return arg && cli->wait < 0 ? EINVAL : 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
 static const struct argp_option device_options[] = {
 	{ "wait", OPT_WAIT, "SECONDS", OPTION_ARG_OPTIONAL,
 	  "If another command is working on the device, wait until it ends, at most SECONDS (default: do not wait)",
@@ -268,7 +284,13 @@ static const struct argp_option device_options[] = {
 	{ 0 }
 };
 
+static const struct argp_child device_children[] = {
+	{ .argp = &argp_name },
+	{ 0 },
+};
+
 const struct argp argp_device = {
+	.children = device_children,
 	.options = device_options,
 	.parser = parse_device,
 };

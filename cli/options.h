@@ -17,9 +17,10 @@ error_t share_input(struct argp_state *state, int n, void *input);
 
 /* The input of these is the struct cli. */
 extern const struct argp argp_json; /* --json */
-/* The argument DEV, and --wait. A parser that has it as a child, and more arguments of its own,
- * leaves the first one to it: argp counts the arguments of each parser separately. */
-extern const struct argp argp_device;
-extern const struct argp argp_open; /* argp_device, --via and --vf-token */
+/* The argument DEV. A parser that has it as a child, and more arguments of its own, leaves the
+ * first one to it: argp counts the arguments of each parser separately. */
+extern const struct argp argp_name;
+extern const struct argp argp_device; /* argp_name, and --wait */
+extern const struct argp argp_open;   /* argp_device, --via and --vf-token */
 
 #endif

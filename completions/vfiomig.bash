@@ -16,6 +16,7 @@ _vfiomig_options()
 	list) echo '--json --probe' ;;
 	info) echo "$open --json" ;;
 	state) echo "$open --json --reset" ;;
+	watch) echo '--data-fd= --interval= --json --precopy-info= --until=' ;;
 	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
 	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
 	inspect) echo "$transfer --driver= --json --records --verify" ;;
@@ -33,7 +34,7 @@ _vfiomig_options()
 	echo '--help --quiet --usage --verbose --version'
 }
 
-_vfiomig_commands='list info state save restore inspect diff pack unpack check doctor hold release exec bind unbind'
+_vfiomig_commands='list info state watch save restore inspect diff pack unpack check doctor hold release exec bind unbind'
 
 # Print the devices: "all", those that are "held", or as "pid:PID/DEV" those that a "process" has open. The columns of
 # "vfiomig list" are found by their headings.
@@ -175,6 +176,9 @@ _vfiomig_reply_value()
 	--via) _vfiomig_reply 'auto cdev group' ;;
 	--progress) _vfiomig_reply 'auto always never' ;;
 	--precopy) _vfiomig_reply 'auto never' ;;
+	--precopy-info) _vfiomig_reply 'auto always' ;;
+	--until) _vfiomig_reply "$_vfiomig_states ERROR" ignore-case ;;
+	--interval | -n) _vfiomig_reply '0.01 0.1 1' ;;
 	--leave) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]-}")" ignore-case ;;
 	--input | -i) _vfiomig_reply_files images ;;
 	--output | -o) _vfiomig_reply_files ;;
@@ -193,7 +197,7 @@ _vfiomig_reply_operand()
 	case $command:${#operands[@]} in
 	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
 	release:0) _vfiomig_reply_devices held ;;
-	info:0 | state:0 | save:0 | restore:0 | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	info:0 | state:0 | watch:0 | save:0 | restore:0 | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
 	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
 	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
 	inspect:0 | diff:[01] | unpack:0) _vfiomig_reply_files images ;;
@@ -245,6 +249,7 @@ _vfiomig_read_line()
 		elif [[ $word == -* && ! $no_options ]]; then
 			case $word in
 			-o | -i | -T | -d) waiting=$word ;;
+			-n) [[ $command == watch ]] && waiting=$word ;;
 			--*=*) ;;
 			--*) [[ " $(_vfiomig_options "$command" | tr '\n' ' ') " == *" $word= "* ]] && waiting=$word ;;
 			esac

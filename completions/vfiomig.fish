@@ -16,9 +16,9 @@ function __vfiomig_words
             set skip
         else if test -z "$no_options"; and test "$token" = --
             set no_options yes
-        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTdt]|--(driver|group|test|skip|seed|timeout|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTdt]|--(data-fd|interval|precopy-info|until|driver|group|test|skip|seed|timeout|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
             set skip yes
-        else if test -z "$no_options"; and test "$tokens[2] $token" = 'check -g'
+        else if test -z "$no_options"; and contains -- "$tokens[2] $token" 'check -g' 'watch -n'
             set skip yes
         else if test -n "$no_options"; or not string match -q -- '-*' $token
             echo $token
@@ -140,6 +140,7 @@ complete -c vfiomig -f
 complete -c vfiomig -n __vfiomig_no_command -a list -d 'List VFIO devices'
 complete -c vfiomig -n __vfiomig_no_command -a info -d 'Tell what a device is and can do'
 complete -c vfiomig -n __vfiomig_no_command -a state -d 'Print the migration state of a device, or drive it'
+complete -c vfiomig -n __vfiomig_no_command -a watch -d 'Follow a migration that another process drives'
 complete -c vfiomig -n __vfiomig_no_command -a save -d 'Save the state of a device to an image'
 complete -c vfiomig -n __vfiomig_no_command -a restore -d 'Load the state of a device from an image'
 complete -c vfiomig -n __vfiomig_no_command -a inspect -d 'Tell what an image is, and check it'
@@ -156,8 +157,8 @@ complete -c vfiomig -n __vfiomig_no_command -a unbind -d 'Give a device back to 
 
 # ---- Operands ---------------------------------------------------------------
 
-complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check doctor hold exec' -a '(__vfiomig_devices)'
-complete -c vfiomig -n '__vfiomig_wants 1 info state save restore check doctor hold exec; and not string match -q "*:*" -- (commandline -ct)' \
+complete -c vfiomig -n '__vfiomig_wants 1 info state watch save restore check doctor hold exec' -a '(__vfiomig_devices)'
+complete -c vfiomig -n '__vfiomig_wants 1 info state watch save restore check doctor hold exec; and not string match -q "*:*" -- (commandline -ct)' \
     -a 'pid: fd: unix:' -d 'By who has it open'
 complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 'PCI function'
 complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
@@ -171,7 +172,7 @@ complete -c vfiomig -n '__vfiomig_wants 2 exec; or not __vfiomig_is exec; and co
 
 # ---- Options ----------------------------------------------------------------
 
-set -l all list info state save restore inspect diff pack unpack check doctor hold release exec bind unbind
+set -l all list info state watch save restore inspect diff pack unpack check doctor hold release exec bind unbind
 set -l open info state save restore check doctor hold exec
 set -l transfer save restore inspect pack unpack
 
@@ -201,11 +202,15 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state save restore inspect diff check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state watch save restore inspect diff check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is doctor' -l probe -d 'Open the device, which resets it'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'
 complete -c vfiomig -n '__vfiomig_is inspect diff' -l driver -x -a 'hisi_acc ivshmem mlx5 mtty qat virtio xe' -d 'The driver whose state it is'
+complete -c vfiomig -n '__vfiomig_is watch' -l data-fd -x -d 'The number of the data_fd in its process'
+complete -c vfiomig -n '__vfiomig_is watch' -s n -l interval -x -a '0.01 0.1 1' -d 'Seconds between two looks'
+complete -c vfiomig -n '__vfiomig_is watch' -l precopy-info -x -a 'auto always' -d 'Ask how much is left in PRE_COPY'
+complete -c vfiomig -n '__vfiomig_is watch' -l until -x -a '(__vfiomig_states) ERROR' -d 'End when the device is in this state'
 complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 set -l groups feature state stop session precopy resume reset size dma slow

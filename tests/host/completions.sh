@@ -121,13 +121,14 @@ set -- 'vfiomig save ' 'vfiomig save --via ' 'vfiomig save --via=' 'vfiomig save
 	'vfiomig release ' 'vfiomig list ' 'vfiomig save x ' "vfiomig inspect $files/" "vfiomig restore -i $files/" \
 	"vfiomig diff x $files/" "vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
 	'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc' \
-	"vfiomig exec x -- cat $files/" 'vfiomig doctor ' 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:'
+	"vfiomig exec x -- cat $files/" 'vfiomig doctor ' 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:' \
+	'vfiomig watch -n 1 8' 'vfiomig watch --until ' 'vfiomig watch --precopy-info '
 for shell in words bash zsh fish; do
 	VFIOMIG_DEVICE_FD=9 ask "$shell" "$@"
 	offers "$shell" 'vfiomig save ' 0000:00:10.0 0000:00:11.0 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 pid: fd: unix:
 	lacks "$shell" 'vfiomig save ' DEVICE a.zst
 	offers "$shell" 'vfiomig doctor ' 0000:00:11.0
-	for line in 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' 'vfiomig exec 8'; do
+	for line in 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' 'vfiomig exec 8' 'vfiomig watch -n 1 8'; do
 		offers "$shell" "$line" 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 	done
 	offers "$shell" 'vfiomig save --via ' auto cdev group
@@ -142,6 +143,8 @@ for shell in words bash zsh fish; do
 		offers "$shell" "$line" STOP RUNNING STOP_COPY RESUMING
 		lacks "$shell" "$line" PRE_COPY RUNNING_P2P
 	done
+	offers "$shell" 'vfiomig watch --until ' STOP_COPY RUNNING
+	offers "$shell" 'vfiomig watch --precopy-info ' auto always
 	offers "$shell" 'vfiomig release ' 0000:00:10.0
 	lacks "$shell" 'vfiomig release ' 0000:00:11.0 0000:3b:00.1
 	lacks "$shell" 'vfiomig list ' 0000:00:10.0

@@ -26,7 +26,7 @@ says "there is no command 'frobnicate'"
 usage --frobnicate
 usage list extra
 says "'extra': list takes no argument"
-for command in info state save restore pack unpack inspect diff check doctor hold release exec bind unbind; do
+for command in info state watch save restore pack unpack inspect diff check doctor hold release exec bind unbind; do
 	usage $command --raw --frobnicate
 	status 0 "$command --help" "$vfiomig" $command --help
 	status 0 "$command --usage" "$vfiomig" $command --usage
@@ -37,7 +37,7 @@ if [ ! -e /sys/class/vfio-dev ]; then
 	status 0 "a host without devices" "$vfiomig" list
 	says 'no device has a VFIO driver'
 fi
-for command in info state check hold release; do
+for command in info state watch check hold release; do
 	usage $command
 	says 'which device? "vfiomig list" shows them'
 	usage $command x y z

@@ -3,6 +3,7 @@
 #include "emulate.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -125,6 +126,18 @@ static bool is_namespace(const char *path)
 	return length > end && strcmp(path + length - end, "/ns/pid") == 0;
 }
 
+/* What a driver calls its data_fds */
+static const char *data_name(const struct thing *t)
+{
+	static __thread char name[64];
+	char text[40];
+
+	if (!read_text(dir_of(t), "data_name", text, sizeof(text)))
+		return "anon_inode:[vfio-migration]";
+	snprintf(name, sizeof(name), "anon_inode:%.*s", (int)strcspn(text, "\n"), text);
+	return name;
+}
+
 /* In /proc, descriptors show what the kernel calls such a file. */
 ssize_t readlinkat(int dir, const char *path, char *buf, size_t size)
 {
@@ -146,7 +159,7 @@ ssize_t readlinkat(int dir, const char *path, char *buf, size_t size)
 		return n;
 	t = thing_of_size(st.st_size);
 	if (t.kind == KIND_DATA)
-		name = "anon_inode:[vfio-migration]";
+		name = data_name(&t);
 	else if (t.kind == KIND_UPDATE)
 		name = "anon_inode:[luo_session] test";
 	else if (t.kind != KIND_DEVICE)

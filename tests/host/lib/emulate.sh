@@ -69,6 +69,7 @@
 #   asleep      1: it is in low power
 #   irq         the index of its only interrupt, which cannot be enabled (default: it has none)
 #   ranges      the most ranges of DMA that it takes (default: a page full of them)
+#   data_name   what the driver calls its data_fds (default: [vfio-migration])
 #   initial_bytes, dirty_bytes, data_size
 #               what VFIO_MIG_GET_PRECOPY_INFO and MIG_DATA_SIZE say, if it is not the truth
 #
