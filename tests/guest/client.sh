@@ -74,6 +74,32 @@ is_in_order() {
 	states "$machine" | grep -q "$(printf '.*%s' "$@")"
 }
 
+# follow NAME ADDRESS: watch the device of this QEMU from outside
+follow() {
+	vfiomig watch --json "pid:$(cat "$1.pid")/$2" >"$1.watch" 2>"$1.said" &
+	echo $! >"$1.watcher"
+	wait_long grep -q '"event": "state"' "$1.watch"
+}
+
+# followed NAME STATE...: the watch has ended with QEMU, and it has seen these states, which QEMU told of in the same order.
+# Of the states that do not last it may have missed some. Its first one was before QEMU told anything.
+followed() {
+	machine=$1
+	shift
+	wait "$(cat "$machine.watcher")"
+	check "$machine: the watch ends with QEMU" test $? -eq 0
+	jq -r 'select(.event == "state").state' "$machine.watch" | tail -n +2 | tr A-Z_ a-z- >seen
+	states "$machine" | tr ' ' '\n' >told
+	for state; do
+		check "$machine: the watch has seen $state" grep -q -x -e "$state" seen
+	done
+	# shellcheck disable=SC2016 # awk's
+	check "$machine: and nothing that QEMU does not tell: $(paste -s -d ' ' seen), of $(paste -s -d ' ' told)" awk '
+		NR == FNR { want[++n] = $0; next }
+		$0 == want[at + 1] { at++ }
+		END { exit at != n }' seen told
+}
+
 # counter NAME NUMBER: one of the numbers that the software counts
 counter() {
 	tell "$1" human-monitor-command '{"command-line": "xp /3wd 0x1000"}'
@@ -134,6 +160,7 @@ fill "$device"
 start a "$device"
 wait_long has_written a 1000
 check "the machine runs" test "$(counter a 1) $(counter a 3)" = '1 0'
+follow a "$device"
 
 # With so little bandwidth and downtime the migration does not come to its end by itself.
 tell a migrate-set-parameters '{"max-bandwidth": 65536, "downtime-limit": 1}'
@@ -146,6 +173,9 @@ check "cancelled in PRE_COPY" test "$(states a)" = 'pre-copy running'
 wait_long has_written a $(($(counter a 2) + 1000))
 
 migrate a b "$other"
+followed a pre-copy running stop
+check "a: the watch has asked how much is left" jq -s -e 'any(.initial_bytes > 0) and any(.dirty_bytes > 0) and
+	all(.data_fd == null or .data_fd.name == "ivshmem_vfio_mig")' a.watch
 migrate b c "$device"
 migrate c d "$other"
 quit d
