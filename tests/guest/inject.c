@@ -75,6 +75,7 @@ static const struct {
 	CALL(mprotect),
 	CALL(newfstatat),
 	CALL(openat),
+	CALL(pipe2),
 	CALL(poll),
 	CALL(pread64),
 	CALL(pwrite64),

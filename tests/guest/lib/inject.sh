@@ -21,14 +21,14 @@ errors_of() {
 	write | writev | pwrite64) echo EIO ENOSPC EPIPE EINTR EAGAIN ENOMEM SHORT ;;
 	sendto | ftruncate) echo EIO ENOSPC EPIPE EINTR EAGAIN ENOMEM ;;
 	fsync | close | rename | renameat | unlink | unlinkat | mkdir | fchmod | bind) echo EIO ENOSPC EINTR ;;
-	openat | socket | socketpair | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
+	openat | pipe2 | socket | socketpair | eventfd2 | connect | poll | ioctl) echo EIO EINTR EAGAIN ENOMEM ;;
 	clone | clone3 | mmap | mprotect | madvise) echo EAGAIN ENOMEM ;;
 	access | readlink | readlinkat | newfstatat | statx | fstat | fstatfs | getcwd | uname) echo EIO ENOMEM ;;
 	fcntl | flock | lseek | listen | getsockopt | sched_getaffinity) echo EIO EINTR ENOMEM ;;
 	# brk returns the break, and never an error.
 	brk) ;;
 	# These cannot fail with the arguments that they have here.
-	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list) ;;
+	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list | waitid) ;;
 	# These never fail.
 	exit | exit_group | rt_sigpending | getpid | gettid | getuid | geteuid | rt_sigreturn | restart_syscall) ;;
 	# The C library asks the kernel for the time only if it has no clock that can be read without it, as on a slow machine.
@@ -53,6 +53,8 @@ harmless() {
 	'madvise '* | 'mmap '* | 'mprotect '*) ;;
 	# A thread that only waits for a call, or ends it after a signal. The call is made without it.
 	'clone3 '*) ;;
+	# A process of its own that closes the device last. Without it, vfiomig closes the device itself.
+	'pipe2 '* | 'clone '*CLONE_PIDFD*) ;;
 	# Random numbers for a name and for hash tables: others will do.
 	'getrandom '*) ;;
 	# The size of a pipe. How an output was opened; only one of other kinds is reopened or refused.
