@@ -176,8 +176,10 @@ int guard_finish(struct guard *g)
 {
 	if (!g->records || records_finish(g->records) != RECORDS_CUT)
 		return 0;
-	return ctx_fail(g->dev->ctx, -EBADMSG, "the state is cut off: the stream of %s %s",
-			records_format(g->records), records_sentence(g->records));
+	return ctx_fail(
+		g->dev->ctx, -EBADMSG,
+		"the state is cut off: the stream of %s %s; \"vfiomig inspect --records\" shows it",
+		records_format(g->records), records_sentence(g->records));
 }
 
 void guard_doubt(struct guard *g, char *text, size_t size)

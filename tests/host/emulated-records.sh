@@ -44,6 +44,7 @@ for driver in hisi_acc_vfio_pci ivshmem_vfio_pci mlx5_vfio_pci mtty qat_vfio_pci
 	no_log "$device"
 	status 5 "$format: cut off" vfiomig restore --no-hold "$device" --raw -i short
 	says "the state is cut off: the stream of $format ends"
+	says '; "vfiomig inspect --records" shows it'
 	untouched "$format: cut off"
 	vfiomig pack short -o image
 	status 5 "$format: cut off, in an image" vfiomig restore --no-hold "$device" -i image
