@@ -259,7 +259,7 @@ vfiomig state "$device" STOP_COPY >/dev/null
 ended 0 "--until ends in the state"
 check "which it has seen" grep -q ' STOP_COPY ' until.out
 check "debugfs tells the state before anybody is asked" grep -q 'debugfs tells the state' until.err
-status 0 "--until: it is there already" vfiomig watch --until=STOP_COPY "$device"
+status 0 "--until: it is there already" timeout 60 vfiomig watch --until=STOP_COPY "$device"
 watches until --json --until=ERROR "$device"
 vfiomig release -q "$device"
 ended 1 "--until: the owner ends first"
