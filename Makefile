@@ -216,7 +216,7 @@ $(B)/fuzz/cli/%.o: cli/%.c
 	$(FUZZ_CC) $(BASE_CFLAGS) $(FUZZ_SANITIZE) -c -o $@ $<
 
 $(B)/fuzz/image $(B)/fuzz/restore: $(B)/fuzz/mutate.o
-$(B)/fuzz/header: $(patsubst %,$(B)/fuzz/cli/%.o,json message printable rundir status)
+$(B)/fuzz/header: $(patsubst %,$(B)/fuzz/cli/%.o,json message printable rundir further status)
 $(B)/fuzz/header: FUZZ_LIBS = $(shell $(PKG_CONFIG) --libs json-c)
 $(B)/fuzz/restore $(B)/fuzz/holder: FUZZ_WRAP = ioctl
 # This target includes the source of the holder.

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "further.h"
 #include "message.h"
 #include "printable.h"
 #include "rundir.h"
@@ -109,7 +110,12 @@ int fail(const struct cli *cli, enum status status, const char *fmt, ...)
 
 int fail_why(const struct cli *cli, enum task task, int err, const char *why)
 {
-	return fail(cli, status_of(task, err), "%s%s", why, rundir_hint(why));
+	const char *hint = rundir_hint(why);
+	char text[FURTHER] = "";
+
+	if (!*hint)
+		find_further(cli, task, err, why, text);
+	return fail(cli, status_of(task, err), "%s%s%s", why, hint, text);
 }
 
 int fail_at(const struct cli *cli, enum task task, int err)

@@ -3,43 +3,50 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "further.h"
 #include "json.h"
 #include "message.h"
 #include "signals.h"
 #include "summary.h"
 
-int fail_transfer(const struct cli *cli, enum status status, const char *why,
+int fail_transfer(const struct cli *cli, enum task task, int err, const char *why,
 		  const struct vfiomig_result *result)
 {
 	const char *before = vfiomig_state_name(result->before);
 	const char *state =
 		result->state < 0 ? "an unknown state" : vfiomig_state_name(result->state);
+	enum status status = status_of(task, err);
+	char further[FURTHER];
 
+	find_further(cli, task, err, why, further);
 	if (!result->touched)
 		return fail(cli,
 			    result->before == VFIOMIG_STATE_ERROR ? STATUS_DEVICE_LOST : status,
-			    "%s", why);
+			    "%s%s", why, further);
 	/* Somebody else has reset it. */
 	if (result->reset && status == STATUS_DEVICE_LOST)
-		return fail(cli, status, "%s; its state is lost, and it is now in %s%s%s", why,
-			    state, result->home ? "" : ", not in ", result->home ? "" : before);
+		return fail(cli, status, "%s; its state is lost, and it is now in %s%s%s%s", why,
+			    state, result->home ? "" : ", not in ", result->home ? "" : before,
+			    further);
 	/* Somebody else may have begun to use it. */
 	if (!result->home && status == STATUS_DEVICE_LOST)
-		return fail(cli, status, "%s; it is in %s, not in %s", why, state, before);
+		return fail(cli, status, "%s; it is in %s, not in %s%s", why, state, before,
+			    further);
 	if (result->home && !result->reset)
-		return fail(cli, status, "%s; the device is back in %s%s", why, state,
-			    result->loaded ? ", with the image's state" : "");
+		return fail(cli, status, "%s; the device is back in %s%s%s", why, state,
+			    result->loaded ? ", with the image's state" : "", further);
 	/* A bad image is the cause, and the reset only its consequence. */
 	if (status != STATUS_IMAGE && status != STATUS_OTHER_DEVICE)
 		status = STATUS_DEVICE_LOST;
 	if (result->reset)
 		return fail(
 			cli, status,
-			"%s; the device had to be reset (its state is lost) and is now in %s%s%s",
-			why, state, result->home ? "" : ", not in ", result->home ? "" : before);
-	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s%s", why,
+			"%s; the device had to be reset (its state is lost) and is now in %s%s%s%s",
+			why, state, result->home ? "" : ", not in ", result->home ? "" : before,
+			further);
+	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s%s%s", why,
 		    signals_came() ? "" : "could not be reset and ", state, before,
-		    result->loaded ? ", with the image's state" : "");
+		    result->loaded ? ", with the image's state" : "", further);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */

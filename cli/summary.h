@@ -6,9 +6,9 @@
 
 #include "transfer.h"
 
-/* Report a failure, and where the device is now. @status is the status of the failure itself.
- * Returns the exit status, which also tells whether the device was lost. */
-int fail_transfer(const struct cli *cli, enum status status, const char *why,
+/* Report the failure @err, and where the device is now. Returns the exit status, which also tells
+ * whether the device was lost. */
+int fail_transfer(const struct cli *cli, enum task task, int err, const char *why,
 		  const struct vfiomig_result *result);
 
 /* Each of these prints the JSON object; @error is NULL after success. Returns 0, or the exit status

@@ -93,7 +93,7 @@ static void restore_from(struct transfer *t, struct vfiomig_device *dev, int fd,
 	if (!err)
 		return;
 	end->error = vfiomig_get_error(t->cli->ctx);
-	end->status = fail_transfer(t->cli, status_of(MOVE_STATE, err), end->error, &end->result);
+	end->status = fail_transfer(t->cli, MOVE_STATE, err, end->error, &end->result);
 }
 
 /* Report the end of the restore. @then: the rest of the sentence. Returns the exit status. */

@@ -121,10 +121,10 @@ static int report(const struct transfer *t, int status, const char *error,
 	return status ? status : printed;
 }
 
-static int fail_save(const struct transfer *t, enum status status, const char *error,
+static int fail_save(const struct transfer *t, enum task task, int err, const char *error,
 		     const struct vfiomig_result *result)
 {
-	return report(t, fail_transfer(t->cli, status, error, result), error, result, false);
+	return report(t, fail_transfer(t->cli, task, err, error, result), error, result, false);
 }
 
 /* The device gave all of its state, but the output did not keep it. */
@@ -137,7 +137,7 @@ static int fail_commit(const struct transfer *t, struct vfiomig_device *dev,
 	if (result->home && result->state != result->before)
 		bring_home(dev, result);
 	output_why(out, t->output, err, why);
-	return fail_save(t, status_of(STORE_IMAGE, err), why, result);
+	return fail_save(t, STORE_IMAGE, err, why, result);
 }
 
 /* The image is whole, but the device did not come home. The image may be all that is left of its
@@ -147,7 +147,7 @@ static int fail_after_image(const struct transfer *t, int err, const struct vfio
 	char why[OUTPUT_WHY];
 
 	snprintf(why, sizeof(why), "%s; the image is whole", vfiomig_get_error(t->cli->ctx));
-	return fail_save(t, status_of(MOVE_STATE, err), why, result);
+	return fail_save(t, MOVE_STATE, err, why, result);
 }
 
 static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output *out)
@@ -162,8 +162,7 @@ static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output
 	progress_end();
 	if (!result.complete) {
 		output_discard(out);
-		return fail_save(t, status_of(MOVE_STATE, err), vfiomig_get_error(t->cli->ctx),
-				 &result);
+		return fail_save(t, MOVE_STATE, err, vfiomig_get_error(t->cli->ctx), &result);
 	}
 	lost = output_commit(out);
 	if (lost)

@@ -116,7 +116,7 @@ static int report(const struct cli *cli, int err, const char *error, const struc
 	int status = STATUS_OK, printed = STATUS_OK;
 
 	if (err)
-		status = fail_transfer(cli, status_of(MOVE_STATE, err), error, result);
+		status = fail_transfer(cli, MOVE_STATE, err, error, result);
 	if (cli->json)
 		printed = print_walk(cli, err ? error : NULL, walk, result);
 	return status ? status : printed;

@@ -26,6 +26,12 @@ table() {
 	cat <<'END'
 open errno=EACCES				|4|state IDLE --via=cdev		|not permitted to open /dev/vfio/devices/vfio0
 open errno=EPERM				|4|state IDLE --via=cdev		|not permitted to open /dev/vfio/devices/vfio0
+open errno=EPERM				|4|state IDLE --via=cdev		|; "vfiomig doctor IDLE" looks at all that migration needs here
+open errno=EACCES				|4|save IDLE -o image --via=cdev	|; "vfiomig doctor IDLE" looks at all that migration needs here
+open errno=ENODEV				|3|state IDLE --via=cdev		|; "vfiomig doctor IDLE" looks at all that migration needs here
+migration errno=ENOTTY				|3|save IDLE -o image		|; "vfiomig doctor IDLE" looks at all that migration needs here
+common status skip				|4|state IDLE --via=group	|; "vfiomig doctor IDLE" looks at all that migration needs here
+arc RUNNING_P2P-STOP skip			|1|save DEV -o image --precopy=never	|the device is back in RUNNING; "vfiomig check DEV" tests its driver (its state is lost then)
 open errno=ENODEV				|3|state IDLE --via=cdev		|the kernel has no VFIO here: no /dev/vfio/devices/vfio0
 open errno=EBUSY				|4|state IDLE			|busy: another process has the device or its group open
 open errno=EMFILE				|1|state IDLE			|cannot open /dev/vfio/devices/vfio0: Too many open files
@@ -164,5 +170,17 @@ vfiomig hold -q "$device"
 holder=$(openers "$device")
 status 4 "root without CAP_SYS_PTRACE" setpriv --bounding-set=-sys_ptrace vfiomig state "pid:$holder/$device"
 says "not permitted to take descriptors of process $holder: that needs CAP_SYS_PTRACE, which root has not got here"
+
+# ---- Who may be migrating it -----------------------------------------------------
+
+sleep 1000 <>/dev/vfio/devices/vfio0 &
+fault "$idle" open errno=EBUSY
+status 4 "somebody else has it open" vfiomig save "$idle" -o image
+says "busy: process $! (sleep) has the device or its group open; \"vfiomig watch $idle\" follows its migration"
+kill $!
+status 4 "who it is is not known" vfiomig save "$idle" -o image
+says "busy: another process has the device or its group open"
+check "so there is nothing to be watched" sh -c "! grep -q watch '$ERR'"
+no_faults
 
 finish
