@@ -154,10 +154,11 @@ static size_t step_of(const struct vfio_precopy_info *info, size_t least)
 	return part < least ? least : part < STEP ? part : STEP;
 }
 
-/* Whether a test has seen enough of a device that changes all the time. */
+/* Whether a test has seen enough of a device that changes all the time. What the driver says of the
+ * size may be nonsense. */
 static bool is_enough(uint64_t total, const struct vfio_precopy_info *first)
 {
-	return total / 2 > first->initial_bytes + (16U << 20);
+	return total > UNKNOWN_SIZE_MAX || total / 2 > first->initial_bytes + (16U << 20);
 }
 
 void initial_bytes_decrease(struct run *run)

@@ -117,9 +117,6 @@ static void keep(struct run *run, int file, const char *buf, size_t size)
 	}
 }
 
-/* A device of which the size is not known may have a lot to say. */
-#define UNKNOWN_SIZE_MAX (256ULL << 30)
-
 static void expect_end(struct run *run, uint64_t bytes)
 {
 	uint64_t size = run->target->state_size;

@@ -29,6 +29,9 @@ void expect_quiet(struct run *run, uint64_t bytes);
 /* Save the device, which is in RUNNING, and leave it in STOP. */
 struct stream save_stream(struct run *run);
 
+/* A device of which the size is not known may have a lot to say. */
+#define UNKNOWN_SIZE_MAX (256ULL << 30)
+
 /* A stream that can be loaded: that of the device after a reset. It is in run->reference. */
 struct stream reference_stream(struct run *run);
 

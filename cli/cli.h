@@ -6,10 +6,10 @@
  * Each file has a header for what it offers. A file includes only headers of files that come before
  * it in this list, so that no two of them need each other:
  *
- *	status, cli (this header), rundir, further, printable, message, signals, stream, wrap, notify,
- *	place, terminal, table, names, user, json, words, spelling, values, arguments, options,
- *	device, holder, output, input, transfer, progress, trend, describe, records, differences,
- *	summary, report, commands/, main
+ *	status, cli (this header), rundir, further, printable, message, signals, stream, wrap,
+ *	notify, place, terminal, table, names, user, json, words, spelling, values, arguments,
+ *	options, device, holder, output, input, transfer, progress, trend, describe, records,
+ *	differences, summary, report, commands/, main
  */
 #ifndef CLI_H
 #define CLI_H

@@ -143,7 +143,7 @@ static void print_field_value(const struct vfiomig_record *r)
 /* As "hexdump -C" does */
 static void dump_row(char mark, uint64_t offset, const uint8_t *bytes, size_t size)
 {
-	printf("%c%13" PRIu64 " ", mark, offset);
+	printf("%c%10" PRIu64 " ", mark, offset);
 	for (size_t i = 0; i < DUMP_ROW; i++)
 		if (i < size)
 			printf(" %02x", bytes[i]);

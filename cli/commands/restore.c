@@ -149,17 +149,21 @@ static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int 
 }
 
 /* The device does not lose what was restored because its holder does not take it back, unless the
- * holder has ended. */
+ * holder has ended. A device of our own that is being closed is on its way to lose it. */
 static void close_restored(struct transfer *t, struct vfiomig_device *dev, struct ending *end)
 {
+	bool borrowed = vfiomig_device_is_borrowed(dev);
 	int err = vfiomig_device_close(dev);
-	bool lost = err == -EOWNERDEAD;
+	bool lost = err == -EOWNERDEAD || !borrowed;
 
 	if (!err)
 		return;
 	end->error = vfiomig_get_error(t->cli->ctx);
-	end->status = fail(t->cli, status_of(OPEN_DEVICE, err), "%s%s", end->error,
-			   lost ? "" : "; all of the state was restored, and the device has it");
+	end->status =
+		fail(t->cli, status_of(OPEN_DEVICE, err), "%s%s", end->error,
+		     err == -EOWNERDEAD ? ""
+		     : lost ? "; all of the state was restored, but closing ends it on most devices"
+			    : "; all of the state was restored, and the device has it");
 	end->result.state = -1;
 	end->result.loaded = !lost;
 }

@@ -3,6 +3,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,6 +68,7 @@ struct watching {
 	uint64_t in_before; /* nanoseconds spent there */
 	/* The state that moves */
 	bool moves, has_base;
+	int mover;	/* whose bytes are counted */
 	uint64_t base;	/* what the process had read or written when it was seen first */
 	uint64_t moved; /* bytes */
 	bool exact;	/* that is so, and not at most so */
@@ -116,6 +118,12 @@ static void count(struct watching *w)
 
 	if (!w->moves)
 		return;
+	/* Another process, or another data_fd, begins anew. */
+	if (l->mover != w->mover || (l->counts && l->moved < w->moved)) {
+		w->has_base = w->exact = false;
+		w->moved = w->trend.count = 0;
+	}
+	w->mover = l->mover;
 	if (l->counts) {
 		w->moved = l->moved;
 		w->exact = true;
@@ -215,7 +223,7 @@ static void put_moved(struct text *t, const struct watching *w)
 	if (idle >= IDLE_NS)
 		put(t, ", nothing for %s", print_time(idle, time));
 	else
-		put(t, ", %s/s", format_bytes(rate, bytes));
+		put(t, ", %s/s", format_bytes(rate > 0 ? rate : 0, bytes));
 }
 
 /* " (13 s)": how long @bytes take at the rate so far */
@@ -469,7 +477,7 @@ static void on_state(struct watching *w)
 
 	if (w->begun && (state == w->state || (state < 0 && w->state < 0)))
 		return;
-	if (!w->begun)
+	if (!w->begun && state >= 0)
 		tell_owner(w);
 	w->before = w->begun ? w->state : -1;
 	w->in_before = ns - w->since;
@@ -644,6 +652,14 @@ static int end_watch(struct watching *w, int err)
 	return fail_why(w->cli, OPEN_DEVICE, err == -EOWNERDEAD ? -EIO : err, why);
 }
 
+/* Whether nobody reads any more. A write would tell, but there may be none for long. */
+static bool is_unread(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	return ferror(stdout) || (poll(&out, 1, 0) > 0 && (out.revents & POLLERR));
+}
+
 static int follow(struct watching *w)
 {
 	int err;
@@ -653,8 +669,7 @@ static int follow(struct watching *w)
 		if (err)
 			return end_watch(w, err);
 		take(w);
-		/* Nobody reads any more. */
-		if (ferror(stdout))
+		if (is_unread())
 			return STATUS_FAILED;
 		if (w->begun && w->opt->until >= 0 && w->state == w->opt->until) {
 			tell_end(w, "until", NULL);

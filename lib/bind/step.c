@@ -43,18 +43,21 @@ struct loading {
 
 static void do_load(void *arg)
 {
-	const struct sigaction child = { .sa_handler = SIG_DFL };
+	const struct sigaction usual = { .sa_handler = SIG_DFL };
 	struct loading *l = arg;
-	sigset_t chld;
+	sigset_t typed;
 
 	/* The configuration may have a command for this module. A shell that runs it needs standard
-	 * streams, and SIGCHLD. */
+	 * streams, and all signals but those of the keyboard, which are for the parent. */
 	while (open("/dev/null", O_RDWR) >= 0 && fcntl(STDERR_FILENO, F_GETFD) < 0)
 		;
-	sigaction(SIGCHLD, &child, NULL);
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_UNBLOCK, &chld, NULL);
+	for (int i = 1; i < NSIG; i++)
+		sigaction(i, &usual, NULL);
+	sigemptyset(&typed);
+	sigaddset(&typed, SIGINT);
+	sigaddset(&typed, SIGQUIT);
+	sigaddset(&typed, SIGHUP);
+	sigprocmask(SIG_SETMASK, &typed, NULL);
 	apart_outlive();
 	l->err = module_load(l->ctx, l->module);
 }

@@ -85,13 +85,17 @@ static int fork_to_allocate(int *pidfd)
 		err = -errno;
 	close(go[0]);
 	close(go[1]);
+	if (err && pid > 0)
+		waitpid(pid, NULL, 0);
+	if (err)
+		close_fdp(pidfd);
 	return err ? err : pid;
 }
 
 /*
  * The processes that were left behind. They have no exit signal, so nobody else waits for them,
  * and each is reaped when the next process is started. Where there is no room for one, it stays a
- * zombie until the program ends.
+ * zombie until the program ends. So does one of fork(2), unless the program waits for it.
  */
 static _Atomic int left[64];
 

@@ -49,8 +49,9 @@ static bool is_data(const char *name, const char *driver)
 {
 	const struct kind *kind = find_kind(name);
 
+	/* Every VMM with KVM has "kvm-vfio". */
 	if (!kind)
-		return strcmp(name, "[vfio-device]") != 0 &&
+		return strcmp(name, "[vfio-device]") != 0 && strncmp(name, "kvm", 3) != 0 &&
 		       (strstr(name, "mig") || strstr(name, "vfio"));
 	if (!driver || strcmp(kind->driver, driver) == 0)
 		return true;
@@ -70,7 +71,8 @@ struct search {
 	size_t count, max;
 };
 
-/* Read the position and the mode of the file. Returns false if the descriptor is gone. */
+/* Read the position and the mode of the file. Returns false if the descriptor is gone, or is not
+ * one that is only read or only written, as each data_fd is. */
 static bool read_fdinfo(const struct search *search, struct datafd *d)
 {
 	char path[PATH_MAX];
@@ -85,7 +87,7 @@ static bool read_fdinfo(const struct search *search, struct datafd *d)
 	if (f)
 		fclose(f);
 	d->writes = known && (flags & O_ACCMODE) == O_WRONLY;
-	return known;
+	return known && (flags & O_ACCMODE) != O_RDWR;
 }
 
 static int consider(void *data, int number, const char *target)

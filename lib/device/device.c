@@ -153,6 +153,11 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 	if (!dev || --dev->refs > 0)
 		return NULL;
 	dev->keeps_lock = false;
+	/* The device is closed last by its own descriptor, see close_apart(). */
+	if (dev->fd >= 0) {
+		close_fdp(&dev->origin.given.device);
+		dev->origin.given.device = -1;
+	}
 	if (device_close(dev) == -EINTR)
 		ctx_notice(dev->ctx, "%s", dev->ctx->error);
 	origin_free(&dev->origin);
@@ -379,7 +384,7 @@ static void close_all(const int fds[NR_FDS])
  */
 struct closing {
 	int fds[NR_FDS];
-	int begin; /* hangs up when the caller has closed its descriptors */
+	int begin; /* has a byte when the caller has closed its descriptors, or hangs up */
 };
 
 static void close_last(void *arg)
@@ -436,6 +441,9 @@ static int close_apart(struct vfiomig_device *dev, const int fds[NR_FDS])
 	err = apart_start_with(&a, close_last, c, keep, NR_FDS + 1);
 	if (!err)
 		close_all(fds);
+	/* A child that another thread has just made may have the pipe, too: it does not hang up. */
+	if (!err && write(ends[1], "", 1) < 0)
+		ctx_log(dev->ctx, "cannot write to a pipe: %m");
 	close(ends[0]);
 	close(ends[1]);
 	if (!err)

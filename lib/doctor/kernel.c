@@ -48,18 +48,24 @@ static bool is_since(const struct release *r, unsigned int major, unsigned int m
 	return r->major > major || (r->major == major && r->minor >= minor);
 }
 
-int check_version(struct finding *f)
+/* Linux 6.1 made this class. Vendors give older kernels newer parts. */
+static bool has_vfio_dev(const struct vfiomig_ctx *ctx)
 {
 	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/class/vfio-dev", ctx->sysfs);
+	return access(path, F_OK) == 0;
+}
+
+int check_version(struct finding *f)
+{
 	struct release r = { .text = "" };
 
 	if (!read_release(&r))
 		return finding_unknown(f, "the kernel's version is not known: it says '%s'",
 				       r.text);
-	snprintf(path, sizeof(path), "%s/class/vfio-dev", f->ctx->sysfs);
 	if (!is_since(&r, 6, 1)) {
-		/* Vendors give old kernels newer parts. */
-		if (access(path, F_OK) == 0)
+		if (has_vfio_dev(f->ctx))
 			return finding_pass(f, "Linux %s, with a VFIO of Linux 6.1 or later",
 					    r.text);
 		finding_fail(f,
@@ -96,7 +102,9 @@ int check_hang(struct finding *f)
 
 	if (!read_release(&r))
 		return finding_unknown(f, "whether the arc %s hangs the kernel is not known", arc);
-	if (!is_since(&r, 6, 2) || is_since(&r, 7, 2))
+	/* An older kernel has no PRE_COPY, unless its distributor has put a newer VFIO into it. */
+	if ((!is_since(&r, 6, 2) && (is_since(&r, 6, 1) || !has_vfio_dev(f->ctx))) ||
+	    is_since(&r, 7, 2))
 		return finding_pass(f, "the arc %s does not hang this kernel", arc);
 	for (size_t i = 0; i < ARRAY_SIZE(mended); i++) {
 		if (r.major != mended[i].major || r.minor != mended[i].minor)
@@ -131,13 +139,11 @@ int check_vfio(struct finding *f)
 {
 	struct vfiomig_ctx *ctx = f->ctx;
 	size_t n = count_devices(ctx);
-	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), "%s/class/vfio-dev", ctx->sysfs);
 	if (n)
 		return finding_pass(f, "VFIO is loaded, and %zu device%s", n,
 				    n == 1 ? " has a VFIO driver" : "s have VFIO drivers");
-	if (access(path, F_OK) == 0)
+	if (has_vfio_dev(ctx))
 		return finding_pass(f, "VFIO is loaded; no device has a VFIO driver");
 	if (module_exists(ctx, "vfio")) {
 		finding_warn(f, "VFIO is not loaded");

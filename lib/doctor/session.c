@@ -57,12 +57,19 @@ static bool sees_everybody(const struct vfiomig_ctx *ctx)
 
 static int named_by_user(struct finding *f)
 {
+	struct vfiomig_device *dev = f->dev;
+	int pid, opener = 0;
 	char comm[16];
-	int pid;
 
-	if (device_get_owner(f->dev, &pid, comm) == 0)
+	if (device_get_owner(dev, &pid, comm))
+		return finding_pass(f, "it was named by who has it open");
+	/* The nodes tell that without the driver, but not of a descriptor that was handed on. */
+	if (dev->sys.syspath)
+		device_get_opener(dev, &opener, (char[16]){ "" });
+	if (!dev->sys.syspath || opener == pid)
 		return finding_pass(f, "process %d (%s) has it, and lends it", pid, comm);
-	return finding_pass(f, "it was named by who has it open");
+	finding_unknown(f, "process %d (%s) is not seen to have it open", pid, comm);
+	return finding_advise(f, "\"vfiomig doctor --probe\" asks it");
 }
 
 static int nobody(struct finding *f)
@@ -155,7 +162,8 @@ int check_state(struct finding *f)
 		finding_fail(f, "it is in ERROR");
 		return finding_advise(
 			f,
-			"only a reset leads out of it: \"vfiomig state DEV --reset\", or its owner");
+			"only a reset leads out of it: \"vfiomig state %s --reset\", or its owner",
+			f->dev->name);
 	case VFIOMIG_STATE_RESUMING:
 		finding_warn(f, "it is in RESUMING: somebody is loading a state into it");
 		return finding_advise(
@@ -167,7 +175,8 @@ int check_state(struct finding *f)
 		finding_warn(f, "it is in %s: somebody is saving it", name);
 		return finding_advise(
 			f,
-			"wait for who does; if nobody does any more, \"vfiomig state DEV RUNNING\"");
+			"wait for who does; if nobody does any more, \"vfiomig state %s RUNNING\"",
+			f->dev->name);
 	case VFIOMIG_STATE_STOP:
 	case VFIOMIG_STATE_RUNNING:
 	case VFIOMIG_STATE_RUNNING_P2P:

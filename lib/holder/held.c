@@ -455,9 +455,8 @@ static int wait_for_end(const struct release *r, const struct turn *turn)
 	while (!has_ended(r) && !err)
 		err = r->pidfd < 0 ? -EBUSY : turn_wait(turn);
 	if (!err)
-		ctx_log(r->dev->ctx,
-			"the holder, process %d, has ended without an answer, which closed %s",
-			r->pid, r->dev->name);
+		ctx_log(r->dev->ctx, "the holder of %s, process %d, has ended without an answer",
+			r->dev->name, r->pid);
 	return err;
 }
 

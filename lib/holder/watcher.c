@@ -261,11 +261,16 @@ static int find_data(const struct vfiomig_watch *w, struct sight *s)
 		int worker = w->mover ? w->mover : find_worker(w);
 
 		n = worker ? find_in(w, s, worker) : 0;
-		if (!worker || n == -ESRCH)
+		if (!worker || !n || n == -ESRCH)
 			s->mover = n = 0;
 	}
 	if (n < 0)
 		keep_sentence(w, s->data_sentence);
+	if (!n && w->data_fd >= 0)
+		snprintf(
+			s->data_sentence, sizeof(s->data_sentence),
+			"descriptor %d of process %d is no data_fd through which a state moves now",
+			w->data_fd, w->mover ? w->mover : w->owner);
 	if (n > 1)
 		snprintf(
 			s->data_sentence, sizeof(s->data_sentence),
@@ -476,7 +481,8 @@ static void tell_waiting(struct vfiomig_watch *w)
 	const struct sight *s = w->sight;
 	struct vfiomig_look *l = &w->look;
 
-	if (s->has_state)
+	/* What has failed is taken when the look has ended. */
+	if (s->has_state && !s->err)
 		take_state(w);
 	else
 		l->state = -ETIMEDOUT;
@@ -548,10 +554,15 @@ static int find_owner(struct vfiomig_watch *w)
 	if (err)
 		return err;
 	/* Another PID namespace may have the process: then debugfs shows the state all the same. */
-	if (!w->owner && (process_sees_all(dev->ctx) || state_from_debugfs(dev) < 0))
+	if (!w->owner && process_sees_all(dev->ctx))
 		return fail_nobody(dev);
-	if (!w->owner)
-		return 0;
+	if (!w->owner) {
+		int state = state_from_debugfs(dev);
+
+		if (state == -EINTR || state == -ENOMEM)
+			return state;
+		return state < 0 ? fail_nobody(dev) : 0;
+	}
 	process_comm(dev->ctx, w->owner, w->comm);
 	w->pidfd = syscall(SYS_pidfd_open, w->owner, 0);
 	if (w->pidfd < 0 && (errno == ESRCH || errno == EINVAL))

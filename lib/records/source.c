@@ -54,6 +54,9 @@ static int open_state(struct source *s, const struct vfiomig_options *opt)
 	s->is_image = err == -EBADMSG && raw_is_image(&s->from);
 	if (s->is_image)
 		return open_image(s);
+	if (err == -EBADMSG)
+		return ctx_fail(s->ctx, err,
+				"this is a zstd file, not raw state; \"zstd -dc\" extracts it");
 	return err ? err : make_room(s, RAW_CHUNK, 0, 1);
 }
 

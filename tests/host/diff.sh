@@ -257,7 +257,7 @@ status 5 "an empty one" sh -c ": | '$program' diff xe -"
 says "vfiomig: diff: B: there is no state: the input is empty"
 zstd -q xe -o xe.zst
 status 5 "a zstd file" vfiomig diff xe.zst xe
-says "A: this is a zstd file"
+says 'A: this is a zstd file, not raw state; "zstd -dc" extracts it'
 
 # ---- Trouble is not 1 -------------------------------------------------------
 

@@ -194,16 +194,17 @@ done
 for state in STOP_COPY PRE_COPY PRE_COPY_P2P; do
 	echo $state >"$emulated/$one/state"
 	finds WARN device.state "it is in $state: somebody is saving it" \
-		'wait for who does; if nobody does any more, "vfiomig state DEV RUNNING"' "$one"
+		'wait for who does; if nobody does any more, "vfiomig state 0000:3b:00.1 RUNNING"' "$one"
 done
 echo RESUMING >"$emulated/$one/state"
 finds WARN device.state 'it is in RESUMING: somebody is loading a state into it' \
 	'wait for who does; if nobody does any more, only a reset leads out of it' "$one"
 echo ERROR >"$emulated/$one/state"
-finds FAIL device.state 'it is in ERROR' 'only a reset leads out of it: "vfiomig state DEV --reset", or its owner' "$one"
+finds FAIL device.state 'it is in ERROR' 'only a reset leads out of it: "vfiomig state 0000:3b:00.1 --reset", or its owner' "$one"
 echo RUNNING >"$emulated/$one/state"
 finds PASS device.migration 'STOP_COPY P2P PRE_COPY' '' "$one" --probe
 finds PASS device.users "process $holder (vfiomig-hold) has it, and lends it" '' "pid:$holder/$one"
+finds '????' device.users "process 1 (sh) is not seen to have it open" '"vfiomig doctor --probe" asks it' "pid:1/$one"
 finds PASS process.ptrace "descriptors of process $holder can be borrowed" '' "pid:$holder/$one"
 finds PASS device.users 'it was named by who has it open' '' "unix:/run/vfiomig/$one.sock"
 drop=$nobody

@@ -209,6 +209,9 @@ order "exec 5<$emulated/one 6<$emulated/two 4>>$emulated/one"
 is_state PRE_COPY
 watches two "$device"
 watches named --data-fd=6 "$device"
+watches wrong --data-fd=77 "$device"
+wait_for grep -q "descriptor 77 of process $owner is no data_fd through which a state moves now" wrong.err
+kill "$watcher"
 wait_for grep -q "process $owner has 2 descriptors that may be the data_fd (mtty_mig); --data-fd=N names the one to look at" two.err
 sees named 'first copy: 48.8 KiB left'
 check "nothing is known of what is left" sh -c '! grep -e first -e dirty two.out'
@@ -260,6 +263,9 @@ ended 0 "--until ends in the state"
 check "which it has seen" grep -q ' STOP_COPY ' until.out
 check "debugfs tells the state before anybody is asked" grep -q 'debugfs tells the state' until.err
 status 0 "--until: it is there already" timeout 60 vfiomig watch --until=STOP_COPY "$device"
+vfiomig state -q "$device" RUNNING >/dev/null
+# shellcheck disable=SC2016 # the inner shell's
+check "a watch that nobody reads any more ends" timeout 60 sh -c 'vfiomig watch -q "$1" | head -n 1' sh "$device"
 watches until --json --until=ERROR "$device"
 vfiomig release -q "$device"
 ended 1 "--until: the owner ends first"

@@ -78,6 +78,8 @@ static void test_others(void **state)
 	has("anon_inode:[vfio-device]", "02", 0);
 	has("anon_inode:[eventfd]", "02", 0);
 	has("anon_inode:kvm-vcpu:0", "02", 0);
+	has("anon_inode:kvm-vfio", "0100000", 0);
+	has("anon_inode:new-vfio", "02", 0);
 	has("/var/lib/vfio/mlx5vf_mig", "0100000", 0);
 	has("socket:[mig]", "02", 0);
 	assert_found(NULL, false, 0, NULL, -1, false, 0);

@@ -825,6 +825,9 @@ static void test_stuck(void **state)
 			kernel.stuck = errors[i];
 			vfiomig_set_notice(ctx, count_notice, &told);
 			assert_int_equal(transfer(what, &r), -ETIMEDOUT);
+			/* Whoever closes the device reads, too, and the clock runs fast. */
+			kernel.stuck = 0;
+			vfiomig_set_notice(ctx, NULL, NULL);
 			assert_says("for 30 seconds each try has failed with EINTR or EAGAIN");
 			assert_int_equal(told, 1);
 			assert_true(r.home);

@@ -82,7 +82,7 @@ harmless() {
 	# is one, and asks again.
 	'socket '* | 'connect '* | 'getsockopt '* | 'sendto '* | 'recvmsg '* | 'poll '*'2, 100)'*) ;;
 	# The wait for a process that works apart. It begins again until its time is up.
-	'poll '*'events=POLLIN}], 2, '[0-9]*) ;;
+	'poll '*'events=POLLIN}], 2, '[0-9]* | 'poll '*', {fd=-1}], 2, '[0-9]*) ;;
 	# The question which device a descriptor belongs to. There are several ways to find out,
 	# which look at other devices, too.
 	'readlink '*/sys* | 'readlink '*'"/dev/vfio/devices/'* | 'readlinkat '* | 'newfstatat '*/proc/* | 'statx '*/proc/* | 'getdents64 '* | 'access '*/sys/*) $held ;;
