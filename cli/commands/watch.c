@@ -128,9 +128,10 @@ static void count(struct watching *w)
 		w->moved = l->moved;
 		w->exact = true;
 	} else if (!l->io && !w->exact) {
-		/* Some drivers count nothing. The process may read and write other things, too. */
+		/* Some drivers count nothing. The process may read and write other things, too. A
+		 * command that has the device from its owner does nothing else. */
 		if (!w->has_base)
-			w->base = all;
+			w->base = l->mover == l->owner ? all : 0;
 		w->has_base = true;
 		w->moved = all - w->base;
 	}
