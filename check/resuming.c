@@ -305,7 +305,7 @@ void foreign_stream_is_refused(struct run *run)
 void garbage_is_refused(struct run *run)
 {
 	static char zeros[1 << 20];
-	uint64_t total = 0, bound = 2 * run->target->state_size + (64U << 20), before, now;
+	uint64_t total = 0, bound = 2 * plausible_size(run) + (64U << 20), before, now;
 	int data_fd = begin(run), err;
 	ssize_t n = 0;
 

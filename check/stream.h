@@ -29,6 +29,9 @@ void expect_quiet(struct run *run, uint64_t bytes);
 /* Save the device, which is in RUNNING, and leave it in STOP. */
 struct stream save_stream(struct run *run);
 
+/* What MIG_DATA_SIZE said; 0 if it said nothing, or a number that no state has. */
+uint64_t plausible_size(const struct run *run);
+
 /* A device of which the size is not known may have a lot to say. */
 #define UNKNOWN_SIZE_MAX (256ULL << 30)
 

@@ -69,7 +69,7 @@ struct watching {
 	/* The state that moves */
 	bool moves, has_base;
 	int mover;	/* whose bytes are counted */
-	uint64_t base;	/* what the process had read or written when it was seen first */
+	uint64_t base;	/* what the owner had read or written when it was seen first */
 	uint64_t moved; /* bytes */
 	bool exact;	/* that is so, and not at most so */
 	uint64_t info_ns;

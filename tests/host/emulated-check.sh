@@ -251,6 +251,9 @@ emulate 0000:3b:00.3 size=$((80 << 20))
 echo 1000 >"$emulated/$device/data_size"
 status 1 "a stream that does not end" vfiomig check "$device" -t session.eof-permanent
 prints "the stream in STOP_COPY has not ended after"
+# What no state can have is not known.
+echo $((1 << 62)) >"$emulated/$device/data_size"
+status 0 "a size that no state has" vfiomig check "$device" -t session.eof-permanent
 no_devices
 # What is kept does not grow with the state: neither of the emulated device, whose state is a hole, nor of the test.
 emulate 0000:3b:00.2 size=$((4 << 30)) initial=$((4 << 30))
