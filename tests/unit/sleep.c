@@ -21,6 +21,7 @@ static struct {
 	int read_error, write_error;
 	_Atomic int sleeping;
 	_Atomic int slept_out; /* calls that nothing woke */
+	_Atomic int alone;     /* calls that were to fail, but the other side has never slept */
 } io;
 
 ssize_t __real_read(int fd, void *buf, size_t size);
@@ -49,8 +50,9 @@ static ssize_t sleep_or_fail(int error)
 {
 	if (!error)
 		return sleep_long();
-	while (!io.sleeping)
+	for (int i = 0; i < 30000 && !io.sleeping; i++)
 		usleep(1000);
+	io.alone += !io.sleeping;
 	errno = error;
 	return -1;
 }
@@ -120,6 +122,9 @@ static int pack_some(int in, int out)
 
 	assert_false(r.complete);
 	assert_int_equal(io.slept_out, 0);
+	if (io.alone)
+		fail_msg("the other side does not sleep; %d reads and %d writes are left", io.reads,
+			 io.writes);
 	return err;
 }
 
