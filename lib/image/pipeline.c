@@ -387,13 +387,14 @@ static int start_thread(struct run *run, void *(*fn)(void *))
 	return -err;
 }
 
-/* With the lock held, or before there is another thread */
+/* With the lock held. Another worker is room for another chunk. */
 static int start_worker(struct run *run)
 {
 	int err = start_thread(run, worker);
 
 	run->nr_workers += !err;
 	run->nr_idle += !err;
+	pthread_cond_signal(&run->room);
 	return err;
 }
 
@@ -456,7 +457,6 @@ static void add_workers(struct run *run, int count)
 	while (count-- && run->nr_workers < run->most_workers)
 		if (start_worker(run))
 			run->most_workers = run->nr_workers;
-	pthread_cond_signal(&run->room);
 }
 
 /* Start workers when they have been needed for a while. */

@@ -22,6 +22,7 @@ static struct {
 	_Atomic int sleeping;
 	_Atomic int slept_out; /* calls that nothing woke */
 	_Atomic int alone;     /* calls that were to fail, but the other side has never slept */
+	bool slow_start;       /* a thread runs for a while before the next one is started */
 } io;
 
 ssize_t __real_read(int fd, void *buf, size_t size);
@@ -81,6 +82,20 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 	if (fd == io.write_fd && io.writes-- <= 0)
 		return sleep_or_fail(io.write_error);
 	return __real_writev(fd, iov, count);
+}
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
+			  void *arg)
+{
+	int err = __real_pthread_create(thread, attr, fn, arg);
+
+	if (io.slow_start)
+		usleep(20000);
+	return err;
 }
 
 /* The clock on the wall was put back by a day after somebody had looked at it. */
@@ -276,11 +291,10 @@ static void test_signal(void **unused)
 }
 
 /* One side fails while the other one sleeps. */
-static void test_write_fails(void **unused)
+static void check_write_fails(void)
 {
 	int in = new_state(), out = new_file("", 0);
 
-	(void)unused;
 	io.write_error = ENOSPC;
 	io.write_fd = out;
 	io.read_fd = in;
@@ -292,6 +306,20 @@ static void test_write_fails(void **unused)
 	assert_true(io.sleeping);
 	close(in);
 	close(out);
+}
+
+static void test_write_fails(void **unused)
+{
+	(void)unused;
+	check_write_fails();
+}
+
+/* A reader that has run alone for a while gets the room that the first worker makes. */
+static void test_late_worker(void **unused)
+{
+	(void)unused;
+	io.slow_start = true;
+	check_write_fails();
 }
 
 static void test_read_fails(void **unused)
@@ -423,9 +451,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, free_ctx)
 	const struct CMUnitTest tests[] = {
-		TEST(test_interrupt),	TEST(test_interrupt_metadata), TEST(test_signal),
-		TEST(test_write_fails), TEST(test_read_fails),	       TEST(test_progress_ends),
-		TEST(test_all_blocked), TEST(test_signal_of_program),
+		TEST(test_interrupt),
+		TEST(test_interrupt_metadata),
+		TEST(test_signal),
+		TEST(test_write_fails),
+		TEST(test_late_worker),
+		TEST(test_read_fails),
+		TEST(test_progress_ends),
+		TEST(test_all_blocked),
+		TEST(test_signal_of_program),
 	};
 
 	interrupt_on_alarm();
