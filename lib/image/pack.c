@@ -13,7 +13,7 @@ int pack_state(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_op
 	_cleanup_close_ int pipe = fd_reopen_pipe(out);
 	struct image image = { .fd = -1 };
 	struct raw state;
-	const struct reader file = { raw_find, raw_fetch, &state };
+	const struct reader file = { .read = raw_find, .fetch = raw_fetch, .from = &state };
 	char *header;
 	int err = raw_init(&state, ctx, in, "reading the state");
 

@@ -11,7 +11,8 @@
  * it is done.
  *
  * The buffers of the other chunks lie on a stack. The reader takes the one that was written last,
- * which is in the processor's caches if anything is.
+ * which is in the processor's caches if anything is. A reader that is to get ahead makes more of
+ * them when the stack is empty.
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -28,14 +29,16 @@
 #include "kick.h"
 #include "pipeline.h"
 
-#define TICK_NS	    200000000
-#define LOOK_MS	    1000
-#define CALM_MS	    100
-#define KICK_NS	    20000000
-#define HELP_NS	    2000000
-#define HUGE_PAGE   (2u << 20)
+#define TICK_NS	     200000000
+#define LOOK_MS	     1000
+#define CALM_MS	     100
+#define KICK_NS	     20000000
+#define HELP_NS	     2000000
+#define HUGE_PAGE    (2u << 20)
+/* The chunks of a pipeline without workers: one is read, one is written, and some wait. */
+#define PLAIN_CHUNKS 4
 /* Of a worker: its stack, and what the allocator keeps for the thread. */
-#define WORKER_ROOM (256u << 10)
+#define WORKER_ROOM  (256u << 10)
 
 struct slot {
 	struct chunk *chunk;
@@ -64,8 +67,9 @@ struct sleeper {
 struct run {
 	const struct pipeline *p;
 	struct slot *slots;
-	struct chunk *chunks; /* one for each slot */
 	uint64_t nr_slots;
+	struct chunk *chunks; /* those of the ring and of the stack, at most one for each slot */
+	uint64_t nr_chunks, least_chunks;
 	int most_workers;
 	struct kick kick;
 	pthread_t *threads; /* the watcher, the reader, and the workers; of the caller's thread */
@@ -204,15 +208,138 @@ static void *watcher(void *arg)
 	return NULL;
 }
 
+/* ---- Memory -------------------------------------------------------------- */
+
+/* How much room a buffer takes. A large one lies on huge pages, which cost fewer page faults and
+ * fewer TLB misses. */
+static size_t buffer_size(size_t size)
+{
+	return size < HUGE_PAGE ? size : (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
+static void *new_buffer(size_t size)
+{
+	void *buf;
+
+	if (size < HUGE_PAGE)
+		return malloc(size);
+	size = buffer_size(size);
+	buf = aligned_alloc(HUGE_PAGE, size);
+	/* A kernel without huge pages uses small ones. */
+	if (buf)
+		madvise(buf, size, MADV_HUGEPAGE);
+	return buf;
+}
+
+static size_t chunk_room(const struct pipeline *p)
+{
+	return buffer_size(p->in_room) + buffer_size(p->out_room) +
+	       p->iov_room * sizeof(struct iovec);
+}
+
+/*
+ * Have at most as many workers as the caller wants, and a chunk for each, one to read into, and one
+ * to write from; but no more than there is memory for. Two chunks and one worker always fit: the
+ * largest chunks, compressed at the highest level, need 216 MiB. A reader that gets ahead may have
+ * all the memory that is left.
+ */
+static void plan_memory(struct run *run)
+{
+	const struct pipeline *p = run->p;
+	size_t room = chunk_room(p), worker = p->worker_room + WORKER_ROOM, left;
+	size_t most = PIPELINE_MEMORY_MAX > 2 * room + worker
+			      ? (PIPELINE_MEMORY_MAX - 2 * room) / (room + worker)
+			      : 0;
+
+	if (!p->work) {
+		run->least_chunks = PLAIN_CHUNKS;
+	} else {
+		run->most_workers = p->threads;
+		if ((size_t)run->most_workers > most)
+			run->most_workers = most ? most : 1;
+		run->least_chunks = run->most_workers + 2;
+		if (run->most_workers < p->threads)
+			ctx_log(p->ctx,
+				"%d of %d threads: chunks of more would not fit into %u MiB",
+				run->most_workers, p->threads, PIPELINE_MEMORY_MAX >> 20);
+	}
+	left = PIPELINE_MEMORY_MAX - run->most_workers * worker;
+	while (run->least_chunks > 2 && run->least_chunks * room > left)
+		run->least_chunks--;
+	run->nr_slots = run->least_chunks;
+	if (p->ahead && left / room > run->nr_slots)
+		run->nr_slots = left / room;
+}
+
+static void free_buffers(struct chunk *c)
+{
+	free(c->in);
+	free(c->out);
+	free(c->iov);
+	*c = (struct chunk){ 0 };
+}
+
+/* Another chunk, for the stack. Returns whether there is memory for it. */
+static bool add_buffers(struct run *run)
+{
+	const struct pipeline *p = run->p;
+	struct chunk *c = &run->chunks[run->nr_chunks];
+
+	c->in = new_buffer(p->in_room);
+	c->out = p->out_room ? new_buffer(p->out_room) : NULL;
+	c->iov = calloc(p->iov_room, sizeof(*c->iov));
+	if (!c->in || !c->iov || (p->out_room && !c->out)) {
+		free_buffers(c);
+		return false;
+	}
+	run->nr_chunks++;
+	run->unused[run->nr_unused++] = c;
+	return true;
+}
+
+static void free_slots(struct run *run)
+{
+	for (uint64_t i = 0; i < run->nr_chunks; i++)
+		free_buffers(&run->chunks[i]);
+	free(run->chunks);
+	free(run->unused);
+	free(run->slots);
+}
+
+static int make_slots(struct run *run)
+{
+	run->slots = calloc(run->nr_slots, sizeof(*run->slots));
+	run->unused = calloc(run->nr_slots, sizeof(*run->unused));
+	run->chunks = calloc(run->nr_slots, sizeof(*run->chunks));
+	if (!run->slots || !run->unused || !run->chunks)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < run->nr_slots; i++)
+		pthread_cond_init(&run->slots[i].turn, NULL);
+	while (run->nr_chunks < run->least_chunks)
+		if (!add_buffers(run))
+			return -ENOMEM;
+	return 0;
+}
+
 /* ---- Reading ------------------------------------------------------------- */
 
-/* As many chunks may be under way as keep the workers busy while one chunk is read, and one
- * written. */
-static bool has_room(const struct run *run)
+/* How many chunks may be under way: as many as keep the workers busy while one chunk is read, and
+ * one written. */
+static uint64_t most_under_way(const struct run *run)
 {
-	uint64_t most = run->p->work ? run->nr_workers + 2u : run->nr_slots;
+	return run->p->work ? run->nr_workers + 2u : PLAIN_CHUNKS;
+}
 
-	return run->nr_unused && run->filled - run->written < most;
+/* Returns NULL if there is none. */
+static struct chunk *find_room(struct run *run)
+{
+	bool ahead = run->p->ahead && run->p->ahead(run->p->from);
+
+	if (!ahead && run->filled - run->written >= most_under_way(run))
+		return NULL;
+	if (!run->nr_unused && (!ahead || run->nr_chunks == run->nr_slots || !add_buffers(run)))
+		return NULL;
+	return run->unused[--run->nr_unused];
 }
 
 /* Wait for a chunk to read into. Returns NULL if the pipeline has failed. */
@@ -221,10 +348,10 @@ static struct chunk *wait_room(struct run *run)
 	struct chunk *chunk = NULL;
 
 	pthread_mutex_lock(&run->lock);
-	while (!run->failed && !has_room(run))
+	while (!run->failed && !(chunk = find_room(run)))
 		pthread_cond_wait(&run->room, &run->lock);
-	if (!run->failed)
-		chunk = run->unused[--run->nr_unused];
+	if (run->failed)
+		chunk = NULL;
 	pthread_mutex_unlock(&run->lock);
 	return chunk;
 }
@@ -239,47 +366,57 @@ static void ask_help(struct run *run)
 
 static void add_chunk(struct run *run, struct chunk *chunk)
 {
-	struct slot *slot = slot_of(run, run->filled++);
+	struct slot *slot;
 
+	pthread_mutex_lock(&run->lock);
+	slot = slot_of(run, run->filled++);
 	slot->chunk = chunk;
 	slot->done = !run->p->work;
 	if (run->p->work)
 		pthread_cond_signal(&run->work);
 	ask_help(run);
+	pthread_mutex_unlock(&run->lock);
+}
+
+static int read_chunk(struct run *run, struct chunk *chunk)
+{
+	chunk->number = run->filled;
+	chunk->in_size = 0;
+	chunk->fetch = chunk->zero = false;
+	return run->p->read(run->p->from, chunk);
+}
+
+/* Nothing more is read, because of @err or because there is nothing more. */
+static void end_reading(struct run *run, int err)
+{
+	if (!err && run->p->end)
+		err = run->p->end(run->p->from);
+	pthread_mutex_lock(&run->lock);
+	if (err) {
+		set_failed(run);
+	} else {
+		run->ended = true;
+		pthread_cond_broadcast(&run->work);
+		pthread_cond_signal(&run->ready);
+	}
+	pthread_mutex_unlock(&run->lock);
 }
 
 static void *reader(void *arg)
 {
 	struct run *run = arg;
-	const struct pipeline *p = run->p;
-	int number = begin_sleeping(run);
-	bool ended = false;
+	int number = begin_sleeping(run), err = 0;
+	struct chunk *chunk;
 
-	while (!ended) {
-		struct chunk *chunk = wait_room(run);
-		int err;
-
-		if (!chunk)
+	while ((chunk = wait_room(run))) {
+		err = read_chunk(run, chunk);
+		if (err || !chunk->in_size)
 			break;
-		chunk->number = run->filled;
-		chunk->in_size = 0;
-		chunk->fetch = chunk->zero = false;
-		err = p->read(p->from, chunk);
-		ended = err || !chunk->in_size;
-
-		pthread_mutex_lock(&run->lock);
-		if (err) {
-			set_failed(run);
-		} else if (ended) {
-			run->ended = true;
-			pthread_cond_broadcast(&run->work);
-			pthread_cond_signal(&run->ready);
-		} else {
-			add_chunk(run, chunk);
-		}
-		pthread_mutex_unlock(&run->lock);
+		add_chunk(run, chunk);
 	}
 	end_sleeping(run, number);
+	if (chunk)
+		end_reading(run, err);
 	return NULL;
 }
 
@@ -372,6 +509,15 @@ static void *worker(void *arg)
 }
 
 /* ---- Threads ------------------------------------------------------------- */
+
+static int make_threads(struct run *run)
+{
+	int most = 2 + run->most_workers;
+
+	run->threads = calloc(most, sizeof(*run->threads));
+	run->sleepers = calloc(most, sizeof(*run->sleepers));
+	return run->threads && run->sleepers ? 0 : -ENOMEM;
+}
 
 /* A new thread blocks all signals but the kick. The others are for the caller's thread. */
 static int start_thread(struct run *run, void *(*fn)(void *))
@@ -532,109 +678,6 @@ static void writer(struct run *run)
 	}
 	pthread_mutex_unlock(&run->lock);
 	end_sleeping(run, number);
-}
-
-/* ---- Memory -------------------------------------------------------------- */
-
-/* How much room a buffer takes. A large one lies on huge pages, which cost fewer page faults and
- * fewer TLB misses. */
-static size_t buffer_size(size_t size)
-{
-	return size < HUGE_PAGE ? size : (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-}
-
-static void *new_buffer(size_t size)
-{
-	void *buf;
-
-	if (size < HUGE_PAGE)
-		return malloc(size);
-	size = buffer_size(size);
-	buf = aligned_alloc(HUGE_PAGE, size);
-	/* A kernel without huge pages uses small ones. */
-	if (buf)
-		madvise(buf, size, MADV_HUGEPAGE);
-	return buf;
-}
-
-static size_t slot_size(const struct pipeline *p)
-{
-	return buffer_size(p->in_room) + buffer_size(p->out_room) +
-	       p->iov_room * sizeof(struct iovec);
-}
-
-/*
- * Have at most as many workers as the caller wants, and a slot for each, one to read into, and one
- * to write from; but no more than there is memory for. Two slots and one worker always fit: the
- * largest chunks, compressed at the highest level, need 216 MiB.
- */
-static void plan_memory(struct run *run)
-{
-	const struct pipeline *p = run->p;
-	size_t slot = slot_size(p), worker = p->worker_room + WORKER_ROOM;
-	size_t most = PIPELINE_MEMORY_MAX > 2 * slot + worker
-			      ? (PIPELINE_MEMORY_MAX - 2 * slot) / (slot + worker)
-			      : 0;
-
-	if (!p->work) {
-		run->nr_slots = 4;
-	} else {
-		run->most_workers = p->threads;
-		if ((size_t)run->most_workers > most)
-			run->most_workers = most ? most : 1;
-		run->nr_slots = run->most_workers + 2;
-		if (run->most_workers < p->threads)
-			ctx_log(p->ctx,
-				"%d of %d threads: chunks of more would not fit into %u MiB",
-				run->most_workers, p->threads, PIPELINE_MEMORY_MAX >> 20);
-	}
-	while (run->nr_slots > 2 &&
-	       run->nr_slots * slot + run->most_workers * worker > PIPELINE_MEMORY_MAX)
-		run->nr_slots--;
-}
-
-static void free_slots(struct run *run)
-{
-	for (uint64_t i = 0; run->chunks && i < run->nr_slots; i++) {
-		free(run->chunks[i].in);
-		free(run->chunks[i].out);
-		free(run->chunks[i].iov);
-	}
-	free(run->chunks);
-	free(run->unused);
-	free(run->slots);
-}
-
-static int make_slots(struct run *run)
-{
-	const struct pipeline *p = run->p;
-
-	run->slots = calloc(run->nr_slots, sizeof(*run->slots));
-	run->unused = calloc(run->nr_slots, sizeof(*run->unused));
-	run->chunks = calloc(run->nr_slots, sizeof(*run->chunks));
-	if (!run->slots || !run->unused || !run->chunks)
-		return -ENOMEM;
-	for (uint64_t i = 0; i < run->nr_slots; i++) {
-		struct chunk *c = &run->chunks[i];
-
-		pthread_cond_init(&run->slots[i].turn, NULL);
-		c->in = new_buffer(p->in_room);
-		c->out = p->out_room ? new_buffer(p->out_room) : NULL;
-		c->iov = calloc(p->iov_room, sizeof(*c->iov));
-		if (!c->in || !c->iov || (p->out_room && !c->out))
-			return -ENOMEM;
-		run->unused[run->nr_unused++] = c;
-	}
-	return 0;
-}
-
-static int make_threads(struct run *run)
-{
-	int most = 2 + run->most_workers;
-
-	run->threads = calloc(most, sizeof(*run->threads));
-	run->sleepers = calloc(most, sizeof(*run->sleepers));
-	return run->threads && run->sleepers ? 0 : -ENOMEM;
 }
 
 /* ---- The whole ----------------------------------------------------------- */

@@ -8,7 +8,7 @@
  * out where in the file a chunk is, and leaves it to the worker to fetch the bytes. The digest is
  * one over all bytes, so that the workers take turns, in the order of the chunks. There is a bound
  * to the number of chunks under way, so that memory is bounded, and the slower side holds up the
- * other one.
+ * other one. A reader that is waited for, a stopped device's, gets ahead as far as memory allows.
  *
  * All chunks of a file are written by one thread because the kernel lets only one write at a time
  * to a file, whichever thread it is from.
@@ -48,13 +48,18 @@ struct pipeline {
 	size_t out_room;    /* bytes at chunk->out */
 	int iov_room;	    /* pieces at chunk->iov */
 	size_t worker_room; /* bytes that each worker needs */
-	bool takes_arcs;    /* @read makes calls into the driver that must not be interrupted */
+	bool takes_arcs;    /* @read or @end makes calls into the driver that must not be interrupted */
 
 	/* Fill chunk->in, and chunk->iov if there is no work to be done; or set chunk->fetch. Leave
 	 * in_size 0 at the end. */
 	int (*read)(void *from, struct chunk *chunk);
 	/* Fill chunk->in of a chunk with chunk->fetch. Several workers do at the same time. */
 	int (*fetch)(void *from, struct chunk *chunk);
+	/* Whether to read on now although chunks wait to be written, as far as memory allows. NULL
+	 * for never. */
+	bool (*ahead)(const void *from);
+	/* After the last chunk was read; others may not be written yet. NULL for nothing. */
+	int (*end)(void *from);
 	void *from;
 
 	/* Make chunk->iov of chunk->in. Any worker gets any chunk. NULL if there is no work to be

@@ -100,10 +100,11 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 	if (reader) {
 		p.read = reader->read;
 		p.fetch = reader->fetch;
+		p.ahead = reader->ahead;
+		p.end = reader->end;
 		p.from = reader->from;
-		/* A device's reader does, between reading a running device and a stopped one. A
-		 * file's does not. */
-		p.takes_arcs = !reader->fetch;
+		/* A device's reader does: it stops the device, and takes it home. */
+		p.takes_arcs = reader->end;
 	}
 	if (image) {
 		p.out_room = frame_room(opt->chunk_size, opt->level);

@@ -9,6 +9,8 @@
 struct reader {
 	int (*read)(void *from, struct chunk *chunk);
 	int (*fetch)(void *from, struct chunk *chunk);
+	bool (*ahead)(const void *from);
+	int (*end)(void *from);
 	void *from;
 };
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * Saving a device's state: read what can be read while the device runs, stop it in STOP_COPY, read
- * the rest, and take the device home. Only then the image is ended, so that a slow destination does
- * not keep the device stopped.
+ * the rest, and take the device home. That is for the thread that reads, which does not wait for
+ * what it has read to be written as long as there is memory: so a slow destination does not keep
+ * the device stopped.
  */
 #include "save.h"
 #include "device/feature.h"
@@ -12,24 +13,6 @@
 #include "records/guard.h"
 #include "session.h"
 #include "state.h"
-
-static int pump(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
-		struct precopy *live, struct image *image, struct raw *state,
-		struct vfiomig_result *result)
-{
-	struct raw to = { .ctx = dev->ctx, .fd = fd, .what = "writing the image" };
-	const struct reader reader = { .read = precopy_read, .from = live };
-	int err = transfer_out(opt, state, live ? &reader : NULL, &to, opt->raw ? NULL : image,
-			       result);
-
-	if (live) {
-		result->precopy_bytes = live->bytes;
-		result->rounds = live->rounds;
-		result->gave_up = live->gave_up;
-		result->outpaced = live->gave_up && live->outpaced;
-	}
-	return err;
-}
 
 /* Write the header before the device is touched: a destination that takes nothing then costs the
  * device nothing. */
@@ -41,6 +24,17 @@ static int begin(struct vfiomig_device *dev, int fd, const struct vfiomig_option
 
 	return err ? err : image_begin(image, dev->ctx, fd, header);
 }
+
+struct save {
+	struct vfiomig_device *dev;
+	const struct vfiomig_options *opt;
+	struct raw *state;
+	struct precopy *live; /* NULL if nothing is read while the device runs */
+	struct vfiomig_result *result;
+	uint64_t stop_ns; /* without PRE_COPY, when the device began to stop */
+	bool left;	  /* the device has left STOP_COPY, or could not */
+	int left_err;	  /* why it is not where it was to be left */
+};
 
 /* The data transfer state that the device must be in, or -1 during arcs. */
 static int transfer_state(const struct precopy *live)
@@ -62,39 +56,96 @@ static int check_end(struct vfiomig_device *dev, const struct raw *state)
 	return err;
 }
 
-static int save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
-		struct image *image, struct raw *state, struct vfiomig_result *result)
+static int read_device(void *data, struct chunk *c)
 {
-	struct precopy precopy = { .dev = dev };
-	struct precopy *live = result->precopy ? &precopy : NULL;
-	uint64_t stop = now_ns();
-	struct failure why;
-	int err, left;
+	struct save *s = data;
 
-	err = session_start(dev, live ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY,
-			    &state->fd, result);
+	return s->live ? precopy_read(s->live, c) : raw_read(s->state, c);
+}
+
+/* A stopped device is waited for. */
+static bool is_stopped(const void *data)
+{
+	const struct save *s = data;
+
+	return !s->live || s->live->stopped;
+}
+
+/* All of the state was read. The image is worth ending, whatever comes of the way home. */
+static int leave(void *data)
+{
+	struct save *s = data;
+	struct vfiomig_result *result = s->result;
+	int to = s->opt->leave < 0 ? result->before : s->opt->leave;
+	int err = check_end(s->dev, s->state);
+
+	if (err)
+		return err;
+	s->left = true;
+	s->left_err = session_leave(s->dev, to, result);
+	result->downtime_ns = now_ns() - (s->live ? s->live->stop_ns : s->stop_ns);
+	return 0;
+}
+
+static int pump(struct save *s, int fd, struct image *image)
+{
+	struct raw to = { .ctx = s->dev->ctx, .fd = fd, .what = "writing the image" };
+	const struct reader reader = {
+		.read = read_device,
+		.ahead = is_stopped,
+		.end = leave,
+		.from = s,
+	};
+	int err =
+		transfer_out(s->opt, s->state, &reader, &to, s->opt->raw ? NULL : image, s->result);
+
+	if (s->live) {
+		s->result->precopy_bytes = s->live->bytes;
+		s->result->rounds = s->live->rounds;
+		s->result->gave_up = s->live->gave_up;
+		s->result->outpaced = s->live->gave_up && s->live->outpaced;
+	}
+	return err;
+}
+
+static int end_image(const struct save *s, struct image *image)
+{
+	int err = s->opt->raw ? 0 : image_end(image, s->state);
+
+	s->result->complete = !err;
+	return err;
+}
+
+static int save(struct save *s, int fd, struct image *image)
+{
+	struct vfiomig_device *dev = s->dev;
+	struct vfiomig_result *result = s->result;
+	struct failure why;
+	int err;
+
+	s->stop_ns = now_ns();
+	err = session_start(dev, s->live ? VFIOMIG_STATE_PRE_COPY : VFIOMIG_STATE_STOP_COPY,
+			    &s->state->fd, result);
 	if (err)
 		return session_abort(dev, -1, err, result);
-	if (live)
-		precopy_init(live, dev, state, opt->downtime_ms * 1000000ULL);
-	err = pump(dev, fd, opt, live, image, state, result);
-	if (!err)
-		err = check_end(dev, state);
-	if (err)
-		return session_abort(dev, transfer_state(live), err, result);
-	left = session_leave(dev, opt->leave < 0 ? result->before : opt->leave, result);
-	result->downtime_ns = now_ns() - (live ? live->stop_ns : stop);
-	why = ctx_get_failure(dev->ctx);
-	if (!opt->raw)
-		err = image_end(image, state);
-	result->complete = !err;
-	/* That the device is not where it should be weighs more. */
-	if (left)
-		ctx_set_failure(dev->ctx, &why);
+	if (s->live)
+		precopy_init(s->live, dev, s->state, s->opt->downtime_ms * 1000000ULL);
+	err = pump(s, fd, image);
+	if (!s->left)
+		return session_abort(dev, transfer_state(s->live), err, result);
+	if (!err) {
+		why = ctx_get_failure(dev->ctx);
+		err = end_image(s, image);
+		/* That the device is not where it should be weighs more. */
+		if (s->left_err) {
+			ctx_set_failure(dev->ctx, &why);
+			return s->left_err;
+		}
+	}
 	/* The device was to be left elsewhere only with its state saved. */
-	if (err && !left && result->state != result->before)
+	if (err && !s->left_err && result->state != result->before)
 		session_go_home(dev, result);
-	return left ? left : err;
+	return err;
 }
 
 int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
@@ -104,6 +155,8 @@ int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	struct image image = { .fd = -1 };
 	struct raw state = { .fd = -1 };
 	struct guard guard = { 0 };
+	struct precopy precopy = { .dev = dev };
+	struct save s = { .dev = dev, .opt = opt, .state = &state, .result = result };
 	int err = session_check(dev, VFIOMIG_STATE_STOP_COPY,
 				opt->leave < 0 ? VFIOMIG_STATE_STOP : opt->leave, result);
 
@@ -122,8 +175,10 @@ int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options
 	result->precopy = !err && !opt->no_precopy && precopy_possible(dev, result->before);
 	if (!err && !opt->raw)
 		err = begin(dev, fd, opt, &image, result);
+	if (result->precopy)
+		s.live = &precopy;
 	if (!err)
-		err = save(dev, fd, opt, &image, &state, result);
+		err = save(&s, fd, &image);
 	if (!err)
 		guard_doubt(&guard, result->doubtful, sizeof(result->doubtful));
 	guard_free(&guard);

@@ -6,8 +6,10 @@
  */
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 
 #include "holder/held.h"
+#include "image/frame.h"
 #include "session.h"
 
 #define FLAGS (VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY)
@@ -429,6 +431,50 @@ static void test_arc_fails(void **state)
 	}
 }
 
+/* Read an image when nothing more of the state was read for a while. */
+static void *take_late(void *arg)
+{
+	static char buf[65536];
+	const uint64_t *initial = &kernel.initial;
+	uint64_t before, all = *initial, *read_then = arg;
+	int fd = *read_then;
+
+	do {
+		before = *initial;
+		usleep(300000);
+	} while (before == all || before != *initial);
+	*read_then = all - before;
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+	return NULL;
+}
+
+/* As long as the device runs, nothing is read that cannot be written: the device would go on, and
+ * what has to be written after the stop would have to wait. */
+static void test_not_ahead(void **state)
+{
+	/* An image of bytes that are all the same is small. */
+	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+				       .leave = -1,
+				       .raw = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	uint64_t read_then;
+	pthread_t thread;
+	int fds[2];
+
+	(void)state;
+	kernel.initial = 100 << 20;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	read_then = fds[0];
+	assert_int_equal(pthread_create(&thread, NULL, take_late, &read_then), 0);
+	assert_int_equal(vfiomig_save(dev, fds[1], &opt, &r), 0);
+	close(fds[1]);
+	pthread_join(thread, NULL);
+	close(fds[0]);
+	/* One chunk is read, one is written, and two wait. */
+	assert_in_range(read_then, 1, 4 * CHUNK_SIZE_DEFAULT);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_session)
@@ -439,7 +485,8 @@ int main(void)
 		TEST(test_size_is_all), TEST(test_initial_bytes_stay),
 		TEST(test_reinit),	TEST(test_no_initial_bytes),
 		TEST(test_read_fails),	TEST(test_another_fd),
-		TEST(test_ends_early),	TEST(test_arc_fails),
+		TEST(test_not_ahead),	TEST(test_ends_early),
+		TEST(test_arc_fails),
 	};
 
 	return cmocka_run_group_tests_name("precopy", tests, NULL, NULL);

@@ -502,6 +502,90 @@ static void test_interrupt_blocked(void **state)
 	}
 }
 
+#define MIB (1ULL << 20)
+
+/* A destination that takes nothing before the device is home, or before the reader rests. */
+struct destination {
+	int fd;
+	bool home, by_rest;
+	off_t rested; /* how much of the state the reader had read then */
+	uint64_t got;
+};
+
+static off_t bytes_read(void)
+{
+	return kernel.data_fd < 0 ? 0 : lseek(kernel.data_fd, 0, SEEK_CUR);
+}
+
+/* Whether nothing was read for a while. */
+static bool rests(const struct destination *d)
+{
+	off_t before = bytes_read();
+
+	usleep(300000);
+	return d->by_rest && before && bytes_read() == before;
+}
+
+static void *take_late(void *arg)
+{
+	static char buf[65536];
+	struct destination *d = arg;
+	ssize_t n;
+
+	for (int i = 0; i < 100 && !d->home && !d->rested; i++) {
+		if (rests(d))
+			d->rested = bytes_read();
+		d->home = kernel.set_states && kernel.state == VFIOMIG_STATE_RUNNING;
+	}
+	while ((n = read(d->fd, buf, sizeof(buf))) > 0)
+		d->got += n;
+	return NULL;
+}
+
+static void save_late(struct destination *d)
+{
+	struct vfiomig_options opt = {
+		.size = sizeof(struct vfiomig_options), .leave = -1, .threads = 1, .raw = raw
+	};
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	pthread_t thread;
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	d->fd = fds[0];
+	assert_int_equal(pthread_create(&thread, NULL, take_late, d), 0);
+	assert_int_equal(vfiomig_save(dev, fds[1], &opt, &r), 0);
+	close(fds[1]);
+	pthread_join(thread, NULL);
+	close(fds[0]);
+	assert_true(r.complete && r.home);
+	assert_int_equal(r.bytes, strlen(STREAM) + kernel.more);
+	assert_in_range(d->got, r.bytes, r.bytes + MIB);
+}
+
+/* The device is stopped for as long as it is read, not for as long as somebody takes the image. */
+static void test_home_before_written(void **state)
+{
+	struct destination d = { .fd = -1 };
+
+	(void)state;
+	kernel.more = 40 * MIB;
+	save_late(&d);
+	assert_true(d.home);
+}
+
+/* What waits to be written is in memory, and that has an end. */
+static void test_ahead_in_memory(void **state)
+{
+	struct destination d = { .by_rest = true };
+
+	(void)state;
+	kernel.more = 400 * MIB;
+	save_late(&d);
+	assert_false(d.home);
+	assert_in_range(d.rested, 200 * MIB, 256 * MIB);
+}
+
 static void test_no_data_fd(void **state)
 {
 	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
@@ -805,6 +889,8 @@ int main(void)
 		TEST(test_interrupt_blocked),
 		TEST(test_late_wake),
 		TEST(test_save_busy),
+		TEST(test_home_before_written),
+		TEST(test_ahead_in_memory),
 		TEST(test_no_data_fd),
 		TEST(test_untouched),
 		TEST(test_restore),
