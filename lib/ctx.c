@@ -182,19 +182,24 @@ EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
 	return interrupted;
 }
 
-struct failure ctx_get_failure(const struct vfiomig_ctx *ctx)
+struct failure ctx_get_failure(struct vfiomig_ctx *ctx)
 {
-	struct failure failure = { .err = ctx->error_code };
+	struct failure failure;
 
 	_Static_assert(sizeof(failure.sentence) == sizeof(ctx->error), "it holds each sentence");
+	pthread_mutex_lock(&ctx->lock);
+	failure.err = ctx->error_code;
 	memcpy(failure.sentence, ctx->error, sizeof(ctx->error));
+	pthread_mutex_unlock(&ctx->lock);
 	return failure;
 }
 
 void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure)
 {
+	pthread_mutex_lock(&ctx->lock);
 	ctx->error_code = failure->err;
 	memcpy(ctx->error, failure->sentence, sizeof(ctx->error));
+	pthread_mutex_unlock(&ctx->lock);
 }
 
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)

@@ -131,7 +131,7 @@ struct failure {
 	int err;
 	char sentence[512];
 };
-struct failure ctx_get_failure(const struct vfiomig_ctx *ctx);
+struct failure ctx_get_failure(struct vfiomig_ctx *ctx);
 void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure);
 /* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the
  * others follow from it. */
