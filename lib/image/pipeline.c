@@ -663,6 +663,8 @@ static void writer(struct run *run)
 		pthread_mutex_unlock(&run->lock);
 
 		err = p->write(p->to, slot->chunk);
+		if (!err && p->written)
+			*p->written += slot->chunk->in_size;
 		if (!err)
 			err = ctx_progress(p->ctx);
 

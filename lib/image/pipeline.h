@@ -76,6 +76,8 @@ struct pipeline {
 	/* Write chunk->iov. */
 	int (*write)(void *to, struct chunk *chunk);
 	void *to;
+	/* Of the chunks that were written, how many bytes were read. NULL if nobody asks. */
+	_Atomic uint64_t *written;
 };
 
 /* Run until the reader has come to the end and everything is written, or a stage fails. Returns 0

@@ -63,7 +63,8 @@ static int run(const struct pipeline *p, const struct raw *state, struct vfiomig
 	int err;
 
 	progress->expected = result->expected;
-	progress->bytes = &state->bytes;
+	/* What was read ahead is not moved yet. */
+	progress->bytes = p->written ? p->written : &state->bytes;
 	err = pipeline_run(p);
 	progress->bytes = NULL;
 	progress->moved = state->bytes;
@@ -95,7 +96,9 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 				 .chunk_size = opt->chunk_size };
 	struct digests digests = { from, image };
 	struct pipeline p = plain(opt, from, to);
+	_Atomic uint64_t written = 0;
 
+	p.written = &written;
 	from->chunk_size = opt->chunk_size;
 	if (reader) {
 		p.read = reader->read;
