@@ -315,9 +315,10 @@ coverage: deps
 # These tests take too long for every day: they do many more of the same, with other seeds each time, or the same on a kernel
 # that differs in nothing that they look at.
 LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long guest/t-stress-decode@debug+long \
-	guest/t-signals+long guest/t-inject+long guest/t-inject@cdev+long guest/t-destinations@cdev+long \
-	guest/t-image@cdev guest/t-migrate@cdev guest/t-stream@cdev guest/t-hold@cdev $(REPEATED:%=guest/t-%) $(QEMU_TESTS)
-REPEATED = bind destinations json precopy process refused status
+	guest/t-signals+long guest/t-signals@cdev+long guest/t-inject+long guest/t-inject@cdev+long \
+	guest/t-destinations@cdev+long guest/t-bind@6.1 $(REPEATED:%=guest/t-%) $(REPEATED_CDEV:%=guest/t-%@cdev) $(QEMU_TESTS)
+REPEATED = arcs bind destinations json precopy process refused reset status
+REPEATED_CDEV = hold image migrate precopy process stream
 
 check-long: deps
 	@$(SUBMAKE) -s WERROR=1 tests

@@ -3,7 +3,7 @@
 #
 # Every transition between all states, on both devices if both support migration.
 # guest: -m 1M -s 600
-# kernels: stock cdev 6.1 newest
+# kernels: cdev 6.1 newest
 
 # Both drivers log each arc as a debug message.
 for module in ivshmem_vfio_pci mtty; do

@@ -4,7 +4,7 @@
 # bind and unbind. The bridge puts two functions into one group. The driver of one of them is built
 # into the kernel. t-bind-use.sh tests devices that are in use.
 # guest: -m 1M -s 480
-# kernels: cdev 6.1
+# kernels: cdev
 # env: GUEST_QEMU_ARGS='-device pcie-pci-bridge,id=bridge,addr=5 -device edu,bus=bridge,addr=1 -device virtio-rng-pci,bus=bridge,addr=2'
 
 # shellcheck source=tests/guest/lib/lib.sh

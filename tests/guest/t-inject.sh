@@ -15,7 +15,7 @@
 if [ "${1-}" = long ]; then
 	all_faults 1
 else
-	all_faults 47
+	all_faults 97
 fi
 
 finish

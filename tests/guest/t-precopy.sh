@@ -3,7 +3,7 @@
 #
 # PRE_COPY on both devices: the rules in the text of the uAPI, and that no write is lost.
 # guest: -m 1M -m 1M -m 16M -s 600
-# kernels: cdev newest
+# kernels: newest
 
 # shellcheck disable=SC2086 # three words
 set -- $IVSHMEM

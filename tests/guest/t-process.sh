@@ -6,7 +6,7 @@
 # vfiomig can tell them apart.
 # guest: -m 1M -m 1M -m 2M -s 480
 # env: GUEST_FILES='/usr/bin/qemu-system-x86_64 /usr/share/seabios/bios-256k.bin /usr/lib/x86_64-linux-gnu/qemu/accel-tcg-x86_64.s*' GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device pcie-root-port,id=r1,chassis=1,slot=1,addr=7 -device pcie-root-port,id=r2,chassis=2,slot=2,addr=8 -device ivshmem-plain,memdev=a,bus=r1 -device ivshmem-plain,memdev=b,bus=r2'
-# kernels: cdev newest
+# kernels: newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

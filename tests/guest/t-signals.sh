@@ -5,6 +5,7 @@
 # them.
 # guest: -m 1M -m 1M -s 900
 # long: -s 3000
+# kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
