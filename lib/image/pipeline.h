@@ -48,7 +48,7 @@ struct pipeline {
 	size_t out_room;    /* bytes at chunk->out */
 	int iov_room;	    /* pieces at chunk->iov */
 	size_t worker_room; /* bytes that each worker needs */
-	bool takes_arcs;    /* @read or @end makes calls into the driver that must not be interrupted */
+	bool takes_arcs;    /* @read or @end calls into the driver, which must not be interrupted */
 
 	/* Fill chunk->in, and chunk->iov if there is no work to be done; or set chunk->fetch. Leave
 	 * in_size 0 at the end. */

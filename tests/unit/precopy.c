@@ -431,19 +431,28 @@ static void test_arc_fails(void **state)
 	}
 }
 
-/* Read an image when nothing more of the state was read for a while. */
+/* Wait until some of the state was read, and then nothing more for a while. Returns how much is
+ * left. */
+static uint64_t wait_rest(uint64_t all)
+{
+	const volatile uint64_t *left = &kernel.initial;
+	uint64_t before = all;
+
+	while (*left == all || *left != before) {
+		before = *left;
+		usleep(300000);
+	}
+	return before;
+}
+
+/* Read an image when the reader of the state rests. */
 static void *take_late(void *arg)
 {
 	static char buf[65536];
-	const uint64_t *initial = &kernel.initial;
-	uint64_t before, all = *initial, *read_then = arg;
+	uint64_t all = kernel.initial, *read_then = arg;
 	int fd = *read_then;
 
-	do {
-		before = *initial;
-		usleep(300000);
-	} while (before == all || before != *initial);
-	*read_then = all - before;
+	*read_then = all - wait_rest(all);
 	while (read(fd, buf, sizeof(buf)) > 0)
 		;
 	return NULL;
