@@ -32,6 +32,7 @@ struct stream {
 	int err;   /* the first failure, a negative errno */
 };
 
+static int failure = STATUS_FAILED;
 static struct stream output = { .fd = STDOUT_FILENO }, errors = { .fd = STDERR_FILENO };
 
 static long long now_ms(void)
@@ -128,9 +129,11 @@ static FILE *open_stream(struct stream *s, int mode)
 
 static void finish_at_exit(int status, void *data)
 {
+	int finished = streams_finish(status);
+
 	(void)data;
-	if (streams_finish(status) != status)
-		_exit(STATUS_FAILED);
+	if (finished != status)
+		_exit(finished);
 }
 
 void streams_open(void)
@@ -173,5 +176,10 @@ int streams_finish(int status)
 		stream_write(&errors, line, strlen(line));
 	}
 	output.err = 0;
-	return status ? status : STATUS_FAILED;
+	return status > STATUS_FAILED ? status : failure;
+}
+
+void streams_set_failure(int status)
+{
+	failure = status;
 }

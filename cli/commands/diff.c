@@ -118,8 +118,11 @@ static int diff(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .t = TRANSFER_INIT(cli) };
 	int fds[2] = { -1, -1 };
-	int status = cli_parse(cli, &argp, argc, argv, &opt);
+	int status;
 
+	/* That the states differ does not count if it was not printed. */
+	streams_set_failure(STATUS_TROUBLE);
+	status = cli_parse(cli, &argp, argc, argv, &opt);
 	if (status)
 		return status;
 	status = open_both(&opt, fds);
@@ -130,8 +133,7 @@ static int diff(struct cli *cli, int argc, char **argv)
 	for (int i = 0; i < 2; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	/* That they differ does not count if it was not printed. */
-	return streams_finish(STATUS_OK) ? STATUS_TROUBLE : status;
+	return status;
 }
 
 const struct command cmd_diff = {
