@@ -440,7 +440,7 @@ int print_differences(struct transfer *t, const int fds[2], const char *const na
 		      const char *driver)
 {
 	struct printer p = { .cli = t->cli, .names = names };
-	int err;
+	int err, status;
 
 	progress_start(t);
 	err = vfiomig_diff(t->cli->ctx, fds, driver, &t->opt, on_difference, &p);
@@ -451,8 +451,9 @@ int print_differences(struct transfer *t, const int fds[2], const char *const na
 	if (ferror(stdout))
 		return STATUS_TROUBLE;
 	if (err) {
-		enum status status = fail_at(t->cli, MOVE_STATE, err);
-
+		/* The message comes after what it is about. */
+		fflush(stdout);
+		status = fail_at(t->cli, MOVE_STATE, err);
 		fail_json(&p, vfiomig_get_error(t->cli->ctx));
 		return status == STATUS_FAILED ? STATUS_TROUBLE : status;
 	}

@@ -1323,8 +1323,9 @@ typedef int (*vfiomig_difference_fn)(void *data, const struct vfiomig_difference
  *
  * Each state is read once, in step with the other. Memory does not depend on them. What was
  * inserted or left out is found again as far as 16384 records and 24 MiB ahead. Images are verified
- * on the way: what @fn was told counts only if this function returns 0. The sentence about a
- * failure of one of the two begins with "A: " or "B: ".
+ * on the way. If one of the two is damaged, or cannot be read, what comes before that is compared,
+ * and @fn is told of it all the same: of each difference and each type, and then there is no
+ * VFIOMIG_DIFFERENCE_END. The sentence begins with "A: " or "B: ", and says how much was compared.
  *
  * Returns 0, also if the states differ, what @fn returned, or one of the errors of the transfers.
  */

@@ -91,16 +91,38 @@ static void close_levels(struct comparison *c, unsigned int depth)
 	}
 }
 
-static void count(struct type *t, int side, const struct unit *u)
+static unsigned int depth_of(const struct unit *u)
 {
+	return u->depth < RECORDS_DEPTH_MAX ? u->depth : RECORDS_DEPTH_MAX;
+}
+
+static void count(struct comparison *c, int side, const struct unit *u)
+{
+	struct type *t = c->levels[depth_of(u)].type;
+	uint64_t size = u->opaque ? u->length : u->size;
+
 	t->records[side]++;
-	t->bytes[side] += u->opaque ? u->length : u->size;
+	t->bytes[side] += size;
+	c->counted[side][depth_of(u)] = (struct counted){ t, u->offset + size };
+}
+
+/* Where a stream is cut off, the last records are shorter than their headers tell. */
+static void count_cut(struct comparison *c, int side)
+{
+	uint64_t end = c->w[side].offset;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(c->counted[side]); i++) {
+		const struct counted *last = &c->counted[side][i];
+
+		if (last->type && last->end > end)
+			last->type->bytes[side] -= last->end - end;
+	}
 }
 
 /* Returns whether the record is inside of another one that @only has. */
 static bool open_level(struct comparison *c, const struct unit *u, int only)
 {
-	unsigned int depth = u->depth < RECORDS_DEPTH_MAX ? u->depth : RECORDS_DEPTH_MAX;
+	unsigned int depth = depth_of(u);
 	const struct level *outer = depth ? &c->levels[depth - 1] : NULL;
 
 	close_levels(c, depth);
@@ -110,7 +132,7 @@ static bool open_level(struct comparison *c, const struct unit *u, int only)
 
 static struct level *level_of(struct comparison *c, const struct unit *u)
 {
-	return &c->levels[u->depth < RECORDS_DEPTH_MAX ? u->depth : RECORDS_DEPTH_MAX];
+	return &c->levels[depth_of(u)];
 }
 
 int compare_end(struct comparison *c)
@@ -118,6 +140,8 @@ int compare_end(struct comparison *c)
 	int err = 0;
 
 	close_levels(c, 0);
+	count_cut(c, 0);
+	count_cut(c, 1);
 	for (size_t i = 0; !err && i < c->nr_types; i++) {
 		const struct type *t = &c->types[i];
 		const struct vfiomig_difference d = {
@@ -352,6 +376,9 @@ static int compare_tails(struct comparison *c, struct range *r, uint64_t at)
 {
 	int err = end_range(r);
 
+	/* What comes where one of them could not be read is not known. */
+	if (window_is_cut(&c->w[0]) || window_is_cut(&c->w[1]))
+		return err;
 	for (int i = 0; !err && i < 2; i++) {
 		struct unit *u = head(c, i);
 		uint64_t size[2] = { 0 };
@@ -406,8 +433,8 @@ int compare_pair(struct comparison *c)
 		err = compare_contents(c, &range, &named);
 	if (err)
 		return err;
-	count(level_of(c, a)->type, 0, a);
-	count(level_of(c, a)->type, 1, b);
+	count(c, 0, a);
+	count(c, 1, b);
 	level_of(c, a)->differs |= c->differences > before;
 	window_drop(&c->w[0]);
 	window_drop(&c->w[1]);
@@ -428,14 +455,14 @@ int compare_only(struct comparison *c, int side)
 	};
 	int err = drain(&c->w[side], u, NULL, side);
 
-	record.size = u->opaque ? u->length : u->size;
+	record.size = unit_size(&c->w[side], u);
 	c->differences += told;
 	if (!err && !told)
 		err = tell_difference(c, VFIOMIG_DIFFERENCE_RECORD, u->path, side ? NULL : &record,
 				      side ? &record : NULL);
 	if (err)
 		return err;
-	count(level_of(c, u)->type, side, u);
+	count(c, side, u);
 	window_drop(&c->w[side]);
 	return 0;
 }

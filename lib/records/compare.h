@@ -21,6 +21,12 @@ struct level {
 	bool differs;	   /* in itself, or in what is in it */
 };
 
+/* A record that was counted with the size that its header tells. */
+struct counted {
+	struct type *type; /* NULL: there is none */
+	uint64_t end;	   /* in the stream, which may be over before */
+};
+
 struct comparison {
 	struct vfiomig_ctx *ctx;
 	struct window w[2];
@@ -31,6 +37,7 @@ struct comparison {
 	struct type types[TYPES_MAX];
 	size_t nr_types;
 	struct level levels[RECORDS_DEPTH_MAX + 1];
+	struct counted counted[2][RECORDS_DEPTH_MAX + 1]; /* the last one of each depth */
 };
 
 /* These return 0 or what ctx_fail() returned. */

@@ -8,8 +8,10 @@
  * Without two units that are alike, the nearest two of the same key belong together. Pairs of units
  * that were found not to match are not looked at again, so that the time for each unit has a bound.
  */
-#include "diff.h"
+#include <inttypes.h>
+
 #include "compare.h"
+#include "diff.h"
 #include "image/watch.h"
 #include "records.h"
 
@@ -121,15 +123,25 @@ static int cross_gap(struct diff *d)
 	return go_to(d, &pair);
 }
 
+/* Whether nothing of the other state can match the head of this one. */
+static bool has_no_match(const struct window *w, const struct window *other)
+{
+	/* What could not be read of the other one might. */
+	if (w->failed != other->failed)
+		return w->failed;
+	return !w->ended || other->ended;
+}
+
 /* Nothing in the windows matches. If all that is left of one state is there, the other one has
  * something more. */
 static int give_up_head(struct diff *d)
 {
-	bool ended[2] = { d->c.w[0].ended, d->c.w[1].ended };
+	const struct window *w = d->c.w;
+	bool only[2] = { has_no_match(&w[0], &w[1]), has_no_match(&w[1], &w[0]) };
 	int err = 0;
 
 	for (int side = 0; !err && side < 2; side++)
-		if (!ended[side] || ended[!side])
+		if (only[side])
 			err = compare_only(&d->c, side);
 	return err;
 }
@@ -165,7 +177,7 @@ static int step(struct diff *d, bool *more)
 	err = window_head(&d->c.w[0], &a);
 	if (!err)
 		err = window_head(&d->c.w[1], &b);
-	*more = a || b;
+	*more = (a || b) && !window_is_lost(&d->c.w[0]) && !window_is_lost(&d->c.w[1]);
 	if (err || !*more)
 		return err;
 	if (!a || !b)
@@ -235,6 +247,23 @@ static int peek(struct diff *d)
 	return err ? err : source_peek(&d->c.w[1].source);
 }
 
+/* One of the states could not be read to its end. Say how far they were compared. */
+static int fail_damaged(struct diff *d, const struct window *w)
+{
+	const struct failure *why = &w->failure;
+
+	if (!w->offset)
+		return ctx_fail(d->c.ctx, why->err, "%s", why->sentence);
+	if (!d->c.differences)
+		return ctx_fail(d->c.ctx, why->err,
+				"%s; the %" PRIu64 " bytes before that are equal", why->sentence,
+				w->offset);
+	return ctx_fail(d->c.ctx, why->err,
+			"%s; the %" PRIu64 " bytes before that differ in %" PRIu64 " place%s",
+			why->sentence, w->offset, d->c.differences,
+			d->c.differences == 1 ? "" : "s");
+}
+
 static int run(struct diff *d)
 {
 	const struct window *w = d->c.w;
@@ -247,6 +276,9 @@ static int run(struct diff *d)
 		err = compare_end(&d->c);
 	if (err)
 		return err;
+	for (int i = 0; i < 2; i++)
+		if (window_is_lost(&w[i]))
+			return fail_damaged(d, &w[i]);
 	return compare_tell(&d->c, &(struct vfiomig_difference){
 					   .kind = VFIOMIG_DIFFERENCE_END,
 					   .a = &w[0].end,

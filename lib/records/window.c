@@ -217,6 +217,16 @@ static int end(struct window *w)
 	return w->no_memory ? ctx_fail_memory(w->source.ctx) : 0;
 }
 
+/* The failures of the program itself are no end of the stream. */
+static int end_early(struct window *w, int err)
+{
+	if (err == -EINTR || err == -ENOMEM)
+		return err;
+	w->failed = true;
+	w->failure = ctx_get_failure(w->source.ctx);
+	return end(w);
+}
+
 int window_feed(struct window *w)
 {
 	uint64_t passing = records_passing(w->records);
@@ -227,8 +237,9 @@ int window_feed(struct window *w)
 		return 0;
 	if (!w->piece_size) {
 		err = source_next(&w->source, &w->piece, &w->piece_size);
-		if (!err)
-			err = ctx_progress(w->source.ctx);
+		if (err)
+			return end_early(w, err);
+		err = ctx_progress(w->source.ctx);
 		if (err)
 			return err;
 		if (!w->piece_size)

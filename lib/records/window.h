@@ -55,6 +55,8 @@ struct window {
 	const uint8_t *piece; /* of the source: what is still to be walked over */
 	size_t piece_size;
 	bool ended;
+	bool failed; /* it has ended because no more of it can be read, or because it is damaged */
+	struct failure failure;
 	bool no_memory;
 	uint64_t offset;	   /* bytes that are in units */
 	struct vfiomig_record end; /* the walker's last call */
@@ -72,7 +74,8 @@ struct window {
 /* After source_open() and source_peek(): begin to walk. @driver as for records_new(). */
 int window_begin(struct window *w, const char *driver);
 void window_free(struct window *w);
-/* Read some more of the stream. At its end, this does nothing. */
+/* Read some more of the stream. At its end, this does nothing. What is before a failure of the
+ * source is still compared: so that is an end, too, and no error. */
 int window_feed(struct window *w);
 /* Read as much as the window has room for. */
 int window_fill(struct window *w);
@@ -80,6 +83,18 @@ int window_fill(struct window *w);
 static inline size_t window_count(const struct window *w)
 {
 	return w->last - w->first;
+}
+
+/* Whether all that could be read has been compared. */
+static inline bool window_is_lost(const struct window *w)
+{
+	return w->failed && !window_count(w);
+}
+
+/* Whether the first unit may go on where nothing could be read. */
+static inline bool window_is_cut(const struct window *w)
+{
+	return w->failed && window_count(w) == 1;
 }
 
 /* The unit with this number, which is in the window. */
@@ -96,6 +111,14 @@ struct unit *window_find(const struct window *w, enum look look, uint64_t hash);
 void window_drop_bytes(struct window *w, size_t size);
 /* The first unit is no longer wanted. */
 void window_drop(struct window *w);
+
+/* As many bytes of the record as there are, as far as it has been read. */
+static inline uint64_t unit_size(const struct window *w, const struct unit *u)
+{
+	if (u->opaque)
+		return u->length;
+	return w->ended && u->size > w->offset - u->offset ? w->offset - u->offset : u->size;
+}
 
 static inline size_t unit_have(const struct unit *u)
 {

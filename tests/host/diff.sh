@@ -221,6 +221,14 @@ lists "100 100 FW_DATA: 9940 bytes only in A"
 lists "10040 - FW_DATA: only in A, 1016 bytes"
 lists "ends in the middle of record 2 (FW_DATA, 76 of 10016 bytes)"
 status 0 "the same, cut off" vfiomig diff --driver=mlx5 short short
+status 1 "cut off, as an object" vfiomig diff --json --driver=mlx5 mlx5 short
+check "a record that is cut off is as long as what is there of it" jq -e '.a_bytes == 11056 and .b_bytes == 100 and
+	(.types | map(.a_bytes) | add) == .a_bytes and (.types | map(.b_bytes) | add) == .b_bytes' "$OUT"
+status 1 "only one has a record that is cut off" sh -c "head -c 24 mlx5 | '$program' diff --json --driver=mlx5 - short"
+check "it is as long as what is there of it" jq -e '.differences == [{ kind: "record", path: "FW_DATA", b_offset: 24, b_size: 76 }]' "$OUT"
+head -c 2000 qat >short
+status 1 "cut off, with records in records" vfiomig diff --json --driver=qat qat short
+check "records in records: what is there" jq -e '[.types[] | select(.depth == 0)] | map(.b_bytes) | add == 2000' "$OUT"
 
 # ---- Images -----------------------------------------------------------------
 
@@ -233,6 +241,8 @@ status 0 "images, as objects" vfiomig diff --json a b
 check "their headers" jq -e '.a.header.compression == "none" and .b.header.compression == "zstd"' "$OUT"
 status 0 "an image, quietly" vfiomig diff -s a b
 check "nothing is printed" sh -c "! cat '$OUT' '$ERR' | grep ."
+status 1 "an object, quietly" vfiomig diff -q --json mtty qat
+check "it is all there" jq -e '.differences != [] and .equal == false' "$OUT"
 status 0 "pipes" sh -c "mkfifo fifo; cat a >fifo & '$program' diff fifo - <b"
 printf x | dd of=b bs=1 seek=5000 conv=notrunc 2>/dev/null
 status 5 "a damaged image" vfiomig diff a b
@@ -251,8 +261,59 @@ status 5 "the same, both" vfiomig diff mixed changed
 head -c -10 a >short
 status 5 "an image without its end" vfiomig diff short xe
 says "vfiomig: diff: A: the image is truncated"
+says "; the 20380 bytes before that are equal"
 status 5 "the same, as an object" vfiomig diff --json short xe
-check "what is printed is an object" jq -e '.error | test("A: the image is truncated")' "$OUT"
+check "what is printed is an object" jq -e '(.error | test("A: the image is truncated")) and .differences == [] and
+	(.types | map(select(.depth == 0) | .a_bytes) | add) == 20380 and (has("equal") | not)' "$OUT"
+
+# What comes before the damage is compared, and nothing after it.
+cp rounds changed
+change changed 200055
+change changed 800055
+for name in rounds changed more-rounds; do
+	vfiomig pack -q --chunk-size=64K $name -o $name.damaged
+	printf x | dd of=$name.damaged bs=1 seek=400500 conv=notrunc 2>/dev/null
+done
+before="; the 589824 bytes before that"
+status 5 "damage, and equal up to there" vfiomig diff --driver=mlx5 rounds rounds.damaged
+says "vfiomig: diff: B: the image is damaged: chunk 9"
+says "$before are equal"
+lists "FW_DATA 6 in A, 6 in B: 6 equal"
+check "nothing is said of what comes behind it" sh -c "! grep -e 'only in' -e 'the states' -e DIFFERENCE '$OUT'"
+status 5 "damage, and equal up to there, quietly" vfiomig diff -q --driver=mlx5 rounds rounds.damaged
+for pair in 'rounds changed.damaged B' 'changed.damaged rounds A' 'changed rounds.damaged B'; do
+	# shellcheck disable=SC2086 # words
+	set -- $pair
+	status 5 "a difference before the damage: $1 $2" vfiomig diff --driver=mlx5 "$1" "$2"
+	says "$3: the image is damaged: chunk 9"
+	says "$before differ in 1 place"
+	lists "200055 200055 FW_DATA: 1 byte"
+	lists "FW_DATA 6 in A, 6 in B: 5 equal, 1 different"
+	check "the one after it is not told" test "$(grep -c '1 byte$' "$OUT")" -eq 1
+	status 1 "-q ends at the first difference, before the damage: $1 $2" vfiomig diff -q --driver=mlx5 "$1" "$2"
+done
+status 5 "a record more in B, and damage in A" vfiomig diff --driver=mlx5 rounds.damaged more-rounds
+says "$before differ in 1 place"
+lists "- 400088 FW_DATA: only in B, 8016 bytes"
+lists "FW_DATA 6 in A, 7 in B: 6 equal, 1 only in B"
+status 5 "a record more, and damage behind it" vfiomig diff --driver=mlx5 more-rounds.damaged rounds
+lists "400088 - FW_DATA: only in A, 8016 bytes"
+says "A: the image is damaged: chunk 9"
+says "$before differ in 1 place"
+status 5 "damage in both" vfiomig diff --driver=mlx5 rounds.damaged changed.damaged
+says "A: the image is damaged: chunk 9"
+lists "200055 200055 FW_DATA: 1 byte"
+status 5 "damage, and another format" vfiomig diff --driver=mlx5 xe rounds.damaged
+says "$before differ in 9 places"
+head -c 1000000 /dev/urandom | tr '\200' '\0' >random
+cp random other
+printf '\200' | dd of=other bs=1 seek=500000 conv=notrunc 2>/dev/null
+vfiomig pack -q --chunk-size=64K other -o other.damaged
+printf yyyy | dd of=other.damaged bs=1 seek=700500 conv=notrunc 2>/dev/null
+status 5 "damage, byte by byte" vfiomig diff random other.damaged
+says "; the 655360 bytes before that differ in 1 place"
+lists "500000 500000 unknown: 1 byte"
+check "the bytes behind it are not told" sh -c "! grep 'only in' '$OUT'"
 status 5 "an empty one" sh -c ": | '$program' diff xe -"
 says "vfiomig: diff: B: there is no state: the input is empty"
 zstd -q xe -o xe.zst
@@ -268,6 +329,9 @@ says "Is a directory"
 status 2 "a full disk" sh -c "exec '$program' diff xe qat >/dev/full"
 says "vfiomig: standard output: No space left on device"
 status 2 "a full disk, equal" sh -c "exec '$program' diff xe xe >/dev/full"
+status 2 "a full disk, --help" sh -c "exec '$program' diff --help >/dev/full"
+ends 5 "a full disk, and damage" sh -c "exec '$program' diff xe mixed >/dev/full"
+says "vfiomig: standard output: No space left on device"
 # shellcheck disable=SC2016 # the inner shell's
 status 2 "nobody reads it" sh -c '("$0" diff pass passes; echo $? >rc) | head -n 3 >/dev/null; exit $(cat rc)' "$program"
 says "vfiomig: standard output: Broken pipe"
@@ -296,6 +360,8 @@ for signal in 2 15; do
 	status $((128 + signal)) "signal $signal while a pipe is read" \
 		perl "$pipes" never $signal 2 sh -c "exec '$program' diff --json xe - <>fifo >object"
 	check "the object says so" jq -e '.error | test("interrupted")' object
+	status $((128 + signal)) "signal $signal, a full disk" \
+		perl "$pipes" never $signal 2 sh -c "exec '$program' diff --json xe - <>fifo >/dev/full"
 	status $((128 + signal)) "signal $signal, nobody reads it" perl "$pipes" never $signal 1,full "$program" diff pass passes
 done
 status 99 "SIGUSR1 ends nothing" perl "$pipes" never 10 1 sh -c "exec '$program' diff xe - <>fifo"
