@@ -80,14 +80,42 @@ static int try_lock(struct vfiomig_ctx *ctx, const char *path, int *fd)
 				   : ctx_fail(ctx, err, "cannot lock %s: %s", path, strerror(-err));
 }
 
-/* The process that has the lock, 0 if the file does not tell. */
-static int read_owner(const char *path)
+/* Whether the process lives, and has the lock of this file. The kernel lists all locks for
+ * everybody, while the attempt to take this one would make another command fail that wants it. */
+static bool has_lock(const struct vfiomig_ctx *ctx, int pid, ino_t file)
+{
+	char path[PATH_MAX], line[256];
+	unsigned long inode;
+	bool found = false;
+	int owner;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%d", ctx->procfs, pid);
+	if (access(path, F_OK))
+		return false;
+	snprintf(path, sizeof(path), "%s/locks", ctx->procfs);
+	f = fopen(path, "re");
+	if (!f)
+		return true;
+	/* 1: FLOCK  ADVISORY  WRITE 4711 00:1a:1234 0 EOF */
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*d: FLOCK %*s WRITE %d %*x:%*x:%lu", &owner, &inode) == 2 &&
+			owner == pid && inode == file;
+	fclose(f);
+	return found;
+}
+
+/* The process that has the lock, 0 if that is not known. A command that was killed has left its
+ * file behind, and one that has just taken the lock has not written its PID yet. */
+static int read_owner(const struct vfiomig_ctx *ctx, const char *path)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char text[32] = "";
+	struct stat st;
 	int pid;
 
-	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%d", &pid) == 1)
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && sscanf(text, "%d", &pid) == 1 &&
+	    fstat(fd, &st) == 0 && has_lock(ctx, pid, st.st_ino))
 		return pid;
 	return 0;
 }
@@ -96,12 +124,12 @@ int lock_owner(struct vfiomig_ctx *ctx, const char *name)
 {
 	char path[PATH_MAX];
 
-	return rundir_path(ctx, name, ".lock", path, sizeof(path)) ? 0 : read_owner(path);
+	return rundir_path(ctx, name, ".lock", path, sizeof(path)) ? 0 : read_owner(ctx, path);
 }
 
 static int fail_locked(struct vfiomig_ctx *ctx, const char *path)
 {
-	int pid = read_owner(path);
+	int pid = read_owner(ctx, path);
 	char comm[16];
 
 	if (pid) {

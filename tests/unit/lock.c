@@ -80,16 +80,40 @@ static void test_busy(void **state)
 	char text[64];
 
 	(void)state;
+	/* The kernel's own list of locks */
+	ctx->procfs = "/proc";
 	assert_int_equal(device_lock(dev), 0);
-	snprintf(text, sizeof(text), "busy: process %d (?) is at work on it", getpid());
+	snprintf(text, sizeof(text), "busy: process %d (lock) is at work on it", getpid());
 	expect_no_lock(-EBUSY, text);
+	assert_int_equal(lock_owner(ctx, NAME), getpid());
 	sh("test -e run/" NAME ".lock");
 	/* The owner has not written its PID into the lock yet. */
 	sh(": >run/" NAME ".lock");
 	expect_no_lock(-EBUSY, "busy: another command is at work on it");
+	/* What is there is of a command that was killed, whose PID is nobody's or another one's. */
+	for (int i = 0; i < 2; i++) {
+		sh("echo %d >run/" NAME ".lock", i ? 1 : 4194305);
+		expect_no_lock(-EBUSY, "busy: another command is at work on it");
+		assert_int_equal(lock_owner(ctx, NAME), 0);
+	}
 	device_unlock(dev);
 	sh("test ! -e run/" NAME ".lock");
 	vfiomig_device_unref(dev);
+}
+
+/* The file of a command that was killed, whose PID another process has got. */
+static void test_stale(void **state)
+{
+	(void)state;
+	ctx->procfs = "/proc";
+	sh("echo %d >run/" NAME ".lock", getpid());
+	assert_int_equal(lock_owner(ctx, NAME), 0);
+	/* There is no such list. */
+	ctx->procfs = "proc";
+	sh("mkdir -p proc/%d", getpid());
+	assert_int_equal(lock_owner(ctx, NAME), getpid());
+	sh("rmdir proc/%d", getpid());
+	assert_int_equal(lock_owner(ctx, NAME), 0);
 }
 
 static void test_not_to_lock(void **state)
@@ -180,8 +204,8 @@ static void test_write(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_busy),     TEST(test_not_to_lock), TEST(test_no_directory),
-		TEST(test_too_long), TEST(test_write),
+		TEST(test_busy),	 TEST(test_stale),    TEST(test_not_to_lock),
+		TEST(test_no_directory), TEST(test_too_long), TEST(test_write),
 	};
 
 	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
