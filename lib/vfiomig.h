@@ -412,8 +412,9 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  *  -ENODEV	the device is not bound to a VFIO driver
  *  -EOPNOTSUPP	the kernel has no VFIO, or the device has no IOMMU group
  *  -EBUSY	somebody else has the device open or works on it, its holder does not answer, the
- *		group is not viable, the kernel is resetting the PCI function, or the lock is to be
- *		kept of an open device that a holder of this process serves already
+ *		process has not bound it to an iommufd yet, the group is not viable, the kernel is
+ *		resetting the PCI function, or the lock is to be kept of an open device that a
+ *		holder of this process serves already
  *  -EIO	the PCI function does not answer: its configuration space reads as all ones. It is
  *		not opened, because the kernel would wait for it for long
  *  -EACCES, -EPERM	not permitted

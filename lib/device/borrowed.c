@@ -124,6 +124,7 @@ struct search {
 	int pid;
 	int fd, number; /* a duplicate of the first one that is the device for certain, or -1 */
 	int possible;	/* how many descriptors may be the device */
+	bool unbound;	/* one is, and cannot be used yet */
 	char list[LIST_SIZE];
 };
 
@@ -159,7 +160,13 @@ static int consider(void *data, int number, const char *target)
 	if (fd < 0)
 		return fd;
 	err = identity_find(dev->ctx, search->pid, fd, &identity);
-	if (!err && identity_has(&identity, dev->sys.syspath) && !is_unbound(dev, fd)) {
+	if (!err && !identity_has(&identity, dev->sys.syspath)) {
+		identity_free(&identity);
+		return 0;
+	}
+	if (!err && is_unbound(dev, fd)) {
+		search->unbound = true;
+	} else if (!err) {
 		search->possible++;
 		add_to_list(search, number);
 		if (identity.count == 1 && search->fd < 0) {
@@ -173,6 +180,12 @@ static int consider(void *data, int number, const char *target)
 		return 0;
 	return ctx_fail(dev->ctx, err, "descriptor %d of process %d: %s", number, search->pid,
 			dev->ctx->error);
+}
+
+static int fail_unbound(const struct vfiomig_device *dev, int pid)
+{
+	return ctx_fail(dev->ctx, -EBUSY, "process %d has not bound the device to an iommufd yet",
+			pid);
 }
 
 int device_find_in_process(struct vfiomig_device *dev, int pid, int *number)
@@ -189,6 +202,8 @@ int device_find_in_process(struct vfiomig_device *dev, int pid, int *number)
 	}
 	if (err)
 		return err;
+	if (!search.possible && search.unbound)
+		return fail_unbound(dev, pid);
 	process_comm(dev->ctx, pid, comm);
 	if (!search.possible)
 		return ctx_fail(dev->ctx, -ENOENT, "process %d (%s) has not got %s open", pid, comm,
@@ -254,8 +269,7 @@ static int process_open(struct vfiomig_device *dev)
 
 	if (err || !is_unbound(dev, dev->fd))
 		return err;
-	return ctx_fail(dev->ctx, -EBUSY, "process %d has not bound the device to an iommufd yet",
-			dev->origin.pid);
+	return fail_unbound(dev, dev->origin.pid);
 }
 
 /* If the owner has closed the device meanwhile, the session ends here. */

@@ -109,7 +109,8 @@ int device_open(struct vfiomig_device *dev, unsigned int flags);
 int device_close(struct vfiomig_device *dev);
 
 /* Find the device among the descriptors of process @pid. Returns a duplicate of the one that is the
- * device for certain, whose number there @number receives, or a negative errno. */
+ * device for certain, whose number there @number receives, or a negative errno: -EBUSY if the
+ * process has not bound it yet. */
 int device_find_in_process(struct vfiomig_device *dev, int pid, int *number);
 
 /* Make a device of @s, whose content is moved. */

@@ -206,11 +206,10 @@ static void test_search(void **state)
 
 	/* The cdev is open, but nobody can use the device yet. */
 	kernel.unbound = true;
-	snprintf(says, sizeof(says), "process %d (?) has not got " A " open", getpid());
-	expect(find("pid:%d/" A, getpid()), -ENOENT, says);
-	dev = find("pid:%d/fd:%d", getpid(), fd);
-	snprintf(says, sizeof(says), "process %d has not bound the device", getpid());
-	expect(dev, -EBUSY, says);
+	snprintf(says, sizeof(says), "process %d has not bound the device to an iommufd yet",
+		 getpid());
+	expect(find("pid:%d/" A, getpid()), -EBUSY, says);
+	expect(find("pid:%d/fd:%d", getpid(), fd), -EBUSY, says);
 	kernel.unbound = false;
 
 	/* The kernel does not permit taking the descriptor. */
