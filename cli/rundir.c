@@ -40,13 +40,19 @@ int tell_rundir(struct vfiomig_ctx *ctx)
 
 const char *rundir_hint(const char *why)
 {
-	const char *hint = "";
+	const char *named = secure_getenv("XDG_RUNTIME_DIR"), *hint = "";
 	char *session;
 
 	if (geteuid() == 0 || session_path(&session))
 		return hint;
-	if (strstr(why, session) && access(session, W_OK | X_OK))
+	if (!strstr(why, session) || access(session, W_OK | X_OK) == 0)
+		hint = "";
+	else if (!named || !*named)
 		hint = "; set XDG_RUNTIME_DIR";
+	else if (named[0] != '/')
+		hint = "; XDG_RUNTIME_DIR does not count, because it is a relative path: set it to an absolute one";
+	else
+		hint = "; set XDG_RUNTIME_DIR to a directory of yours that is there";
 	free(session);
 	return hint;
 }

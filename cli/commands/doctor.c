@@ -71,7 +71,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "[DEV]",
-	.doc = "Tell what this host, and the device, lack for migration, and what to do about it.\vThis changes nothing, and opens the device only with --probe. With -q, it prints only what does not pass.",
+	.doc = "Tell what this host, and the device, lack for migration, and what to do about it.\vThis changes nothing, and opens the device only with --probe. With -q, it prints only what does not pass; the totals of an object count everything.",
 };
 
 /* ---- Text ---------------------------------------------------------------- */
@@ -160,13 +160,13 @@ static int take(void *data, const struct vfiomig_diagnosis *d)
 	size_t width = line_width();
 
 	/* A user may have no directory for the session, which the library knows nothing of. */
-	if (d->verdict == VFIOMIG_FAIL && *hint && !*advice)
+	if (d->verdict == VFIOMIG_WARN && *hint)
 		advice = hint + strlen("; ");
 	count(opt, d);
+	if (opt->cli->quiet && d->verdict == VFIOMIG_PASS)
+		return 0;
 	if (opt->cli->json)
 		add_object(opt, d, advice);
-	else if (opt->cli->quiet && d->verdict == VFIOMIG_PASS)
-		return 0;
 	else if (width < SIZE_MAX)
 		print_for_reader(d, advice, width);
 	else

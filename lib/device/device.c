@@ -11,6 +11,7 @@
 #include "header.h"
 #include "lock.h"
 #include "origin.h"
+#include "rundir.h"
 #include "sized.h"
 #include "variant.h"
 
@@ -262,12 +263,6 @@ int device_check_open(const struct vfiomig_device *dev)
 
 /* ---- One command at a time ----------------------------------------------- */
 
-/* Whether @err says that there is no run-time directory that this process can use. */
-static bool is_nowhere(int err)
-{
-	return err == -ENOENT || err == -EACCES || err == -EROFS;
-}
-
 int device_lock(struct vfiomig_device *dev)
 {
 	struct identity *identity = &dev->identity;
@@ -287,11 +282,12 @@ int device_lock(struct vfiomig_device *dev)
 	 * Without a lock the kernel itself still gives a device to one process only, unless the
 	 * device is borrowed. If the default directory is not there, nobody else has locks either.
 	 */
-	if ((is_nowhere(err) && !dev->origin.backend) || (err == -ENOENT && !dev->ctx->rundir)) {
+	if ((rundir_is_nowhere(err) && !dev->origin.backend) ||
+	    (err == -ENOENT && !dev->ctx->rundir)) {
 		ctx_log(dev->ctx, "no lock: %s", dev->ctx->error);
 		err = 0;
 	}
-	if (is_nowhere(err))
+	if (rundir_is_nowhere(err))
 		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s", dev->ctx->error);
 	if (err)
 		device_unlock(dev);

@@ -83,6 +83,11 @@ static int check_parent(struct vfiomig_ctx *ctx, const char *path)
 	return ctx_fail(ctx, -errno, "cannot make %s: %m", path);
 }
 
+bool rundir_is_nowhere(int err)
+{
+	return err == -ENOENT || err == -EACCES || err == -EROFS;
+}
+
 int rundir_check(struct vfiomig_ctx *ctx, char *path, size_t size)
 {
 	_cleanup_close_ int fd = -1;

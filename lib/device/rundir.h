@@ -20,6 +20,10 @@ int rundir_open(struct vfiomig_ctx *ctx);
  */
 int rundir_check(struct vfiomig_ctx *ctx, char *path, size_t size);
 
+/* Whether @err, of one of these, says that there is no directory that this process can use. What
+ * needs none, goes on without one then. */
+bool rundir_is_nowhere(int err);
+
 /* @path receives the path of the file @name@suffix in it. Returns 0 or a negative errno. */
 int rundir_path(struct vfiomig_ctx *ctx, const char *name, const char *suffix, char *path,
 		size_t size);

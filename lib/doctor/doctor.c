@@ -66,10 +66,10 @@ static bool is_for(const struct check *check, const struct vfiomig_device *dev)
 static int run(const struct check *check, struct finding *f)
 {
 	f->what[0] = f->advice[0] = '\0';
-	if ((check->needs & OF_SYSFS) && !f->dev->sys.syspath)
-		return finding_unknown(f, "it is not known which device of sysfs %s is",
-				       f->dev->name);
-	return check->fn(f);
+	if (!(check->needs & OF_SYSFS) || f->dev->sys.syspath)
+		return check->fn(f);
+	finding_unknown(f, "it is not known which device of sysfs %s is", f->dev->name);
+	return finding_advise(f, "name it by its address, or its UUID");
 }
 
 static int check_arguments(struct vfiomig_ctx *ctx, const struct vfiomig_device *dev,

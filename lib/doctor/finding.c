@@ -12,13 +12,12 @@ EXPORT const char *vfiomig_verdict_name(enum vfiomig_verdict verdict)
 	return verdict < ARRAY_SIZE(names) ? names[verdict] : "?";
 }
 
-__attribute__((format(printf, 3, 0))) static int
+__attribute__((format(printf, 3, 0))) static void
 set(struct finding *f, enum vfiomig_verdict verdict, const char *fmt, va_list ap)
 {
 	f->verdict = verdict;
 	f->advice[0] = '\0';
 	vsnprintf(f->what, sizeof(f->what), fmt, ap);
-	return 0;
 }
 
 #define SET(f, verdict, fmt)               \
@@ -28,27 +27,27 @@ set(struct finding *f, enum vfiomig_verdict verdict, const char *fmt, va_list ap
 		va_start(ap_, fmt);        \
 		set(f, verdict, fmt, ap_); \
 		va_end(ap_);               \
-		0;                         \
 	})
 
 int finding_pass(struct finding *f, const char *fmt, ...)
 {
-	return SET(f, VFIOMIG_PASS, fmt);
+	SET(f, VFIOMIG_PASS, fmt);
+	return 0;
 }
 
-int finding_warn(struct finding *f, const char *fmt, ...)
+void finding_warn(struct finding *f, const char *fmt, ...)
 {
-	return SET(f, VFIOMIG_WARN, fmt);
+	SET(f, VFIOMIG_WARN, fmt);
 }
 
-int finding_fail(struct finding *f, const char *fmt, ...)
+void finding_fail(struct finding *f, const char *fmt, ...)
 {
-	return SET(f, VFIOMIG_FAIL, fmt);
+	SET(f, VFIOMIG_FAIL, fmt);
 }
 
-int finding_unknown(struct finding *f, const char *fmt, ...)
+void finding_unknown(struct finding *f, const char *fmt, ...)
 {
-	return SET(f, VFIOMIG_UNKNOWN, fmt);
+	SET(f, VFIOMIG_UNKNOWN, fmt);
 }
 
 int finding_advise(struct finding *f, const char *fmt, ...)
@@ -75,20 +74,22 @@ static const char *last_part(const char *sentence)
 	return last;
 }
 
-int finding_take(struct finding *f, enum vfiomig_verdict verdict, const char *sentence)
+int finding_take(struct finding *f, enum vfiomig_verdict verdict, const char *sentence,
+		 const char *otherwise)
 {
 	const char *part = last_part(sentence);
 
 	f->verdict = verdict;
 	snprintf(f->what, sizeof(f->what), "%.*s",
 		 part ? (int)(part - sentence) : (int)strlen(sentence), sentence);
-	snprintf(f->advice, sizeof(f->advice), "%s", part ? part + 2 : "");
+	snprintf(f->advice, sizeof(f->advice), "%s", part ? part + 2 : otherwise);
 	return 0;
 }
 
-int finding_take_error(struct finding *f, enum vfiomig_verdict verdict, int err)
+int finding_take_error(struct finding *f, enum vfiomig_verdict verdict, int err,
+		       const char *otherwise)
 {
 	if (err == -ENOMEM || err == -EINTR)
 		return err;
-	return finding_take(f, verdict, f->ctx->error);
+	return finding_take(f, verdict, f->ctx->error, otherwise);
 }

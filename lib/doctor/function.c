@@ -20,12 +20,25 @@
 
 int check_answers(struct finding *f)
 {
-	int type = header_read_type(f->dev);
+	int type = header_read_type(f->dev), err;
 
 	if (type >= 0)
 		return finding_pass(f, "%s answers", f->dev->name);
-	return finding_take_error(
-		f, type == -EIO || type == -EBUSY ? VFIOMIG_FAIL : VFIOMIG_UNKNOWN, type);
+	err = finding_take_error(f, type == -EIO || type == -EBUSY ? VFIOMIG_FAIL : VFIOMIG_UNKNOWN,
+				 type, "");
+	if (err)
+		return err;
+	return type == -EIO
+		       ? finding_advise(
+				 f,
+				 "it may be without power, or have failed or been removed: see dmesg, and \"lspci -vs %s\"",
+				 f->dev->name)
+	       : type == -EBUSY
+		       ? finding_advise(
+				 f,
+				 "the function may be in a reset: try again, and see dmesg if that does not end")
+		       : finding_advise(f, "\"lspci -s %s\" tells whether it is still there",
+					f->dev->name);
 }
 
 int check_device_iommu(struct finding *f)
@@ -38,13 +51,14 @@ int check_device_iommu(struct finding *f)
 	if (dev->sys.group < 0) {
 		err = bind_check_iommu(dev);
 		if (err)
-			return finding_take_error(f, VFIOMIG_FAIL, err);
+			return finding_take_error(f, VFIOMIG_FAIL, err, "see iommu.on");
 	} else if (!node_is_noiommu(dev)) {
 		return finding_pass(f, "it is in IOMMU group %d", dev->sys.group);
 	}
 	err = node_is_noiommu(dev) ? node_check_raw_io(dev) : 0;
 	if (err)
-		return finding_take_error(f, VFIOMIG_FAIL, err);
+		return finding_take_error(f, VFIOMIG_FAIL, err,
+					  "give the container --cap-add=SYS_RAWIO");
 	finding_warn(
 		f,
 		"it has no IOMMU, and VFIO is in its noiommu mode: nothing protects the host from its DMA");
@@ -74,7 +88,8 @@ int check_viable(struct finding *f)
 	int err = refusal_other_driver(dev);
 
 	if (err)
-		return finding_take_error(f, VFIOMIG_FAIL, err);
+		return finding_take_error(f, VFIOMIG_FAIL, err,
+					  "\"vfiomig bind --group\" binds all of them");
 	if (dev->sys.group < 0)
 		return finding_pass(f, "it is in no IOMMU group");
 	if (n < 2)
@@ -88,7 +103,7 @@ int check_device_reserved(struct finding *f)
 {
 	int err = refusal_reserved_region(f->dev);
 
-	return err ? finding_take_error(f, VFIOMIG_FAIL, err)
+	return err ? finding_take_error(f, VFIOMIG_FAIL, err, "ask the platform's vendor")
 		   : finding_pass(f, "the firmware has reserved no memory for it");
 }
 
@@ -99,14 +114,18 @@ int check_driver(struct finding *f)
 	const char *driver = dev->sys.driver;
 
 	if (dev->sys.syspath && !dev->sys.cdev)
-		return finding_take_error(f, VFIOMIG_FAIL, device_fail_not_bound(dev));
-	if (!driver)
-		return finding_unknown(f, "which driver it has is not known");
+		return finding_take_error(f, VFIOMIG_FAIL, device_fail_not_bound(dev),
+					  "see device.bind");
+	if (!driver) {
+		finding_unknown(f, "which driver it has is not known");
+		return finding_advise(f, "name it by its address, or its UUID");
+	}
 	if (best && strcmp(best, driver) == 0)
 		return finding_pass(f, "%s, the driver that fits it best", driver);
 	/* It has no migration support for any device. */
 	if (strcmp(driver, "vfio-pci") == 0)
-		return finding_take_error(f, VFIOMIG_FAIL, feature_fail_no_migration(dev));
+		return finding_take_error(f, VFIOMIG_FAIL, feature_fail_no_migration(dev),
+					  "see modules.fit");
 	if (!best)
 		return finding_pass(f, "%s", driver);
 	finding_warn(f, "its driver is %s, and %s fits better", driver, best);
@@ -135,7 +154,9 @@ int check_bind(struct finding *f)
 	err = bind_device(dev, NULL, VFIOMIG_BIND_DRY_RUN, note_driver, f);
 	if (!err)
 		err = binding_check_permitted(dev);
-	return err ? finding_take_error(f, VFIOMIG_FAIL, err) : 0;
+	return err ? finding_take_error(f, VFIOMIG_FAIL, err,
+					"mend that first, and bind the device then")
+		   : 0;
 }
 
 /* The number of virtual functions that the physical function has, or -1. The kernel tells that with
@@ -154,9 +175,12 @@ static int physical(struct finding *f)
 	_cleanup_free_ char *best = variant_driver_for(f->dev);
 	long n = count_virtual(f->dev);
 
-	if (n < 0)
-		return finding_unknown(
+	if (n < 0) {
+		finding_unknown(
 			f, "it is a physical function; how many virtual ones it has is not told");
+		return finding_advise(f, "\"cat %s/sriov_numvfs\" waits for its driver",
+				      f->dev->sys.syspath);
+	}
 	if (n || best)
 		return finding_pass(f, "it is a physical function, with %ld virtual ones", n);
 	finding_warn(f, "it is a physical function, and only virtual ones have variant drivers");
@@ -204,7 +228,9 @@ int check_token(struct finding *f)
 	else if (wanted || may_be)
 		err = token_refusal(dev, -EACCES);
 	if (err)
-		return finding_take_error(f, may_be ? VFIOMIG_WARN : VFIOMIG_FAIL, err);
+		return finding_take_error(f, may_be ? VFIOMIG_WARN : VFIOMIG_FAIL, err,
+					  token_is_set(dev) ? "do without --vf-token"
+							    : "give --vf-token");
 	if (token_is_set(dev))
 		return finding_pass(f, "a VF token is given; the kernel compares it at the open");
 	return finding_pass(f, "no VF token is wanted");
@@ -226,9 +252,10 @@ int check_device_nodes(struct finding *f)
 	struct vfiomig_device *dev = f->dev;
 	char path[PATH_MAX], missing[PATH_MAX];
 
-	if (!dev->sys.cdev)
-		return finding_unknown(f, "it gets nodes in %s/vfio with a VFIO driver",
-				       dev->ctx->devfs);
+	if (!dev->sys.cdev) {
+		finding_unknown(f, "it gets nodes in %s/vfio with a VFIO driver", dev->ctx->devfs);
+		return finding_advise(f, "see device.driver");
+	}
 	if (dev->via != VFIOMIG_VIA_GROUP && is_permitted_by_cdev(dev, path))
 		return finding_pass(f, "this user may open %s", path);
 	if (dev->via != VFIOMIG_VIA_CDEV && group_is_permitted(dev)) {
@@ -242,5 +269,6 @@ int check_device_nodes(struct finding *f)
 	}
 	if (dev->via == VFIOMIG_VIA_GROUP || access(path, F_OK))
 		node_group_path(dev, path);
-	return finding_take_error(f, VFIOMIG_FAIL, node_fail_permission(dev, path, EACCES));
+	return finding_take_error(f, VFIOMIG_FAIL, node_fail_permission(dev, path, EACCES),
+				  "let the container, or the security module, allow that");
 }

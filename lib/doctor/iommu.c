@@ -118,9 +118,10 @@ int check_remapping(struct finding *f)
 	default:
 		break;
 	}
-	if (!has_iommu(f->ctx))
-		return finding_unknown(
-			f, "whether interrupts can be remapped shows when the IOMMU is on");
+	if (!has_iommu(f->ctx)) {
+		finding_unknown(f, "whether interrupts can be remapped shows when the IOMMU is on");
+		return finding_advise(f, "see iommu.on");
+	}
 	if (type1 && (iommufd || !cdev))
 		return allowed(f, "");
 	if (type1 || iommufd)

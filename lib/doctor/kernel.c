@@ -61,9 +61,12 @@ int check_version(struct finding *f)
 {
 	struct release r = { .text = "" };
 
-	if (!read_release(&r))
-		return finding_unknown(f, "the kernel's version is not known: it says '%s'",
-				       r.text);
+	if (!read_release(&r)) {
+		finding_unknown(f, "the kernel's version is not known: it says '%s'", r.text);
+		return finding_advise(
+			f,
+			"find out which it is: Linux 6.1 is the oldest one, and 6.2 has PRE_COPY");
+	}
 	if (!is_since(&r, 6, 1)) {
 		if (has_vfio_dev(f->ctx))
 			return finding_pass(f, "Linux %s, with a VFIO of Linux 6.1 or later",
@@ -95,13 +98,17 @@ static const struct {
 	{ 6, 18, 39 },
 };
 
+#define MENDED "Linux 7.2, 6.18.39 and 6.12.96 do not hang"
+
 int check_hang(struct finding *f)
 {
 	const char *arc = "STOP_COPY -> PRE_COPY";
 	struct release r = { .text = "" };
 
-	if (!read_release(&r))
-		return finding_unknown(f, "whether the arc %s hangs the kernel is not known", arc);
+	if (!read_release(&r)) {
+		finding_unknown(f, "whether the arc %s hangs the kernel is not known", arc);
+		return finding_advise(f, MENDED);
+	}
 	/* An older kernel has no PRE_COPY, unless its distributor has put a newer VFIO into it. */
 	if ((!is_since(&r, 6, 2) && (is_since(&r, 6, 1) || !has_vfio_dev(f->ctx))) ||
 	    is_since(&r, 7, 2))
@@ -122,8 +129,10 @@ int check_hang(struct finding *f)
 		f,
 		"whether the arc %s hangs this kernel for ever cannot be told from its version; vfiomig refuses it, another program may not",
 		arc);
-	return finding_advise(f, "Linux 7.2, 6.18.39 and 6.12.96 do not hang");
+	return finding_advise(f, MENDED);
 }
+
+#define BIND_ONE "\"vfiomig bind DEV\" gives a device one"
 
 /* Say that it is not known whether the kernel has what @what names. */
 static int not_indexed(struct finding *f, const char *what)
@@ -197,9 +206,11 @@ int check_cdev_way(struct finding *f)
 		finding_warn(f, "iommufd, for cdevs, is not loaded");
 		return finding_advise(f, "modprobe iommufd");
 	}
-	if (cdev == WAY_UNKNOWN)
-		return finding_unknown(
+	if (cdev == WAY_UNKNOWN) {
+		finding_unknown(
 			f, "whether the kernel has cdevs shows when a device has a VFIO driver");
+		return finding_advise(f, BIND_ONE);
+	}
 	if (!modules_are_indexed(f->ctx))
 		return not_indexed(f, "iommufd");
 	finding_warn(f, "the kernel has no cdevs (VFIO_DEVICE_CDEV)");
@@ -243,10 +254,12 @@ int check_debugfs(struct finding *f)
 			"debugfs is not mounted: the state of a device that another process has open is not seen");
 		return finding_advise(f, "mount -t debugfs debugfs %s", dir);
 	}
-	if (!count_devices(f->ctx))
-		return finding_unknown(
+	if (!count_devices(f->ctx)) {
+		finding_unknown(
 			f,
 			"whether the kernel has VFIO_DEBUGFS shows when a device has a VFIO driver");
+		return finding_advise(f, BIND_ONE);
+	}
 	finding_warn(
 		f,
 		"the kernel has no VFIO_DEBUGFS (Linux 6.8): the state of a device that another process has open is not seen");

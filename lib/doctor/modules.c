@@ -148,10 +148,12 @@ int check_fit(struct finding *f)
 	variants_free(&v);
 	if (err == -ENOMEM)
 		return err;
-	if (err)
-		return finding_unknown(
+	if (err) {
+		finding_unknown(
 			f,
 			"which functions a variant driver fits is not known, as the drivers are not");
+		return finding_advise(f, "see modules.variants");
+	}
 	if (fit.n)
 		return finding_pass(f, "%s", fit.list);
 	finding_warn(f, "no variant driver fits one of the %zu PCI functions of this host",

@@ -64,7 +64,14 @@ int check_rundir(struct finding *f)
 		return finding_pass(f, "%s will be made when it is needed", path);
 	if (!err)
 		return finding_pass(f, "%s", path);
-	return finding_take_error(f, VFIOMIG_FAIL, err);
+	/* Whoever lets others write there, or has something else there, can open no device. */
+	if (!rundir_is_nowhere(err))
+		return finding_take_error(f, VFIOMIG_FAIL, err, "let the directory be made anew");
+	finding_warn(
+		f,
+		"%s: hold, bind, pid:, fd: and restore without --no-hold need it, other commands do not",
+		f->ctx->error);
+	return finding_advise(f, "make a directory there in which this user alone may write");
 }
 
 /* Whether the kernel lets this process duplicate one of its own descriptors: 0 or an errno. */
@@ -78,6 +85,8 @@ static int try_call(void)
 	return fd < 0 ? errno : 0;
 }
 
+#define PTRACE_SCOPE "set kernel.yama.ptrace_scope to 1 in /etc/sysctl.d, and boot again"
+
 /* The process that the device was named by: whether it has a descriptor 0 does not matter. */
 static int check_owner(struct finding *f)
 {
@@ -86,8 +95,16 @@ static int check_owner(struct finding *f)
 
 	if (fd >= 0 || fd == -ENOENT)
 		return finding_pass(f, "descriptors of process %d can be borrowed", pid);
-	return finding_take_error(f, VFIOMIG_FAIL, fd);
+	return finding_take_error(
+		f, VFIOMIG_FAIL, fd,
+		fd == -ESRCH	    ? "\"vfiomig list\" shows which processes have devices open"
+		: fd == -EOPNOTSUPP ? "boot Linux 5.6 or later, or run outside of the container"
+		: process_ptrace_scope(f->ctx) >= 3
+			? PTRACE_SCOPE
+			: "let the container (--cap-add=SYS_PTRACE) or the security module allow that");
 }
+
+#define TRY_IT "\"vfiomig state pid:PID/DEV\" tries it"
 
 int check_ptrace(struct finding *f)
 {
@@ -104,20 +121,24 @@ int check_ptrace(struct finding *f)
 		return finding_advise(f,
 				      "boot Linux 5.6 or later, or run outside of the container");
 	}
-	if (err)
-		return finding_unknown(f, "whether \"pid:\" works is not known: pidfd_getfd(2): %s",
-				       strerror(err));
+	if (err) {
+		finding_unknown(f, "whether \"pid:\" works is not known: pidfd_getfd(2): %s",
+				strerror(err));
+		return finding_advise(f, TRY_IT);
+	}
 	if (scope >= 3) {
 		finding_warn(
 			f,
 			"no \"pid:\": kernel.yama.ptrace_scope is %lu, which forbids it to everybody",
 			scope);
-		return finding_advise(f, "set it to 1 in /etc/sysctl.d, and boot again");
+		return finding_advise(f, PTRACE_SCOPE);
 	}
-	if (capable && process_is_filtered(f->ctx))
-		return finding_unknown(
+	if (capable && process_is_filtered(f->ctx)) {
+		finding_unknown(
 			f,
 			"whether \"pid:\" works is not known: this process has a seccomp filter");
+		return finding_advise(f, TRY_IT);
+	}
 	if (capable)
 		return finding_pass(f, "\"pid:\" can borrow the devices of all processes");
 	if (!scope && geteuid())
@@ -159,9 +180,12 @@ static int check_node(struct finding *f, const char *name, const char *class, bo
 		return finding_advise(
 			f, "run as root, or give this user access: setfacl -m u:USER:rw %s", path);
 	}
-	if (access(entry, F_OK))
-		return needed ? finding_unknown(f, "%s is not there before VFIO is loaded", path)
-			      : finding_pass(f, "there is no %s, and nothing needs it now", path);
+	if (access(entry, F_OK) && !needed)
+		return finding_pass(f, "there is no %s, and nothing needs it now", path);
+	if (access(entry, F_OK)) {
+		finding_unknown(f, "%s is not there before VFIO is loaded", path);
+		return finding_advise(f, "see kernel.vfio");
+	}
 	(needed ? finding_fail : finding_warn)(f, "the kernel has %s, and there is no node %s",
 					       class, path);
 	return finding_advise(f, "start udev, or in a container give it the node (--device=%s)",

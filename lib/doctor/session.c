@@ -8,6 +8,7 @@
 
 #include "bind/binding.h"
 #include "checks.h"
+#include "device/lock.h"
 #include "device/node.h"
 #include "device/process.h"
 #include "device/refusal.h"
@@ -46,7 +47,60 @@ static int look(struct finding *f)
 		return err;
 	if (err)
 		f->use = (struct use){ .known = true, .state = -1, .error = err };
+	if (f->use.pid && !f->use.holder)
+		f->use.owner = owner_of(f->dev, f->use.pid, f->use.comm);
+	f->use.worker = lock_owner(f->ctx, f->dev->name);
 	return 0;
+}
+
+/* Say how to come to the device that a process has, which is no holder. @what: the command that is
+ * to ask it, or NULL. */
+static int advise_owner(struct finding *f, const char *what)
+{
+	const char *name = f->dev->name;
+	int pid = f->use.pid;
+
+	switch (f->use.owner) {
+	case OWNER_AT_WORK:
+		return finding_advise(
+			f, "wait for that command (--wait); \"vfiomig watch %s\" follows it", name);
+	case OWNER_UNBOUND:
+	case OWNER_HAS_GROUP:
+		return finding_advise(
+			f, "wait until that process uses the device, or have it close the node");
+	default:
+		if (what)
+			return finding_advise(f, "\"vfiomig %s pid:%d/%s\" asks it%s", what, pid,
+					      name,
+					      f->use.owner == OWNER_HIDDEN ? ", as root" : "");
+		return finding_advise(f, "\"pid:%d/%s\" borrows it from there%s", pid, name,
+				      f->use.owner == OWNER_HIDDEN ? ", as root" : "");
+	}
+}
+
+static int somebody(struct finding *f)
+{
+	static const char *const has[] = {
+		[OWNER_LENDS] = "the device or its group open",
+		[OWNER_AT_WORK] = "it open, and is at work on it",
+		[OWNER_UNBOUND] = "its cdev open, and has not bound it to an iommufd yet",
+		[OWNER_HAS_GROUP] = "its group open, and not the device",
+	};
+
+	finding_warn(f, "busy: process %d (%s) has %s", f->use.pid, f->use.comm,
+		     f->use.owner < ARRAY_SIZE(has) ? has[f->use.owner] : has[OWNER_LENDS]);
+	return advise_owner(f, NULL);
+}
+
+/* A command works on the device that another process has. */
+static int at_work(struct finding *f)
+{
+	char comm[16];
+
+	process_comm(f->ctx, f->use.worker, comm);
+	finding_warn(f, "busy: process %d (%s) is at work on it", f->use.worker, comm);
+	return finding_advise(f, "wait for it (--wait); \"vfiomig watch %s\" follows it",
+			      f->dev->name);
 }
 
 /* Whether this user sees whoever has the device open. */
@@ -55,21 +109,58 @@ static bool sees_everybody(const struct vfiomig_ctx *ctx)
 	return process_sees_all(ctx) && process_is_capable(ctx, CAP_SYS_PTRACE);
 }
 
+/* What is the case with the process that the device was named by. @opener: the first process that
+ * has the device open, or 0 */
+static int judge_owner(struct finding *f, int pid, int opener)
+{
+	char comm[16], other[16];
+	enum owner owner;
+
+	process_comm(f->ctx, pid, comm);
+	owner = owner_of(f->dev, pid, comm);
+	switch (owner) {
+	case OWNER_GONE:
+		finding_fail(f, "there is no process %d", pid);
+		break;
+	case OWNER_UNBOUND:
+	case OWNER_HAS_GROUP:
+		finding_fail(f, "process %d (%s) has %s", pid, comm,
+			     owner == OWNER_UNBOUND
+				     ? "its cdev open, and has not bound it to an iommufd yet"
+				     : "its group open, and not the device");
+		return finding_advise(f, "wait until that process uses the device");
+	default:
+		if (opener == pid)
+			return finding_pass(f, "process %d (%s) has it, and lends it", pid, comm);
+		if (owner != OWNER_HAS_NONE) {
+			finding_unknown(f, "process %d (%s) is not seen to have it open", pid,
+					comm);
+			return finding_advise(f, "\"vfiomig doctor --probe pid:%d/%s\" asks it",
+					      pid, f->dev->name);
+		}
+		finding_fail(f, "process %d (%s) has not got it open", pid, comm);
+		break;
+	}
+	if (!opener)
+		return finding_advise(f, "\"vfiomig list\" shows who has which device open");
+	process_comm(f->ctx, opener, other);
+	return finding_advise(f, "process %d (%s) has it: \"pid:%d/%s\"", opener, other, opener,
+			      f->dev->name);
+}
+
 static int named_by_user(struct finding *f)
 {
 	struct vfiomig_device *dev = f->dev;
+	char comm[16] = "";
 	int pid, opener = 0;
-	char comm[16];
 
 	if (device_get_owner(dev, &pid, comm))
 		return finding_pass(f, "it was named by who has it open");
-	/* The nodes tell that without the driver, but not of a descriptor that was handed on. */
-	if (dev->sys.syspath)
-		device_get_opener(dev, &opener, (char[16]){ "" });
-	if (!dev->sys.syspath || opener == pid)
+	if (!dev->sys.syspath)
 		return finding_pass(f, "process %d (%s) has it, and lends it", pid, comm);
-	finding_unknown(f, "process %d (%s) is not seen to have it open", pid, comm);
-	return finding_advise(f, "\"vfiomig doctor --probe\" asks it");
+	/* The nodes tell that without the driver, but not of a descriptor that was handed on. */
+	device_get_opener(dev, &opener, (char[16]){ "" });
+	return judge_owner(f, pid, opener);
 }
 
 static int nobody(struct finding *f)
@@ -78,7 +169,9 @@ static int nobody(struct finding *f)
 	int err = f->dev->sys.syspath ? node_check_unused(f->dev) : 0;
 
 	if (err)
-		return finding_take_error(f, VFIOMIG_WARN, err);
+		return finding_take_error(
+			f, VFIOMIG_WARN, err,
+			"only one process at a time can have the devices of a group: wait until it has closed that one");
 	if (f->use.error) {
 		finding_unknown(f, "not all could be found out about who has it open: %s",
 				strerror(-f->use.error));
@@ -97,21 +190,21 @@ int check_users(struct finding *f)
 	int err;
 
 	if (dev->sys.syspath && !dev->sys.driver && sysdev_is_changing(f->ctx, &dev->sys))
-		return finding_take_error(f, VFIOMIG_FAIL, binding_fail_changing(dev));
+		return finding_take_error(
+			f, VFIOMIG_FAIL, binding_fail_changing(dev),
+			"wait for that; if it does not end, see dmesg: the driver hangs");
 	err = look(f);
 	if (err)
 		return err;
 	if (dev->origin.backend)
-		return named_by_user(f);
+		return use->worker ? at_work(f) : named_by_user(f);
 	if (use->silent)
-		return finding_take(f, VFIOMIG_FAIL, use->sentence);
+		return finding_take(f, VFIOMIG_FAIL, use->sentence, "wait until it answers");
+	if (use->worker && use->worker != use->pid)
+		return at_work(f);
 	if (use->holder)
 		return finding_pass(f, "process %d holds it, and lends it", use->pid);
-	if (!use->pid)
-		return nobody(f);
-	finding_warn(f, "busy: process %d (%s) has the device or its group open", use->pid,
-		     use->comm);
-	return finding_advise(f, "\"pid:%d/%s\" borrows it from there", use->pid, dev->name);
+	return use->pid ? somebody(f) : nobody(f);
 }
 
 int check_bars(struct finding *f)
@@ -129,9 +222,9 @@ int check_bars(struct finding *f)
 	err = refusal_claimed_bar(dev);
 	if (!err)
 		return finding_pass(f, "nobody has claimed its BARs");
-	err = finding_take_error(f, VFIOMIG_FAIL, err);
-	finding_advise(f, "boot without the driver that has claimed it (console: video=efifb:off)");
-	return err;
+	return finding_take_error(
+		f, VFIOMIG_FAIL, err,
+		"boot without the driver that has claimed it (console: video=efifb:off)");
 }
 
 /* ---- The state ------------------------------------------------------------------ */
@@ -139,11 +232,19 @@ int check_bars(struct finding *f)
 static int unknown_state(struct finding *f)
 {
 	finding_unknown(f, "its state is not seen");
-	if (f->use.pid && !f->dev->origin.backend && !f->use.silent)
+	if (f->use.silent || (f->dev->origin.backend && !f->dev->origin.pid))
+		return finding_advise(f, "see device.users, and kernel.debugfs");
+	if (f->use.worker)
+		return finding_advise(f, "\"vfiomig watch %s\" follows it, or see kernel.debugfs",
+				      f->dev->name);
+	if (f->dev->origin.pid)
 		return finding_advise(f,
 				      "\"vfiomig state pid:%d/%s\" asks it, or see kernel.debugfs",
-				      f->use.pid, f->dev->name);
-	return finding_advise(f, "\"vfiomig state\" asks it, or see kernel.debugfs");
+				      f->dev->origin.pid, f->dev->name);
+	if (f->use.pid && !f->use.holder)
+		return advise_owner(f, "state");
+	return finding_advise(f, "\"vfiomig state %s\" asks it, or see kernel.debugfs",
+			      f->dev->name);
 }
 
 int check_state(struct finding *f)
@@ -280,9 +381,9 @@ static int take_answers(void *data, const struct vfiomig_probe *probe)
 		return supported(f, probe->flags);
 	if (probe->open == -EINTR)
 		return -EINTR;
-	if (probe->open || probe->migration == -EOPNOTSUPP)
-		return finding_take(f, VFIOMIG_FAIL, probe->sentence);
-	return finding_take(f, VFIOMIG_UNKNOWN, probe->sentence);
+	return finding_take(
+		f, probe->open || probe->migration == -EOPNOTSUPP ? VFIOMIG_FAIL : VFIOMIG_UNKNOWN,
+		probe->sentence, "see the other lines about it, and dmesg");
 }
 
 int check_migration(struct finding *f)
@@ -290,9 +391,10 @@ int check_migration(struct finding *f)
 	struct vfiomig_device *dev = f->dev;
 	int err;
 
-	if (dev->sys.syspath && !dev->sys.cdev)
-		return finding_unknown(
-			f, "what it supports shows when it has a VFIO driver and is open");
+	if (dev->sys.syspath && !dev->sys.cdev) {
+		finding_unknown(f, "what it supports shows when it has a VFIO driver and is open");
+		return finding_advise(f, "see device.driver");
+	}
 	if (!(f->flags & VFIOMIG_DIAGNOSE_PROBE)) {
 		finding_unknown(f, "what it supports shows only when it is open");
 		return finding_advise(f, "--probe opens it, which resets it if nobody has it open");
@@ -302,13 +404,14 @@ int check_migration(struct finding *f)
 		return err;
 	/* What a process has is not borrowed unless the user says so, and a silent holder does not
 	 * answer. */
-	if (f->use.silent)
-		return finding_unknown(f, "its holder does not answer");
+	if (f->use.silent) {
+		finding_unknown(f, "its holder does not answer");
+		return finding_advise(f, "see device.users");
+	}
 	if (f->use.pid && !f->use.holder && !dev->origin.backend) {
 		finding_unknown(f, "what it supports was not asked: process %d (%s) has it",
 				f->use.pid, f->use.comm);
-		return finding_advise(f, "\"vfiomig doctor --probe pid:%d/%s\" asks it", f->use.pid,
-				      dev->name);
+		return advise_owner(f, "doctor --probe");
 	}
 	err = probe_devices(f->ctx, &dev, 1, PROBE_MS, 0, take_answers, f);
 	return err == -EINTR ? ctx_fail_interrupted(f->ctx) : err;

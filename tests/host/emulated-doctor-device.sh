@@ -31,11 +31,14 @@ emulate 0000:3b:00.4 group=20
 finds PASS device.answers "$one answers" '' "$one"
 mv $emulated/"$one"/config config
 tr '\0-\376' '\377' <config >$emulated/"$one"/config
-finds FAIL device.answers "$one does not answer: its configuration space reads as all ones" 'it may be without power, or have failed or been removed' "$one"
+finds FAIL device.answers "$one does not answer: its configuration space reads as all ones" \
+	"it may be without power, or have failed or been removed: see dmesg, and \"lspci -vs $one\"" "$one"
 rm $emulated/"$one"/config
-finds '????' device.answers "cannot read the configuration space of $one: No such file or directory" '' "$one"
+finds '????' device.answers "cannot read the configuration space of $one: No such file or directory" \
+	"\"lspci -s $one\" tells whether it is still there" "$one"
 mkfifo $emulated/"$one"/config
-finds FAIL device.answers "busy: the kernel has not read the configuration space of $one within 1 second" 'the function may be in a reset' "$one"
+finds FAIL device.answers "busy: the kernel has not read the configuration space of $one within 1 second" \
+	'the function may be in a reset: try again, and see dmesg if that does not end' "$one"
 rm $emulated/"$one"/config
 mv config $emulated/"$one"/config
 
@@ -49,7 +52,8 @@ mv /sys/class/vfio/7 /sys/class/vfio/noiommu-7
 finds WARN device.iommu 'it has no IOMMU, and VFIO is in its noiommu mode: nothing protects the host from its DMA' \
 	'enable the IOMMU: see iommu.on' "$one"
 drop='setpriv --bounding-set=-sys_rawio'
-finds FAIL device.iommu 'not permitted: a device without an IOMMU (noiommu mode) needs CAP_SYS_RAWIO, which root has not got here (a container needs --cap-add=SYS_RAWIO)' '' "$one"
+finds FAIL device.iommu 'not permitted: a device without an IOMMU (noiommu mode) needs CAP_SYS_RAWIO, which root has not got here (a container needs --cap-add=SYS_RAWIO)' \
+	'give the container --cap-add=SYS_RAWIO' "$one"
 drop=$nobody
 finds FAIL device.iommu 'not permitted: a device without an IOMMU (noiommu mode) needs CAP_SYS_RAWIO' 'run as root' "$one"
 drop=
@@ -89,8 +93,8 @@ driver_is "$one" e1000e
 [ ! "$has_modules" ] || finds FAIL device.driver 'not bound to a VFIO driver (bound to e1000e)' \
 	"run \"vfiomig bind $one\", which binds it to emulated_vfio_pci" "$one"
 [ ! "$has_modules" ] || finds PASS device.bind "\"vfiomig bind $one\" can bind it to emulated_vfio_pci" '' "$one"
-finds '????' device.nodes 'it gets nodes in /dev/vfio with a VFIO driver' '' "$one"
-finds '????' device.migration 'what it supports shows when it has a VFIO driver and is open' '' "$one"
+finds '????' device.nodes 'it gets nodes in /dev/vfio with a VFIO driver' 'see device.driver' "$one"
+finds '????' device.migration 'what it supports shows when it has a VFIO driver and is open' 'see device.driver' "$one"
 finds PASS device.bars "its BARs are its driver's (e1000e)" '' "$one"
 drop=$nobody
 [ ! "$has_modules" ] || finds FAIL device.bind "not permitted to change the driver of $one" 'run as root' "$one"
@@ -109,14 +113,16 @@ mv vfio-dev "$own"
 finds PASS device.sriov 'it is no function of SR-IOV' '' "$one"
 finds PASS device.vf-token 'no VF token is wanted' '' "$one"
 token=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
-finds FAIL device.vf-token 'no VF token is wanted, because it is neither a virtual nor a physical function of SR-IOV' '' "$one" --vf-token=$token
+finds FAIL device.vf-token 'no VF token is wanted, because it is neither a virtual nor a physical function of SR-IOV' \
+	'do without --vf-token' "$one" --vf-token=$token
 echo 8 >"$own"/sriov_totalvfs
 echo 2 >"$own"/sriov_numvfs
 finds PASS device.sriov 'it is a physical function, with 2 virtual ones' '' "$one"
 finds WARN device.vf-token 'not permitted: its virtual functions are in use, and vfio-pci wants their VF token' 'give --vf-token' "$one"
 finds PASS device.vf-token 'a VF token is given; the kernel compares it at the open' '' "$one" --vf-token=$token
 rm "$own"/sriov_numvfs
-finds '????' device.sriov 'it is a physical function; how many virtual ones it has is not told' '' "$one"
+finds '????' device.sriov 'it is a physical function; how many virtual ones it has is not told' \
+	"\"cat $own/sriov_numvfs\" waits for its driver" "$one"
 echo 0 >"$own"/sriov_numvfs
 finds PASS device.vf-token 'no VF token is wanted' '' "$one"
 kernel_is 6.18.41
@@ -129,7 +135,8 @@ ln -s /sys/bus/pci/drivers/mlx5_core $physical/driver
 ln -s $physical "$own"/physfn
 finds PASS device.sriov 'it is a virtual function of 0000:3b:00.0, which has mlx5_core' '' "$one"
 finds PASS device.vf-token 'no VF token is wanted' '' "$one"
-finds FAIL device.vf-token 'no VF token is wanted, because its physical function 0000:3b:00.0 does not belong to vfio-pci (bound to mlx5_core)' '' "$one" --vf-token=$token
+finds FAIL device.vf-token 'no VF token is wanted, because its physical function 0000:3b:00.0 does not belong to vfio-pci (bound to mlx5_core)' \
+	'do without --vf-token' "$one" --vf-token=$token
 ln -sfn /sys/bus/pci/drivers/vfio-pci $physical/driver
 mkdir $physical/vfio-dev/vfio9
 finds WARN device.sriov 'it is a virtual function of 0000:3b:00.0, which has vfio-pci: most variant drivers need its own driver there' \
@@ -204,7 +211,8 @@ finds FAIL device.state 'it is in ERROR' 'only a reset leads out of it: "vfiomig
 echo RUNNING >"$emulated/$one/state"
 finds PASS device.migration 'STOP_COPY P2P PRE_COPY' '' "$one" --probe
 finds PASS device.users "process $holder (vfiomig-hold) has it, and lends it" '' "pid:$holder/$one"
-finds '????' device.users "process 1 (sh) is not seen to have it open" '"vfiomig doctor --probe" asks it' "pid:1/$one"
+finds FAIL device.users "process 1 (sh) has not got it open" "process $holder (vfiomig-hold) has it: \"pid:$holder/$one\"" "pid:1/$one"
+finds '????' device.state 'its state is not seen' "\"vfiomig state pid:1/$one\" asks it, or see kernel.debugfs" "pid:1/$one"
 finds PASS process.ptrace "descriptors of process $holder can be borrowed" '' "pid:$holder/$one"
 finds PASS device.users 'it was named by who has it open' '' "unix:/run/vfiomig/$one.sock"
 drop=$nobody
@@ -212,37 +220,105 @@ finds FAIL process.ptrace "not permitted to take descriptors of process $holder:
 drop=
 kill -STOP "$holder"
 finds FAIL device.users "busy: the holder on /run/vfiomig/$one.sock, process $holder (vfiomig-hold), does not answer" "it is stopped, and \"kill -CONT $holder\" lets it go on" "$one"
-finds '????' device.state 'its state is not seen' '"vfiomig state" asks it, or see kernel.debugfs' "$one"
-finds '????' device.migration 'its holder does not answer' '' "$one" --probe
+finds '????' device.state 'its state is not seen' 'see device.users, and kernel.debugfs' "$one"
+finds '????' device.migration 'its holder does not answer' 'see device.users' "$one" --probe
 kill -CONT "$holder"
 vfiomig release -q "$one"
-sleep 1000 <>/dev/vfio/devices/vfio0 &
-stranger=$!
-wait_for sh -c "vfiomig list | grep -q 'sleep'"
-finds WARN device.users "busy: process $stranger (sleep) has the device or its group open" "\"pid:$stranger/$one\" borrows it from there" "$one"
-finds '????' device.state 'its state is not seen' "\"vfiomig state pid:$stranger/$one\" asks it, or see kernel.debugfs" "$one"
+# Who has the device open, and is no holder: whether it can be borrowed from there
+# opener COMMAND...: have a process that has its descriptor 7 so; its PID is in $stranger
+opener() {
+	rm -f ready
+	sh -c "$* touch ready; exec sleep 1000" &
+	stranger=$!
+	wait_for test -e ready
+	wait_for grep -q sleep "/proc/$stranger/comm"
+}
+opener 'exec 7<>/dev/vfio/devices/vfio0;'
+unbound='its cdev open, and has not bound it to an iommufd yet'
+await='wait until that process uses the device, or have it close the node'
+finds WARN device.users "busy: process $stranger (sleep) has $unbound" "$await" "$one"
+finds '????' device.state 'its state is not seen' "$await" "$one"
+finds '????' device.migration "what it supports was not asked: process $stranger (sleep) has it" "$await" "$one" --probe
+finds FAIL device.users "process $stranger (sleep) has $unbound" 'wait until that process uses the device' "pid:$stranger/$one"
+status 4 "which the other commands say, too" vfiomig state "pid:$stranger/$one"
+says "process $stranger has not bound the device to an iommufd yet"
+status 4 "watch, too" vfiomig watch "$one"
+says "process $stranger has not bound the device to an iommufd yet"
+kill $stranger
+opener 'exec 7<>/dev/vfio/devices/vfio0 8<>/dev/iommu;'
+borrow="\"pid:$stranger/$one\" borrows it from there"
+finds WARN device.users "busy: process $stranger (sleep) has the device or its group open" "$borrow" "$one"
+finds '????' device.state 'its state is not seen' "\"vfiomig state pid:$stranger/$one\" asks it" "$one"
 finds '????' device.migration "what it supports was not asked: process $stranger (sleep) has it" \
 	"\"vfiomig doctor --probe pid:$stranger/$one\" asks it" "$one" --probe
 kill $stranger
+opener 'exec 7<>/dev/vfio/7;'
+finds WARN device.users "busy: process $stranger (sleep) has its group open, and not the device" "$await" "$one"
+finds FAIL device.users "process $stranger (sleep) has its group open, and not the device" 'wait until that process uses the device' "pid:$stranger/$one"
+kill $stranger
+finds FAIL device.users "process 1 (sh) has not got it open" '"vfiomig list" shows who has which device open' "pid:1/$one"
+
+# A command that is at work on it, by itself or with the device of a holder
+# at_work: begin a save that waits. Its PID is in $saver.
+at_work() {
+	rm -f go begun
+	mkfifo go
+	fault "$one" to STOP_COPY run="touch /run/test/begun; read -r _ </run/test/go"
+	env vfiomig save -q "$one" -o saved &
+	saver=$!
+	wait_for test -e begun
+}
+wait_here="wait for that command (--wait); \"vfiomig watch $one\" follows it"
+at_work
+finds WARN device.users "busy: process $saver (vfiomig) has it open, and is at work on it" "$wait_here" "$one"
+finds '????' device.state 'its state is not seen' "\"vfiomig watch $one\" follows it, or see kernel.debugfs" "$one"
+finds '????' device.migration "what it supports was not asked: process $saver (vfiomig) has it" "$wait_here" "$one" --probe
+finds WARN device.users "busy: process $saver (vfiomig) is at work on it" "wait for it (--wait); \"vfiomig watch $one\" follows it" "pid:$saver/$one"
+# Its lock is in the directory of another user, or it was killed, and another process has its number.
+mv "/run/vfiomig/$one.lock" lock
+finds WARN device.users "busy: process $saver (vfiomig) has it open, and is at work on it" "$wait_here" "$one"
+mv lock "/run/vfiomig/$one.lock"
+echo >go
+wait $saver
+no_faults
+vfiomig hold -q "$one"
+holder=$(openers "$one")
+at_work
+finds WARN device.users "busy: process $saver (vfiomig) is at work on it" "wait for it (--wait); \"vfiomig watch $one\" follows it" "$one"
+echo >go
+wait $saver
+no_faults
+echo $$ >"/run/vfiomig/$one.lock"
+finds PASS device.users "process $holder holds it, and lends it" '' "$one"
+rm "/run/vfiomig/$one.lock"
+finds FAIL process.ptrace 'there is no process 4000000' '"vfiomig list" shows which processes have devices open' "pid:4000000/$one"
+finds FAIL device.users 'there is no process 4000000' "process $holder (vfiomig-hold) has it: \"pid:$holder/$one\"" "pid:4000000/$one"
+drop=$nobody
+finds '????' device.users "process $holder (vfiomig-hold) is not seen to have it open" \
+	"\"vfiomig doctor --probe pid:$holder/$one\" asks it" "pid:$holder/$one"
+drop=
+vfiomig release -q "$one"
 vfiomig hold -q --via=group 0000:3b:00.3
 holder=$(openers 0000:3b:00.3)
 finds WARN device.users "busy: process $holder (vfiomig-hold) has the device or its group open" "\"pid:$holder/0000:3b:00.4\" borrows it from there" 0000:3b:00.4
 # Its descriptor can be of either.
 fd=$(find "/proc/$holder/fd" -lname "*$emulated/*/device" | sed 's|.*/||')
 driver_is 0000:3b:00.4 another_vfio_pci
-finds '????' device.group "it is not known which device of sysfs pid:$holder/fd:$fd is" '' "pid:$holder/fd:$fd"
-finds '????' device.driver 'which driver it has is not known' '' "pid:$holder/fd:$fd"
+finds '????' device.group "it is not known which device of sysfs pid:$holder/fd:$fd is" 'name it by its address, or its UUID' "pid:$holder/fd:$fd"
+finds '????' device.driver 'which driver it has is not known' 'name it by its address, or its UUID' "pid:$holder/fd:$fd"
 driver_is 0000:3b:00.4 emulated_vfio_pci
 vfiomig release -q 0000:3b:00.3
 vfiomig hold -q --via=cdev 0000:3b:00.3
 holder=$(openers 0000:3b:00.3)
-finds WARN device.users "busy: process $holder (vfiomig-hold) has 0000:3b:00.3 open, which is in the same IOMMU group 20" '' 0000:3b:00.4
+finds WARN device.users "busy: process $holder (vfiomig-hold) has 0000:3b:00.3 open, which is in the same IOMMU group 20" \
+	'only one process at a time can have the devices of a group: wait until it has closed that one' 0000:3b:00.4
 vfiomig release -q 0000:3b:00.3
 # Somebody is taking it from its driver: reading its driver_override waits.
 mv "$own"/vfio-dev "$own"/driver .
 mv "$own"/driver_override override
 mkfifo "$own"/driver_override
-finds FAIL device.users "busy: somebody is giving $one to a driver or taking it from one, and the kernel has not done that yet" '' "$one"
+finds FAIL device.users "busy: somebody is giving $one to a driver or taking it from one, and the kernel has not done that yet" \
+	'wait for that; if it does not end, see dmesg: the driver hangs' "$one"
 rm "$own"/driver_override
 mv override "$own"/driver_override
 mv vfio-dev driver "$own"
@@ -277,10 +353,11 @@ echo 0 >"$emulated/$one/flags"
 finds FAIL device.migration 'its driver emulated_vfio_pci has no migration support' 'a variant driver for the device is needed' "$one" --probe
 echo 7 >"$emulated/$one/flags"
 fault "$one" bind errno=EPERM
-finds FAIL device.migration "IOMMU group 7 is not viable: the kernel itself uses it, or a process that cannot be seen from here does" '' "$one" --probe
+finds FAIL device.migration "IOMMU group 7 is not viable: the kernel itself uses it, or a process that cannot be seen from here does" \
+	'see the other lines about it, and dmesg' "$one" --probe
 no_faults
 fault "$one" migration errno=EIO
-finds '????' device.migration 'VFIO_DEVICE_FEATURE_MIGRATION: Input/output error' '' "$one" --probe
+finds '????' device.migration 'VFIO_DEVICE_FEATURE_MIGRATION: Input/output error' 'see the other lines about it, and dmesg' "$one" --probe
 no_faults
 
 # ---- JSON, the terminal, and the exit status ------------------------------------------------------------
@@ -297,6 +374,9 @@ query "the failure" '[.checks[] | select(.status == "fail")] == [{ check: "run.d
 	what: "others may write to /run/vfiomig, so what is in it cannot be trusted", advice: "remove it" }]'
 query "what passes has no advice" '.checks | all(.status != "pass" or .advice == null)'
 query "what is not known" '.checks[] | select(.check == "device.migration").status == "unknown"'
+ends 1 "--json -q" vfiomig doctor --json -q "$one"
+query "has only what does not pass" '[.checks[].status] | unique == ["fail", "unknown"]'
+query "counts everything" '.totals.pass > 10 and .totals.fail == 1'
 ends 1 "-q" vfiomig doctor -q "$one"
 check "prints what does not pass" test "$(cut -c1-4 "$OUT" | sort -u | xargs)" = '???? FAIL'
 ends 1 "the last line" vfiomig doctor "$one"

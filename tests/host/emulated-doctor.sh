@@ -45,8 +45,9 @@ mv /sys/class/vfio-dev /run
 finds FAIL kernel.version 'Linux 5.14.0-500.el9 is too old: sysfs shows VFIO'"'"'s devices since Linux 6.1 only' 'boot Linux 6.1 or later'
 mv /run/vfio-dev /sys/class
 kernel_is custom
-finds '????' kernel.version "the kernel's version is not known: it says 'custom'" ''
-finds '????' kernel.hang 'whether the arc STOP_COPY -> PRE_COPY hangs the kernel is not known' ''
+finds '????' kernel.version "the kernel's version is not known: it says 'custom'" \
+	'find out which it is: Linux 6.1 is the oldest one, and 6.2 has PRE_COPY'
+finds '????' kernel.hang 'whether the arc STOP_COPY -> PRE_COPY hangs the kernel is not known' 'Linux 7.2, 6.18.39 and 6.12.96 do not hang'
 for release in 6.12.96 6.12.117 6.18.39 7.2.0 7.3; do
 	kernel_is $release
 	finds PASS kernel.hang 'the arc STOP_COPY -> PRE_COPY does not hang this kernel' ''
@@ -93,7 +94,7 @@ mv /sys/class/vfio-dev/* /run/classes
 finds PASS kernel.vfio 'VFIO is loaded; no device has a VFIO driver' ''
 finds PASS kernel.cdev 'no device shows yet whether there are cdevs; devices are opened by group' ''
 mv $sys/vfio_iommu_type1 /run
-finds '????' kernel.cdev 'whether the kernel has cdevs shows when a device has a VFIO driver' ''
+finds '????' kernel.cdev 'whether the kernel has cdevs shows when a device has a VFIO driver' '"vfiomig bind DEV" gives a device one'
 if [ "$has_modules" ]; then
 	finds WARN kernel.group 'vfio_iommu_type1, for groups, is not loaded' 'modprobe vfio_iommu_type1'
 	iommufd_is away
@@ -126,7 +127,7 @@ mv /run/vfio_iommu_type1 $sys
 
 rmdir /sys/kernel/debug/vfio
 mkdir /sys/kernel/debug/other
-finds '????' kernel.debugfs 'whether the kernel has VFIO_DEBUGFS shows when a device has a VFIO driver' ''
+finds '????' kernel.debugfs 'whether the kernel has VFIO_DEBUGFS shows when a device has a VFIO driver' '"vfiomig bind DEV" gives a device one'
 mv /run/classes/* /sys/class/vfio-dev
 for cdev in /sys/class/vfio-dev/*; do
 	mv "$cdev/no-dev" "$cdev/dev"
@@ -156,7 +157,7 @@ finds FAIL iommu.on 'no IOMMU is on: VFIO takes no PCI device' \
 	'enable it in the firmware'"'"'s setup (VT-d, AMD-Vi, SMMU), boot with intel_iommu=on on Intel, and see dmesg | grep -i -e DMAR -e IOMMU'
 finds PASS iommu.remapping 'interrupts are remapped' ''
 echo '  0:  1  2  IO-APIC  2-edge  timer' | proc_says interrupts
-finds '????' iommu.remapping 'whether interrupts can be remapped shows when the IOMMU is on' ''
+finds '????' iommu.remapping 'whether interrupts can be remapped shows when the IOMMU is on' 'see iommu.on'
 echo Y >$sys/vfio/parameters/enable_unsafe_noiommu_mode
 finds WARN iommu.on "no IOMMU is on, and VFIO is in its noiommu mode: nothing protects the host from a device's DMA" \
 	"enable the IOMMU in the firmware's setup, and boot with intel_iommu=on on Intel"
@@ -211,7 +212,7 @@ finds '????' modules.vfio-pci 'whether the kernel has vfio-pci is not known: its
 	'install the modules of this kernel and run "depmod -a"; in a container, show it /lib/modules'
 finds '????' modules.variants "the variant drivers are not known: the kernel's modules.alias cannot be read: No such file or directory" \
 	'see modules.vfio-pci'
-finds '????' modules.fit 'which functions a variant driver fits is not known, as the drivers are not' ''
+finds '????' modules.fit 'which functions a variant driver fits is not known, as the drivers are not' 'see modules.variants'
 kernel_is 6.18.40
 if [ "$has_modules" ]; then
 	finds PASS modules.vfio-pci 'vfio-pci is not loaded; "vfiomig bind" loads it' ''
@@ -283,10 +284,43 @@ finds FAIL run.directory "/run/vfiomig belongs to user 65534, so what is in it c
 rm -r /run/vfiomig
 mkdir -m 700 /run/vfiomig
 nobody='setpriv --reuid=65534 --regid=65534 --clear-groups'
+# Without a directory, commands work that need none.
+without='hold, bind, pid:, fd: and restore without --no-hold need it, other commands do not'
 drop="env XDG_RUNTIME_DIR=/run/session $nobody"
-finds FAIL run.directory 'cannot make /run/session/vfiomig: No such file or directory' 'set XDG_RUNTIME_DIR'
+finds WARN run.directory "cannot make /run/session/vfiomig: No such file or directory: $without" \
+	'set XDG_RUNTIME_DIR to a directory of yours that is there'
 mkdir /run/session
-finds FAIL run.directory 'cannot make /run/session/vfiomig: Permission denied' 'set XDG_RUNTIME_DIR'
+finds WARN run.directory "cannot make /run/session/vfiomig: Permission denied: $without" \
+	'set XDG_RUNTIME_DIR to a directory of yours that is there'
+drop="env -u XDG_RUNTIME_DIR $nobody"
+finds WARN run.directory "cannot make /run/user/65534/vfiomig: No such file or directory: $without" 'set XDG_RUNTIME_DIR'
+drop="env XDG_RUNTIME_DIR=session $nobody"
+finds WARN run.directory "cannot make /run/user/65534/vfiomig: No such file or directory: $without" \
+	'XDG_RUNTIME_DIR does not count, because it is a relative path: set it to an absolute one'
+# shellcheck disable=SC2317 # status calls it
+nowhere() {
+	env XDG_RUNTIME_DIR=session setpriv --reuid=65534 --regid=65534 --clear-groups vfiomig "$@"
+}
+chmod 777 .
+chmod 666 "$emulated/$one"/*
+status 0 "without a directory: save" nowhere save -q "$one" -o image
+status 0 "without a directory: restore --no-hold" nowhere restore -q --no-hold "$one" -i image
+status 1 "without a directory: restore" nowhere restore -q "$one" -i image
+says 'cannot make /run/user/65534/vfiomig: No such file or directory; XDG_RUNTIME_DIR does not count'
+status 1 "without a directory: hold" nowhere hold -q "$one"
+says 'XDG_RUNTIME_DIR does not count, because it is a relative path: set it to an absolute one'
+# shellcheck disable=SC2016 # the inner shell's
+status 1 "without a directory: fd:" nowhere exec "$one" -- sh -c 'vfiomig state "fd:$VFIOMIG_DEVICE_FD"'
+says 'nowhere to lock it: cannot make /run/user/65534/vfiomig'
+rm -f image
+mount -t tmpfs -o ro none /run/session
+drop="env XDG_RUNTIME_DIR=/run/session $nobody"
+finds WARN run.directory "cannot make /run/session/vfiomig: Read-only file system: $without" \
+	'set XDG_RUNTIME_DIR to a directory of yours that is there'
+umount /run/session
+: >/run/session/vfiomig
+finds FAIL run.directory '/run/session/vfiomig is not a directory (a link to one is none either)' 'remove it'
+rm /run/session/vfiomig
 chown 65534 /run/session
 finds PASS run.directory '/run/session/vfiomig will be made when it is needed' ''
 drop=
@@ -308,7 +342,8 @@ drop='setpriv --bounding-set=-sys_ptrace'
 finds WARN process.ptrace 'no "pid:": that needs CAP_SYS_PTRACE' 'a container needs --cap-add=SYS_PTRACE'
 drop=
 scope 3
-finds WARN process.ptrace 'no "pid:": kernel.yama.ptrace_scope is 3, which forbids it to everybody' 'set it to 1 in /etc/sysctl.d, and boot again'
+finds WARN process.ptrace 'no "pid:": kernel.yama.ptrace_scope is 3, which forbids it to everybody' \
+	'set kernel.yama.ptrace_scope to 1 in /etc/sysctl.d, and boot again'
 scope 1
 rm "$emulated/common/pidns"
 finds WARN process.visible 'who has a device open is seen only if it is in this container' "run outside of the container, or give it the host's PIDs"
@@ -325,12 +360,12 @@ exec @command;
 FILTER
 chmod 644 filter
 drop='perl filter 0'
-finds '????' process.ptrace 'whether "pid:" works is not known: this process has a seccomp filter' ''
+finds '????' process.ptrace 'whether "pid:" works is not known: this process has a seccomp filter' '"vfiomig state pid:PID/DEV" tries it'
 drop='perl filter 38'
 finds WARN process.ptrace 'no "pid:": the kernel has no pidfd_getfd(2), or a seccomp filter hides it' \
 	'boot Linux 5.6 or later, or run outside of the container'
 drop='perl filter 22'
-finds '????' process.ptrace 'whether "pid:" works is not known: pidfd_getfd(2): Invalid argument' ''
+finds '????' process.ptrace 'whether "pid:" works is not known: pidfd_getfd(2): Invalid argument' '"vfiomig state pid:PID/DEV" tries it'
 drop=
 
 # ---- nodes.* ------------------------------------------------------------------------------------
@@ -359,7 +394,7 @@ for node in vfio/vfio:group iommu:cdev; do
 done
 mv /dev/vfio/vfio /dev/iommu /run
 rmdir /sys/class/misc/vfio /sys/class/misc/iommu
-finds '????' nodes.group '/dev/vfio/vfio is not there before VFIO is loaded' ''
+finds '????' nodes.group '/dev/vfio/vfio is not there before VFIO is loaded' 'see kernel.vfio'
 mv /run/vfio /dev/vfio
 mv /run/iommu /dev
 mkdir /sys/class/misc/vfio /sys/class/misc/iommu

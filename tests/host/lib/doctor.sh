@@ -6,7 +6,8 @@
 
 drop='' # what goes before the program: setpriv(1) with other rights
 
-# finds VERDICT CHECK WHAT ADVICE [ARG...]: doctor says just that; the exit status is 1 if a line is FAIL, and 0 otherwise
+# finds VERDICT CHECK WHAT ADVICE [ARG...]: doctor says just that; the exit status is 1 if a line is FAIL, and 0 otherwise.
+# Of all lines that it prints, those that pass have no advice, and all others have some.
 finds() {
 	verdict=$1 check=$2 what=$3 advice=$4
 	shift 4
@@ -19,6 +20,9 @@ finds() {
 		not_ok "$verdict $check: $what" "$line: $(cat "$ERR")"
 	elif [ $rc -ne "$wanted" ]; then
 		not_ok "$verdict $check: $what" "exit status $rc, not $wanted: $(cat "$ERR")"
+	elif grep '^\(PASS\|WARN\|FAIL\|????\)  ' "$OUT" | sed 's/STOP_COPY -> //' |
+		grep -v -e '^PASS  [^>]*$' -e '^[^P].* -> .' >"$OUT.bad"; then
+		not_ok "$verdict $check: $what" "another line without advice, or with too much: $(cat "$OUT.bad")"
 	else
 		ok "$verdict $check: $what"
 	fi
