@@ -250,6 +250,7 @@ _vfiomig_read_line()
 			case $word in
 			-o | -i | -T | -d) waiting=$word ;;
 			-n) [[ $command == watch ]] && waiting=$word ;;
+			-g | -t) [[ $command == check ]] && waiting=$word ;;
 			--*=*) ;;
 			--*) [[ " $(_vfiomig_options "$command" | tr '\n' ' ') " == *" $word= "* ]] && waiting=$word ;;
 			esac
@@ -274,6 +275,8 @@ _vfiomig()
 	_vfiomig_read_words
 	cur=${words[-1]}
 	whole=$cur
+	# Readline's word begins after an open quote.
+	[[ $cur == [\"\']* ]] && cur=$2
 	_vfiomig_read_line
 	if [[ $command_line ]]; then
 		_vfiomig_reply_command_line "$command_line"
@@ -283,7 +286,6 @@ _vfiomig()
 	elif [[ $cur == --*=* && ! $no_options ]]; then
 		cur=${cur#*=}
 		if [[ $cur == [\"\']* ]]; then
-			# Readline's word begins after an open quote.
 			cur=$2
 			_vfiomig_reply_value "${whole%%=*}"
 			return

@@ -202,7 +202,8 @@ complete -c vfiomig -n '__vfiomig_is pack' -l force -d 'Take state that begins l
 complete -c vfiomig -n '__vfiomig_is restore' -l no-hold -d 'Close the device at the end'
 complete -c vfiomig -n '__vfiomig_is restore' -l no-verify -d 'Do not check all of an image file first'
 
-complete -c vfiomig -n '__vfiomig_is list info state watch save restore inspect diff check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is list info state save restore inspect diff check doctor hold release bind unbind' -l json -d 'Print one JSON object instead of text'
+complete -c vfiomig -n '__vfiomig_is watch' -l json -d 'Print a JSON object on each line instead of text'
 complete -c vfiomig -n '__vfiomig_is list' -l probe -d 'Open the devices, which resets them'
 complete -c vfiomig -n '__vfiomig_is doctor' -l probe -d 'Open the device, which resets it'
 complete -c vfiomig -n '__vfiomig_is state' -s R -l reset -d 'Reset the device first; its state is lost'

@@ -108,6 +108,27 @@ for shell in words bash zsh fish; do
 	done <"$work/commands"
 done
 
+# In bash, the values after an = are those after a blank, whatever readline does with the word.
+set --
+while read -r command; do
+	for option in $($real "$command" --help | sed -n 's/^ *\(-., \)\{0,1\}\(--[a-z-]*\)=.*/\2/p'); do
+		set -- "$@" "vfiomig $command $option=" "vfiomig $command $option "
+	done
+done <"$work/commands"
+for shell in words bash; do
+	ask "$shell" "$@"
+	for line; do
+		case $line in
+		*=)
+			answer "$shell" "$line" | grep . | sort >"$work/after"
+			answer "$shell" "${line%=} " | grep . | sort >"$work/offered"
+			check "$shell: $line offers the option's values" diff "$work/offered" "$work/after"
+			;;
+		esac
+	done
+	check "$shell: there are such values" test "$(answer "$shell" 'vfiomig diff --driver=' | grep -c -x -e mlx5 -e qat)" -eq 2
+done
+
 # ---- Values of options, and arguments ---------------------------------------
 
 : >"$work/log"
@@ -122,13 +143,14 @@ set -- 'vfiomig save ' 'vfiomig save --via ' 'vfiomig save --via=' 'vfiomig save
 	"vfiomig diff x $files/" "vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
 	'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc' \
 	"vfiomig exec x -- cat $files/" 'vfiomig doctor ' 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:' \
-	'vfiomig watch -n 1 8' 'vfiomig watch --until ' 'vfiomig watch --precopy-info '
+	'vfiomig watch -n 1 8' 'vfiomig watch --until ' 'vfiomig watch --precopy-info ' 'vfiomig check -g re' 'vfiomig check -g reset 8'
 for shell in words bash zsh fish; do
 	VFIOMIG_DEVICE_FD=9 ask "$shell" "$@"
 	offers "$shell" 'vfiomig save ' 0000:00:10.0 0000:00:11.0 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 pid: fd: unix:
 	lacks "$shell" 'vfiomig save ' DEVICE a.zst
 	offers "$shell" 'vfiomig doctor ' 0000:00:11.0
-	for line in 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' 'vfiomig exec 8' 'vfiomig watch -n 1 8'; do
+	for line in 'vfiomig save -q --wait 8' 'vfiomig save -o x -T 2 8' 'vfiomig exec 8' 'vfiomig watch -n 1 8' \
+		'vfiomig check -g reset 8'; do
 		offers "$shell" "$line" 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 	done
 	offers "$shell" 'vfiomig save --via ' auto cdev group
@@ -143,7 +165,8 @@ for shell in words bash zsh fish; do
 		offers "$shell" "$line" STOP RUNNING STOP_COPY RESUMING
 		lacks "$shell" "$line" PRE_COPY RUNNING_P2P
 	done
-	offers "$shell" 'vfiomig watch --until ' STOP_COPY RUNNING
+	offers "$shell" 'vfiomig watch --until ' STOP_COPY RUNNING ERROR
+	offers "$shell" 'vfiomig check -g re' reset resume
 	offers "$shell" 'vfiomig watch --precopy-info ' auto always
 	offers "$shell" 'vfiomig release ' 0000:00:10.0
 	lacks "$shell" 'vfiomig release ' 0000:00:11.0 0000:3b:00.1
@@ -226,11 +249,13 @@ done
 # ---- From the key to the command --------------------------------------------
 
 set -- 'vfiomig sav<enter>' 'vfiomig info 0000:3<enter>' 'vfiomig info pid:<enter>' 'vfiomig save --via=c<enter>' \
-	'vfiomig save 0000:3b:00.1 --leave=stop_<enter>' "vfiomig inspect $files/o<enter>" 'vfiomig exec 8<enter>'
+	'vfiomig save 0000:3b:00.1 --leave=stop_<enter>' "vfiomig inspect $files/o<enter>" 'vfiomig exec 8<enter>' \
+	'vfiomig diff --driver=hi<enter>' 'vfiomig watch --until=err<enter>' 'vfiomig watch --until "stop_<enter>' \
+	'vfiomig watch --until="stop_<enter>' 'vfiomig watch "0000:3<enter>'
 for shell in bash zsh; do
 	ask "$shell" "$@"
 	while read -r n want; do
-		line=$(eval "echo \"\${$n}\"")
+		line=$(eval "printf '%s\n' \"\${$n}\"")
 		check "$shell: $line" sh -c "awk -v line='--- $line' '/^--- / { here = \$0 == line } here' '$work/$shell' |
 			grep -q -E 'ARGUMENTS $want *\$'"
 	done <<END
@@ -241,6 +266,11 @@ for shell in bash zsh; do
 5 save 0000:3b:00.1 --leave=STOP_COPY
 6 inspect $files/other
 7 exec 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
+8 diff --driver=hisi_acc
+9 watch --until=ERROR
+10 watch --until STOP_COPY
+11 watch --until=STOP_COPY
+12 watch 0000:3b:00.1
 END
 done
 
