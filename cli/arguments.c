@@ -81,11 +81,11 @@ int parse_number(struct argp_state *state, const char *what, const char *arg, in
 	return -1;
 }
 
-int parse_state(struct argp_state *state, const char *arg)
+int parse_state(struct argp_state *state, const char *arg, bool seen)
 {
 	int value = spell_state(arg);
 	const char *option = value < 0 ? option_called(state->root_argp, arg) : NULL;
-	const char *guess = value < 0 ? guess_state(arg) : NULL;
+	const char *guess = value < 0 ? guess_state(arg, seen) : NULL;
 
 	if (option)
 		usage_error(state, "'%s' is not a state; did you mean '--%s'?", arg, option);
@@ -94,8 +94,9 @@ int parse_state(struct argp_state *state, const char *arg)
 	else if (value < 0)
 		usage_error(
 			state,
-			"'%s' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY and PRE_COPY_P2P",
-			arg);
+			"'%s' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, %s",
+			arg,
+			seen ? "PRE_COPY, PRE_COPY_P2P and ERROR" : "PRE_COPY and PRE_COPY_P2P");
 	return value;
 }
 

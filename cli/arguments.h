@@ -4,6 +4,7 @@
 #define ARGUMENTS_H
 
 #include <argp.h>
+#include <stdbool.h>
 
 /* argp_parse(), but an error is one line on standard error. Returns 0 or the exit status. */
 int parse_arguments(const struct argp *argp, int argc, char **argv, unsigned int flags,
@@ -16,7 +17,9 @@ __attribute__((format(printf, 2, 3))) error_t usage_error(struct argp_state *sta
 
 /* For parsers: the value of @arg, or a negative number after usage_error(). */
 int parse_number(struct argp_state *state, const char *what, const char *arg, int min, int max);
-int parse_state(struct argp_state *state, const char *arg);
+/* The value of @arg as a state. @seen: one that is waited for, and not driven to, so that it may be
+ * ERROR. */
+int parse_state(struct argp_state *state, const char *arg, bool seen);
 /* Which of the @n words in @choices @arg is, or a negative number, without a message. */
 int parse_choice(const char *arg, const char *const choices[], int n);
 

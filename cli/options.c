@@ -168,6 +168,15 @@ static const struct argp_option json_options[] = {
 	{ "json", OPT_JSON, NULL, 0, "Print one JSON object instead of text", 0 }, { 0 }
 };
 
+static const struct argp_option json_lines_options[] = {
+	{ "json", OPT_JSON, NULL, 0, "Print a JSON object on each line instead of text", 0 }, { 0 }
+};
+
+const struct argp argp_json_lines = {
+	.options = json_lines_options,
+	.parser = parse_json_flag,
+};
+
 const struct argp argp_json = {
 	.options = json_options,
 	.parser = parse_json_flag,

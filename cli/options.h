@@ -16,7 +16,8 @@ int cli_parse(struct cli *cli, const struct argp *argp, int argc, char **argv, v
 error_t share_input(struct argp_state *state, int n, void *input);
 
 /* The input of these is the struct cli. */
-extern const struct argp argp_json; /* --json */
+extern const struct argp argp_json;	  /* --json: one object */
+extern const struct argp argp_json_lines; /* the same: an object on each line */
 /* The argument DEV. A parser that has it as a child, and more arguments of its own, leaves the
  * first one to it: argp counts the arguments of each parser separately. */
 extern const struct argp argp_name;

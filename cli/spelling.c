@@ -207,7 +207,7 @@ int spell_state(const char *name)
 	return -1;
 }
 
-const char *guess_state(const char *name)
+const char *guess_state(const char *name, bool seen)
 {
 	static const struct {
 		const char *word;
@@ -231,7 +231,7 @@ const char *guess_state(const char *name)
 			return vfiomig_state_name(words[i].state);
 	/* Nobody is sent to ERROR. */
 	for (int s = 0; s < VFIOMIG_NR_STATES; s++)
-		if (s != VFIOMIG_STATE_ERROR)
+		if (seen || s != VFIOMIG_STATE_ERROR)
 			names[n++] = vfiomig_state_name(s);
 	return nearest_word(name, names, n);
 }

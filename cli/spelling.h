@@ -13,7 +13,7 @@ bool names_device(const char *name);
 
 /* The number of the state that @name is in any spelling, or a negative number. */
 int spell_state(const char *name);
-/* The state that somebody may mean who writes @name, or NULL. */
-const char *guess_state(const char *name);
+/* The state that somebody may mean who writes @name, or NULL. @seen: see parse_state() */
+const char *guess_state(const char *name, bool seen);
 
 #endif

@@ -208,7 +208,7 @@ static error_t parse_session(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		return share_input(state, 2, t->cli);
 	case OPT_LEAVE:
-		t->opt.leave = parse_state(state, arg);
+		t->opt.leave = parse_state(state, arg, false);
 		return t->opt.leave < 0 ? EINVAL : 0;
 	case OPT_RAW:
 		t->opt.raw = true;

@@ -745,6 +745,7 @@ int vfiomig_watch_new(struct vfiomig_device *dev, int data_fd, unsigned int flag
  *  -EOPNOTSUPP	the driver or the kernel has no migration support for the device
  *  -EPERM	the caller may see neither debugfs nor the descriptors of the owner
  *  -ENOENT	the owner has not got the device open
+ *  -EBUSY	the owner has its cdev open, and has not bound it to an iommufd yet
  *  -ENOTUNIQ	the descriptors of the owner do not tell which of them is the device
  * or the errno of the call that failed.
  */

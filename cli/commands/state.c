@@ -38,7 +38,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			opt->cli->device = spell_device(arg);
 			arg = (char *)name;
 		}
-		opt->state = parse_state(state, arg);
+		opt->state = parse_state(state, arg, false);
 		return opt->state < 0 ? EINVAL : 0;
 	case ARGP_KEY_SUCCESS:
 		if (spell_state(opt->cli->device) < 0)

@@ -455,6 +455,12 @@ static void tell_change(struct watching *w, uint64_t ns, uint64_t moved, bool ex
 	print_lasting(w, ns, name_of(w->state), t.s);
 }
 
+/* What the text calls the process that has the device open: as "vfiomig list" does. */
+static const char *owner_name(const struct vfiomig_look *l)
+{
+	return l->holder ? "holder" : l->comm;
+}
+
 /* Say once who has the device, and where its state comes from. */
 static void tell_owner(const struct watching *w)
 {
@@ -462,7 +468,7 @@ static void tell_owner(const struct watching *w)
 
 	if (l->owner)
 		notice(w->cli, "process %d (%s) has it open; %s tells the state", l->owner,
-		       l->holder ? "holder" : l->comm,
+		       owner_name(l),
 		       strcmp(l->source, "device") == 0	  ? "the device itself"
 		       : strcmp(l->source, "holder") == 0 ? "its holder"
 							  : l->source);
@@ -506,9 +512,9 @@ static void on_owner(struct watching *w)
 	}
 	if (is_stopped)
 		put(&t, "process %d (%s) is stopped; \"kill -CONT %d\" lets it go on",
-		    w->look->owner, w->look->comm, w->look->owner);
+		    w->look->owner, owner_name(w->look), w->look->owner);
 	else
-		put(&t, "process %d (%s) goes on", w->look->owner, w->look->comm);
+		put(&t, "process %d (%s) goes on", w->look->owner, owner_name(w->look));
 	print_lasting(w, clock_ns(), name_of(w->state), t.s);
 }
 
@@ -712,8 +718,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'n':
 		return parse_interval(state, arg, &opt->interval_ms);
 	case OPT_UNTIL:
-		opt->until = strcasecmp(arg, "ERROR") == 0 ? VFIOMIG_STATE_ERROR
-							   : parse_state(state, arg);
+		opt->until = parse_state(state, arg, true);
 		return opt->until < 0 ? EINVAL : 0;
 	case OPT_DATA_FD:
 		opt->data_fd = parse_number(state, "--data-fd", arg, 0, INT_MAX);
@@ -743,7 +748,7 @@ static const struct argp_option options[] = {
 
 static const struct argp_child children[] = {
 	{ .argp = &argp_name },
-	{ .argp = &argp_json },
+	{ .argp = &argp_json_lines },
 	{ 0 },
 };
 

@@ -228,6 +228,24 @@ bool process_fd_target(const struct vfiomig_ctx *ctx, int pid, int number, char 
 	return n >= 0 || (errno != ENOENT && errno != ESRCH);
 }
 
+void process_fd_file(const struct vfiomig_ctx *ctx, int pid, int number, char *text, size_t size)
+{
+	static const char *const keys[] = { "mnt_id:", "ino:", "vfio-device-syspath:" };
+	char path[PATH_MAX], line[PATH_MAX];
+	size_t n = 0;
+	FILE *f;
+
+	text[0] = '\0';
+	snprintf(path, sizeof(path), "%s/%d/fdinfo/%d", ctx->procfs, pid, number);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+			if (strncmp(line, keys[i], strlen(keys[i])) == 0 && n < size)
+				n += snprintf(text + n, size - n, "%s", line);
+	if (f)
+		fclose(f);
+}
+
 int process_io(const struct vfiomig_ctx *ctx, int pid, uint64_t *bytes_read, uint64_t *written)
 {
 	char path[PATH_MAX];

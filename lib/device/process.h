@@ -34,6 +34,12 @@ int process_take_fd(struct vfiomig_ctx *ctx, int pid, int number);
 int process_foreach_fd(struct vfiomig_ctx *ctx, int pid,
 		       int (*fn)(void *data, int number, const char *target), void *data);
 
+/*
+ * What the kernel tells of the file of one descriptor, as text: its mount, its inode, and of a
+ * device its place in sysfs. "" if this is not known. Files of different texts are not the same.
+ */
+void process_fd_file(const struct vfiomig_ctx *ctx, int pid, int number, char *text, size_t size);
+
 /* The target of the link of one descriptor. Returns false if there is no such descriptor. */
 bool process_fd_target(const struct vfiomig_ctx *ctx, int pid, int number, char *target,
 		       size_t size);

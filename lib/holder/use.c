@@ -189,7 +189,7 @@ static int look(struct subjects *all, uint64_t until)
 static int tell(const struct subject *s, vfiomig_use_fn fn, void *data)
 {
 	struct vfiomig_use use = { .device = s->dev, .pid = s->opener, .comm = "", .state = -1 };
-	char comm[16] = "vfiomig-hold";
+	char comm[16] = HOLDER_NAME;
 
 	use.error = s->error;
 	use.silent = s->silent;

@@ -5,6 +5,9 @@
 
 #include "internal.h"
 
+/* What a holder's process is called. */
+#define HOLDER_NAME "vfiomig-hold"
+
 int use_foreach(struct vfiomig_ctx *ctx, unsigned int ms, vfiomig_use_fn fn, void *data);
 int use_get(struct vfiomig_device *dev, unsigned int ms, vfiomig_use_fn fn, void *data);
 

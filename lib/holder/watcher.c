@@ -42,10 +42,10 @@ struct sight {
 	uint64_t ns;
 	int state, source;
 	char owner_state;
-	/* The descriptor that the device is in its owner, or -1, and what /proc calls it. */
+	/* The descriptor that the device is in its owner, or -1, and what /proc tells of it. */
 	bool searched;
 	int number;
-	char link[64];
+	char link[64], file[512];
 	/* Who moves the state, and by what. */
 	int mover, data;
 	struct datafd datafd;
@@ -111,23 +111,47 @@ static int find_device(const struct vfiomig_watch *w, struct sight *s)
 	close(fd);
 	s->number = number;
 	process_fd_target(w->dev->ctx, w->owner, number, s->link, sizeof(s->link));
+	process_fd_file(w->dev->ctx, w->owner, number, s->file, sizeof(s->file));
 	return 0;
+}
+
+/* What a message calls the owner */
+static const char *owner_name(const struct vfiomig_watch *w)
+{
+	return w->is_holder ? "holder" : w->comm;
 }
 
 static int fail_closed(const struct vfiomig_watch *w)
 {
 	return ctx_fail(w->dev->ctx, -EOWNERDEAD, "process %d (%s) has closed the device", w->owner,
-			w->comm);
+			owner_name(w));
 }
 
-/* Whether the owner has the device still. */
+/* Whether both are known, and are not the same. */
+static bool differ(const char *a, const char *b)
+{
+	return *a && *b && strcmp(a, b) != 0;
+}
+
+/*
+ * Whether the owner has the device still, or has given its number to another file. A node may be
+ * removed or get another name while it is open, and another one may be made in its place: files
+ * with a path are told apart by their inodes. Those without one share an inode, and have a name for
+ * each kind.
+ */
 static bool is_open(const struct vfiomig_watch *w, const struct sight *s)
 {
-	char target[sizeof(s->link)];
+	char target[sizeof(s->link)], file[sizeof(s->file)];
 
-	return s->number < 0 ||
-	       (process_fd_target(w->dev->ctx, w->owner, s->number, target, sizeof(target)) &&
-		(!*target || strcmp(target, s->link) == 0));
+	if (s->number < 0)
+		return true;
+	if (!process_fd_target(w->dev->ctx, w->owner, s->number, target, sizeof(target)))
+		return false;
+	process_fd_file(w->dev->ctx, w->owner, s->number, file, sizeof(file));
+	if (differ(file, s->file))
+		return false;
+	return (*target == '/' && *s->link == '/' && strstr(file, "ino:")) ||
+	       !differ(target, s->link);
 }
 
 /* Ask the device itself, by a descriptor that is borrowed for the moment. */
@@ -204,7 +228,7 @@ static int read_state(const struct vfiomig_watch *w, struct sight *s)
 
 	if (w->owner && !s->searched)
 		err = find_device(w, s);
-	if (err == -ENOENT || err == -ESRCH)
+	if (err == -ENOENT || err == -ESRCH || err == -EBUSY)
 		return err;
 	if (!is_open(w, s))
 		return fail_closed(w);
@@ -346,6 +370,7 @@ static void begin(struct vfiomig_watch *w)
 		.precopy = -ENODATA,
 	};
 	memcpy(s->link, old.link, sizeof(s->link));
+	memcpy(s->file, old.file, sizeof(s->file));
 	w->began = now_ns();
 	if (apart_start(&w->apart, look, w))
 		w->apart = APART_NONE;
@@ -353,7 +378,8 @@ static void begin(struct vfiomig_watch *w)
 
 static int fail_ended(const struct vfiomig_watch *w)
 {
-	return ctx_fail(w->dev->ctx, -EOWNERDEAD, "process %d (%s) has ended", w->owner, w->comm);
+	return ctx_fail(w->dev->ctx, -EOWNERDEAD, "process %d (%s) has ended", w->owner,
+			owner_name(w));
 }
 
 /* End the look that goes on. A process that nothing ends may have the device open. */
@@ -564,6 +590,8 @@ static int find_owner(struct vfiomig_watch *w)
 		return state < 0 ? fail_nobody(dev) : 0;
 	}
 	process_comm(dev->ctx, w->owner, w->comm);
+	/* It may have been named by its process. */
+	w->is_holder |= strcmp(w->comm, HOLDER_NAME) == 0;
 	w->pidfd = syscall(SYS_pidfd_open, w->owner, 0);
 	if (w->pidfd < 0 && (errno == ESRCH || errno == EINVAL))
 		return ctx_fail(dev->ctx, -ESRCH, "there is no process %d", w->owner);

@@ -73,7 +73,7 @@ holder=$(holder_of "$device")
 kill -KILL "$holder"
 wait "$watcher"
 check "it ends with the holder" test $? -eq 0
-is save ".[-1] | .reason == \"owner\" and .error == \"process $holder (vfiomig-hold) has ended\""
+is save ".[-1] | .reason == \"owner\" and .error == \"process $holder (holder) has ended\""
 check "the device is free" vfiomig info "$device"
 
 # The other driver

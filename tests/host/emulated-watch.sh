@@ -92,6 +92,7 @@ ended 143 "a signal ends it"
 watches held "$device"
 check "it says who has the device, and who tells the state" \
 	grep -qx "vfiomig: watch $device: process $holder (holder) has it open; the device itself tells the state" held.err
+check "also if it was named by its process" grep -q "process $holder (holder) has it open" pid.err
 check "the first line is the state" grep -qx '[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\.[0-9]* RUNNING' held.out
 for state in RUNNING_P2P STOP STOP_COPY; do
 	goes "$device" $state held
@@ -116,7 +117,7 @@ status 0 "another command is not kept out" vfiomig state "$device"
 # ---- The owner ------------------------------------------------------------------
 
 kill -STOP "$holder"
-sees held "process $holder (vfiomig-hold) is stopped; \"kill -CONT $holder\" lets it go on"
+sees held "process $holder (holder) is stopped; \"kill -CONT $holder\" lets it go on"
 sees json '"event": "stopped"'
 watches stopped "$device"
 check "a device whose holder is stopped" grep -q ' RUNNING$' stopped.out
@@ -124,15 +125,15 @@ kill -TERM "$watcher"
 ended 143 "a signal ends it"
 check "which it says" grep -q 'interrupted by a signal' stopped.err
 kill -CONT "$holder"
-sees held "process $holder (vfiomig-hold) goes on"
+sees held "process $holder (holder) goes on"
 vfiomig release -q "$device"
 watcher=$pid_watcher
 ended 0 "it ends when the owner does (pid:PID/DEV)"
-check "which it says" grep -q " end .*process $holder (vfiomig-hold) has ended, after [0-9.]* s in RUNNING\$" pid.out
+check "which it says" grep -q " end .*process $holder (holder) has ended, after [0-9.]* s in RUNNING\$" pid.out
 watcher=$json_watcher
 ended 0 "it ends when the owner does (JSON)"
 check "JSON: each line is an object" jq -e . json.out
-check "JSON: the last event" jq -s -e ".[-1] | .event == \"end\" and .reason == \"owner\" and .error == \"process $holder (vfiomig-hold) has ended\" and .state == \"RUNNING\"" json.out
+check "JSON: the last event" jq -s -e ".[-1] | .event == \"end\" and .reason == \"owner\" and .error == \"process $holder (holder) has ended\" and .state == \"RUNNING\"" json.out
 check "JSON: the owner" jq -s -e "all(.owner == { pid: $holder, command: \"vfiomig-hold\", holder: true, stopped: .owner.stopped })" json.out
 check "JSON: all events have these keys" jq -s -e 'all(contains({ device: "0000:3b:00.1" }) and
 	(keys - ["before", "seconds_before", "reason", "error"] == ["bytes_per_second", "converges", "data_fd", "device", "dirty_bytes",
@@ -197,6 +198,23 @@ check "debugfs tells the state" grep -q "process $owner (sh) has it open; debugf
 order 'exec 7>&-'
 ended 0 "it ends when the owner closes the device"
 check "which it says" grep -q " end .*process $owner (sh) has closed the device, after " closed.out
+end_owner
+
+# The same descriptor may become another file of the same name. The node of an open file may get another name.
+node=/dev/vfio/devices/vfio0
+begin_owner
+watches reused --json "$device"
+sees reused '"state": "RUNNING"'
+mv $node /run/node
+is_state STOP
+sees reused '"state": "STOP"'
+cp --sparse=always /run/node $node
+chmod 666 $node
+order "exec 7<>$node"
+ended 0 "it ends when the owner's descriptor is another file"
+check "which it says" jq -s -e ".[-1].error == \"process $owner (sh) has closed the device\"" reused.out
+mv /run/node $node
+is_state RUNNING
 end_owner
 
 # Of two descriptors that may be the data_fd, none is taken. One that is for a state which is loaded is not for saving.
@@ -275,7 +293,13 @@ for interval in 0 x 1s 0.009 3601 -1 nan; do
 	says "--interval is a number of seconds from 0.01 to 3600, not '$interval'"
 done
 status 2 "--until=NOWHERE" vfiomig watch --until=NOWHERE "$device"
-says "'NOWHERE' is not a state"
+says "'NOWHERE' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY, PRE_COPY_P2P and ERROR"
+status 2 "--until=EROR" vfiomig watch --until=EROR "$device"
+says "'EROR' is not a state; did you mean ERROR?"
+status 2 "nobody is sent to ERROR" vfiomig state "$device" EROR
+says "'EROR' is not a state; they are RUNNING, RUNNING_P2P, STOP, STOP_COPY, RESUMING, PRE_COPY and PRE_COPY_P2P"
+status 0 "--help" vfiomig watch --help
+prints 'Print a JSON object on each line instead of text'
 status 2 "--precopy-info=never" vfiomig watch --precopy-info=never "$device"
 says "--precopy-info is auto or always, not 'never'"
 rm -r /sys/kernel/debug
