@@ -54,6 +54,11 @@ states() {
 	awk '{ print $2 }' "$1.out" | grep -v end | uniq | paste -s -d ' '
 }
 
+# comes_to NAME STATE: wait until this is the last state that it has seen
+comes_to() {
+	wait_for sh -c "grep -v ' end ' $1.out | tail -n 1 | grep -q -e '^[^ ]* $2\( \|\$\)' -e '\"state\": \"$2\"'"
+}
+
 # hold DEV: hold it. $holder is the process.
 hold() {
 	vfiomig hold -q "$1"
@@ -100,9 +105,10 @@ for state in RUNNING_P2P STOP STOP_COPY; do
 	sees json "\"state\": \"$state\""
 done
 vfiomig state "$device" RUNNING >/dev/null
-sees held 'after [0-9.]* s in STOP_COPY'
-sees pid 'after [0-9.]* s in STOP_COPY'
-sees json '"before": "STOP_COPY"'
+for name in held pid json; do
+	sees $name '\(after [0-9.]* s in \|"before": "\)STOP_COPY'
+	comes_to $name RUNNING
+done
 # On the way back from STOP_COPY it may have seen the states in between.
 for name in held pid; do
 	check "$name: the states are in their order" sh -c \
