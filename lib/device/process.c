@@ -40,6 +40,24 @@ char process_state(const struct vfiomig_ctx *ctx, int pid)
 	return end && end[1] == ' ' ? end[2] : 0;
 }
 
+/* From the kernel's include/linux/sched.h */
+#define EXITING 0x4
+
+bool process_is_ending(const struct vfiomig_ctx *ctx, int pid)
+{
+	char dir[PATH_MAX], text[512];
+	unsigned int flags = 0;
+	const char *end;
+
+	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
+	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
+		return true;
+	end = strrchr(text, ')');
+	if (end)
+		sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
+	return flags & EXITING;
+}
+
 /* A number of this process in /proc/self/status, or 0: "CapEff" is hexadecimal. */
 static unsigned long long own_status(const struct vfiomig_ctx *ctx, const char *key, int base)
 {

@@ -23,6 +23,8 @@ bool process_is_filtered(const struct vfiomig_ctx *ctx);
 
 /* Returns the state of the process as in proc(5), 'T' if it is stopped, or 0 if there is none. */
 char process_state(const struct vfiomig_ctx *ctx, int pid);
+/* Whether the process has ended, or has begun to: it loses its descriptors before it is gone. */
+bool process_is_ending(const struct vfiomig_ctx *ctx, int pid);
 
 /* Returns a duplicate of descriptor @number of process @pid, or a negative errno: -ESRCH when there
  * is no such process, -ENOENT when it has no such descriptor, -EPERM with a sentence that says

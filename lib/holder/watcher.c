@@ -472,7 +472,8 @@ static bool has_ended(const struct vfiomig_watch *w)
 {
 	struct pollfd p = { .fd = w->pidfd, .events = POLLIN };
 
-	return poll(&p, 1, ENDING_MS) > 0;
+	/* Closing a device may take as long as its reset does. */
+	return poll(&p, 1, ENDING_MS) > 0 || process_is_ending(w->dev->ctx, w->owner);
 }
 
 /* Make what the caller sees of a look. Returns 0, or the failure that ends the watch. */
