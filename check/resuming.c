@@ -59,16 +59,13 @@ static void expect_load(struct run *run, const struct load *load, const char *ho
 
 void load_in_any_steps(struct run *run)
 {
-	uint64_t size = reference_stream(run).size;
-	/* A large stream is not written byte by byte: its first bytes are, and its last. */
 	size_t steps[] = { 1, 3, 4096, 1 << 20 };
 
+	reference_stream(run);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		struct load load = { .file = -1, .step = steps[i] };
 		char how[64];
 
-		if (size / steps[i] > 1 << 20)
-			continue;
 		snprintf(how, sizeof(how), "written in steps of %zu bytes", steps[i]);
 		expect_load(run, &load, how);
 	}

@@ -76,7 +76,7 @@ void end_is_readable(struct run *run)
 
 void no_enomsg(struct run *run)
 {
-	char buf[4096];
+	static char buf[STEP];
 	int data_fd;
 	ssize_t n;
 
@@ -96,48 +96,50 @@ void no_enomsg(struct run *run)
 	} while (n > 0);
 }
 
-static struct stream read_by_readv(struct run *run, int data_fd)
+static ssize_t read_parts(struct run *run, int data_fd, struct digest *digest)
 {
 	static char parts[3][1000];
 	const struct iovec iov[3] = { { parts[0], 7 }, { parts[1], 1000 }, { parts[2], 333 } };
-	struct digest *digest = digest_new(run);
-	ssize_t n;
+	ssize_t n, left;
 
-	for (;;) {
-		doing(run, "readv of the data_fd in STOP_COPY");
+	doing(run, "readv of the data_fd in STOP_COPY");
+	do {
 		n = readv(data_fd, iov, 3);
-		if (n < 0 && errno == EINTR)
-			continue;
-		expect(run, n >= 0, "readv() gives %s", errno_name(errno));
-		if (n == 0)
-			return digest_end(digest);
-		for (int i = 0; i < 3 && n > 0; i++) {
-			size_t part = (size_t)n < iov[i].iov_len ? (size_t)n : iov[i].iov_len;
+	} while (n < 0 && errno == EINTR);
+	expect(run, n >= 0, "readv() gives %s", errno_name(errno));
+	left = n;
+	for (int i = 0; i < 3 && left > 0; i++) {
+		size_t part = (size_t)left < iov[i].iov_len ? (size_t)left : iov[i].iov_len;
 
-			digest_add(digest, parts[i], part);
-			n -= part;
-		}
+		digest_add(digest, parts[i], part);
+		left -= part;
 	}
+	return n;
 }
 
-/* Reading a large stream byte by byte takes as many calls as it has bytes. */
-#define SMALL_STEPS_MAX (64U << 10)
+static struct stream read_by_readv(struct run *run, int data_fd)
+{
+	struct digest *digest = digest_new(run);
 
-/* The first bytes in small steps, the rest in large ones. */
+	for (int i = 0; i < SMALL_CALLS_MAX; i++)
+		if (!read_parts(run, data_fd, digest))
+			break;
+	read_more(run, data_fd, STEP, -1, digest);
+	return digest_end(digest);
+}
+
 static struct stream read_by(struct run *run, int data_fd, size_t step)
 {
 	struct digest *digest = digest_new(run);
 	char buf[65537];
-	uint64_t total = 0;
 
-	while (total < SMALL_STEPS_MAX) {
+	for (int i = 0; i < SMALL_CALLS_MAX; i++) {
 		ssize_t n = read_data(run, data_fd, buf, step);
 
 		expect(run, n >= 0, "read() of %zu bytes gives %s", step, errno_name(n));
 		if (n == 0)
 			break;
 		digest_add(digest, buf, n);
-		total += n;
 	}
 	read_more(run, data_fd, STEP, -1, digest);
 	return digest_end(digest);
@@ -219,8 +221,8 @@ void abort_without_draining(struct run *run)
 
 	for (size_t i = 0; i < 2; i++) {
 		int data_fd = enter(run, S(STOP_COPY)), err;
+		static char buf[STEP];
 		uint64_t total = 0;
-		char buf[4096];
 
 		while (total < parts[i]) {
 			size_t step =
@@ -310,7 +312,7 @@ void signals_lose_nothing(struct run *run)
 		sigprocmask(SIG_BLOCK, &usr1, NULL);
 		data_fd = enter(run, S(STOP_COPY));
 		sigprocmask(SIG_UNBLOCK, &usr1, NULL);
-		stream = read_stream(run, data_fd, 4096, -1);
+		stream = read_by(run, data_fd, 4096);
 		expect_stream(run, stream, known, "under a signal each millisecond");
 		close(data_fd);
 	}

@@ -93,7 +93,7 @@ void size_in_a_session(struct run *run)
 {
 	struct stream known = save_stream(run);
 	uint64_t at_first, later, read = 0;
-	char buf[4096];
+	static char buf[1 << 20];
 	int data_fd;
 
 	enter(run, S(RUNNING));
@@ -101,7 +101,8 @@ void size_in_a_session(struct run *run)
 	if (get_size(run, &at_first))
 		test_skips(run, "GET of MIG_DATA_SIZE fails in STOP_COPY");
 	while (read < known.size / 2) {
-		ssize_t n = read_data(run, data_fd, buf, sizeof(buf));
+		uint64_t left = known.size / 2 - read;
+		ssize_t n = read_data(run, data_fd, buf, left < sizeof(buf) ? left : sizeof(buf));
 
 		if (n <= 0)
 			break;

@@ -439,13 +439,16 @@ static void *get_on_and_on(void *data)
 	return NULL;
 }
 
-#define NR_GETTERS 8
+#define NR_GETTERS     8
+#define ROUNDS	       20
+#define ROUNDS_SECONDS 2 /* a device with a large state goes round less often */
 
 void concurrent_get(struct run *run)
 {
 	struct getter getters[NR_GETTERS];
 	pthread_t threads[NR_GETTERS];
 	_Atomic bool ends = false;
+	double end;
 
 	reference_stream(run);
 	for (int i = 0; i < NR_GETTERS; i++) {
@@ -453,7 +456,8 @@ void concurrent_get(struct run *run)
 		if (pthread_create(&threads[i], NULL, get_on_and_on, &getters[i]))
 			test_skips(run, "no thread can be made");
 	}
-	for (int round = 0; round < 20; round++) {
+	end = seconds() + ROUNDS_SECONDS;
+	for (int round = 0; round < ROUNDS && (round == 0 || seconds() < end); round++) {
 		FOR_EACH_STATE(run, state)
 		{
 			int data_fd = enter(run, state);

@@ -249,6 +249,16 @@ static void invert(char *buf, uint64_t at, size_t size, const struct load *load)
 			buf[i] = ~buf[i];
 }
 
+/* How much of @size bytes the next write() is given, when @done bytes of the stream were written
+ * and @left are left. */
+static size_t step_at(const struct load *load, uint64_t done, uint64_t left, size_t size)
+{
+	uint64_t edge = load->step * (SMALL_CALLS_MAX / 2);
+	bool small = load->step && (done < edge || left <= edge);
+
+	return small && load->step < size ? load->step : size;
+}
+
 int write_stream(struct run *run, int data_fd, const struct load *load)
 {
 	int file = load->file >= 0 ? load->file : run->reference;
@@ -267,7 +277,7 @@ int write_stream(struct run *run, int data_fd, const struct load *load)
 		invert(buf, at, size, load);
 		while (done < size) {
 			size_t step =
-				load->step && load->step < size - done ? load->step : size - done;
+				step_at(load, at + done - load->from, to - at - done, size - done);
 
 			n = load->with_writev > 1 && step > load->with_writev
 				    ? write_parts(run, data_fd, buf + done, step, load->with_writev)

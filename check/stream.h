@@ -9,6 +9,10 @@ struct stream {
 	uint64_t size, digest;
 };
 
+/* A large stream is not moved byte by byte: so many calls move its first bytes, and the first and
+ * the last ones when it is written. */
+#define SMALL_CALLS_MAX 65536
+
 /* Read from @data_fd to the end of the stream, at most @step bytes at a time. The stream is written
  * to @file, unless that is -1. Expects that read() neither fails nor gives ENOMSG, and that there
  * is an end. */
@@ -42,7 +46,7 @@ struct stream reference_stream(struct run *run);
 struct load {
 	int file;		    /* -1: run->reference */
 	uint64_t from, to;	    /* the bytes to write; 0, 0: all */
-	size_t step;		    /* bytes of a write(); 0: as it likes */
+	size_t step;		    /* bytes of a write(), see SMALL_CALLS_MAX; 0: as it likes */
 	uint64_t invert_at, invert; /* bytes to invert, and how many */
 	unsigned int with_writev;   /* parts of a writev(), or 0 */
 };
