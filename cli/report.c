@@ -122,6 +122,11 @@ static void print_details(const struct report *report, const struct check_result
 	free(path);
 }
 
+static const char *log_text(const struct check_target *t)
+{
+	return t->log_is_readable ? "watched" : "cannot be read, only the taint is watched";
+}
+
 /* ---- Text ------------------------------------------------------------------- */
 
 static void text_begin(struct report *report)
@@ -136,8 +141,7 @@ static void text_begin(struct report *report)
 	print_line("migration: %s", flags ?: "");
 	if (t->state_size)
 		print_line("state size: %llu bytes (estimated)", (unsigned long long)t->state_size);
-	print_line("kernel log: %s",
-		   t->log_is_readable ? "watched" : "cannot be read, only the taint is watched");
+	print_line("kernel log: %s", log_text(t));
 	print_line("seed:       %llu", (unsigned long long)report->seed);
 	free(flags);
 }
@@ -244,6 +248,7 @@ static void ktap_begin(struct report *report)
 		   vfiomig_device_get_name(t->device), t->driver,
 		   t->module_version[0] ? " version " : "", t->module_version,
 		   t->srcversion[0] ? " srcversion " : "", t->srcversion, flags ?: "");
+	print_line("# kernel log %s", log_text(t));
 	print_line("# seed %llu", (unsigned long long)report->seed);
 	free(flags);
 }
@@ -389,37 +394,36 @@ static void list_one(const struct check_rule *rule)
 		print_line("       not tested: %s", rule->cannot);
 }
 
-static int list_as_json(const struct cli *cli)
+static void add_rule(struct json_object *rules, const struct check_rule *rule)
 {
-	struct json_object *object = new_object(), *rules = new_array();
+	struct json_object *one = new_object();
 	char needs[128];
 
-	for (size_t i = 0; i < check_nr_rules; i++) {
-		const struct check_rule *rule = &check_rules[i];
-		struct json_object *one = new_object();
-
-		add_string(one, "id", rule->id);
-		add_string(one, "number", rule->number);
-		add_string(one, "level", check_level_name(rule->level));
-		add_string(one, "rule", rule->words);
-		add_text(one, "needs", needs_text(rule->needs, needs));
-		add_string(one, "not_tested", rule->cannot);
-		append_value(rules, one);
-	}
-	add_value(object, "rules", rules);
-	return print_json(cli, object, stdout);
+	add_string(one, "id", rule->id);
+	add_string(one, "number", rule->number);
+	add_string(one, "level", check_level_name(rule->level));
+	add_string(one, "rule", rule->words);
+	add_text(one, "needs", needs_text(rule->needs, needs));
+	add_string(one, "not_tested", rule->cannot);
+	append_value(rules, one);
 }
 
-int list_rules(const struct cli *cli)
+int list_rules(const struct cli *cli,
+	       bool (*listed)(const void *data, const struct check_rule *rule), const void *data)
 {
+	struct json_object *rules = cli->json ? new_array() : NULL, *object;
 	const char *last = NULL;
 
-	if (cli->json)
-		return list_as_json(cli);
 	for (size_t i = 0; i < check_nr_rules; i++) {
 		size_t length;
 		const char *group = check_group(&check_rules[i], &length);
 
+		if (!listed(data, &check_rules[i]))
+			continue;
+		if (cli->json) {
+			add_rule(rules, &check_rules[i]);
+			continue;
+		}
 		if (last && group != last)
 			print_line("%s", "");
 		if (group != last)
@@ -427,5 +431,9 @@ int list_rules(const struct cli *cli)
 		last = group;
 		list_one(&check_rules[i]);
 	}
-	return 0;
+	if (!cli->json)
+		return 0;
+	object = new_object();
+	add_value(object, "rules", rules);
+	return print_json(cli, object, stdout);
 }

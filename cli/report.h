@@ -37,7 +37,8 @@ extern const struct report_form report_text, report_ktap, report_json;
 
 /* Count the result, and show it. */
 void report_result(struct report *report, const struct check_result *result);
-/* List all rules. Returns the exit status. */
-int list_rules(const struct cli *cli);
+/* List the rules that @listed takes. Returns the exit status. */
+int list_rules(const struct cli *cli,
+	       bool (*listed)(const void *data, const struct check_rule *rule), const void *data);
 
 #endif

@@ -217,7 +217,7 @@ complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all
 set -l groups feature state stop session precopy resume reset size dma slow
 complete -c vfiomig -n '__vfiomig_is check' -l dangerous -d 'Test also what can make a faulty kernel hang'
 complete -c vfiomig -n '__vfiomig_is check' -s g -l group -x -a "$groups" -d 'Test the rules of this group'
-complete -c vfiomig -n '__vfiomig_is check' -l list -d 'List all rules'
+complete -c vfiomig -n '__vfiomig_is check' -l list -d 'List the rules'
 complete -c vfiomig -n '__vfiomig_is check' -l seed -x -d 'The seed of random tests'
 complete -c vfiomig -n '__vfiomig_is check' -l skip -x -a '(__vfiomig_rules)' -d 'Leave this rule out'
 complete -c vfiomig -n '__vfiomig_is check' -l strict -d 'Exit with 1 after a WARN, too'

@@ -166,7 +166,8 @@ static const struct argp_option options[] = {
 	{ "test", 't', "ID", 0,
 	  "Test this rule only, by its ID, its number, or a pattern such as 'session.*'", 0 },
 	{ "skip", OPT_SKIP, "ID", 0, "Leave this rule out", 0 },
-	{ "list", OPT_LIST, NULL, 0, "List all rules, with the uAPI's words", 0 },
+	{ "list", OPT_LIST, NULL, 0,
+	  "List the rules, with the uAPI's words, instead of testing them", 0 },
 	{ "tap", OPT_TAP, NULL, 0, "Print KTAP version 1", 0 },
 	{ "strict", OPT_STRICT, NULL, 0, "Exit with 1 after a WARN, too", 0 },
 	{ "dangerous", OPT_DANGEROUS, NULL, 0,
@@ -237,6 +238,13 @@ static bool is_chosen(const struct options *opt, const struct check_rule *rule)
 	if (!opt->ids.count && !opt->groups.count)
 		return true;
 	return is_in(&opt->ids, rule) || is_in_group(&opt->groups, rule);
+}
+
+static bool is_listed(const void *data, const struct check_rule *rule)
+{
+	const struct options *opt = data;
+
+	return is_chosen(opt, rule) && !is_in(&opt->skip, rule);
 }
 
 static bool wanted(void *data, const struct check_rule *rule, const char **reason)
@@ -353,7 +361,7 @@ static int check(struct cli *cli, int argc, char **argv)
 	if (status)
 		return status;
 	if (opt.list)
-		return list_rules(cli);
+		return list_rules(cli, is_listed, &opt);
 	if (!opt.has_seed && getrandom(&opt.seed, 4, 0) != 4)
 		opt.seed = 1;
 	signals_catch(cli->ctx);

@@ -72,6 +72,11 @@ usage doctor x y
 says "'y' is one argument too many"
 status 0 "check --list" "$vfiomig" check --list
 prints 'D1   session.eof-permanent (must)'
+status 0 "check --list -g" "$vfiomig" check --list -g size,dma --skip=H2
+check "it has these groups" test "$(sed -n 's/^  \([A-Z]\)[0-9].*/\1/p' "$OUT" | uniq | tr -d '\n')" = HI
+check "it leaves out what --skip names" sh -c "! grep size.harmless '$OUT'"
+status 0 "check --list -t --json" "$vfiomig" check --list --json -t D1
+check "it has one rule" test "$(grep -c '"id":' "$OUT")" = 1
 usage check x -t session.eof
 says "there is no rule 'session.eof'"
 usage check x -t session.eof-permanet
