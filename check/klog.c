@@ -2,6 +2,7 @@
 /* The kernel's log and its taint. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ static const char *const splats[] = {
 };
 
 /* Bits of /proc/sys/kernel/tainted that a fault sets: D, W, L, and a bad page. */
-#define TAINT_FAULTS ((1UL << 5) | (1UL << 7) | (1UL << 9) | (1UL << 14))
+#define TAINT_DIE    (1UL << 7)
+#define TAINT_FAULTS ((1UL << 5) | TAINT_DIE | (1UL << 9) | (1UL << 14))
 
 static unsigned long read_taint(void)
 {
@@ -59,7 +61,7 @@ static unsigned long read_taint(void)
 
 void klog_open(struct klog *log)
 {
-	log->lost = false;
+	log->lost = log->died = false;
 	log->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	log->taint = read_taint();
 	if (log->fd >= 0)
@@ -123,6 +125,25 @@ bool klog_has_splat(struct klog *log, char *lines, size_t size)
 		if (splat && used < size - 1)
 			used += snprintf(lines + used, size - used, "%s\n", text);
 	}
+	if (splat && !used)
+		snprintf(lines, size, "it is tainted now\n");
+	log->died = taint & TAINT_DIE;
 	log->taint = taint;
 	return splat;
+}
+
+void klog_say(const char *fmt, ...)
+{
+	/* The kernel drops lines of an open file that says a lot. */
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char line[256] = "<6>";
+	va_list ap;
+
+	if (fd < 0)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line + 3, sizeof(line) - 3, fmt, ap);
+	va_end(ap);
+	(void)!write(fd, line, strlen(line));
+	close(fd);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The runner: each rule in a process of its own, with a time limit, and the device reset in
- * between.
+ * The runner: a rule in a process of its own, with a time limit, and the device reset after it.
  *
  * A driver under test may do anything: hang, crash, or bring the kernel to complain. So nothing
  * that reaches the device is done in this process, except opening and closing it.
@@ -13,14 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "klog.h"
+#include "runner.h"
 #include "stream.h"
 
 /* How a process ended. */
@@ -153,8 +151,7 @@ static void clean(struct run *run)
 	_exit(get_state(run) == S(RUNNING) ? IS_CLEAN : NOT_RUNNING);
 }
 
-/* Make the device as it was before the test. Returns 0, or a negative errno and why. */
-static int clean_up(struct run *run, const struct check_options *options, char why[512])
+int clean_up(struct run *run, const struct check_options *options, char why[512])
 {
 	struct check_result *result = &run->shared->result, before = *result;
 	/* A signal of the user does not end this. */
@@ -201,9 +198,8 @@ static void set(struct check_result *result, enum check_status status, const cha
 	va_end(ap);
 }
 
-/* Why the rule is not tested on this device, if so. */
-static bool is_left_out(const struct check_rule *rule, const struct run *run,
-			const struct check_options *options, struct check_result *result)
+bool is_left_out(const struct check_rule *rule, const struct run *run,
+		 const struct check_options *options, struct check_result *result)
 {
 	unsigned int lacks = rule->needs & ~run->target->supports &
 			     (NEEDS_P2P | NEEDS_PRE_COPY | NEEDS_DATA_SIZE | NEEDS_DMA_LOGGING |
@@ -313,11 +309,7 @@ static void expect_erratum(struct run *run, struct check_result *result)
 	note(run, "known: %s", erratum);
 }
 
-/* Something has gone wrong that weighs more than what the test itself has found. */
-static void overrule(struct check_result *result, enum check_status status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void overrule(struct check_result *result, enum check_status status, const char *fmt, ...)
+void overrule(struct check_result *result, enum check_status status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -331,31 +323,6 @@ static void overrule(struct check_result *result, enum check_status status, cons
 	va_end(ap);
 }
 
-/* What the kernel has said since the last look belongs to this result; or to the test @before, if
- * the driver has gone on for long after its last call. */
-static void look_at_log(struct klog *log, struct check_result *result,
-			const struct check_rule *before)
-{
-	char lines[1500];
-	bool splat = klog_has_splat(log, lines, sizeof(lines));
-
-	if (log->lost && result->status != CHECK_FAIL && result->status != CHECK_WARN)
-		overrule(result, CHECK_WARN,
-			 "the kernel has logged so much that not all of it could be read");
-	else if (log->lost)
-		add_note(result, "the kernel has logged so much that not all of it could be read");
-	if (!splat)
-		return;
-	if (result->status != CHECK_FAIL)
-		overrule(result, CHECK_FAIL, "the kernel complains: %.*s",
-			 (int)strcspn(lines, "\n"), lines[0] ? lines : "it is tainted now");
-	if (before)
-		add_note(result,
-			 "it can be late, and about %s, which was tested before: test that alone",
-			 before->id);
-	add_note(result, "%s", lines);
-}
-
 /* Make the device ready for the next rule. Returns 0, or a negative errno and why. */
 static int leave_device(struct run *run, const struct check_rule *rule,
 			const struct check_options *options, char why[512])
@@ -364,6 +331,8 @@ static int leave_device(struct run *run, const struct check_rule *rule,
 	char trouble[512];
 	int err = 0;
 
+	/* Where the process of the test has left the device */
+	run->state = result->path[result->path_length - 1];
 	/* The opt-in to MIG_PRECOPY_INFOv2 lasts until the device is closed. */
 	if (rule->needs & NEEDS_PRECOPY_INFOV2)
 		close_here(run);
@@ -379,15 +348,17 @@ static int leave_device(struct run *run, const struct check_rule *rule,
 	return err;
 }
 
-/* Test one rule. Returns 0, or the negative errno that ends the run, and why. */
-static int test_one(struct run *run, const struct check_rule *rule,
-		    const struct check_options *options, char why[512])
+int test_rule(struct run *run, const struct check_rule *rule, const struct check_options *options,
+	      char why[512])
 {
 	struct check_result *result = &run->shared->result;
 	int err, left, status = 0;
 	double begin = seconds();
 	enum ending ending;
 
+	if (run->verbose)
+		fprintf(stderr, "vfiomig: check: %s\n", rule->id);
+	*result = (struct check_result){ .rule = rule };
 	run->shared->ended = false;
 	run->seed = run->first_seed = options->seed;
 	run->state = S(RUNNING);
@@ -405,113 +376,5 @@ static int test_one(struct run *run, const struct check_rule *rule,
 			err = left;
 	}
 	result->seconds = seconds() - begin;
-	return err;
-}
-
-/* ---- All rules ------------------------------------------------------------------ */
-
-/*
- * Results that wait: the last one of a test, and those of rules after it that were not tested. The
- * kernel may complain when the test has ended. So its result is told when the next test begins.
- */
-struct waiting {
-	struct check_result *results;
-	size_t count;
-	bool tested;			 /* the first of them is that of a test */
-	const struct check_rule *before; /* the rule that was tested before that, or NULL */
-};
-
-static void tell(struct waiting *waiting, struct klog *log, const struct check_options *options)
-{
-	if (waiting->tested) {
-		look_at_log(log, &waiting->results[0], waiting->before);
-		waiting->before = waiting->results[0].rule;
-	}
-	for (size_t i = 0; i < waiting->count; i++)
-		options->end(options->data, &waiting->results[i]);
-	waiting->count = 0;
-	waiting->tested = false;
-}
-
-/* How long the kernel has to complain about the last test. */
-#define SETTLING 200 /* milliseconds */
-
-static int test_all(struct run *run, const struct check_options *options, struct klog *log,
-		    struct waiting *waiting, char why[512])
-{
-	struct check_result *result = &run->shared->result;
-	int err = 0;
-
-	for (size_t i = 0; i < check_nr_rules && !err; i++) {
-		const struct check_rule *rule = &check_rules[i];
-		const char *reason = NULL;
-
-		memset(result, 0, sizeof(*result));
-		result->rule = rule;
-		if (!options->wanted(options->data, rule, &reason)) {
-			if (!reason)
-				continue;
-			set(result, CHECK_SKIP, "%s", reason);
-		} else if (!is_left_out(rule, run, options, result)) {
-			tell(waiting, log, options);
-			err = test_one(run, rule, options, why);
-			waiting->tested = true;
-		}
-		waiting->results[waiting->count++] = *result;
-		if (!waiting->tested)
-			tell(waiting, log, options);
-	}
-	if (waiting->tested && !err)
-		sleep_ms(SETTLING);
-	tell(waiting, log, options);
-	return err;
-}
-
-static struct shared *share(void)
-{
-	struct shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return shared == MAP_FAILED ? NULL : shared;
-}
-
-int check_run(struct vfiomig_ctx *ctx, struct check_target *target,
-	      const struct check_options *options, char why[512])
-{
-	struct run run = {
-		.ctx = ctx,
-		.target = target,
-		.device = target->device,
-		.fd = vfiomig_device_get_fd(target->device),
-		.flags = target->flags,
-		.dangerous = options->dangerous,
-		.verbose = options->verbose,
-		.timeout = options->timeout,
-		.shared = share(),
-	};
-	struct waiting waiting = { .results = calloc(check_nr_rules, sizeof(struct check_result)) };
-	struct klog log;
-	int err;
-
-	why[0] = '\0';
-	if (!run.shared || !waiting.results) {
-		snprintf(why, 512, "out of memory");
-		err = -ENOMEM;
-		goto out;
-	}
-	/* Processes that a test leaves behind come here. */
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	run.reference = nameless_file();
-	klog_open(&log);
-	err = clean_up(&run, options, why);
-	if (!err)
-		err = test_all(&run, options, &log, &waiting, why);
-	prctl(PR_SET_CHILD_SUBREAPER, 0);
-	klog_close(&log);
-	close(run.reference);
-out:
-	free(waiting.results);
-	if (run.shared)
-		munmap(run.shared, sizeof(*run.shared));
 	return err;
 }

@@ -3,7 +3,7 @@
 #
 # The conformance test. The driver of ivshmem keeps all rules. The kernel's mtty breaks some, which are the ones that its
 # source breaks: so the test can fail.
-# guest: -m 1M -m 1M
+# guest: -m 1M -m 1M -s 600
 # kernels: stock newest
 
 # shellcheck source=tests/guest/lib/lib.sh
@@ -75,6 +75,15 @@ check "the holder goes on" test "$(holder_of "$device")" = "$holder"
 status 4 "a device by its holder" vfiomig check "unix:/run/vfiomig/$device.sock"
 says "busy: process $holder holds it"
 vfiomig release "$device"
+vfiomig exec "$device" -- sleep 100 &
+user=$!
+wait_for sh -c "test \"\$(cat /proc/$user/comm)\" = sleep"
+status 4 "a device that a process has" vfiomig check "$device"
+says "busy: process $user (sleep) has"
+status 4 "a device that a process lends" vfiomig check "pid:$user/$device"
+says 'busy: the test needs a device that nobody has open'
+kill $user
+wait $user 2>/dev/null
 set_driver "$other" vfio-pci
 status 3 "a device without migration" vfiomig check "$other"
 says 'its driver vfio-pci has no migration support'

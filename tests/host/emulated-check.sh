@@ -31,6 +31,39 @@ says "check $device: the device cannot be reset: VFIO_DEVICE_RESET fails"
 prints 'ended early: the device cannot be reset'
 no_faults "$device"
 
+fault "$device" arc STOP-STOP_COPY hang
+fault common sigkill skip
+ends 7 "a process that cannot be killed ends the test" vfiomig check "$device" --timeout=1 \
+	-t feature.argsz,session.eof-permanent,size.plausible
+says "check $device: a process hangs in the kernel and cannot be killed: SET_STATE RUNNING -> STOP_COPY"
+prints 'A4   feature.argsz                OK'
+prints 'a process of the test hangs in the kernel: SET_STATE RUNNING -> STOP_COPY'
+prints '2 rules: 1 OK, 0 not supported, 1 FAIL'
+no_faults
+no_faults "$device"
+
+fault "$device" arc STOP-STOP_COPY signal=SEGV
+status 1 "a process of a test that crashes" vfiomig check "$device" -t session.eof-permanent,size.plausible
+prints 'the process of the test was killed by SIGSEGV in: SET_STATE RUNNING -> STOP_COPY'
+prints 'H3   size.plausible               OK'
+no_faults "$device"
+
+fault "$device" open errno=EIO after=1
+ends 7 "the device cannot be opened again" vfiomig check "$device" -q -t state.running-first,size.plausible
+says "check $device: the device cannot be opened again: "
+no_faults "$device"
+
+# A test begins with a device that was reset, and so does whoever comes after the last one.
+no_log "$device"
+status 0 "several rules" vfiomig check "$device" -t session.eof-permanent,session.one,size.plausible
+check "the device is reset before each and after the last" test "$(log_of "$device" | grep -c ' reset: 0')" -ge 4
+check "and nothing comes after that" sh -c "$(command -v tail) -n 3 '$emulated/$device/log' | grep -q 'reset: 0'"
+
+status 0 "-v tells where a test has left the device" vfiomig check "$device" -v -t session.eof-permanent
+says "vfiomig: check: VFIO_DEVICE_RESET in RUNNING"
+says "vfiomig: check: session.eof-permanent"
+says "vfiomig: check: VFIO_DEVICE_RESET in STOP_COPY"
+
 # The emulated driver looks at nothing that it loads.
 status 1 "bad state is loaded" vfiomig check "$device" --tap -t resume.invalid
 prints 'not ok 1 resume.invalid'
@@ -40,6 +73,44 @@ status 0 "a warning" vfiomig check "$device" --tap -t resume.foreign
 prints 'ok 1 resume.foreign'
 status 0 "a pattern, without one of its rules" vfiomig check "$device" -t 'size.*' --skip=size.argsz
 prints 'H5   size.argsz                   SKIP'
+
+# ---- Which device, and with which seed ---------------------------------------------
+
+mkdir -p "/sys/bus/pci/devices/$device/driver/module"
+echo 1.2.3 >"/sys/bus/pci/devices/$device/driver/module/version"
+echo 0123456789ABCDEF >"/sys/bus/pci/devices/$device/driver/module/srcversion"
+status 0 "a module with a version" vfiomig check "$device" -t size.plausible
+prints "driver:     emulated_vfio_pci, version 1.2.3, srcversion 0123456789ABCDEF"
+status 0 "the same as KTAP" vfiomig check "$device" --tap -t size.plausible
+prints "# kernel log cannot be read, only the taint is watched"
+prints "# device $device, driver emulated_vfio_pci version 1.2.3 srcversion 0123456789ABCDEF, migration STOP_COPY P2P PRE_COPY"
+rm -r "/sys/bus/pci/devices/$device/driver/module"
+
+for seed in 7 7 8; do
+	vfiomig check "$device" -v --seed=$seed -t state.random-walk >walk 2>&1
+	check "the seed $seed is printed" grep -q "^seed: *$seed\$" walk
+	grep 'SET_STATE\|VFIO_DEVICE_RESET' walk >walk.$seed.new
+	[ ! -e walk.$seed ] || check "the same seed makes the same walk" cmp walk.$seed walk.$seed.new
+	mv walk.$seed.new walk.$seed
+done
+check "another seed makes another walk" sh -c "! cmp walk.7 walk.8"
+fault "$device" set STOP_COPY errno=EIO after=3
+status 1 "a walk that fails" vfiomig check "$device" --seed=9 -t state.random-walk
+prints "again:    vfiomig check -v -t state.random-walk --seed=9 $device"
+no_faults "$device"
+
+# ---- What is not tested ------------------------------------------------------------
+
+sleep 1000 <>/dev/vfio/devices/vfio0 &
+fault "$device" open errno=EBUSY
+status 4 "a device that a process has" vfiomig check "$device"
+says "busy: process $! (sleep) has the device or its group open"
+kill $!
+no_faults "$device"
+echo 1000000000000000 >"$emulated/$device/data_size"
+status 0 "a state for which there is no room" vfiomig check "$device" -t resume.round-trip
+prints "there is no room for a state of 1000000000000000 bytes; TMPDIR names another place"
+rm "$emulated/$device/data_size"
 
 # ---- What a person reads -----------------------------------------------------------
 
@@ -134,9 +205,56 @@ fault common sleep "run=echo '4,1,1,-;WARNING: too late' >>$kmsg"
 status 1 "the kernel complains when the test has ended" vfiomig check "$device" -t session.eof-permanent
 prints "the kernel complains: WARNING: too late"
 no_faults
+# ---- Which test it is about
+
+# once_more RULE...: these rules were tested once more, in this order
+once_more() {
+	sed -n 's/.*;vfiomig check: \(.*\), once more$/\1/p' "$kmsg" >repeated
+	check "tested once more: $*" test "$(cat repeated)" = "$(printf '%s\n' "$@")"
+	: >"$kmsg"
+}
+
+: >"$kmsg"
+some=session.eof-permanent,precopy.initial-bytes,size.plausible
+status 0 "the kernel does not complain" vfiomig check "$device" --strict -t $some
+check "its log says what was tested" test "$(sed -n 's/^14,1,1,-;vfiomig check: //p' "$kmsg" | tr '\n' ,)" = "$some,"
 fault "$device" precopy-info "run=echo '4,1,1,-;WARNING: at it' >>$kmsg"
-status 1 "it may be about the test before" vfiomig check "$device" -t session.eof-permanent,precopy.info-harmless
-prints "it can be late, and about session.eof-permanent, which was tested before: test that alone"
+status 1 "it complains each time" vfiomig check "$device" -t $some
+prints "FAIL:  precopy.initial-bytes"
+check "so it is about this rule" sh -c "! grep 'can be late' '$OUT'"
+once_more precopy.initial-bytes session.eof-permanent
+no_faults "$device"
+fault "$device" precopy-info times=1 "run=echo '4,1,1,-;WARNING: once' >>$kmsg"
+status 1 "it complains once" vfiomig check "$device" -t $some
+prints "FAIL:  precopy.initial-bytes"
+prints "it can be late, and about a test before this: session.eof-permanent"
+once_more precopy.initial-bytes session.eof-permanent
+no_faults "$device"
+# What a session leaves behind makes the kernel complain when precopy.initial-bytes is tested, or when nothing is.
+fault "$device" arc STOP-STOP_COPY "run=touch /run/session"
+fault "$device" precopy-info "run=! rm /run/session 2>/dev/null || { echo '4,1,1,-;WARNING: late' >>$kmsg; touch /run/late; }"
+fault common sleep "run=[ ! -e /run/late ] || ! rm /run/session 2>/dev/null || echo '4,1,1,-;WARNING: late' >>$kmsg"
+status 1 "it complains late" vfiomig check "$device" -t $some
+prints "FAIL:  session.eof-permanent"
+prints "the kernel complains: WARNING: late"
+prints "this came late, when precopy.initial-bytes was tested; it came again when this rule was tested once more"
+prints "E5   precopy.initial-bytes        OK"
+once_more precopy.initial-bytes session.eof-permanent
+no_faults
+no_faults "$device"
+echo 128 | proc_says sys/kernel/tainted
+fault "$device" precopy-info times=1 "run=echo '4,1,1,-;Oops: 0000' >>$kmsg"
+status 1 "after an oops nothing is tested once more" vfiomig check "$device" -t $some
+prints "it can be late, and about a test before this: session.eof-permanent"
+once_more ''
+umount /proc/sys/kernel/tainted
+no_faults "$device"
+fault "$device" arc STOP-STOP_COPY "run=echo 512 >/run/sys-kernel-tainted"
+echo 1 | proc_says sys/kernel/tainted
+chmod 666 /run/sys-kernel-tainted
+status 1 "the kernel becomes tainted, and says nothing" vfiomig check "$device" -t session.eof-permanent
+prints "the kernel complains: it is tainted now"
+umount /proc/sys/kernel/tainted
 no_faults "$device"
 echo "4,1,1,-;WARNING: $(seq -s, 600)" >long
 fault "$device" arc STOP-STOP_COPY "run=cat /run/test/long >>$kmsg"

@@ -171,6 +171,7 @@ int data_ioctl(const struct thing *t, int fd, unsigned long request, void *arg);
 uint64_t page_size(void);
 /* Read the next record of the kernel's log. Returns its bytes or a negative errno. */
 ssize_t kmsg_read(int fd, char *buf, size_t size);
+ssize_t kmsg_write(const char *buf, size_t size);
 /* Pass over what is in the log. */
 void kmsg_end(int fd);
 

@@ -60,6 +60,8 @@ ssize_t write(int fd, const void *buf, size_t size)
 	if (!t.kind)
 		return syscall(SYS_write, fd, buf, size);
 	begin_call();
+	if (t.kind == KIND_KMSG)
+		return outcome(kmsg_write(buf, size));
 	return outcome(t.kind == KIND_DATA ? data_access(&t, fd, true, (void *)buf, size)
 					   : -EINVAL);
 }

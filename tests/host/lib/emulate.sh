@@ -91,8 +91,8 @@
 #   region-read, region-write
 #                            pread() and pwrite() of the device
 #   Of "common": open-group, open-container, open-iommufd, ioas, api-version, extension, status, set-container,
-#   set-iommu, device-fd,
-#   and sleep, which is each poll() of nothing
+#   set-iommu, device-fd, sleep, which is each poll() of nothing, and sigkill, which is each kill() with SIGKILL; with
+#   skip, the process does not end
 #
 # and these the words:
 #
