@@ -101,6 +101,19 @@ no_faults "$device"
 
 # ---- What is not tested ------------------------------------------------------------
 
+status 0 "what hangs kernels, what takes long, what needs more" vfiomig check "$device" -t 'state.no-*' -t 'session.l*' -g stop
+prints "it can hang or taint a kernel that is not mended; --dangerous tests it"
+prints "it takes long; -g slow tests it"
+prints "it needs a device that does DMA on request"
+prints "it needs a second device"
+prints "C2   stop.set-irqs                OK (Not Supported)"
+status 0 "what hangs kernels, by its name" vfiomig check "$device" -t state.no-way-back
+prints "B13  state.no-way-back            SKIP"
+status 0 "with --dangerous" vfiomig check "$device" --dangerous -t state.no-way-back
+prints "B13  state.no-way-back            OK"
+status 0 "what takes long, by its name" vfiomig check "$device" -t state.concurrent-set
+prints "B21  state.concurrent-set         OK"
+
 sleep 1000 <>/dev/vfio/devices/vfio0 &
 fault "$device" open errno=EBUSY
 status 4 "a device that a process has" vfiomig check "$device"

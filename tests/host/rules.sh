@@ -26,6 +26,12 @@ while read -r words; do
 done <"$work/quotations" >"$work/bad"
 check "each quotation is in the header" sh -c "! grep . '$work/bad'"
 
+# So many rules has each group.
+for group in A:12 B:23 C:10 D:20 E:24 R:21 G:9 H:6 I:23; do
+	seq -f "${group%:*}%g" "${group#*:}"
+done >"$work/numbers"
+check "each number is there" sh -c "jq -r '.rules[].number' '$work/list' | uniq | diff '$work/numbers' -"
+check "what is not tested has a reason" sh -c "jq -r '.rules[] | select(.not_tested) | .not_tested' '$work/list' | { ! grep -v '^it '; }"
 check "each ID is there once" sh -c "jq -r '.rules[].id' '$work/list' | sort | uniq -d | { ! grep .; }"
 
 finish
