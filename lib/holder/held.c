@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -389,7 +390,9 @@ static int held_close(struct vfiomig_device *dev)
 /*
  * A release that is asked for. A holder that has got the request closes the device, whether or not
  * somebody waits for its answer. But it removes its socket before that, so a socket that is gone
- * proves nothing. The end of its process does.
+ * proves nothing. These prove that the device is closed: the holder's answer; the end of its
+ * process; and that it hangs up after it has removed its socket, for then it does so last. The
+ * last one serves where its process cannot be seen, in another PID namespace.
  */
 struct release {
 	struct vfiomig_device *dev;
@@ -398,16 +401,42 @@ struct release {
 	int pid;   /* the holder that has got the request, 0 if it is not known */
 	int pidfd; /* -1 if nobody has got it, or if it has ended before, or cannot be seen */
 	bool asked;
+	struct stat socket; /* the file on which it was reached */
+	int connection;	    /* over which it has got the request and may still answer, or -1 */
+	bool last;	    /* the socket was removed while the connection was still there */
 };
 
-/* Note who is asked, while it is connected, so that its number is not another process's. */
-static void note_holder(struct release *r, int pid)
+/* Whether the holder that was asked has removed its socket. */
+static bool is_removed(const struct release *r)
+{
+	struct stat now;
+
+	if (lstat(r->path, &now))
+		return errno == ENOENT;
+	return now.st_dev != r->socket.st_dev || now.st_ino != r->socket.st_ino;
+}
+
+/* Whether the socket there may be another holder's: the number of an inode is used again. */
+static bool is_another(const struct release *r)
+{
+	struct stat now;
+
+	return is_removed(r) || lstat(r->path, &now) ||
+	       now.st_ctim.tv_sec != r->socket.st_ctim.tv_sec ||
+	       now.st_ctim.tv_nsec != r->socket.st_ctim.tv_nsec;
+}
+
+/* Note who is asked, while it is connected, so that its number is not another process's. Returns
+ * false if that is not certain, because another holder has just come. */
+static bool note_holder(struct release *r, int pid, const struct stat *before)
 {
 	if (r->asked)
-		return;
+		return true;
 	r->pid = pid;
+	r->socket = *before;
 	close_fdp(&r->pidfd);
 	r->pidfd = pid ? syscall(SYS_pidfd_open, pid, 0) : -1;
+	return !is_another(r);
 }
 
 static bool has_ended(const struct release *r)
@@ -475,24 +504,103 @@ static int after_hang_up(const struct release *r, int err)
 	return wait_err == -EBUSY ? fail_reply(r->dev->ctx, r->path, r->pid, err) : wait_err;
 }
 
+/* The holder that was asked does not serve its socket any more. */
+static int after_its_time(const struct release *r)
+{
+	int err = wait_for_end(r, &r->turn);
+
+	return err == -EBUSY ? fail_ending(r) : err;
+}
+
+/*
+ * The holder that was asked has not answered when the time was up. Returns -EBUSY.
+ */
+static int fail_late(struct release *r)
+{
+	struct vfiomig_ctx *ctx = r->dev->ctx;
+	int pid, fd = connect_to(ctx, r->path, is_named(r->dev), &pid);
+	bool gone = fd == -ENOENT || fd == -ECONNREFUSED ||
+		    (fd >= 0 && (pid != r->pid || is_another(r)));
+
+	close_fdp(&fd);
+	if (gone)
+		return fail_ending(r);
+	return fail_unanswered(r, fail_silent(ctx, r->path, r->pid));
+}
+
+/* Returns what the holder answers over the connection, or -EAGAIN if it has not answered yet. */
+static int take_answer(struct release *r)
+{
+	struct wire_reply reply;
+	bool removed = is_removed(r);
+	int err = wire_take(r->connection, &reply);
+
+	if (err == -EAGAIN) {
+		r->last = removed;
+		return err;
+	}
+	close(r->connection);
+	r->connection = -1;
+	if ((err == -ECONNRESET || err == -EPIPE) && r->last) {
+		ctx_log(r->dev->ctx, "the holder of %s has ended without an answer", r->dev->name);
+		return 0;
+	}
+	return err;
+}
+
+/* The holder has got the request. Returns the same as release_once(). */
+static int wait_for_answer(struct release *r)
+{
+	int err = 0, answer;
+
+	while (!err && (answer = take_answer(r)) == -EAGAIN) {
+		if (has_ended(r))
+			return wait_for_end(r, &r->turn);
+		err = turn_wait(&r->turn);
+	}
+	if (err)
+		return err == -EBUSY ? fail_late(r) : err;
+	/* Another command has come first, or it has hung up. */
+	if (answer == -EBUSY)
+		r->asked = false;
+	if (answer == -EBUSY || !answer)
+		return answer ? -EAGAIN : 0;
+	return answer == -ECONNRESET || answer == -EPIPE
+		       ? after_hang_up(r, answer)
+		       : fail_reply(r->dev->ctx, r->path, r->pid, answer);
+}
+
 /* Returns 0 when the device is released, -EAGAIN if it is to be asked for again, or a failure. */
 static int release_once(struct release *r)
 {
 	struct vfiomig_ctx *ctx = r->dev->ctx;
+	struct stat before = { .st_ino = 0 };
 	struct wire_reply reply;
-	int pid, err, fd = connect_to(ctx, r->path, is_named(r->dev), &pid);
+	int pid, err, fd;
 
+	if (r->connection >= 0)
+		return wait_for_answer(r);
+	if (lstat(r->path, &before))
+		before.st_ino = 0;
+	fd = connect_to(ctx, r->path, is_named(r->dev), &pid);
 	/* The holder that was asked is gone. Nobody wants to release the one that came after it. */
-	if (r->asked && (fd == -ENOENT || fd == -ECONNREFUSED || (fd >= 0 && pid != r->pid))) {
+	if (r->asked && (fd == -ENOENT || fd == -ECONNREFUSED ||
+			 (fd >= 0 && (pid != r->pid || is_another(r))))) {
 		close_fdp(&fd);
-		err = wait_for_end(r, &r->turn);
-		return err == -EBUSY ? fail_ending(r) : err;
+		return after_its_time(r);
 	}
 	if (fd < 0)
 		return fd;
-	note_holder(r, pid);
+	if (!note_holder(r, pid, &before)) {
+		close(fd);
+		err = turn_wait(&r->turn);
+		return err ? err : -EAGAIN;
+	}
 	err = wire_ask(ctx, fd, WIRE_RELEASE, &reply, NULL);
-	close(fd);
+	if (err == -ETIMEDOUT)
+		r->connection = fd;
+	else
+		close(fd);
 	translate(&reply, pid);
 	switch (err) {
 	case -EBUSY:
@@ -502,10 +610,7 @@ static int release_once(struct release *r)
 		return err ? err : -EAGAIN;
 	case -ETIMEDOUT:
 		r->asked = true;
-		err = turn_wait(&r->turn);
-		if (err == -EBUSY)
-			err = fail_unanswered(r, fail_silent(ctx, r->path, pid));
-		return err ? err : -EAGAIN;
+		return -EAGAIN;
 	case -ECONNRESET:
 	case -EPIPE:
 		r->asked = true;
@@ -525,6 +630,7 @@ static int release(struct vfiomig_device *dev, const char *path)
 		.path = path,
 		.turn = turn_begin(dev->ctx, dev->wait),
 		.pidfd = -1,
+		.connection = -1,
 	};
 	int err;
 
@@ -534,6 +640,7 @@ static int release(struct vfiomig_device *dev, const char *path)
 	if (err == -EINTR)
 		err = fail_unanswered(&r, err);
 	close_fdp(&r.pidfd);
+	close_fdp(&r.connection);
 	return err;
 }
 

@@ -171,3 +171,9 @@ int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op, struct wire_r
 	}
 	return err;
 }
+
+int wire_take(int socket, struct wire_reply *reply)
+{
+	*reply = (struct wire_reply){ .error = 0 };
+	return receive_reply(socket, reply, NULL);
+}

@@ -65,5 +65,8 @@ int wire_send_reply(int socket, struct wire_reply *reply, const int fds[WIRE_NR_
 /* Send a request and wait for the reply. @fds may be NULL. */
 int wire_ask(struct vfiomig_ctx *ctx, int socket, enum wire_op op, struct wire_reply *reply,
 	     int fds[WIRE_NR_FDS]);
+/* Receive the reply to a request for which wire_ask() has waited without one. Returns -EAGAIN if it
+ * has not come yet. */
+int wire_take(int socket, struct wire_reply *reply);
 
 #endif

@@ -16,6 +16,7 @@
 #include "machine.h"
 
 #define STEPS_MAX 8
+#define LATE	  60000000000ULL
 
 /*
  * What the holder does with one connection: the request that it expects, its answer, and what
@@ -27,13 +28,16 @@ struct step {
 	int error;
 	bool silent, hangs_up, ends; /* what it does instead of answering */
 	int fds[WIRE_NR_FDS];
-	bool dies;   /* it hangs up after its answer, and does not take the device back */
-	int at_end;  /* what it answers when the device is given back */
-	bool deaf;   /* it does not answer when the device is given back, but lives */
-	bool last;   /* nobody serves any more after this answer */
-	bool next;   /* another process serves from then on */
-	bool killed; /* its process ends, see server_process */
-	bool inside; /* it is in a container, where its PID is another one */
+	bool dies;    /* it hangs up after its answer, and does not take the device back */
+	int at_end;   /* what it answers when the device is given back */
+	bool deaf;    /* it does not answer when the device is given back, but lives */
+	bool last;    /* nobody serves any more after this answer */
+	bool next;    /* another process serves from then on */
+	bool killed;  /* its process ends, see server_process */
+	bool inside;  /* it is in a container, where its PID is another one */
+	bool late;    /* it answers, or hangs up, when its peer has waited too long for that */
+	bool removes; /* it removes its socket, and then hangs up, later */
+	bool moves;   /* its socket's file is another one from then on */
 };
 
 static struct {
@@ -94,6 +98,15 @@ static void answer(int fd, const struct step *step)
 	wire_send_reply(fd, &reply, fds);
 }
 
+/* The clock goes as the peer looks at it, see clock.h. */
+static void wait_long(void)
+{
+	uint64_t since = ahead;
+
+	while (ahead < since + LATE)
+		usleep(1000);
+}
+
 static void play(int fd, const struct step *step)
 {
 	struct wire_request request = { .op = 0 };
@@ -118,10 +131,18 @@ static void play(int fd, const struct step *step)
 		server_process = getpid();
 	if (step->killed)
 		kill(server_process, SIGKILL);
+	if (step->moves)
+		sh("ln run/" A ".sock run/link; rm run/" A ".sock; mv run/link run/" A ".sock");
+	if (step->late)
+		wait_long();
+	if (step->removes) {
+		unlink(SOCKET);
+		wait_long();
+	}
 	if (step->silent)
 		/* Wait until the other side gives up. */
 		recv(fd, rest, sizeof(rest), 0);
-	if (step->silent || step->hangs_up || step->ends)
+	if (step->silent || step->hangs_up || step->ends || step->removes)
 		return;
 	answer(fd, step);
 	if (step->op == WIRE_TAKE && !step->error && !step->dies &&

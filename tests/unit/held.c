@@ -360,6 +360,64 @@ static void test_release_not_the_next(void **state)
 	end(dev, before);
 }
 
+/* Another one whose process cannot be seen either is told by its socket's file. */
+static void test_release_not_the_next_unseen(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .silent = true, .moves = true }, LOOK);
+
+	server_process = INT_MAX;
+	vfiomig_device_set_wait(dev, 100);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	fast = false;
+	assert_says("is gone from there, but its process cannot be seen, and may still be closing");
+	server_process = 0;
+	end(dev, before);
+}
+
+/* The answer of a holder that takes long comes over the connection that has its request. */
+static void test_release_answers_late(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .late = true });
+
+	server_process = INT_MAX;
+	vfiomig_device_set_wait(dev, -1);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	fast = false;
+	server_process = 0;
+	end(dev, before);
+}
+
+/* It hangs up after it has removed its socket, so it has closed the device. One that hangs up
+ * before that has not. */
+static void test_release_ends_unseen(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .late = true, .removes = true, .last = true });
+
+	server_process = INT_MAX;
+	vfiomig_device_set_wait(dev, -1);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	fast = false;
+	server_process = 0;
+	end(dev, before);
+}
+
+static void test_release_dropped_unseen(void **state)
+{
+	START(QUERY, { .op = WIRE_RELEASE, .late = true, .hangs_up = true },
+	      { .op = WIRE_RELEASE });
+
+	server_process = INT_MAX;
+	vfiomig_device_set_wait(dev, -1);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	fast = false;
+	server_process = 0;
+	end(dev, before);
+}
+
 /* A holder that hangs up ends, or has too many peers. */
 static void test_release_hangs_up(void **state)
 {
@@ -522,6 +580,10 @@ int main(void)
 		cmocka_unit_test(test_release_has_ended),
 		cmocka_unit_test(test_release_unseen),
 		cmocka_unit_test(test_release_not_the_next),
+		cmocka_unit_test(test_release_not_the_next_unseen),
+		cmocka_unit_test(test_release_answers_late),
+		cmocka_unit_test(test_release_ends_unseen),
+		cmocka_unit_test(test_release_dropped_unseen),
 		cmocka_unit_test(test_release_hangs_up),
 		cmocka_unit_test(test_path_too_long),
 		cmocka_unit_test(test_strangers_holder),
