@@ -58,7 +58,6 @@ static void do_load(void *arg)
 	sigaddset(&typed, SIGQUIT);
 	sigaddset(&typed, SIGHUP);
 	sigprocmask(SIG_SETMASK, &typed, NULL);
-	apart_outlive();
 	l->err = module_load(l->ctx, l->module);
 }
 

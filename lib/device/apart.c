@@ -59,63 +59,119 @@ static int fork_quietly(int *pidfd)
 	return pid;
 }
 
+/* In the first of two processes: make the second one, which goes on when its pidfd is there. */
+static void become_orphan(int tell, int go)
+{
+	int pid = fork();
+
+	if (pid < 0 || (pid > 0 && write(tell, &pid, sizeof(pid)) != sizeof(pid)))
+		_exit(1);
+	if (pid)
+		_exit(0);
+	close(tell);
+	if (read(go, &(char){ 0 }, 1) != 1)
+		_exit(0);
+	close(go);
+}
+
 /*
  * fork(2), for a function that allocates memory: only after that may the child of a process with
- * threads do so. The child goes on when the parent has its pidfd, because until then a handler of
- * SIGCHLD could reap it.
+ * threads do so. Such a child raises SIGCHLD, and if it was left behind it would stay a zombie of a
+ * program that does not wait for its children, or could be reaped by one that waits for all. So it
+ * is the child of a child, which has ended when this returns.
  */
 static int fork_to_allocate(int *pidfd)
 {
-	int go[2], pid, err = 0;
+	int tell[2] = { -1, -1 }, go[2] = { -1, -1 }, first, pid = 0, err = 0;
 
 	*pidfd = -1;
-	if (pipe2(go, O_CLOEXEC))
+	if (pipe2(tell, O_CLOEXEC))
 		return -errno;
-	pid = fork();
-	if (pid == 0) {
+	if (pipe2(go, O_CLOEXEC)) {
+		err = -errno;
+		close(tell[0]);
+		close(tell[1]);
+		return err;
+	}
+	first = fork();
+	if (first == 0) {
+		close(tell[0]);
 		close(go[1]);
-		if (read(go[0], &(char){ 0 }, 1) != 1)
-			_exit(0);
-		close(go[0]);
+		become_orphan(tell[1], go[0]);
 		return 0;
 	}
-	if (pid > 0)
-		*pidfd = syscall(SYS_pidfd_open, pid, 0);
-	if (*pidfd < 0 || write(go[1], "", 1) != 1)
-		err = -errno;
+	err = first < 0 ? -errno : 0;
+	close(tell[1]);
 	close(go[0]);
+	if (!err && read(tell[0], &pid, sizeof(pid)) != sizeof(pid))
+		err = -EAGAIN;
+	if (!err)
+		*pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (!err && (*pidfd < 0 || write(go[1], "", 1) != 1))
+		err = -errno;
+	close(tell[0]);
 	close(go[1]);
-	if (err && pid > 0)
-		waitpid(pid, NULL, 0);
+	if (first > 0)
+		waitpid(first, NULL, 0);
 	if (err)
 		close_fdp(pidfd);
 	return err ? err : pid;
 }
 
 /*
- * The processes that were left behind. They have no exit signal, so nobody else waits for them,
- * and each is reaped when the next process is started. Where there is no room for one, it stays a
- * zombie until the program ends. So does one of fork(2), unless the program waits for it.
+ * The processes that were left behind. Those of fork_quietly() have no exit signal, so nobody else
+ * waits for them. Of others there is a pidfd, because the program may wait for them, too. Each is
+ * reaped when the next process is started. Where there is no room for one, it stays a zombie until
+ * the program ends.
  */
-static _Atomic int left[64];
+static _Atomic int left[64], left_fds[16];
 
-static void remember(int pid)
+static void add(_Atomic int *list, size_t n, int number)
 {
 	bool done = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(left) && !done; i++)
-		done = atomic_compare_exchange_strong(&left[i], &(int){ 0 }, pid);
+	for (size_t i = 0; i < n && !done; i++)
+		done = atomic_compare_exchange_strong(&list[i], &(int){ 0 }, number);
+	if (!done && list == left_fds)
+		close(number);
+}
+
+static void remember(int pid)
+{
+	add(left, ARRAY_SIZE(left), pid);
+}
+
+void apart_adopt(int pid)
+{
+	int pidfd = syscall(SYS_pidfd_open, pid, 0);
+
+	if (pidfd > 0)
+		add(left_fds, ARRAY_SIZE(left_fds), pidfd);
+}
+
+/* If it has not ended, waitid(2) succeeds without a PID. */
+static bool has_to_stay(idtype_t type, int number, int flags)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return !waitid(type, number, &info, WEXITED | WNOHANG | flags) && !info.si_pid;
 }
 
 static void reap(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
-		int pid = atomic_exchange(&left[i], 0);
-		siginfo_t info = { .si_pid = 0 };
+	int number;
 
-		/* If it has not ended, this succeeds without a PID. */
-		if (pid && !waitid(P_PID, pid, &info, WEXITED | WNOHANG | __WCLONE) && !info.si_pid)
-			remember(pid);
+	for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+		number = atomic_exchange(&left[i], 0);
+		if (number && has_to_stay(P_PID, number, __WCLONE))
+			remember(number);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(left_fds); i++) {
+		number = atomic_exchange(&left_fds[i], 0);
+		if (number && has_to_stay(P_PIDFD, number, __WALL))
+			add(left_fds, ARRAY_SIZE(left_fds), number);
+		else if (number)
+			close(number);
 	}
 }
 
@@ -144,7 +200,8 @@ static int start(struct apart *a, int (*fork_apart)(int *pidfd), void (*fn)(void
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid = fork_apart(&a->pidfd);
 	if (pid == 0) {
-		end_with(self);
+		if (fork_apart == fork_quietly)
+			end_with(self);
 		/* A process that is left behind must keep no device and no lock open. */
 		descriptors_close_others(0, keep, count);
 		fn(arg);
@@ -169,7 +226,10 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg)
 
 int apart_start_allocating(struct apart *a, void (*fn)(void *arg), void *arg)
 {
-	return start(a, fork_to_allocate, fn, arg, NULL, 0);
+	int err = start(a, fork_to_allocate, fn, arg, NULL, 0);
+
+	a->is_orphan = !err;
+	return err;
 }
 
 static int ms_until(uint64_t until)
@@ -224,7 +284,7 @@ static void forget(struct apart *a)
 
 void apart_leave(struct apart *a)
 {
-	if (a->pid)
+	if (a->pid && !a->is_orphan)
 		remember(a->pid);
 	forget(a);
 }

@@ -11,8 +11,9 @@
 #include "internal.h"
 
 struct apart {
-	int pid;   /* 0 if there is no process */
-	int pidfd; /* readable when the process has ended */
+	int pid;	/* 0 if there is no process */
+	int pidfd;	/* readable when the process has ended */
+	bool is_orphan; /* it is not a child of this process, and somebody else reaps it */
 };
 
 #define APART_NONE ((struct apart){ .pidfd = -1 })
@@ -31,8 +32,8 @@ int apart_start(struct apart *a, void (*fn)(void *arg), void *arg);
 /* The same for a process that has the @count descriptors in @keep, which may be negative and are
  * sorted by this. */
 int apart_start_with(struct apart *a, void (*fn)(void *arg), void *arg, int *keep, size_t count);
-/* The same for a function that allocates memory. This process is made with fork(2), so that SIGCHLD
- * tells of its end. */
+/* The same for a function that allocates memory. This process is made with fork(2), twice, and is
+ * no child of the caller. It does not end with the caller. */
 int apart_start_allocating(struct apart *a, void (*fn)(void *arg), void *arg);
 /* Wait until the process has ended. Returns 0, -ETIMEDOUT at the time @until (see now_ns()), or
  * -EINTR when the context was interrupted, unless @ctx is NULL; without a sentence. */
@@ -44,6 +45,8 @@ bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a);
 void apart_outlive(void);
 /* Forget the process, and let it go on. It is reaped after its end, when another one is started. */
 void apart_leave(struct apart *a);
+/* Reap @pid, a child of fork(2) that does not end, when another process is started after its end. */
+void apart_adopt(int pid);
 /* How long the process could not run because others had the processors, in nanoseconds; 0 if the
  * kernel does not tell. */
 uint64_t apart_delay_ns(const struct vfiomig_ctx *ctx, const struct apart *a);

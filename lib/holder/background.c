@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "background.h"
+#include "device/apart.h"
 
 /* How long a child may take to die of SIGKILL, which a frozen process does only when it is thawed.
  * Whoever has interrupted the command wants it to end within a second. */
@@ -79,6 +80,8 @@ static bool end(int pid, int word, int *status)
 		;
 	while (waitpid(pid, status, p.revents ? 0 : WNOHANG) < 0 && errno == EINTR)
 		;
+	if (!p.revents)
+		apart_adopt(pid);
 	return p.revents;
 }
 

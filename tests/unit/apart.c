@@ -403,6 +403,61 @@ static void test_late(void **state)
 	assert_int_equal(__real_kill(pid, 0), -1);
 }
 
+/* One that allocates memory, and is left behind, is no child of a program that waits for none. */
+static void test_no_child(void **state)
+{
+	_Atomic int *done = apart_alloc(sizeof(*done));
+	int status, before = count_fds();
+	struct apart a;
+	int pid;
+
+	(void)state;
+	assert_int_equal(apart_start_allocating(&a, set, (void *)done), 0);
+	assert_int_equal(apart_wait(NULL, &a, UINT64_MAX), 0);
+	assert_true(apart_end(&a));
+	assert_int_equal(*done, 1);
+	assert_int_equal(apart_start_allocating(&a, sleep_long, NULL), 0);
+	pid = a.pid;
+	assert_int_equal(waitpid(-1, &status, WNOHANG | __WALL), -1);
+	assert_int_equal(errno, ECHILD);
+	apart_leave(&a);
+	assert_int_equal(__real_kill(pid, 0), 0);
+	__real_kill(pid, SIGKILL);
+	assert_int_equal(waitpid(-1, &status, __WALL), -1);
+	assert_int_equal(errno, ECHILD);
+	assert_int_equal(count_fds(), before);
+	apart_free((void *)done, sizeof(*done));
+}
+
+/* A child of fork(2) that did not end in time is reaped later, unless the program has done that. */
+static void test_adopted(void **state)
+{
+	struct apart a;
+	int pid[2], status, before = count_fds();
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		pid[i] = fork();
+		if (!pid[i]) {
+			pause();
+			_exit(0);
+		}
+		apart_adopt(pid[i]);
+	}
+	assert_int_equal(apart_start(&a, sleep_long, NULL), 0);
+	apart_end(&a);
+	for (int i = 0; i < 2; i++)
+		__real_kill(pid[i], SIGKILL);
+	assert_int_equal(waitpid(pid[0], &status, 0), pid[0]);
+	for (int i = 0; i < 1000 && __real_kill(pid[1], 0) == 0; i++) {
+		poll(NULL, 0, 10);
+		assert_int_equal(apart_start(&a, sleep_long, NULL), 0);
+		apart_end(&a);
+	}
+	assert_int_equal(__real_kill(pid[1], 0), -1);
+	assert_int_equal(count_fds(), before);
+}
+
 /* The process has no descriptor, also if the limit was higher when one was opened. */
 static void test_descriptors(void **state)
 {
@@ -469,6 +524,8 @@ int main(void)
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_late),
+		cmocka_unit_test(test_no_child),
+		cmocka_unit_test(test_adopted),
 		cmocka_unit_test(test_descriptors),
 	};
 
