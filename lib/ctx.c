@@ -205,12 +205,20 @@ void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure)
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 {
 	ctx->keep_first = keep;
-	ctx->have_first = false;
+	ctx->have_first = ctx->have_weighty = false;
 	/* The threads have ended: none of them has to be woken any more. */
 	if (!keep) {
 		ctx->cancelled = 0;
 		ctx_forget_wake(ctx);
 	}
+}
+
+void ctx_weigh_more(struct vfiomig_ctx *ctx)
+{
+	pthread_mutex_lock(&ctx->lock);
+	ctx->have_weighty = true;
+	ctx->weighty = pthread_self();
+	pthread_mutex_unlock(&ctx->lock);
 }
 
 /* Names come from users, sysfs, images and other processes. Replace each character that must not be
@@ -234,6 +242,11 @@ static void make_printable(char *text)
 	*to = '\0';
 }
 
+static bool weighs_more(const struct vfiomig_ctx *ctx)
+{
+	return ctx->have_weighty && pthread_equal(ctx->weighty, pthread_self());
+}
+
 int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 {
 	char text[sizeof(ctx->error)];
@@ -246,7 +259,7 @@ int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	make_printable(text);
 
 	pthread_mutex_lock(&ctx->lock);
-	if (ctx->keep_first && ctx->have_first) {
+	if (ctx->keep_first && ctx->have_first && !weighs_more(ctx)) {
 		pthread_mutex_unlock(&ctx->lock);
 		return err;
 	}

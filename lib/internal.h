@@ -67,7 +67,8 @@ struct vfiomig_ctx {
 	pthread_mutex_t arc;
 
 	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
-	bool keep_first, have_first;
+	bool keep_first, have_first, have_weighty;
+	pthread_t weighty; /* the thread whose failures weigh more */
 	int error_code;
 	char error[512];
 };
@@ -136,6 +137,9 @@ void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure);
 /* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the
  * others follow from it. */
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
+/* From now on, and until ctx_keep_first_error() is called, the failures of this thread are noted
+ * in any case, and in place of others. */
+void ctx_weigh_more(struct vfiomig_ctx *ctx);
 /*
  * Call the progress function of the transfer that runs; only on the caller's thread. Returns 0 to
  * go on. Otherwise returns what that function returned to end the transfer, after ctx_fail().

@@ -82,6 +82,8 @@ static int leave(void *data)
 	if (err)
 		return err;
 	s->left = true;
+	/* That the device is not where it should be weighs more than what befalls the image. */
+	ctx_weigh_more(s->dev->ctx);
 	s->left_err = session_leave(s->dev, to, result);
 	result->downtime_ns = now_ns() - (s->live ? s->live->stop_ns : s->stop_ns);
 	return 0;
