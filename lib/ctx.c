@@ -182,30 +182,10 @@ EXPORT bool vfiomig_resume(struct vfiomig_ctx *ctx)
 	return interrupted;
 }
 
-struct failure ctx_get_failure(struct vfiomig_ctx *ctx)
-{
-	struct failure failure;
-
-	_Static_assert(sizeof(failure.sentence) == sizeof(ctx->error), "it holds each sentence");
-	pthread_mutex_lock(&ctx->lock);
-	failure.err = ctx->error_code;
-	memcpy(failure.sentence, ctx->error, sizeof(ctx->error));
-	pthread_mutex_unlock(&ctx->lock);
-	return failure;
-}
-
-void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure)
-{
-	pthread_mutex_lock(&ctx->lock);
-	ctx->error_code = failure->err;
-	memcpy(ctx->error, failure->sentence, sizeof(ctx->error));
-	pthread_mutex_unlock(&ctx->lock);
-}
-
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 {
 	ctx->keep_first = keep;
-	ctx->have_first = ctx->have_weighty = false;
+	ctx->have_first = false;
 	/* The threads have ended: none of them has to be woken any more. */
 	if (!keep) {
 		ctx->cancelled = 0;
@@ -213,11 +193,60 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 	}
 }
 
-void ctx_weigh_more(struct vfiomig_ctx *ctx)
+void ctx_begin_other(struct vfiomig_ctx *ctx)
 {
 	pthread_mutex_lock(&ctx->lock);
-	ctx->have_weighty = true;
-	ctx->weighty = pthread_self();
+	ctx->have_other = true;
+	ctx->other_thread = pthread_self();
+	ctx->other = (struct failure){ 0 };
+	pthread_mutex_unlock(&ctx->lock);
+}
+
+struct failure ctx_end_other(struct vfiomig_ctx *ctx)
+{
+	pthread_mutex_lock(&ctx->lock);
+	ctx->have_other = false;
+	pthread_mutex_unlock(&ctx->lock);
+	return ctx->other;
+}
+
+static bool is_other(const struct vfiomig_ctx *ctx)
+{
+	return ctx->have_other && pthread_equal(ctx->other_thread, pthread_self());
+}
+
+/* With the lock held */
+static void note(struct vfiomig_ctx *ctx, int err, const char *sentence)
+{
+	if (is_other(ctx)) {
+		ctx->other.err = err;
+		strcpy(ctx->other.sentence, sentence);
+	} else {
+		ctx->have_first = ctx->have_first || err;
+		ctx->error_code = err;
+		strcpy(ctx->error, sentence);
+	}
+}
+
+struct failure ctx_get_failure(struct vfiomig_ctx *ctx)
+{
+	struct failure failure;
+
+	_Static_assert(sizeof(failure.sentence) == sizeof(ctx->error), "it holds each sentence");
+	pthread_mutex_lock(&ctx->lock);
+	failure = ctx->other;
+	if (!is_other(ctx)) {
+		failure.err = ctx->error_code;
+		memcpy(failure.sentence, ctx->error, sizeof(ctx->error));
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return failure;
+}
+
+void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure)
+{
+	pthread_mutex_lock(&ctx->lock);
+	note(ctx, failure->err, failure->sentence);
 	pthread_mutex_unlock(&ctx->lock);
 }
 
@@ -242,11 +271,6 @@ static void make_printable(char *text)
 	*to = '\0';
 }
 
-static bool weighs_more(const struct vfiomig_ctx *ctx)
-{
-	return ctx->have_weighty && pthread_equal(ctx->weighty, pthread_self());
-}
-
 int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 {
 	char text[sizeof(ctx->error)];
@@ -259,13 +283,8 @@ int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	make_printable(text);
 
 	pthread_mutex_lock(&ctx->lock);
-	if (ctx->keep_first && ctx->have_first && !weighs_more(ctx)) {
-		pthread_mutex_unlock(&ctx->lock);
-		return err;
-	}
-	ctx->have_first = true;
-	ctx->error_code = err;
-	strcpy(ctx->error, text);
+	if (is_other(ctx) || !ctx->keep_first || !ctx->have_first)
+		note(ctx, err, text);
 	pthread_mutex_unlock(&ctx->lock);
 	return err;
 }

@@ -16,6 +16,12 @@
 /* Images and states are larger than 2 GiB, on 32-bit machines too. */
 _Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
 
+/* A failure that is kept while something else is tried, which may fail as well. */
+struct failure {
+	int err;
+	char sentence[512];
+};
+
 /* What the caller of a transfer is told while it goes on; see ctx_progress(). */
 struct progress {
 	/* NULL when the caller wants to be told nothing. */
@@ -67,10 +73,13 @@ struct vfiomig_ctx {
 	pthread_mutex_t arc;
 
 	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
-	bool keep_first, have_first, have_weighty;
-	pthread_t weighty; /* the thread whose failures weigh more */
+	bool keep_first, have_first;
 	int error_code;
 	char error[512];
+	/* The failures of one thread that has something else to do than the pipeline's others */
+	bool have_other;
+	pthread_t other_thread;
+	struct failure other;
 };
 
 __attribute__((format(printf, 3, 4))) int ctx_note_failure(struct vfiomig_ctx *ctx, int err,
@@ -127,19 +136,15 @@ int api_end(struct vfiomig_ctx *ctx, int ret);
 int api_end_zero(struct vfiomig_ctx *ctx, int ret);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
-/* A failure that is kept while something else is tried, which may fail as well. */
-struct failure {
-	int err;
-	char sentence[512];
-};
 struct failure ctx_get_failure(struct vfiomig_ctx *ctx);
 void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure);
 /* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the
  * others follow from it. */
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
-/* From now on, and until ctx_keep_first_error() is called, the failures of this thread are noted
- * in any case, and in place of others. */
-void ctx_weigh_more(struct vfiomig_ctx *ctx);
+/* Between these two calls, the failures of this thread, of a pipeline, are noted apart from those
+ * of its other threads: the last of them, as outside of a pipeline. Returns that one. */
+void ctx_begin_other(struct vfiomig_ctx *ctx);
+struct failure ctx_end_other(struct vfiomig_ctx *ctx);
 /*
  * Call the progress function of the transfer that runs; only on the caller's thread. Returns 0 to
  * go on. Otherwise returns what that function returned to end the transfer, after ctx_fail().

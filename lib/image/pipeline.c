@@ -62,6 +62,7 @@ struct window {
 struct sleeper {
 	pthread_t thread;
 	bool runs;
+	bool ends; /* it calls p->end, which only the user may break off */
 };
 
 struct run {
@@ -134,7 +135,7 @@ static int begin_sleeping(struct run *run)
 
 	pthread_mutex_lock(&run->lock);
 	number = run->nr_sleepers++;
-	run->sleepers[number] = (struct sleeper){ pthread_self(), true };
+	run->sleepers[number] = (struct sleeper){ .thread = pthread_self(), .runs = true };
 	pthread_mutex_unlock(&run->lock);
 	return number;
 }
@@ -148,9 +149,12 @@ static void end_sleeping(struct run *run, int number)
 
 static void kick_all(const struct run *run)
 {
-	for (int i = 0; i < run->nr_sleepers; i++)
-		if (run->sleepers[i].runs)
-			kick_thread(&run->kick, run->sleepers[i].thread);
+	for (int i = 0; i < run->nr_sleepers; i++) {
+		const struct sleeper *s = &run->sleepers[i];
+
+		if (s->runs && (!s->ends || run->p->ctx->interrupted))
+			kick_thread(&run->kick, s->thread);
+	}
 }
 
 /* Wait for @cond with the lock held, for some nanoseconds. Returns whether the time is over. */
@@ -333,7 +337,9 @@ static uint64_t most_under_way(const struct run *run)
 /* Returns NULL if there is none. */
 static struct chunk *find_room(struct run *run)
 {
-	bool ahead = run->p->ahead && run->p->ahead(run->p->from);
+	/* The first worker comes first: without its memory nothing goes on. */
+	bool ahead =
+		run->p->ahead && (run->digested || !run->p->work) && run->p->ahead(run->p->from);
 
 	if (!ahead && run->filled - run->written >= most_under_way(run))
 		return NULL;
@@ -386,9 +392,13 @@ static int read_chunk(struct run *run, struct chunk *chunk)
 	return run->p->read(run->p->from, chunk);
 }
 
-/* Nothing more is read, because of @err or because there is nothing more. */
-static void end_reading(struct run *run, int err)
+/* Nothing more is read, because of @err or because there is nothing more. @number: that of the
+ * sleeper. */
+static void end_reading(struct run *run, int number, int err)
 {
+	pthread_mutex_lock(&run->lock);
+	run->sleepers[number].ends = true;
+	pthread_mutex_unlock(&run->lock);
 	if (!err && run->p->end)
 		err = run->p->end(run->p->from);
 	pthread_mutex_lock(&run->lock);
@@ -414,9 +424,9 @@ static void *reader(void *arg)
 			break;
 		add_chunk(run, chunk);
 	}
-	end_sleeping(run, number);
 	if (chunk)
-		end_reading(run, err);
+		end_reading(run, number, err);
+	end_sleeping(run, number);
 	return NULL;
 }
 
@@ -460,6 +470,8 @@ static void digest(struct run *run, struct slot *slot)
 	stage_end(&run->digester);
 	slot->done = true;
 	pthread_cond_signal(&slot_of(run, ++run->digested)->turn);
+	if (run->p->ahead)
+		pthread_cond_signal(&run->room);
 	/* The writer waits for the first chunk that is not written. */
 	if (slot == slot_of(run, run->written))
 		pthread_cond_signal(&run->ready);
@@ -663,8 +675,10 @@ static void writer(struct run *run)
 		pthread_mutex_unlock(&run->lock);
 
 		err = p->write(p->to, slot->chunk);
-		if (!err && p->written)
-			*p->written += slot->chunk->in_size;
+		if (!err && p->moved) {
+			p->moved->bytes += slot->chunk->in_size;
+			p->moved->at_ns = now_ns();
+		}
 		if (!err)
 			err = ctx_progress(p->ctx);
 

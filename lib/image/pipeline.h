@@ -40,6 +40,12 @@ struct chunk {
 	int iov_count;
 };
 
+/* What was written of what was read. */
+struct moved {
+	_Atomic uint64_t bytes; /* as they were read */
+	uint64_t at_ns;		/* CLOCK_MONOTONIC, when the last of them were written */
+};
+
 /* All stages return 0 or what ctx_fail() returned. */
 struct pipeline {
 	struct vfiomig_ctx *ctx;
@@ -76,8 +82,7 @@ struct pipeline {
 	/* Write chunk->iov. */
 	int (*write)(void *to, struct chunk *chunk);
 	void *to;
-	/* Of the chunks that were written, how many bytes were read. NULL if nobody asks. */
-	_Atomic uint64_t *written;
+	struct moved *moved; /* NULL if nobody asks */
 };
 
 /* Run until the reader has come to the end and everything is written, or a stage fails. Returns 0

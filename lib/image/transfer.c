@@ -64,12 +64,13 @@ static int run(const struct pipeline *p, const struct raw *state, struct vfiomig
 
 	progress->expected = result->expected;
 	/* What was read ahead is not moved yet. */
-	progress->bytes = p->written ? p->written : &state->bytes;
+	progress->bytes = p->moved ? &p->moved->bytes : &state->bytes;
 	err = pipeline_run(p);
+	result->bytes = *progress->bytes;
+	/* Without what came after it, the way home of a device. */
+	result->ns = (p->moved && p->moved->at_ns ? p->moved->at_ns : now_ns()) - start;
 	progress->bytes = NULL;
-	progress->moved = state->bytes;
-	result->ns = now_ns() - start;
-	result->bytes = state->bytes;
+	progress->moved = result->bytes;
 	return err;
 }
 
@@ -96,9 +97,9 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 				 .chunk_size = opt->chunk_size };
 	struct digests digests = { from, image };
 	struct pipeline p = plain(opt, from, to);
-	_Atomic uint64_t written = 0;
+	struct moved moved = { 0 };
 
-	p.written = &written;
+	p.moved = &moved;
 	from->chunk_size = opt->chunk_size;
 	if (reader) {
 		p.read = reader->read;

@@ -33,7 +33,8 @@ struct save {
 	struct vfiomig_result *result;
 	uint64_t stop_ns; /* without PRE_COPY, when the device began to stop */
 	bool left;	  /* the device has left STOP_COPY, or could not */
-	int left_err;	  /* why it is not where it was to be left */
+	int left_err;	  /* why it is not where it was to be left, and in words */
+	struct failure why;
 };
 
 /* The data transfer state that the device must be in, or -1 during arcs. */
@@ -71,6 +72,11 @@ static bool is_stopped(const void *data)
 	return !s->live || s->live->stopped;
 }
 
+static uint64_t stop_ns(const struct save *s)
+{
+	return s->live ? s->live->stop_ns : s->stop_ns;
+}
+
 /* All of the state was read. The image is worth ending, whatever comes of the way home. */
 static int leave(void *data)
 {
@@ -82,10 +88,10 @@ static int leave(void *data)
 	if (err)
 		return err;
 	s->left = true;
-	/* That the device is not where it should be weighs more than what befalls the image. */
-	ctx_weigh_more(s->dev->ctx);
+	ctx_begin_other(s->dev->ctx);
 	s->left_err = session_leave(s->dev, to, result);
-	result->downtime_ns = now_ns() - (s->live ? s->live->stop_ns : s->stop_ns);
+	s->why = ctx_end_other(s->dev->ctx);
+	result->downtime_ns = now_ns() - stop_ns(s);
 	return 0;
 }
 
@@ -118,11 +124,28 @@ static int end_image(const struct save *s, struct image *image)
 	return err;
 }
 
+/* The device was to be left elsewhere only with its state saved. It was left there a while ago, so
+ * somebody may have driven it on. */
+static void go_back(const struct save *s)
+{
+	struct failure why = ctx_get_failure(s->dev->ctx);
+	struct vfiomig_result *result = s->result;
+	int now = state_get(s->dev);
+
+	if (now == result->state) {
+		session_go_home(s->dev, result);
+		result->downtime_ns = now_ns() - stop_ns(s);
+	} else {
+		result->state = now;
+		result->home = now == result->before;
+	}
+	ctx_set_failure(s->dev->ctx, &why);
+}
+
 static int save(struct save *s, int fd, struct image *image)
 {
 	struct vfiomig_device *dev = s->dev;
 	struct vfiomig_result *result = s->result;
-	struct failure why;
 	int err;
 
 	s->stop_ns = now_ns();
@@ -135,18 +158,15 @@ static int save(struct save *s, int fd, struct image *image)
 	err = pump(s, fd, image);
 	if (!s->left)
 		return session_abort(dev, transfer_state(s->live), err, result);
-	if (!err) {
-		why = ctx_get_failure(dev->ctx);
+	if (!err)
 		err = end_image(s, image);
-		/* That the device is not where it should be weighs more. */
-		if (s->left_err) {
-			ctx_set_failure(dev->ctx, &why);
-			return s->left_err;
-		}
+	/* That the device is not where it should be weighs more. */
+	if (s->left_err) {
+		ctx_set_failure(dev->ctx, &s->why);
+		return s->left_err;
 	}
-	/* The device was to be left elsewhere only with its state saved. */
-	if (err && !s->left_err && result->state != result->before)
-		session_go_home(dev, result);
+	if (err && result->state != result->before)
+		go_back(s);
 	return err;
 }
 

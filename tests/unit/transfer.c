@@ -507,7 +507,7 @@ static void test_interrupt_blocked(void **state)
 /* A destination that takes nothing before the device is home, or before the reader rests. */
 struct destination {
 	int fd;
-	bool home, by_rest;
+	bool home, by_rest, breaks;
 	off_t rested; /* how much of the state the reader had read then */
 	uint64_t got;
 };
@@ -530,35 +530,47 @@ static void *take_late(void *arg)
 {
 	static char buf[65536];
 	struct destination *d = arg;
+	int state = kernel.state;
 	ssize_t n;
 
 	for (int i = 0; i < 100 && !d->home && !d->rested; i++) {
 		if (rests(d))
 			d->rested = bytes_read();
-		d->home = kernel.set_states && kernel.state == VFIOMIG_STATE_RUNNING;
+		d->home = kernel.set_states && kernel.state == state;
 	}
-	while ((n = read(d->fd, buf, sizeof(buf))) > 0)
+	if (d->breaks)
+		close(d->fd);
+	while (!d->breaks && (n = read(d->fd, buf, sizeof(buf))) > 0)
 		d->got += n;
 	return NULL;
 }
 
-static void save_late(struct destination *d)
+static int save_late(struct destination *d, struct vfiomig_result *r)
 {
 	struct vfiomig_options opt = {
 		.size = sizeof(struct vfiomig_options), .leave = -1, .threads = 1, .raw = raw
 	};
-	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	pthread_t thread;
-	int fds[2];
+	int fds[2], err;
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	d->fd = fds[0];
 	assert_int_equal(pthread_create(&thread, NULL, take_late, d), 0);
-	assert_int_equal(vfiomig_save(dev, fds[1], &opt, &r), 0);
+	err = vfiomig_save(dev, fds[1], &opt, r);
 	close(fds[1]);
 	pthread_join(thread, NULL);
-	close(fds[0]);
-	assert_true(r.complete && r.home);
+	if (!d->breaks)
+		close(fds[0]);
+	assert_true(r->home);
+	return err;
+}
+
+static void save_all_late(struct destination *d)
+{
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	assert_int_equal(save_late(d, &r), 0);
+	assert_true(r.complete);
 	assert_int_equal(r.bytes, strlen(STREAM) + kernel.more);
 	assert_in_range(d->got, r.bytes, r.bytes + MIB);
 }
@@ -570,8 +582,43 @@ static void test_home_before_written(void **state)
 
 	(void)state;
 	kernel.more = 40 * MIB;
-	save_late(&d);
+	save_all_late(&d);
 	assert_true(d.home);
+}
+
+/* The image breaks off when the device is home. No arc leads from STOP_COPY to PRE_COPY, so that the
+ * way home is by STOP, but that is no failure. */
+static void test_breaks_after_home(void **state)
+{
+	struct destination d = { .breaks = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	kernel.more = 40 * MIB;
+	kernel.flags |= VFIOMIG_PRE_COPY;
+	kernel.state = VFIOMIG_STATE_PRE_COPY;
+	assert_int_equal(save_late(&d, &r), -EPIPE);
+	assert_says("Broken pipe");
+	assert_true(d.home && !r.complete && !r.reset);
+	assert_int_equal(kernel.state, VFIOMIG_STATE_PRE_COPY);
+	/* What nobody has taken was not moved. */
+	assert_true(r.bytes < kernel.more);
+}
+
+/* The way home fails, and so does the image then. */
+static void test_breaks_after_way_back_fails(void **state)
+{
+	struct destination d = { .breaks = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	kernel.more = 40 * MIB;
+	kernel.fail_at = 4;
+	assert_int_equal(save_late(&d, &r), -EIO);
+	assert_says("STOP_COPY -> STOP failed");
+	assert_true(d.home && !r.complete);
 }
 
 /* What waits to be written is in memory, and that has an end. */
@@ -581,7 +628,7 @@ static void test_ahead_in_memory(void **state)
 
 	(void)state;
 	kernel.more = 400 * MIB;
-	save_late(&d);
+	save_all_late(&d);
 	assert_false(d.home);
 	assert_in_range(d.rested, 200 * MIB, 256 * MIB);
 }
@@ -890,6 +937,8 @@ int main(void)
 		TEST(test_late_wake),
 		TEST(test_save_busy),
 		TEST(test_home_before_written),
+		TEST(test_breaks_after_home),
+		TEST(test_breaks_after_way_back_fails),
 		TEST(test_ahead_in_memory),
 		TEST(test_no_data_fd),
 		TEST(test_untouched),
