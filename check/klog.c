@@ -43,8 +43,7 @@ static const char *const splats[] = {
 };
 
 /* Bits of /proc/sys/kernel/tainted that a fault sets: D, W, L, and a bad page. */
-#define TAINT_DIE    (1UL << 7)
-#define TAINT_FAULTS ((1UL << 5) | TAINT_DIE | (1UL << 9) | (1UL << 14))
+#define TAINT_FAULTS ((1UL << 5) | (1UL << 7) | (1UL << 9) | (1UL << 14))
 
 static unsigned long read_taint(void)
 {
@@ -61,7 +60,7 @@ static unsigned long read_taint(void)
 
 void klog_open(struct klog *log)
 {
-	log->lost = log->died = false;
+	log->lost = false;
 	log->fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	log->taint = read_taint();
 	if (log->fd >= 0)
@@ -127,7 +126,6 @@ bool klog_has_splat(struct klog *log, char *lines, size_t size)
 	}
 	if (splat && !used)
 		snprintf(lines, size, "it is tainted now\n");
-	log->died = taint & TAINT_DIE;
 	log->taint = taint;
 	return splat;
 }

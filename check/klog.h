@@ -10,7 +10,6 @@ struct klog {
 	int fd; /* /dev/kmsg, or -1 */
 	unsigned long taint;
 	bool lost; /* the kernel overwrote lines before they were read */
-	bool died; /* there was an oops, now or before */
 };
 
 /* Look at the end of the log. Without permission only the taint is looked at. */

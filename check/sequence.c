@@ -3,9 +3,9 @@
  * All rules, one after the other, and which of them the kernel complains about.
  *
  * The kernel may complain when the test that is the cause has ended: from a work queue, or after an
- * RCU grace period. So a result is told only when the kernel had some time to complain. If it does
- * so meanwhile, the rules that can be the cause are tested once more, one by one, until the kernel
- * complains again.
+ * RCU grace period. So a result is told when the next test begins, and the last one after a moment.
+ * A complaint that comes later still fails the rule that was tested last. A note names the rules
+ * before it that can be the cause.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,25 +18,16 @@
 #include "runner.h"
 #include "stream.h"
 
-/* How long a result waits for a complaint of the kernel. */
-#define PATIENCE  1.0 /* seconds */
-/* How long the kernel has at least to complain about the last test. */
-#define SETTLING  0.2
-/* A test that takes longer is not done once more, and neither is any when the search for causes has
- * taken so long in all. */
-#define LONGEST	  5.0
-#define BUDGET	  60.0
-
-/* The room for what the kernel says */
-#define LINES_MAX 1500
+/* How long the kernel can complain about a test that has ended. */
+#define PATIENCE 1.0 /* seconds */
+/* How long it has at least to complain about the last test. */
+#define SETTLING 0.2
 
 /* The result of a rule. */
 struct entry {
 	struct check_result result;
 	bool tested;
-	bool blamed;  /* the kernel has complained about it */
-	bool cleared; /* it has not, when the rule was tested once more */
-	double end;   /* when its test has ended */
+	double begin, end; /* of its test */
 };
 
 struct sequence {
@@ -46,113 +37,31 @@ struct sequence {
 	struct entry *entries;
 	size_t count, told; /* entries before @told were told */
 	struct entry *last; /* the last one that was tested, or NULL */
-	double spent;	    /* seconds that the search for causes has taken */
 };
 
 /* ---- What the kernel says ------------------------------------------------------ */
 
-/* Wait for @time, and after a complaint of the kernel until there was none for a while, but not for
- * ever. Returns whether it has complained, and what it said first. */
-static bool complains_within(struct sequence *seq, double time, char *lines, size_t size)
-{
-	double now = seconds(), end = now + time, limit = end + 5 * PATIENCE;
-	bool splat = false;
-	char more[256] = "";
-
-	for (; now < end && now < limit; now = seconds()) {
-		sleep_ms(20);
-		if (!klog_has_splat(&seq->log, splat ? more : lines, splat ? sizeof(more) : size))
-			continue;
-		splat = true;
-		end = seconds() + PATIENCE;
-	}
-	return splat;
-}
-
-static void blame(struct entry *entry, const char *lines)
-{
-	struct check_result *result = &entry->result;
-
-	if (result->status != CHECK_FAIL)
-		overrule(result, CHECK_FAIL, "the kernel complains: %.*s",
-			 (int)strcspn(lines, "\n"), lines);
-	entry->blamed = true;
-}
-
-/* Test a rule once more. If the kernel complains, also when the test has ended, the rule is blamed,
- * else cleared. Returns 0, or the negative errno that ends the run, and why. */
-static int repeat(struct sequence *seq, struct entry *entry, double time, char why[512])
-{
-	char lines[LINES_MAX];
-	int err;
-
-	klog_say("vfiomig check: %s, once more", entry->result.rule->id);
-	err = test_rule(seq->run, entry->result.rule, seq->options, why);
-	if (err)
-		return err;
-	if (!complains_within(seq, time, lines, sizeof(lines))) {
-		entry->cleared = true;
-		return 0;
-	}
-	blame(entry, lines);
-	if (entry == seq->last)
-		return 0;
-	add_note(
-		&entry->result,
-		"this came late, when %s was tested; it came again when this rule was tested once more",
-		seq->last->result.rule->id);
-	add_note(&entry->result, "%s", lines);
-	return 0;
-}
-
-/*
- * The kernel has complained since the last test began. Find the rules that bring this about: test
- * those whose results wait once more. @found receives whether there are some. Returns 0, or the
- * negative errno that ends the run, and why.
- */
-static int find_causes(struct sequence *seq, bool *found, char why[512])
-{
-	double begin = seconds();
-	char lines[256];
-	int err = 0;
-
-	/* There may be more to come, of the same cause. */
-	complains_within(seq, PATIENCE, lines, sizeof(lines));
-	for (size_t i = seq->count; i-- > seq->told && !err;) {
-		struct entry *entry = &seq->entries[i];
-		bool was_blamed = entry->blamed;
-
-		if (entry->tested && !was_blamed && !entry->cleared &&
-		    entry->result.seconds <= LONGEST && seq->spent + seconds() - begin < BUDGET)
-			err = repeat(seq, entry, begin - entry->end + SETTLING, why);
-		*found |= !was_blamed && entry->blamed;
-	}
-	seq->spent += seconds() - begin;
-	return err;
-}
-
-/* The IDs of the rules that were tested before the last one, that the kernel can still complain
- * about, and that were not cleared. */
+/* The IDs of the rules whose tests ended shortly before the last one began, the newest first. */
 static void list_suspects(const struct sequence *seq, char *ids, size_t size)
 {
+	static const char cut[] = ", ...";
 	size_t used = 0;
 
 	ids[0] = '\0';
-	for (size_t i = seq->count; i-- > seq->told && used < size;) {
+	for (size_t i = seq->last - seq->entries; i-- > 0;) {
 		const struct entry *entry = &seq->entries[i];
+		const char *id = entry->result.rule->id;
 
-		if (entry->tested && entry != seq->last && !entry->cleared)
-			used += snprintf(ids + used, size - used, "%s%s", used ? ", " : "",
-					 entry->result.rule->id);
+		if (!entry->tested)
+			continue;
+		if (entry->end < seq->last->begin - PATIENCE)
+			break;
+		if (used + strlen(", ") + strlen(id) + sizeof(cut) > size) {
+			strcpy(ids + used, cut);
+			break;
+		}
+		used += sprintf(ids + used, "%s%s", used ? ", " : "", id);
 	}
-}
-
-static bool is_any_blamed(const struct sequence *seq)
-{
-	for (size_t i = seq->told; i < seq->count; i++)
-		if (seq->entries[i].blamed)
-			return true;
-	return false;
 }
 
 static void note_lost_lines(struct check_result *result)
@@ -165,68 +74,49 @@ static void note_lost_lines(struct check_result *result)
 		add_note(result, "%s", text);
 }
 
-/*
- * Look at what the kernel has said since the last test began. If that test has ended the run with
- * @err, nothing is tested once more; neither after an oops, which the kernel may not survive twice.
- * Returns 0, or the negative errno that ends the run, and why.
- */
-static int look_at_log(struct sequence *seq, int err, char why[512])
+/* What the kernel has said since the last test began belongs to the result of that test. */
+static void look_at_log(struct sequence *seq)
 {
-	struct entry *last = seq->last;
-	char lines[LINES_MAX], suspects[200];
-	bool splat = klog_has_splat(&seq->log, lines, sizeof(lines)), found = false;
+	struct check_result *result = &seq->last->result;
+	char lines[1500], suspects[200];
+	bool splat = klog_has_splat(&seq->log, lines, sizeof(lines));
 
 	if (seq->log.lost)
-		note_lost_lines(&last->result);
+		note_lost_lines(result);
 	if (!splat)
-		return err;
+		return;
+	if (result->status != CHECK_FAIL)
+		overrule(result, CHECK_FAIL, "the kernel complains: %.*s",
+			 (int)strcspn(lines, "\n"), lines);
 	list_suspects(seq, suspects, sizeof(suspects));
-	if (suspects[0] && !err && !seq->log.died)
-		err = find_causes(seq, &found, why);
-	/* A rule that was blamed before can be the cause of this, too. */
-	if (!found && !(last->cleared && is_any_blamed(seq))) {
-		blame(last, lines);
-		if (suspects[0])
-			add_note(&last->result, "it can be late, and about a test before this: %s",
-				 suspects);
-	}
-	if (last->blamed)
-		add_note(&last->result, "%s", lines);
-	return err;
+	if (suspects[0])
+		add_note(result, "it can be late, and about a test before this: %s", suspects);
+	add_note(result, "%s", lines);
 }
 
 /* ---- The rules ------------------------------------------------------------------ */
 
-/* Tell the results of tests that ended before @end, except the last one, and of rules that were not
- * tested in between. */
-static void tell(struct sequence *seq, double end)
+static void tell(struct sequence *seq)
 {
-	while (seq->told < seq->count) {
-		const struct entry *entry = &seq->entries[seq->told];
-
-		if (entry->tested && (entry->end > end || entry == seq->last))
-			break;
-		seq->told++;
-		seq->options->end(seq->options->data, &entry->result);
-	}
+	for (; seq->told < seq->count; seq->told++)
+		seq->options->end(seq->options->data, &seq->entries[seq->told].result);
 }
 
 /* Test the rule of the entry after the last one. */
 static int test_next(struct sequence *seq, struct entry *entry, char why[512])
 {
 	const struct check_rule *rule = entry->result.rule;
-	int err = 0;
+	int err;
 
+	entry->begin = seconds();
 	if (seq->last)
-		err = look_at_log(seq, 0, why);
-	if (err)
-		return err;
-	tell(seq, seconds() - PATIENCE);
+		look_at_log(seq);
+	tell(seq);
 	klog_say("vfiomig check: %s", rule->id);
 	err = test_rule(seq->run, rule, seq->options, why);
+	entry->end = seconds();
 	entry->result = seq->run->shared->result;
 	entry->tested = true;
-	entry->end = seconds();
 	seq->last = entry;
 	seq->count++;
 	return err;
@@ -260,16 +150,16 @@ static int test_all(struct sequence *seq, char why[512])
 		} else {
 			err = test_next(seq, entry, why);
 		}
-		/* What was not tested need not wait. */
-		tell(seq, 0);
+		/* What comes before the first test need not wait. */
+		if (!seq->last)
+			tell(seq);
 	}
 	took = seconds() - begin;
 	if (seq->last && !err)
 		sleep_ms(1000 * (took < SETTLING ? SETTLING : took < PATIENCE ? took : PATIENCE));
 	if (seq->last)
-		err = look_at_log(seq, err, why);
-	seq->last = NULL;
-	tell(seq, seconds());
+		look_at_log(seq);
+	tell(seq);
 	return err;
 }
 
