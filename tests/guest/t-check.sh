@@ -3,7 +3,7 @@
 #
 # The conformance test. The driver of ivshmem keeps all rules. The kernel's mtty breaks some, which are the ones that its
 # source breaks: so the test can fail.
-# guest: -m 1M -m 1M -s 600
+# guest: -m 1M -m 1M
 # kernels: stock newest
 
 # shellcheck source=tests/guest/lib/lib.sh
