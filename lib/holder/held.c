@@ -406,12 +406,13 @@ struct release {
 	bool last;	    /* the socket was removed while the connection was still there */
 };
 
-/* Whether the holder that was asked has removed its socket. */
+/* Whether the holder that was asked has removed its socket. Like connect(2), this follows a
+ * symbolic link. */
 static bool is_removed(const struct release *r)
 {
 	struct stat now;
 
-	if (lstat(r->path, &now))
+	if (stat(r->path, &now))
 		return errno == ENOENT;
 	return now.st_dev != r->socket.st_dev || now.st_ino != r->socket.st_ino;
 }
@@ -421,7 +422,7 @@ static bool is_another(const struct release *r)
 {
 	struct stat now;
 
-	return is_removed(r) || lstat(r->path, &now) ||
+	return is_removed(r) || stat(r->path, &now) ||
 	       now.st_ctim.tv_sec != r->socket.st_ctim.tv_sec ||
 	       now.st_ctim.tv_nsec != r->socket.st_ctim.tv_nsec;
 }
@@ -580,7 +581,7 @@ static int release_once(struct release *r)
 
 	if (r->connection >= 0)
 		return wait_for_answer(r);
-	if (lstat(r->path, &before))
+	if (stat(r->path, &before))
 		before.st_ino = 0;
 	fd = connect_to(ctx, r->path, is_named(r->dev), &pid);
 	/* The holder that was asked is gone. Nobody wants to release the one that came after it. */

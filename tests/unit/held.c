@@ -438,6 +438,31 @@ static void test_release_hangs_up(void **state)
 	end(dev, before);
 }
 
+/* The socket may be named by a symbolic link, which stays when the holder removes the socket. */
+static void test_release_link(void **state)
+{
+	const struct step script[] = {
+		QUERY,
+		QUERY,
+		{ .op = WIRE_RELEASE, .late = true, .removes = true, .last = true },
+	};
+	struct vfiomig_device *dev;
+	int before = count_fds();
+
+	(void)state;
+	sh("ln -sf " A ".sock run/link");
+	start(script, ARRAY_SIZE(script));
+	dev = new_device("unix:run/link");
+	server_process = INT_MAX;
+	vfiomig_device_set_wait(dev, -1);
+	fast = true;
+	assert_int_equal(vfiomig_device_release(dev), 0);
+	fast = false;
+	server_process = 0;
+	unlink("run/link");
+	end(dev, before);
+}
+
 /* An unbind that waits for the release has the lock. */
 static void test_release_locked(void **state)
 {
@@ -585,6 +610,7 @@ int main(void)
 		cmocka_unit_test(test_release_ends_unseen),
 		cmocka_unit_test(test_release_dropped_unseen),
 		cmocka_unit_test(test_release_hangs_up),
+		cmocka_unit_test(test_release_link),
 		cmocka_unit_test(test_path_too_long),
 		cmocka_unit_test(test_strangers_holder),
 		cmocka_unit_test(test_root_names_socket),
