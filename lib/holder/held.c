@@ -595,6 +595,9 @@ static int release_once(struct release *r)
 	if (!note_holder(r, pid, &before)) {
 		close(fd);
 		err = turn_wait(&r->turn);
+		if (err == -EBUSY)
+			err = ctx_fail(ctx, err, "busy: a holder has just come to %s; try again",
+				       r->path);
 		return err ? err : -EAGAIN;
 	}
 	err = wire_ask(ctx, fd, WIRE_RELEASE, &reply, NULL);

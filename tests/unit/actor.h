@@ -50,6 +50,7 @@ static struct {
 static int null, zero;
 static uid_t me, server_user;
 static int server_process; /* another one that the holder is said to be, or 0 */
+static int moves_after;	   /* so many connections, the socket's file is another one */
 
 uid_t __real_geteuid(void);
 uid_t __wrap_geteuid(void);
@@ -64,6 +65,8 @@ int __wrap_getsockopt(int fd, int level, int name, void *value, socklen_t *size)
 {
 	int err = __real_getsockopt(fd, level, name, value, size);
 
+	if (moves_after && !--moves_after)
+		assert_int_equal(system("cd run; mv " A ".sock gone; touch " A ".sock"), 0);
 	if (server_user)
 		((struct ucred *)value)->uid = server_user;
 	if (server_process)

@@ -438,6 +438,17 @@ static void test_release_hangs_up(void **state)
 	end(dev, before);
 }
 
+/* Another holder has come just then, so it is not known which one this is. */
+static void test_release_just_came(void **state)
+{
+	START(QUERY, LOOK);
+
+	moves_after = 2;
+	assert_int_equal(vfiomig_device_release(dev), -EBUSY);
+	assert_says("busy: a holder has just come to " SOCKET "; try again");
+	end(dev, before);
+}
+
 /* The socket may be named by a symbolic link, which stays when the holder removes the socket. */
 static void test_release_link(void **state)
 {
@@ -610,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_release_ends_unseen),
 		cmocka_unit_test(test_release_dropped_unseen),
 		cmocka_unit_test(test_release_hangs_up),
+		cmocka_unit_test(test_release_just_came),
 		cmocka_unit_test(test_release_link),
 		cmocka_unit_test(test_path_too_long),
 		cmocka_unit_test(test_strangers_holder),
