@@ -64,7 +64,9 @@ static void become_orphan(int tell, int go)
 {
 	int pid = fork();
 
-	if (pid < 0 || (pid > 0 && write(tell, &pid, sizeof(pid)) != sizeof(pid)))
+	if (pid < 0)
+		pid = -errno;
+	if (pid && write(tell, &pid, sizeof(pid)) != sizeof(pid))
 		_exit(1);
 	if (pid)
 		_exit(0);
@@ -102,14 +104,18 @@ static int fork_to_allocate(int *pidfd)
 	}
 	err = first < 0 ? -errno : 0;
 	close(tell[1]);
-	close(go[0]);
 	if (!err && read(tell[0], &pid, sizeof(pid)) != sizeof(pid))
 		err = -EAGAIN;
+	/* In place of its number, the first process tells why there is no second one. */
+	if (!err && pid < 0)
+		err = pid;
 	if (!err)
 		*pidfd = syscall(SYS_pidfd_open, pid, 0);
+	/* The end that is read is still open here: a process that was killed causes no SIGPIPE. */
 	if (!err && (*pidfd < 0 || write(go[1], "", 1) != 1))
 		err = -errno;
 	close(tell[0]);
+	close(go[0]);
 	close(go[1]);
 	if (first > 0)
 		waitpid(first, NULL, 0);

@@ -21,8 +21,20 @@
 /* A container like Docker's has no clone3(2), and an old one no close_range(2). */
 static bool in_container;
 static int forks, kills;
+static int fork_fails;	   /* the first one that does, or 0 */
+static bool dies_at_birth; /* whoever is opened by pidfd_open(2) is dead by then */
 
 long __real_syscall(long number, ...);
+static int open_dead(int pid)
+{
+	int pidfd = __real_syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	__real_syscall(SYS_kill, pid, SIGKILL);
+	poll(&p, 1, -1);
+	return pidfd;
+}
+
 long __wrap_syscall(long number, ...);
 long __wrap_syscall(long number, ...)
 {
@@ -36,6 +48,8 @@ long __wrap_syscall(long number, ...)
 	errno = ENOSYS;
 	if (in_container && (number == SYS_clone3 || number == SYS_close_range))
 		return -1;
+	if (dies_at_birth && number == SYS_pidfd_open)
+		return open_dead(arg[0]);
 	return __real_syscall(number, arg[0], arg[1], arg[2], arg[3], arg[4]);
 }
 
@@ -43,8 +57,8 @@ pid_t __real_fork(void);
 pid_t __wrap_fork(void);
 pid_t __wrap_fork(void)
 {
-	forks++;
-	return __real_fork();
+	errno = ENOMEM;
+	return ++forks == fork_fails ? -1 : __real_fork();
 }
 
 int __real_kill(pid_t pid, int sig);
@@ -429,6 +443,35 @@ static void test_no_child(void **state)
 	apart_free((void *)done, sizeof(*done));
 }
 
+/* It is made by two forks, of which either can fail. */
+static void test_no_child_at_all(void **state)
+{
+	int before = count_fds();
+	struct apart a;
+
+	(void)state;
+	for (fork_fails = 1; fork_fails <= 2; fork_fails++) {
+		forks = 0;
+		assert_int_equal(apart_start_allocating(&a, sleep_long, NULL), -ENOMEM);
+	}
+	fork_fails = 0;
+	assert_int_equal(count_fds(), before);
+}
+
+/* No signal comes to the program if the process is killed before it has begun. */
+static void test_dies_at_birth(void **state)
+{
+	int before = count_fds();
+	struct apart a;
+
+	(void)state;
+	dies_at_birth = true;
+	assert_int_equal(apart_start_allocating(&a, sleep_long, NULL), 0);
+	dies_at_birth = false;
+	assert_true(apart_end(&a));
+	assert_int_equal(count_fds(), before);
+}
+
 /* A child of fork(2) that did not end in time is reaped later, unless the program has done that. */
 static void test_adopted(void **state)
 {
@@ -525,6 +568,8 @@ int main(void)
 		cmocka_unit_test(test_orphan),
 		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_no_child),
+		cmocka_unit_test(test_no_child_at_all),
+		cmocka_unit_test(test_dies_at_birth),
 		cmocka_unit_test(test_adopted),
 		cmocka_unit_test(test_descriptors),
 	};
