@@ -151,6 +151,11 @@ void apart_adopt(int pid)
 {
 	int pidfd = syscall(SYS_pidfd_open, pid, 0);
 
+	/* 0 means that there is none in the list. */
+	if (pidfd == 0) {
+		pidfd = fcntl(0, F_DUPFD_CLOEXEC, 1);
+		close(0);
+	}
 	if (pidfd > 0)
 		add(left_fds, ARRAY_SIZE(left_fds), pidfd);
 }

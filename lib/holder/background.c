@@ -74,15 +74,20 @@ static bool end(int pid, int word, int *status)
 {
 	/* This socket hangs up when the child has closed its end, whatever can be read still. */
 	struct pollfd p = { .fd = word };
+	pid_t reaped;
+	bool ended;
 
 	kill(pid, SIGKILL);
 	while (poll(&p, 1, DYING_MS) < 0 && errno == EINTR)
 		;
-	while (waitpid(pid, status, p.revents ? 0 : WNOHANG) < 0 && errno == EINTR)
-		;
-	if (!p.revents)
+	do {
+		reaped = waitpid(pid, status, p.revents ? 0 : WNOHANG);
+	} while (reaped < 0 && errno == EINTR);
+	ended = p.revents || reaped;
+	/* After it was reaped, the number may be another process's. */
+	if (!ended)
 		apart_adopt(pid);
-	return p.revents;
+	return ended;
 }
 
 static int fail_silent(struct vfiomig_ctx *ctx, int pid, int status)
