@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,19 +44,40 @@ char process_state(const struct vfiomig_ctx *ctx, int pid)
 /* From the kernel's include/linux/sched.h */
 #define EXITING 0x4
 
-bool process_is_ending(const struct vfiomig_ctx *ctx, int pid)
+static bool is_exiting(const char *task, const char *tid)
 {
-	char dir[PATH_MAX], text[512];
+	char dir[PATH_MAX + 300], text[512];
 	unsigned int flags = 0;
 	const char *end;
+	int err;
 
-	snprintf(dir, sizeof(dir), "%s/%d", ctx->procfs, pid);
-	if (sysfs_read_text(dir, "stat", text, sizeof(text)))
-		return true;
+	snprintf(dir, sizeof(dir), "%s/%s", task, tid);
+	err = sysfs_read_text(dir, "stat", text, sizeof(text));
+	if (err)
+		return err == -ENOENT || err == -ESRCH;
 	end = strrchr(text, ')');
 	if (end)
 		sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %u", &flags);
 	return flags & EXITING;
+}
+
+/* The first thread may end before the others. */
+bool process_is_ending(const struct vfiomig_ctx *ctx, int pid)
+{
+	char task[PATH_MAX];
+	struct dirent *entry;
+	bool ending = true;
+	DIR *d;
+
+	snprintf(task, sizeof(task), "%s/%d/task", ctx->procfs, pid);
+	d = opendir(task);
+	/* /proc may hide a process that lives ("hidepid"). */
+	if (!d)
+		return kill(pid, 0) && errno == ESRCH;
+	while (ending && (entry = readdir(d)))
+		ending = entry->d_name[0] == '.' || is_exiting(task, entry->d_name);
+	closedir(d);
+	return ending;
 }
 
 /* A number of this process in /proc/self/status, or 0: "CapEff" is hexadecimal. */
