@@ -158,6 +158,8 @@ static int named_by_user(struct finding *f)
 		return finding_pass(f, "it was named by who has it open");
 	if (!dev->sys.syspath)
 		return finding_pass(f, "process %d (%s) has it, and lends it", pid, comm);
+	if (f->use.pid == pid && f->use.owner == OWNER_AT_WORK)
+		return somebody(f);
 	/* The nodes tell that without the driver, but not of a descriptor that was handed on. */
 	device_get_opener(dev, &opener, (char[16]){ "" });
 	return judge_owner(f, pid, opener);

@@ -277,6 +277,7 @@ finds WARN device.users "busy: process $saver (vfiomig) is at work on it" "wait 
 # Its lock is in the directory of another user, or it was killed, and another process has its number.
 mv "/run/vfiomig/$one.lock" lock
 finds WARN device.users "busy: process $saver (vfiomig) has it open, and is at work on it" "$wait_here" "$one"
+finds WARN device.users "busy: process $saver (vfiomig) has it open, and is at work on it" "$wait_here" "pid:$saver/$one"
 mv lock "/run/vfiomig/$one.lock"
 echo >go
 wait $saver
