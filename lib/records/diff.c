@@ -132,14 +132,26 @@ static bool has_no_match(const struct window *w, const struct window *other)
 	return !w->ended || other->ended;
 }
 
+/* One state could not be read to its end. What is left of it may come in the other one behind its
+ * window, and what that one has there may come where the first one could not be read. */
+static bool is_unknown(const struct window *w, const struct window *other)
+{
+	return w->failed && !other->ended;
+}
+
 /* Nothing in the windows matches. If all that is left of one state is there, the other one has
  * something more. */
 static int give_up_head(struct diff *d)
 {
-	const struct window *w = d->c.w;
+	struct window *w = d->c.w;
 	bool only[2] = { has_no_match(&w[0], &w[1]), has_no_match(&w[1], &w[0]) };
 	int err = 0;
 
+	for (int side = 0; side < 2; side++)
+		if (is_unknown(&w[side], &w[!side])) {
+			window_give_up(&w[side]);
+			return 0;
+		}
 	for (int side = 0; !err && side < 2; side++)
 		if (only[side])
 			err = compare_only(&d->c, side);

@@ -384,3 +384,10 @@ void window_drop(struct window *w)
 	free(u->bytes);
 	free(u);
 }
+
+void window_give_up(struct window *w)
+{
+	w->offset = window_unit(w, w->first)->offset;
+	while (window_count(w))
+		window_drop(w);
+}

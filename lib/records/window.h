@@ -111,6 +111,8 @@ struct unit *window_find(const struct window *w, enum look look, uint64_t hash);
 void window_drop_bytes(struct window *w, size_t size);
 /* The first unit is no longer wanted. */
 void window_drop(struct window *w);
+/* None of the units is, as if no more of the stream could be read from the first one on. */
+void window_give_up(struct window *w);
 
 /* As many bytes of the record as there are, as far as it has been read. */
 static inline uint64_t unit_size(const struct window *w, const struct unit *u)
