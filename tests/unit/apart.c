@@ -16,6 +16,7 @@
 #include "bind/step.h"
 #include "device/apart.h"
 #include "device/opener.h"
+#include "device/process.h"
 #include "machine.h"
 
 /* A container like Docker's has no clone3(2), and an old one no close_range(2). */
@@ -507,6 +508,40 @@ static void test_adopted(void **state)
 	assert_int_equal(count_fds(), before);
 }
 
+static void *end_later(void *arg)
+{
+	char byte;
+
+	_exit(read(*(int *)arg, &byte, 1));
+}
+
+/* A process whose first thread has ended lives as long as another one does. */
+static void test_first_thread(void **state)
+{
+	const struct vfiomig_ctx here = { .procfs = "/proc" };
+	static int pair[2];
+	int pid;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid) {
+		close(pair[1]);
+		pthread_create(&thread, NULL, end_later, &pair[0]);
+		syscall(SYS_exit, 0);
+	}
+	close(pair[0]);
+	while (process_state(&here, pid) != 'Z')
+		poll(NULL, 0, 1);
+	assert_false(process_is_ending(&here, pid));
+	close(pair[1]);
+	assert_int_equal(waitid(P_PID, pid, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+	assert_true(process_is_ending(&here, pid));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(process_is_ending(&here, pid));
+}
+
 /* The process has no descriptor, also if the limit was higher when one was opened. */
 static void test_descriptors(void **state)
 {
@@ -577,6 +612,7 @@ int main(void)
 		cmocka_unit_test(test_no_child_at_all),
 		cmocka_unit_test(test_dies_at_birth),
 		cmocka_unit_test(test_adopted),
+		cmocka_unit_test(test_first_thread),
 		cmocka_unit_test(test_descriptors),
 	};
 
