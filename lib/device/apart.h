@@ -45,7 +45,7 @@ bool apart_is_running(const struct vfiomig_ctx *ctx, const struct apart *a);
 void apart_outlive(void);
 /* Forget the process, and let it go on. It is reaped after its end, when another one is started. */
 void apart_leave(struct apart *a);
-/* Reap @pid, a child of fork(2) that does not end, when another process is started after its end. */
+/* Reap @pid, a child of fork(2) that does not end, when another process is started later. */
 void apart_adopt(int pid);
 /* How long the process could not run because others had the processors, in nanoseconds; 0 if the
  * kernel does not tell. */

@@ -586,8 +586,8 @@ static void test_home_before_written(void **state)
 	assert_true(d.home);
 }
 
-/* The image breaks off when the device is home. No arc leads from STOP_COPY to PRE_COPY, so that the
- * way home is by STOP, but that is no failure. */
+/* The image breaks off when the device is home. No arc leads from STOP_COPY to PRE_COPY, so that
+ * the way home is by STOP, but that is no failure. */
 static void test_breaks_after_home(void **state)
 {
 	struct destination d = { .breaks = true };
