@@ -416,6 +416,12 @@ static int wait_for_close(struct vfiomig_device *dev, struct apart *a)
 	return err;
 }
 
+/* -EINTR is for a process that goes on. */
+static int not_started(int err)
+{
+	return err == -EINTR ? -EAGAIN : err;
+}
+
 /* Returns 0, -EINTR as above, or another negative errno if there is no such process. Then nothing
  * was closed. */
 static int close_apart(struct vfiomig_device *dev, const int fds[NR_FDS])
@@ -427,14 +433,14 @@ static int close_apart(struct vfiomig_device *dev, const int fds[NR_FDS])
 	if (!c)
 		return -ENOMEM;
 	if (pipe2(ends, O_CLOEXEC)) {
-		err = -errno;
+		err = not_started(-errno);
 		apart_free(c, sizeof(*c));
 		return err;
 	}
 	memcpy(c->fds, fds, sizeof(c->fds));
 	memcpy(keep, fds, sizeof(c->fds));
 	c->begin = keep[NR_FDS] = ends[0];
-	err = apart_start_with(&a, close_last, c, keep, NR_FDS + 1);
+	err = not_started(apart_start_with(&a, close_last, c, keep, NR_FDS + 1));
 	if (!err)
 		close_all(fds);
 	/* A child that another thread has just made may have the pipe, too: it does not hang up. */

@@ -75,7 +75,7 @@ check "the holder goes on" test "$(holder_of "$device")" = "$holder"
 status 4 "a device by its holder" vfiomig check "unix:/run/vfiomig/$device.sock"
 says "busy: process $holder holds it"
 vfiomig release "$device"
-vfiomig exec "$device" -- sleep 100 &
+vfiomig exec --via=group "$device" -- sleep 100 &
 user=$!
 wait_for sh -c "test \"\$(cat /proc/$user/comm)\" = sleep"
 status 4 "a device that a process has" vfiomig check "$device"

@@ -245,7 +245,7 @@ if [ -e /dev/iommu ]; then
 	vfiomig exec "$device" --via=cdev -- sleep 100 &
 	sleeper=$!
 	wait_for sh -c "grep -q sleep /proc/$sleeper/comm"
-	status 1 "a cdev that is not bound" vfiomig state "pid:$sleeper/$device"
+	status 4 "a cdev that is not bound" vfiomig state "pid:$sleeper/$device"
 	kill $sleeper
 	wait $sleeper
 fi

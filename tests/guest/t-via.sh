@@ -30,17 +30,17 @@ check "from one device to another, by both ways" sh -c \
 	"vfiomig save $device --via=cdev | vfiomig restore $other --no-hold --via=group"
 check "the memory is the same" sh -c "bar $device read >a; bar $other read >b; cmp a b"
 
-# A save whose output nobody reads keeps the device in STOP_COPY.
+# A save whose output nobody reads has the device, which is where the save leaves it.
 for via in cdev group; do
-	begin_save "$device" --via=$via
-	wait_for sh -c "vfiomig list | grep -q '^$device .* STOP_COPY '"
+	begin_save "$device" --via=$via --leave=STOP
+	wait_for sh -c "vfiomig list | grep -q '^$device .* STOP '"
 	ok "$via: list shows the state, and who has the device: $(vfiomig list | grep "^$device")"
 	for second in cdev group; do
 		status 4 "$via: a second command, by $second, is refused" vfiomig save "$device" --raw --via=$second -o x
 		says "(vfiomig) is at work on it; --wait waits for it"
 	done
 	status 4 "$via: info" vfiomig info "$device"
-	prints 'state:      STOP_COPY'
+	prints 'state:      STOP'
 	prints ' (vfiomig)'
 	end_save first
 	vfiomig save "$device" --raw -q -o again

@@ -186,23 +186,23 @@ check_files() {
 check_device() {
 	state=$(content now.raw) || complain "the device cannot be used"
 	$held && ! grep -q 'through its holder' content.log && complain "its holder has gone"
-	where=$home what=ours.raw
+	where=$home whose=ours.raw
 	case $run in
 	restore*)
 		if [ "$rc" -eq 0 ]; then
-			where=RUNNING what=theirs.raw
+			where=RUNNING whose=theirs.raw
 		elif grep -q "with the image's state" "$ERR"; then
-			what=theirs.raw
+			whose=theirs.raw
 		fi
 		;;
 	esac
 	if [ "$state" != "$where" ]; then
 		[ "$rc" -eq 7 ] || complain "the device is in $state, not in $where"
 		prime
-	elif ! cmp -s now.raw $what; then
+	elif ! cmp -s now.raw $whose; then
 		[ "$rc" -eq 7 ] || complain "the device's state is not what it was"
 		prime
-	elif [ $what != ours.raw ] || [ "$where" != "$home" ] || { is_held && ! $held; }; then
+	elif [ $whose != ours.raw ] || [ "$where" != "$home" ] || { is_held && ! $held; }; then
 		prime
 	fi
 }
@@ -305,6 +305,7 @@ try() {
 	faults >all-faults
 	prime
 	while read -r call nth errno args; do
+		# shellcheck disable=SC2034 # complain() prints it
 		what="$call $nth $errno, $args"
 		if [ "$nth" -eq 0 ]; then
 			rc=
