@@ -4,6 +4,7 @@
  * and allocations that fail. Pack and unpack use the same code as save and restore, and need no
  * device.
  */
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/uio.h>

@@ -4,6 +4,7 @@
  * hangs up or does not answer. The holder plays from a script, in a thread, and the clock is fast
  * (see --wrap in the Makefile).
  */
+#include <limits.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 

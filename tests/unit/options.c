@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The options and the result of a transfer, from programs of older and newer versions. */
+#include <limits.h>
 #include <sys/mman.h>
 
 #include "image/options.h"
