@@ -125,14 +125,14 @@ static int end_image(const struct save *s, struct image *image)
 }
 
 /* The device was to be left elsewhere only with its state saved. It was left there a while ago, so
- * somebody may have driven it on. */
+ * its owner may have driven it on: then it is left alone. */
 static void go_back(const struct save *s)
 {
 	struct failure why = ctx_get_failure(s->dev->ctx);
 	struct vfiomig_result *result = s->result;
 	int now = state_get(s->dev);
 
-	if (now == result->state) {
+	if (now == result->state || !device_is(s->dev, BACKEND_OWNER_MAY_SAVE)) {
 		session_go_home(s->dev, result);
 		result->downtime_ns = now_ns() - stop_ns(s);
 	} else {
