@@ -302,12 +302,12 @@ check-tsan: deps
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
 	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
 
-# QEMU of Debian 13 as the client of the driver. Debian's own kernels have no bitmap for DMA logging, which QEMU needs.
+# QEMU of Debian 13, and the newer one of its backports, as the client of the driver. Debian's own kernels have no bitmap for DMA logging, which QEMU needs.
 QEMU_TESTS = guest/client@cdev guest/client@$(shell tests/guest/kernel --newest)
 
 check-qemu: deps
 	@$(SUBMAKE) -s WERROR=1 tests
-	@tests/check $(QEMU_TESTS)
+	@for suite in trixie trixie-backports; do QEMU_SUITE=$$suite tests/check $(QEMU_TESTS) || exit; done
 
 coverage: deps
 	@tests/coverage
@@ -333,7 +333,7 @@ fuzz: deps
 	@tests/fuzz/run $(FUZZ_SECONDS)
 
 bench: deps
-	@$(SUBMAKE) -s all $(GUEST_PROGRAMS) $(BENCH_PROGRAMS)
+	@$(SUBMAKE) -s all $(GUEST_PROGRAMS) $(B)/guest/firmware $(BENCH_PROGRAMS)
 	@tests/bench/run
 
 # ---- Installation ---------------------------------------------------------
