@@ -122,9 +122,14 @@ if [ -z "${EMULATED-}" ]; then
 		exit
 	fi
 	# The first process of the name space waits for orphans.
+	# The script has changed the directory, so that $0 may not lead to it.
+	case $0 in
+	/*) script=$0 ;;
+	*) script=$top/tests/host/${0##*/} ;;
+	esac
 	# shellcheck disable=SC2086,SC2093,SC2016 # words; the end; the inner shell's
 	EMULATED=1 exec unshare $user --mount --pid --fork --kill-child --mount-proc \
-		sh -c 'sh "$@"; exit $?' sh "$top/tests/host/$(basename "$0")" "$@"
+		sh -c 'sh "$@"; exit $?' sh "$script" "$@"
 fi
 
 top=$PWD
