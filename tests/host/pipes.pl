@@ -7,8 +7,8 @@
 #   pipes.pl DELAY SIGNAL FLAGS COMMAND...
 #
 # DELAY     seconds until the pipe is read, or "never"
-# SIGNAL    sent to the command after 0.3 seconds, or 0. If the environment has BEGUN, the signal waits until
-#           there is a file of that name, too
+# SIGNAL    sent to the command when it sleeps, after 0.3 seconds at least, or 0. If the environment has BEGUN, the
+#           signal waits until there is a file of that name, too
 # FLAGS     words, joined by commas: "1" or "2", the descriptor that is the pipe; "nonblock" for a pipe in
 #           non-blocking mode; "full" if the pipe is full at the beginning
 #
@@ -47,11 +47,20 @@ if (!$pid) {
 	exec @command or die;
 }
 close $writer;
+
+# Whether the command is vfiomig by now, not a shell that begins it, and sleeps, or has ended.
+sub sleeps {
+	open my $stat, '<', "/proc/$pid/stat" or return 1;
+	my ($name, $state) = <$stat> =~ /\((.*)\) (\S)/;
+	return $state eq 'Z' || $name eq 'vfiomig' && $state eq 'S';
+}
+
 my $start = time;
 if ($signal) {
 	sleep 0.3;
 	my $last = time + 30;
 	sleep 0.01 while $ENV{BEGUN} && !-e $ENV{BEGUN} && time < $last;
+	sleep 0.01 while !sleeps && time < $last;
 	kill $signal, $pid;
 	$start = time;
 }
