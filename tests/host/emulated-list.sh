@@ -25,9 +25,10 @@ answers() {
 	ends "$want" "$name" timeout -k 1 10 vfiomig "$@"
 }
 
-# line_of DEV: what list has printed about the device, with one blank between the columns
+# line_of DEV: what list has printed about the device, with one blank between the columns. Newer lists of PCI names have
+# another name of the device.
 line_of() {
-	grep "^$1 " "$OUT" | tr -s ' '
+	grep "^$1 " "$OUT" | tr -s ' ' | sed 's/QEMU \(Inter-VM shared memory\) device/\1/'
 }
 
 # lists DEV LINE: this is what list has printed about the device
