@@ -362,14 +362,15 @@ static void end_json(const struct vfiomig_difference *d)
 	printf("  \"equal\": %s\n}\n", d->different ? "false" : "true");
 }
 
-/* Make what was printed an object, which says why there is no more of it. */
+/* Make what was printed, if anything, an object, which says why there is no more of it. */
 static void fail_json(const struct printer *p, const char *why)
 {
-	struct json_object *error = json_object_new_string(why);
+	struct json_object *error;
 
-	if (!p->cli->json || !p->begun)
+	if (!p->cli->json)
 		return;
-	printf("\n  ],\n  \"error\": %s\n}\n",
+	error = json_object_new_string(why);
+	printf("%s  \"error\": %s\n}\n", p->begun ? "\n  ],\n" : "{\n",
 	       error ? json_object_to_json_string(error) : "\"out of memory\"");
 	json_object_put(error);
 }

@@ -188,14 +188,15 @@ static int print_piece(void *data, const struct vfiomig_record *r)
 	return ferror(stdout) ? -EPIPE : 0;
 }
 
-/* Make what was printed an object, which says why there is no more of it. */
+/* Make what was printed, if anything, an object, which says why there is no more of it. */
 static void end_failed(const struct printer *p, const char *why)
 {
-	struct json_object *error = json_object_new_string(why);
+	struct json_object *error;
 
-	if (!p->json || !*p->format)
+	if (!p->json)
 		return;
-	printf("\n  ],\n  \"error\": %s\n}\n",
+	error = json_object_new_string(why);
+	printf("%s  \"error\": %s\n}\n", *p->format ? "\n  ],\n" : "{\n",
 	       error ? json_object_to_json_string(error) : "\"out of memory\"");
 	json_object_put(error);
 }

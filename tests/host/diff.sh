@@ -328,6 +328,8 @@ lists "500000 500000 unknown: 1 byte"
 check "the bytes behind it are not told" sh -c "! grep 'only in' '$OUT'"
 status 5 "an empty one" sh -c ": | '$program' diff xe -"
 says "vfiomig: diff: B: there is no state: the input is empty"
+status 5 "an empty one, as an object" sh -c ": | '$program' diff --json xe -"
+check "the object says so" jq -e '.error | test("the input is empty")' "$OUT"
 zstd -q xe -o xe.zst
 status 5 "a zstd file" vfiomig diff xe.zst xe
 says 'A: this is a zstd file, not raw state; "zstd -dc" extracts it'

@@ -125,6 +125,8 @@ status 5 "a damaged image, after some records" vfiomig inspect --records --json 
 check "what is printed is an object" jq -e '.error | test("chunk 2")' "$OUT"
 status 5 "nothing" sh -c ": | vfiomig inspect --records"
 says "there is no state: the input is empty"
+status 5 "nothing, as an object" sh -c ": | vfiomig inspect --records --json"
+check "the object says so" jq -e '.error | test("the input is empty")' "$OUT"
 zstd -q xe -o xe.zst
 status 5 "a zstd file" vfiomig inspect --records xe.zst
 says "zstd -dc"
