@@ -13,12 +13,12 @@
 
 static int add(struct nodes *nodes, mode_t type, dev_t number)
 {
-	struct nodes_entry *list = reallocarray(nodes->list, nodes->count + 1, sizeof(*list));
+	struct node_number *list = reallocarray(nodes->list, nodes->count + 1, sizeof(*list));
 
 	if (!list)
 		return -ENOMEM;
 	nodes->list = list;
-	list[nodes->count++] = (struct nodes_entry){ .type = type, .number = number };
+	list[nodes->count++] = (struct node_number){ .type = type, .number = number };
 	return 0;
 }
 

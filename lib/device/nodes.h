@@ -7,11 +7,13 @@
 
 #include "device.h"
 
+struct node_number {
+	mode_t type; /* S_IFCHR, S_IFBLK */
+	dev_t number;
+};
+
 struct nodes {
-	struct nodes_entry {
-		mode_t type; /* S_IFCHR, S_IFBLK */
-		dev_t number;
-	} * list;
+	struct node_number *list;
 	size_t count;
 };
 

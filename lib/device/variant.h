@@ -9,11 +9,13 @@
  * but vfio-pci, which fits every function. free() it. */
 char *variant_driver_for(const struct vfiomig_device *dev);
 
+struct variant {
+	char *pattern, *module;
+};
+
 /* The "vfio_pci:" aliases of the kernel's modules, without that of vfio_pci itself. */
 struct variants {
-	struct variant {
-		char *pattern, *module;
-	} * list;
+	struct variant *list;
 	size_t n;
 };
 

@@ -116,7 +116,7 @@ static int hold_it(struct vfiomig_device *d)
 /* Each of these needs a device that is open, and that is bound to an iommufd if it is a cdev. */
 static void test_closed(void **state)
 {
-	int (*const calls_of_open[])(struct vfiomig_device * d) = {
+	int (*const calls_of_open[])(struct vfiomig_device *) = {
 		ask_migration, ask_data_size, vfiomig_device_get_state, set_stop, drive_to_stop,
 		walk_home,     reset_home,    vfiomig_device_reset,	save_it,  restore_it,
 		hold_it,
