@@ -48,6 +48,8 @@ PATH=$PATH:/usr/sbin
 status 125 "no debootstrap" without debootstrap
 says 'fresh: there is no debootstrap; install the package debootstrap (tests/deps fresh does)'
 
+ends 0 "the root is in the cache from here on" tests/fresh bookworm true
+
 # offline: run tests/fresh with an empty cache, in a network name space without a network
 # shellcheck disable=SC2317 # status calls it
 offline() {
