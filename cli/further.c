@@ -7,23 +7,26 @@
 
 #include "further.h"
 
-#define LOOKS "looks at all that migration needs here"
+#define LOOKS  "looks at all that migration needs here"
+#define RESETS "resets it (its state is lost)"
 
 /* clang-format off */
 static const struct rule {
 	enum task task;
 	int err;
 	const char *begin, *words; /* of the sentence, and in it */
-	const char *command, *does;
+	const char *command, *option, *does;
 } rules[] = {
-	{ OPEN_DEVICE, EBUSY, "busy: process ", "has the device", "watch", "follows its migration" },
-	{ OPEN_DEVICE, EBUSY, "busy: process ", "is at work on it", "watch", "follows its migration" },
-	{ OPEN_DEVICE, EBUSY, "IOMMU group ", "", "doctor", LOOKS },
-	{ OPEN_DEVICE, EOPNOTSUPP, "", "", "doctor", LOOKS },
-	{ OPEN_DEVICE, ENODEV, "", "", "doctor", LOOKS },
-	{ OPEN_DEVICE, EPERM, "", "", "doctor", LOOKS },
-	{ OPEN_DEVICE, EACCES, "", "", "doctor", LOOKS },
-	{ MOVE_STATE, EPROTO, "", "", "check", "tests its driver (its state is lost then)" },
+	{ OPEN_DEVICE, EBUSY, "busy: process ", "has the device", "watch", "", "follows its migration" },
+	{ OPEN_DEVICE, EBUSY, "busy: process ", "is at work on it", "watch", "", "follows its migration" },
+	{ OPEN_DEVICE, EBUSY, "IOMMU group ", "", "doctor", "", LOOKS },
+	{ OPEN_DEVICE, EOPNOTSUPP, "", "", "doctor", "", LOOKS },
+	{ OPEN_DEVICE, ENODEV, "", "", "doctor", "", LOOKS },
+	{ OPEN_DEVICE, EPERM, "", "", "doctor", "", LOOKS },
+	{ OPEN_DEVICE, EACCES, "", "", "doctor", "", LOOKS },
+	{ MOVE_STATE, EPROTO, "", "", "check", "", "tests its driver (its state is lost then)" },
+	{ MOVE_STATE, EUCLEAN, "the device is ", "only a reset leads", "state", " --reset", RESETS },
+	{ MOVE_STATE, EOPNOTSUPP, "cannot go ", "only a reset leads", "state", " --reset", RESETS },
 };
 /* clang-format on */
 
@@ -44,8 +47,8 @@ void find_further(const struct cli *cli, enum task task, int err, const char *wh
 		rule++;
 	/* Not the command that fails, and not beside another one that the sentence names. */
 	if (rule == end || !cli->device || !cli->command || strstr(why, "\"vfiomig ") ||
-	    strcmp(cli->command, rule->command) == 0)
+	    (!*rule->option && strcmp(cli->command, rule->command) == 0))
 		return;
-	snprintf(text, FURTHER, "; \"vfiomig %s %.200s\" %s", rule->command, cli->device,
-		 rule->does);
+	snprintf(text, FURTHER, "; \"vfiomig %s %.200s%s\" %s", rule->command, cli->device,
+		 rule->option, rule->does);
 }

@@ -17,6 +17,7 @@ int fail_transfer(const struct cli *cli, enum task task, int err, const char *wh
 		result->state < 0 ? "an unknown state" : vfiomig_state_name(result->state);
 	enum status status = status_of(task, err);
 	char further[FURTHER];
+	bool tried;
 
 	find_further(cli, task, err, why, further);
 	if (!result->touched)
@@ -44,8 +45,10 @@ int fail_transfer(const struct cli *cli, enum task task, int err, const char *wh
 			"%s; the device had to be reset (its state is lost) and is now in %s%s%s%s",
 			why, state, result->home ? "" : ", not in ", result->home ? "" : before,
 			further);
+	/* Nothing leads back to RESUMING: no reset was tried. */
+	tried = !signals_came() && result->before != VFIOMIG_STATE_RESUMING;
 	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s%s%s", why,
-		    signals_came() ? "" : "could not be reset and ", state, before,
+		    tried ? "could not be reset and " : "", state, before,
 		    result->loaded ? ", with the image's state" : "", further);
 }
 

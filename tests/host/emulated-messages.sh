@@ -68,11 +68,12 @@ size errno=EIO					|0|save DEV -o image		|saved 100000 bytes
 reset errno=EIO					|1|state DEV --reset		|VFIO_DEVICE_RESET: Input/output error
 reset errno=ENOTTY				|1|state DEV --reset		|VFIO_DEVICE_RESET: Inappropriate ioctl for device
 in ERROR					|0|state DEV			|
-in ERROR					|7|state DEV STOP		|only a reset leads out of ERROR
-in ERROR					|7|save DEV -o image		|the device is in ERROR; only a reset leads out of it
+in ERROR					|7|state DEV STOP		|only a reset leads out of ERROR; "vfiomig state DEV --reset" resets it (its state is lost)
+in ERROR					|7|save DEV -o image		|the device is in ERROR; only a reset leads out of it; "vfiomig state DEV --reset" resets it (its state is lost)
 in ERROR					|7|restore DEV -i good		|the device is in ERROR; only a reset leads out of it
 in RESUMING					|1|save DEV -o image		|the device is RESUMING, a restore of it has not ended
 in RESUMING					|1|restore DEV -i good		|the device is RESUMING, a restore of it has not ended
+in RESUMING;arc RESUMING-STOP errno=EINVAL to=ERROR	|7|state DEV RUNNING	|arc RESUMING -> STOP failed: Invalid argument; the device is left in ERROR, not in RESUMING
 in STOP_COPY					|1|save pid:HOLDER/DEV -o image	|the device is in STOP_COPY: its owner may be in the middle
 in STOP_COPY					|1|state DEV PRE_COPY		|cannot go from STOP_COPY to PRE_COPY: the protocol has no way
 in STOP_COPY					|0|save DEV -o image		|saved 100000 bytes
