@@ -30,7 +30,7 @@ static int fail_open(const struct cli *cli, const char *path, int err)
 	const char *command = strcmp(cli->command, "inspect") == 0 ? "info" : "save";
 
 	if (err != ENOENT || cli->device || !names_device(path))
-		return fail(cli, STATUS_FAILED, "%s: %s", path, strerror(err));
+		return fail(cli, STATUS_FAILED, "%s: %s", *path ? path : "''", strerror(err));
 	return fail(cli, STATUS_FAILED,
 		    "%s: there is no such file; for the device: \"vfiomig %s %s\"", path, command,
 		    path);

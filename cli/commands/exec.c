@@ -135,7 +135,8 @@ static int run(const struct options *opt, struct vfiomig_device *dev)
 	fflush(NULL);
 	signals_restore();
 	execvp(opt->command[0], opt->command);
-	return fail(opt->cli, status_of(RUN_COMMAND, -errno), "%s: %m", opt->command[0]);
+	return fail(opt->cli, status_of(RUN_COMMAND, -errno), "%s: %m",
+		    *opt->command[0] ? opt->command[0] : "''");
 }
 
 static int exec(struct cli *cli, int argc, char **argv)

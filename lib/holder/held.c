@@ -105,11 +105,16 @@ static int fail_reply(struct vfiomig_ctx *ctx, const char *path, int pid, int er
 
 static int fail_connect(struct vfiomig_ctx *ctx, const char *path, int err)
 {
+	struct stat st;
+
 	/* turn_wait() gave up while the holder's queue was full. */
 	if (err == -EBUSY)
 		return fail_reply(ctx, path, 0, -ETIMEDOUT);
 	if (err == -EINTR)
 		return fail_reply(ctx, path, 0, err);
+	/* The kernel refuses what is no socket as it refuses a socket that nobody serves. */
+	if (err == -ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return ctx_fail(ctx, err, "%s is not a socket", path);
 	return ctx_fail(ctx, err, "cannot connect to %s: %s", path, strerror(-err));
 }
 

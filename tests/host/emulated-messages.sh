@@ -109,6 +109,11 @@ precopy-info errno=EINVAL			|0|save DEV -o image		|saved 100000 bytes
 						|3|exec DEV -- sh -c "exit 3"	|
 						|127|exec DEV -- nothing	|nothing: No such file or directory
 						|126|exec DEV -- /etc/passwd	|/etc/passwd: Permission denied
+						|127|exec DEV -- ""		|'': No such file or directory
+						|1|restore DEV -i ""		|'': No such file or directory
+						|1|state unix:good		|good is not a socket
+						|1|state unix:/run		|/run is not a socket
+						|1|state unix:nothing		|cannot connect to nothing: No such file or directory
 						|1|state pid:1/DEV		|process 1 (sh) has not got 0000:3b:00.1 open
 						|1|state pid:HOLDER/fd:77	|process HOLDER has no descriptor 77
 						|1|state pid:HOLDER/IDLE	|has not got 0000:3b:00.2 open
