@@ -67,6 +67,7 @@ static int open_component(int dir, const char *name, struct stat *st)
 /* Continue with @text, and then with @after, the rest of the path, unless that is NULL. */
 static int set_path(struct walk *w, const char *text, const char *after)
 {
+	struct stat st;
 	char *path;
 	int err = 0;
 
@@ -74,15 +75,16 @@ static int set_path(struct walk *w, const char *text, const char *after)
 		return -ENOENT;
 	if (asprintf(&path, "%s%s%s", text, after ? "/" : "", after ? after : "") < 0)
 		return -ENOMEM;
-	if (path[strlen(path) - 1] == '/')
-		err = -EISDIR;
 	if (*path == '/' || w->dir < 0) {
 		if (w->dir >= 0)
 			close(w->dir);
 		w->dir = open(*path == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (w->dir < 0 && !err)
+		if (w->dir < 0)
 			err = -errno;
 	}
+	/* "FILE/", or "DIRECTORY/" */
+	if (!err && path[strlen(path) - 1] == '/')
+		err = fstatat(w->dir, path, &st, 0) && errno == ENOTDIR ? -ENOTDIR : -EISDIR;
 	free(w->text);
 	w->text = w->rest = path;
 	return err;

@@ -236,6 +236,22 @@ status 1 "a directory that cannot be synced" env ASAN_OPTIONS=detect_leaks=0 str
 says 'late: Input/output error; the image is whole and has its name, but may not survive a power failure'
 check "it is whole" vfiomig inspect --verify late
 
+# What a name does not lead to
+status 1 "a file, named as a directory" vfiomig pack state -o late/
+says 'late/: Not a directory'
+status 1 "a directory that is not there" vfiomig pack state -o late2/
+says 'late2/: Is a directory'
+ln -s late/ slash
+status 1 "a link that names a file as a directory" vfiomig pack state -o slash
+says 'slash: Not a directory'
+rm slash
+for words in "pack ''" "unpack ''" "inspect ''" "pack state -o ''"; do
+	status 1 "$words: an empty name" sh -c "vfiomig $words"
+	says "${words%% *}: '': No such file or directory"
+done
+status 2 "diff '' state: an empty name" vfiomig diff '' state
+says "diff: '': No such file or directory"
+
 # The mode does not depend on the umask.
 for mask in 0 022 0777; do
 	check "umask $mask" sh -c "umask $mask; vfiomig pack state -o masked"
