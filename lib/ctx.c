@@ -271,6 +271,19 @@ static void make_printable(char *text)
 	*to = '\0';
 }
 
+/* A call that the user's signal has ended says so, and not "Interrupted system call". */
+static void tell_signal(const struct vfiomig_ctx *ctx, int err, char *text, size_t size)
+{
+	const char *errno_text = strerror(EINTR);
+	char *at = err == -EINTR && ctx->interrupted ? strstr(text, errno_text) : NULL;
+	char rest[sizeof(ctx->error)];
+
+	if (!at)
+		return;
+	strcpy(rest, at + strlen(errno_text));
+	snprintf(at, size - (at - text), "interrupted by a signal%s", rest);
+}
+
 int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 {
 	char text[sizeof(ctx->error)];
@@ -280,6 +293,7 @@ int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	tell_signal(ctx, err, text, sizeof(text));
 	make_printable(text);
 
 	pthread_mutex_lock(&ctx->lock);

@@ -261,11 +261,15 @@ while read -r event; do
 		kill -s TERM "$command"
 		wait "$command" 2>/dev/null || rc=$?
 		check "$name, which hangs in $event" test $rc -eq 143
+		says "interrupted by a signal"
 		check "in time" test $((($(date +%s%N) - start) / 1000000)) -lt 1500
 	done
 	no_faults "$device"
 done <<-END
+	open
 	bind
+	attach
+	info
 	migration
 	get
 	region-read
