@@ -92,7 +92,12 @@ static error_t refuse_name(struct argp_state *state, bool group, const char *nam
 
 static error_t add_names(struct argp_state *state, struct names *names, char *arg, bool group)
 {
-	for (char *name = strtok(arg, ","); name; name = strtok(NULL, ",")) {
+	char *name = strtok(arg, ",");
+
+	/* No name is not every rule. */
+	if (!name)
+		return refuse_name(state, group, "");
+	for (; name; name = strtok(NULL, ",")) {
 		bool known = group && is_group(name);
 
 		for (size_t i = 0; i < check_nr_rules && !group && !known; i++)
@@ -104,6 +109,17 @@ static error_t add_names(struct argp_state *state, struct names *names, char *ar
 		names->name[names->count++] = name;
 	}
 	return 0;
+}
+
+/* "check DEV session" */
+static error_t refuse_argument(struct argp_state *state, const char *arg)
+{
+	if (is_group(arg))
+		return usage_error(state, "'%s' is a group of rules; use -g %s", arg, arg);
+	for (size_t i = 0; i < check_nr_rules; i++)
+		if (names_one_rule(arg, &check_rules[i]))
+			return usage_error(state, "'%s' is a rule; use -t %s", arg, arg);
+	return ARGP_ERR_UNKNOWN;
 }
 
 static error_t parse_seed(struct argp_state *state, struct options *opt, const char *arg)
@@ -150,6 +166,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return seconds < 0 ? EINVAL : 0;
 	case OPT_SEED:
 		return parse_seed(state, opt, arg);
+	case ARGP_KEY_ARG:
+		return refuse_argument(state, arg);
 	case ARGP_KEY_END:
 		if (opt->tap && opt->cli->json)
 			return usage_error(state, "--tap and --json exclude each other");

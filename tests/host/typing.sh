@@ -171,6 +171,14 @@ instead "restore $dev -o image" "there is no option '-o'; did you mean '-i'?"
 instead "restore $dev --image image" "unrecognized option '--image'"
 instead "check $dev -t session" "'session' is a group of rules; use -g session"
 instead "check $dev -g session.eof-permanent" "'session.eof-permanent' is a rule, not a group; use -t session.eof-permanent"
+for option in -t -g --skip; do
+	status 2 "check $option ''" "$vfiomig" check $dev $option ''
+	says "there is no $([ "$option" = -g ] && echo group || echo rule) ''; --list shows them"
+done
+instead "check $dev session" "'session' is a group of rules; use -g session"
+instead "check session $dev" "'session' is a group of rules; use -g session"
+instead "check $dev session.eof-permanent" "'session.eof-permanent' is a rule; use -t session.eof-permanent"
+instead "check $dev nonsense" "'nonsense' is one argument too many"
 for what in 'inspect info' 'pack save' 'unpack save'; do
 	status 1 "${what% *} DEV" "$vfiomig" "${what% *}" "$dev"
 	says "$dev: there is no such file; for the device: \"vfiomig ${what#* } $dev\""
