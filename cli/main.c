@@ -151,7 +151,7 @@ static error_t refuse_word(struct argp_state *state, const char *word)
 		return usage_error(state, "there is no command '%s'; did you mean \"vfiomig %s\"?",
 				   word, meant);
 	/* "vfiomig DEV save" */
-	for (int i = state->next; i < state->argc; i++)
+	for (int i = state->next; *word && i < state->argc; i++)
 		if (find_command(state->argv[i]))
 			return usage_error(
 				state,

@@ -208,6 +208,22 @@ static bool is_given(const struct argp_state *state, const struct valued *v)
 	return false;
 }
 
+/* The value that this option has in the command line, or NULL. */
+static const char *value_of(const struct argp_state *state, const struct valued *v)
+{
+	for (int i = 1; i < state->argc; i++) {
+		const char *word = state->argv[i], *sign = strchr(word, '=');
+
+		if (strcmp(word, v->option) == 0 || strcmp(word, v->name) == 0)
+			return i + 1 < state->argc ? state->argv[i + 1] : NULL;
+		if (strncmp(word, v->option, 2) == 0)
+			return word + 2;
+		if (strncmp(word, v->name, strlen(v->name)) == 0 && sign)
+			return sign + 1;
+	}
+	return NULL;
+}
+
 static error_t refuse_second(struct argp_state *state, const struct cli *cli, const char *arg)
 {
 	const struct valued *v = valued_option(cli);
@@ -233,14 +249,21 @@ static error_t refuse_second(struct argp_state *state, const struct cli *cli, co
 			   arg, cli->command, device, v->option, value);
 }
 
-/* "restore FILE" */
+/* "restore FILE", and "restore -i DEV FILE" */
 static error_t check_only(struct argp_state *state, const struct cli *cli)
 {
 	const struct valued *v = valued_option(cli);
+	const char *value = v ? value_of(state, v) : NULL;
 	struct stat st;
 
-	if (!v || strcmp(cli->command, "bind") == 0 || names_device(cli->device) ||
-	    is_given(state, v) || stat(cli->device, &st) || !S_ISREG(st.st_mode))
+	if (!v || names_device(cli->device))
+		return 0;
+	if (value && names_device(value))
+		return usage_error(
+			state, "'%s' does not name a device; did you mean \"vfiomig %s %s %s %s\"?",
+			cli->device, cli->command, value, v->option, cli->device);
+	if (strcmp(cli->command, "bind") == 0 || is_given(state, v) || stat(cli->device, &st) ||
+	    !S_ISREG(st.st_mode))
 		return 0;
 	return usage_error(state, "which device? as in \"vfiomig %s DEV %s %s\"", cli->command,
 			   v->option, cli->device);

@@ -142,6 +142,8 @@ instead 'load x' 'did you mean "vfiomig restore DEV -i FILE"?'
 instead 'verify x' 'did you mean "vfiomig inspect --verify FILE"?'
 instead 'frobnicate x' "there is no command 'frobnicate'; \"vfiomig --help\" lists them"
 instead "$dev info" "the command comes first: \"vfiomig info $dev\""
+status 2 "no word" "$vfiomig" "" list
+says "there is no command ''; \"vfiomig --help\" lists them"
 instead "-v" 'which command?'
 instead 'hlep' 'did you mean "vfiomig help"?'
 instead 'probe' 'did you mean "vfiomig list --probe"?'
@@ -185,6 +187,11 @@ for what in 'inspect info' 'pack save' 'unpack save'; do
 done
 status 5 "inspect of raw state" "$vfiomig" inspect 5
 says 'not an image of vfiomig; "vfiomig pack" makes one of raw state, which restore takes with --raw'
+for words in "-i $dev image" "-i$dev image" "--input=$dev image" "image --input $dev" "image -q -i $dev"; do
+	instead "restore $words" "'image' does not name a device; did you mean \"vfiomig restore $dev -i image\"?"
+done
+instead "save -o $dev image" "'image' does not name a device; did you mean \"vfiomig save $dev -o image\"?"
+instead "bind -d $dev vfio-pci" "'vfio-pci' does not name a device; did you mean \"vfiomig bind $dev -d vfio-pci\"?"
 instead "restore $dev image" "did you mean \"vfiomig restore $dev -i image\"?"
 instead "restore image $dev" "did you mean \"vfiomig restore $dev -i image\"?"
 instead "save $dev image" "did you mean \"vfiomig save $dev -o image\"?"
