@@ -69,7 +69,7 @@ struct json_object *describe_device(const struct vfiomig_device *dev, const stru
 	add_string(object, "cdev", vfiomig_device_get_cdev(dev));
 	add_value(object, "open_by", user->pid || user->is_silent ? describe_user(user) : NULL);
 	if (user->error && !user->is_silent)
-		add_string(object, "use_error", strerror(-user->error));
+		add_string(object, "use_error", why_unknown(user));
 	return object;
 }
 

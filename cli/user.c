@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The process that has a device open. */
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "user.h"
@@ -44,6 +46,11 @@ bool find_user(struct vfiomig_device *dev, struct user *user)
 	if (err)
 		user->error = err;
 	return found.is_used;
+}
+
+const char *why_unknown(const struct user *user)
+{
+	return user->error == -ETIMEDOUT ? "it took too long" : strerror(-user->error);
 }
 
 const char *print_user(const struct user *user, char text[48])

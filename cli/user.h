@@ -22,6 +22,9 @@ struct user {
 bool take_user(const struct vfiomig_use *use, struct user *user);
 bool find_user(struct vfiomig_device *dev, struct user *user);
 
+/* Why not all could be found out, if @error is not 0 */
+const char *why_unknown(const struct user *user);
+
 /* "183 (holder)" */
 const char *print_user(const struct user *user, char text[48]);
 

@@ -125,10 +125,10 @@ static void tell_unknown(const struct options *opt)
 	if (first && others)
 		notice(opt->cli,
 		       "%s and %zu others: not all could be found out about who has them open: %s",
-		       vfiomig_device_get_name(first->dev), others, strerror(-first->user.error));
+		       vfiomig_device_get_name(first->dev), others, why_unknown(&first->user));
 	else if (first)
 		notice(opt->cli, "%s: not all could be found out about who has it open: %s",
-		       vfiomig_device_get_name(first->dev), strerror(-first->user.error));
+		       vfiomig_device_get_name(first->dev), why_unknown(&first->user));
 }
 
 /* ---- Printing ------------------------------------------------------------ */

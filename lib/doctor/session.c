@@ -176,7 +176,8 @@ static int nobody(struct finding *f)
 			"only one process at a time can have the devices of a group: wait until it has closed that one");
 	if (f->use.error) {
 		finding_unknown(f, "not all could be found out about who has it open: %s",
-				strerror(-f->use.error));
+				f->use.error == -ETIMEDOUT ? "it took too long"
+							   : strerror(-f->use.error));
 		return finding_advise(f, "try again");
 	}
 	if (sees_everybody(f->ctx))

@@ -188,7 +188,7 @@ finds FAIL device.bars "busy: 'efifb' has claimed a BAR of it, as /proc/iomem sh
 perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Type => SOCK_SEQPACKET, Local => $ARGV[0], Listen => 1) or die' "/run/vfiomig/$one.sock"
 mkdir -p "/sys/kernel/debug/vfio/$one/migration"
 mkfifo "/sys/kernel/debug/vfio/$one/migration/state"
-finds '????' device.users 'not all could be found out about who has it open: Connection timed out' 'try again' "$one"
+finds '????' device.users 'not all could be found out about who has it open: it took too long' 'try again' "$one"
 rm -r "/run/vfiomig/$one.sock" "/sys/kernel/debug/vfio/$one"
 vfiomig hold -q "$one"
 holder=$(openers "$one")
