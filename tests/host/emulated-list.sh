@@ -250,10 +250,13 @@ status 1 "release of a device that no holder has" vfiomig release "$device"
 says "nobody holds it, but process $! (sleep) has the device or its group open"
 kill $!
 device=0000:3b:00.1
-setsid vfiomig hold --foreground --json "$device" >json 2>/dev/null &
+setsid vfiomig hold --foreground --json "$device" >json 2>log &
+foreground=$!
 wait_for test -s json
 check "hold --foreground --json" jq -e ".holder == $(openers "$device") and .socket == \"$socket\"" json
 status 0 "release" vfiomig release "$device"
-wait
+wait $foreground
+check "the holder in the foreground ends with 0" test $? = 0
+check "and says nothing else than that" sh -c "tail -n 1 log | grep -qx 'vfiomig: $device is closed now' && test \$(wc -l <log) = 3"
 
 finish
