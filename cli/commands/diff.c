@@ -92,8 +92,8 @@ static const struct argp argp = {
 	.children = children,
 };
 
-/* What one of the two reads from a pipe, the other one would miss. */
-static bool is_same_pipe(const int fds[2])
+/* What one of the two reads from a pipe, or a device, the other one would miss. */
+static bool is_same_stream(const int fds[2])
 {
 	struct stat a, b;
 
@@ -107,8 +107,9 @@ static int open_both(struct options *opt, int fds[2])
 
 	for (int i = 0; i < 2 && !status; i++)
 		fds[i] = open_input(opt->t.cli, opt->names[i], false, &status);
-	if (!status && is_same_pipe(fds))
-		status = fail(opt->t.cli, STATUS_USAGE, "%s and %s are the same pipe",
+	if (!status && is_same_stream(fds))
+		status = fail(opt->t.cli, STATUS_USAGE,
+			      "%s and %s are the same stream, which can be read only once",
 			      opt->names[0], opt->names[1]);
 	/* 1 is for states that differ. */
 	return status == STATUS_FAILED ? STATUS_TROUBLE : status;

@@ -356,7 +356,9 @@ says "'qat' is one argument too many"
 status 2 "standard input twice" vfiomig diff - -
 says "only one of the two can be standard input"
 status 2 "one pipe twice" sh -c "cat xe | '$program' diff - /dev/stdin"
-says "- and /dev/stdin are the same pipe"
+says "- and /dev/stdin are the same stream, which can be read only once"
+status 2 "/dev/null twice" vfiomig diff /dev/null /dev/null
+says "/dev/null and /dev/null are the same stream, which can be read only once"
 status 2 "a driver that nobody knows" vfiomig diff --driver=e1000 xe xe
 says "the format of 'e1000' is not known"
 status 2 "a device" vfiomig diff 0000:3b:00.1 xe
