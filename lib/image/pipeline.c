@@ -33,6 +33,7 @@
 #define LOOK_MS	     1000
 #define CALM_MS	     100
 #define KICK_NS	     20000000
+#define DEAF_NS	     1000000000ULL /* of kicks, before the user is told that they do not help */
 #define HELP_NS	     2000000
 #define HUGE_PAGE    (2u << 20)
 /* The chunks of a pipeline without workers: one is read, one is written, and some wait. */
@@ -62,7 +63,8 @@ struct window {
 struct sleeper {
 	pthread_t thread;
 	bool runs;
-	bool ends; /* it calls p->end, which only the user may break off */
+	bool ends;  /* it calls p->end, which only the user may break off */
+	bool moves; /* it is the reader or the writer */
 };
 
 struct run {
@@ -129,13 +131,14 @@ static void set_failed(struct run *run)
 	ctx_cancel(run->p->ctx);
 }
 
-static int begin_sleeping(struct run *run)
+static int begin_sleeping(struct run *run, bool moves)
 {
 	int number;
 
 	pthread_mutex_lock(&run->lock);
 	number = run->nr_sleepers++;
-	run->sleepers[number] = (struct sleeper){ .thread = pthread_self(), .runs = true };
+	run->sleepers[number] =
+		(struct sleeper){ .thread = pthread_self(), .runs = true, .moves = moves };
 	pthread_mutex_unlock(&run->lock);
 	return number;
 }
@@ -145,6 +148,19 @@ static void end_sleeping(struct run *run, int number)
 	pthread_mutex_lock(&run->lock);
 	run->sleepers[number].runs = false;
 	pthread_mutex_unlock(&run->lock);
+}
+
+/* Whether a read or a write has not come back. Arcs are waited for with words of their own. */
+static bool is_moving(const struct run *run)
+{
+	bool moves = false;
+
+	if (pthread_mutex_trylock(&run->p->ctx->arc))
+		return false;
+	pthread_mutex_unlock(&run->p->ctx->arc);
+	for (int i = 0; i < run->nr_sleepers; i++)
+		moves = moves || (run->sleepers[i].runs && run->sleepers[i].moves);
+	return moves;
 }
 
 static void kick_all(const struct run *run)
@@ -186,6 +202,27 @@ static void wait_wake(struct run *run)
 	pthread_mutex_lock(&run->lock);
 }
 
+/* With the lock held: kick the others until they have noticed. A call that does not react to that is
+ * waited for. */
+static void kick_until_over(struct run *run)
+{
+	uint64_t begun = now_ns();
+	bool told = false;
+
+	while (!run->over) {
+		kick_all(run);
+		wait_for(run, &run->gone, KICK_NS);
+		if (told || run->over || now_ns() - begun < DEAF_NS || !is_moving(run))
+			continue;
+		told = true;
+		pthread_mutex_unlock(&run->lock);
+		ctx_notice(
+			run->p->ctx,
+			"a read or a write cannot be broken off, because the driver or the file does not react to signals; still waiting for it");
+		pthread_mutex_lock(&run->lock);
+	}
+}
+
 /*
  * End the pipeline when the context is interrupted. When the pipeline ends before its time, kick
  * the threads that may sleep in a read or a write, until they have noticed. Nothing is kicked
@@ -204,10 +241,7 @@ static void *watcher(void *arg)
 			set_failed(run);
 		}
 	}
-	while (!run->over) {
-		kick_all(run);
-		wait_for(run, &run->gone, KICK_NS);
-	}
+	kick_until_over(run);
 	pthread_mutex_unlock(&run->lock);
 	return NULL;
 }
@@ -415,7 +449,7 @@ static void end_reading(struct run *run, int number, int err)
 static void *reader(void *arg)
 {
 	struct run *run = arg;
-	int number = begin_sleeping(run), err = 0;
+	int number = begin_sleeping(run, true), err = 0;
 	struct chunk *chunk;
 
 	while ((chunk = wait_room(run))) {
@@ -494,7 +528,7 @@ static void *worker(void *arg)
 {
 	struct run *run = arg;
 	const struct pipeline *p = run->p;
-	int number = begin_sleeping(run);
+	int number = begin_sleeping(run, false);
 	void *own = p->worker_new(p->how);
 	struct slot *slot;
 
@@ -659,7 +693,7 @@ static void wait_ready(struct run *run, struct window *w)
 static void writer(struct run *run)
 {
 	const struct pipeline *p = run->p;
-	int number = begin_sleeping(run);
+	int number = begin_sleeping(run, true);
 	struct window window = { 0 };
 
 	pthread_mutex_lock(&run->lock);
