@@ -80,4 +80,23 @@ says 'its virtual functions are in use, and vfio-pci wants their VF token; give 
 status 4 "the wrong token" vfiomig info $physical --via=group --vf-token=$wrong
 says 'the VF token is not the one of its virtual functions, which are in use'
 
+# Somebody takes the virtual functions away while they are held, which waits for the holders in the kernel.
+echo 0 >/sys/bus/pci/devices/$physical/sriov_numvfs &
+virtual=0000:01:00.1
+wait_for test ! -e /sys/bus/pci/devices/$virtual/driver
+holder=$(holder_of $virtual)
+status 0 "a virtual function is being removed: list" timeout 20 vfiomig list
+check "it is listed, and held" grep -q "^$virtual .*$holder (holder)" $OUT
+for command in 'unbind -n' 'bind -n' unbind; do
+	# shellcheck disable=SC2086 # words
+	status 4 "a virtual function is being removed: $command" timeout 20 vfiomig $command $virtual
+	says "busy: somebody is taking $virtual from its driver, and process $holder still holds it; run \"vfiomig release $virtual\""
+done
+status 4 "its physical function: unbind" timeout 20 vfiomig unbind $physical
+for virtual in 0000:01:00.1 0000:01:00.2; do
+	[ -z "$(holder_of $virtual)" ] || status 0 "$virtual is being removed: release" timeout 20 vfiomig release $virtual
+done
+wait
+check "the virtual functions are gone" test "$(cat /sys/bus/pci/devices/$physical/sriov_numvfs)" = 0
+
 finish
