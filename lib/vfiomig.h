@@ -108,7 +108,8 @@ void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, const ch
  * libvfiomig(3). An arc or a reset that has begun is waited for, which vfiomig_set_notice() tells
  * after half a second. Another call of this function interrupts the driver, unless both came within
  * 0.15 seconds, and so do five seconds after the notice. From then on each further arc or reset has
- * half a second only.
+ * half a second only. A driver that does not react to signals is waited for: libvfiomig(3) says
+ * where vfiomig_set_notice() tells that.
  */
 void vfiomig_interrupt(struct vfiomig_ctx *ctx);
 

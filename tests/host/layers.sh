@@ -138,7 +138,7 @@ check "no symbol breaks the order" sh -c "! grep . '$work/bad'"
 
 # The library is a guest in the program: it does not end it, print, or read the environment.
 awk '$3 == "U" { sub(/.*\//, "", $1); print $2, "in", $1 }' "$work/symbols" >"$work/used"
-for name in abort exit __assert_fail getenv secure_getenv environ setlocale stdout stderr printf puts perror syslog; do
+for name in abort exit __assert_fail getenv secure_getenv environ setlocale stdout stderr printf puts putchar perror syslog; do
 	check "the library does not use $name" sh -c "! grep -E '^(__)?$name(_chk)? ' '$work/used'"
 done
 

@@ -291,16 +291,17 @@ says "stopped in RUNNING_P2P: interrupted by a signal; the device is back in RUN
 no_faults "$device"
 vfiomig release "$device" -q
 
-# Other calls into the driver are interrupted at once, and again where one follows the other.
-while read -r event; do
-	fault "$device" "$event" hang "$asleep"
-	for name in hold state save restore; do
-		case $name:$event in
-		hold:get* | hold:region* | state:region* | save:region-write) continue ;;
-		save:*) set -- save "$device" -o new ;;
-		restore:*) set -- restore "$device" -i image ;;
+# Other calls into the kernel are interrupted at once, and again where one follows the other.
+while read -r of event names; do
+	[ "$of" != device ] || of=$device
+	for name in $names; do
+		case $name in
+		hold-group) set -- hold --via=group "$device" ;;
+		save) set -- save "$device" -o new ;;
+		restore) set -- restore "$device" -i image ;;
 		*) set -- "$name" "$device" ;;
 		esac
+		fault "$of" "$event" hang "$asleep"
 		begin "$@"
 		start=$(date +%s%N) rc=0
 		kill -s TERM "$command"
@@ -308,17 +309,30 @@ while read -r event; do
 		check "$name, which hangs in $event" test $rc -eq 143
 		says "interrupted by a signal"
 		check "in time" test $((($(date +%s%N) - start) / 1000000)) -lt 1500
+		no_faults "$of"
 	done
-	no_faults "$device"
 done <<-END
-	open
-	bind
-	attach
-	info
-	migration
-	get
-	region-read
-	region-write
+	device open hold state save restore
+	device bind hold state save restore
+	device attach hold state
+	device info hold state
+	device migration hold state save restore
+	device get state save restore
+	device size save
+	device precopy-info save
+	device region save restore
+	device region-read save restore
+	device region-write restore
+	common open-iommufd hold
+	common ioas hold
+	common open-container hold-group
+	common open-group hold-group
+	common api-version hold-group
+	common extension hold-group
+	common status hold-group
+	common set-container hold-group
+	common set-iommu hold-group
+	common device-fd hold-group
 END
 
 # A device that was left in a dead end is reset when it is opened.
