@@ -16,12 +16,12 @@ modules=/sys/module
 
 # Interrupt remapping
 no_remapping='not permitted: the platform has no interrupt remapping; enable it, or set allow_unsafe_interrupts of'
-status 4 "interrupts are not remapped: by group" vfiomig info "$device" --via=group
+status 4 "interrupts are not remapped: by group" vfiomig state "$device" --via=group
 says "$no_remapping vfio_iommu_type1"
 echo Y >$modules/vfio_iommu_type1/parameters/allow_unsafe_interrupts
 status 0 "it is allowed" vfiomig save "$device" -q -o image --via=group
 if [ -e /dev/iommu ]; then
-	status 4 "interrupts are not remapped: by cdev" vfiomig info "$device"
+	status 4 "interrupts are not remapped: by cdev" vfiomig state "$device"
 	says "$no_remapping iommufd, which is set for --via=group"
 	echo Y >$modules/iommufd/parameters/allow_unsafe_interrupts
 	status 0 "it is allowed" vfiomig save "$device" -q -o image --via=cdev
@@ -37,7 +37,7 @@ for held in $ways; do
 	vfiomig hold -q $first --via="$held"
 	holder=$(holder_of $first)
 	for via in $ways; do
-		status 4 "the other one is held by its $held: by $via" vfiomig info $second --via="$via"
+		status 4 "the other one is held by its $held: by $via" vfiomig state $second --via="$via"
 		says "busy: process $holder (vfiomig-hold) has "
 	done
 	vfiomig release $first
@@ -56,28 +56,28 @@ virtual=0000:01:00.1
 vfiomig hold -q $physical --vf-token=$token
 echo 2 >/sys/bus/pci/devices/$physical/sriov_numvfs
 check "the virtual function belongs to vfio-pci" test "$(driver_of $virtual)" = vfio-pci
-status 2 "a token that is no UUID" vfiomig info $virtual --vf-token=x
+status 2 "a token that is no UUID" vfiomig state $virtual --vf-token=x
 says "a VF token is a UUID like"
 # Each way has a virtual function of its own: QEMU's does not come back from its second reset.
 for via in $ways; do
 	if [ "$KERNEL $via" = 'cdev cdev' ]; then
-		status 3 "an older kernel takes no token through the cdev" vfiomig info $virtual --via=cdev --vf-token=$token
+		status 3 "an older kernel takes no token through the cdev" vfiomig state $virtual --via=cdev --vf-token=$token
 		says 'takes no VF token through the cdev, which Linux 6.17 does; --via=group takes it'
 		continue
 	fi
-	status 4 "a virtual function: by $via" vfiomig info $virtual --via="$via"
+	status 4 "a virtual function: by $via" vfiomig state $virtual --via="$via"
 	says "its physical function $physical belongs to vfio-pci, which wants a VF token; give --vf-token with"
-	status 4 "the wrong token: by $via" vfiomig info $virtual --via="$via" --vf-token=$wrong
+	status 4 "the wrong token: by $via" vfiomig state $virtual --via="$via" --vf-token=$wrong
 	says "the VF token is not the one that its physical function $physical was opened with"
 	status 0 "the right token: by $via" vfiomig hold $virtual --via="$via" --vf-token=$token
-	status 1 "a token for another device: by $via" vfiomig info "$device" --via="$via" --vf-token=$token
+	status 1 "a token for another device: by $via" vfiomig state "$device" --via="$via" --vf-token=$token
 	says 'no VF token is wanted, because it is neither a virtual nor a physical function of SR-IOV'
 	virtual=0000:01:00.2
 done
 vfiomig release $physical
-status 4 "a physical function, while a virtual one is in use" vfiomig info $physical --via=group
+status 4 "a physical function, while a virtual one is in use" vfiomig state $physical --via=group
 says 'its virtual functions are in use, and vfio-pci wants their VF token; give --vf-token'
-status 4 "the wrong token" vfiomig info $physical --via=group --vf-token=$wrong
+status 4 "the wrong token" vfiomig state $physical --via=group --vf-token=$wrong
 says 'the VF token is not the one of its virtual functions, which are in use'
 
 # Somebody takes the virtual functions away while they are held, which waits for the holders in the kernel.
