@@ -259,16 +259,26 @@ void no_poll_at_temporary_end(struct run *run)
 	       "poll() says that there is something to be read, and read() gives ENOMSG");
 }
 
-/* Save by way of PRE_COPY, of which @part of @parts of the initial bytes are read, into @file.
- * Returns the bytes of the stream. */
-static uint64_t save_with_precopy(struct run *run, int file, unsigned int part, unsigned int parts)
+/* How much is read in PRE_COPY */
+enum part {
+	NOTHING,
+	A_BYTE,
+	HALF,
+	ALL,
+};
+
+/* Save by way of PRE_COPY, of which this part of the initial bytes is read, into @file. Returns the
+ * bytes of the stream. */
+static uint64_t save_with_precopy(struct run *run, int file, enum part part)
 {
 	int data_fd = enter(run, S(PRE_COPY));
 	struct vfio_precopy_info info = info_of(run, data_fd);
+	const uint64_t bytes[] = {
+		[NOTHING] = 0, [A_BYTE] = 1, [HALF] = info.initial_bytes / 2, [ALL] = UINT64_MAX
+	};
 	struct digest *digest = digest_new(run);
 
-	read_precopy(run, data_fd, part == parts ? UINT64_MAX : info.initial_bytes * part / parts,
-		     file, digest);
+	read_precopy(run, data_fd, bytes[part], file, digest);
 	go(run, S(STOP_COPY));
 	read_more(run, data_fd, STEP, file, digest);
 	close(data_fd);
@@ -278,7 +288,7 @@ static uint64_t save_with_precopy(struct run *run, int file, unsigned int part, 
 void precopy_is_part_of_the_stream(struct run *run)
 {
 	int file = new_file(run);
-	uint64_t size = save_with_precopy(run, file, 1, 1);
+	uint64_t size = save_with_precopy(run, file, ALL);
 
 	expect_loads(run, file, size, "what was read in PRE_COPY and STOP_COPY");
 }
@@ -286,16 +296,17 @@ void precopy_is_part_of_the_stream(struct run *run)
 void precopy_can_be_left_early(struct run *run)
 {
 	static const struct {
-		unsigned int part, parts;
+		enum part part;
 		const char *what;
 	} cases[] = {
-		{ 0, 2, "a stream of which nothing was read in PRE_COPY" },
-		{ 1, 2, "a stream of which half of the initial bytes were read in PRE_COPY" },
+		{ NOTHING, "a stream of which nothing was read in PRE_COPY" },
+		{ A_BYTE, "a stream of which one byte was read in PRE_COPY" },
+		{ HALF, "a stream of which half of the initial bytes were read in PRE_COPY" },
 	};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int file = new_file(run);
-		uint64_t size = save_with_precopy(run, file, cases[i].part, cases[i].parts);
+		uint64_t size = save_with_precopy(run, file, cases[i].part);
 
 		expect_loads(run, file, size, cases[i].what);
 		close(file);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Rules about resets, about the end of a process, and about what debugfs says. */
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,8 +147,38 @@ void killed_in_each_state(struct run *run)
 
 /* ---- debugfs ----------------------------------------------------------------- */
 
+/* The flags that debugfs tells, or a negative errno if it does not. */
+static int64_t peek_flags(struct run *run)
+{
+	static const struct {
+		const char *name;
+		uint64_t flag;
+	} names[] = {
+		{ "stop-copy\n", VFIOMIG_STOP_COPY },
+		{ "p2p\n", VFIOMIG_P2P },
+		{ "pre-copy\n", VFIOMIG_PRE_COPY },
+	};
+	char path[PATH_MAX], line[64];
+	int64_t flags = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/vfio/%s/migration/features",
+		 vfiomig_device_get_name(run->device));
+	f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (strcmp(line, names[i].name) == 0)
+				flags |= names[i].flag;
+	fclose(f);
+	return flags;
+}
+
 void debugfs_agrees(struct run *run)
 {
+	const int64_t known = VFIOMIG_STOP_COPY | VFIOMIG_P2P | VFIOMIG_PRE_COPY;
+	int64_t flags;
 	bool seen = false;
 
 	FOR_EACH_STATE(run, state)
@@ -162,6 +193,11 @@ void debugfs_agrees(struct run *run)
 		expect(run, said == state, "debugfs says %s in %s",
 		       said < 0 ? errno_name(said) : vfiomig_state_name(said),
 		       vfiomig_state_name(state));
+		flags = peek_flags(run);
+		/* Older kernels do not tell them. */
+		expect(run, flags == -ENOENT || flags == ((int64_t)run->flags & known),
+		       "debugfs says that the flags are %#llx in %s, and MIGRATION %#llx",
+		       (long long)flags, vfiomig_state_name(state), (unsigned long long)run->flags);
 	}
 }
 

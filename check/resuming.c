@@ -85,10 +85,10 @@ void round_trip(struct run *run)
 	     (unsigned long long)run->shared->reference_size);
 	expect_load(run, &whole, "the device's own stream");
 	second = save_stream(run);
-	warn_unless(
-		run, first.size == second.size && first.digest == second.digest,
-		"saved, loaded and saved again, the stream is another one: %llu and %llu bytes; it may have times in it",
-		(unsigned long long)first.size, (unsigned long long)second.size);
+	/* This is no must: a stream may have times in it. */
+	expect(run, first.size == second.size && first.digest == second.digest,
+	       "saved, loaded and saved again, the stream is another one: %llu and %llu bytes; it may have times in it",
+	       (unsigned long long)first.size, (unsigned long long)second.size);
 }
 
 static void expect_refusal(struct run *run, const struct load *load, const char *what)
@@ -320,20 +320,6 @@ void garbage_is_refused(struct run *run)
 	note(run, "%llu bytes of zeros are taken, then write() gives %s", (unsigned long long)total,
 	     n < 0 ? errno_name(n) : "no error");
 	expect(run, n < 0 || finish(run, data_fd, &err) != LOADED, "zeros are loaded");
-}
-
-void loaded_device_can_be_saved(struct run *run)
-{
-	struct stream first, second;
-
-	close(enter(run, S(RESUMING)));
-	go(run, S(RUNNING));
-	first = save_stream(run);
-	second = save_stream(run);
-	warn_unless(run, first.size == second.size && first.digest == second.digest,
-		    "two sessions of the loaded device differ");
-	go(run, S(RUNNING));
-	expect_state(run, S(RUNNING));
 }
 
 void killed_while_resuming(struct run *run)

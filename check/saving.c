@@ -47,6 +47,15 @@ static void expect_stream(struct run *run, struct stream stream, struct stream k
 	expect(run, stream.digest == known.digest, "%s: the bytes of the stream are others", how);
 }
 
+static void *room(struct run *run, size_t size)
+{
+	void *room = calloc(1, size);
+
+	if (!room)
+		test_skips(run, "out of memory");
+	return room;
+}
+
 void end_is_permanent(struct run *run)
 {
 	int data_fd = go(run, S(STOP_COPY));
@@ -131,7 +140,7 @@ static struct stream read_by_readv(struct run *run, int data_fd)
 static struct stream read_by(struct run *run, int data_fd, size_t step)
 {
 	struct digest *digest = digest_new(run);
-	char buf[65537];
+	char *buf = room(run, step);
 
 	for (int i = 0; i < SMALL_CALLS_MAX; i++) {
 		ssize_t n = read_data(run, data_fd, buf, step);
@@ -141,13 +150,14 @@ static struct stream read_by(struct run *run, int data_fd, size_t step)
 			break;
 		digest_add(digest, buf, n);
 	}
+	free(buf);
 	read_more(run, data_fd, STEP, -1, digest);
 	return digest_end(digest);
 }
 
 void segmentation_is_free(struct run *run)
 {
-	static const size_t steps[] = { 1, 3, 4096, 65537 };
+	static const size_t steps[] = { 1, 3, 4096, 65537, 16 << 20 };
 	struct stream known = known_stream(run);
 	int data_fd;
 
@@ -406,15 +416,6 @@ static bool fits(const char *known, const struct reader readers[2], unsigned int
 	return false;
 }
 
-static void *room(struct run *run, size_t size)
-{
-	void *room = calloc(1, size);
-
-	if (!room)
-		test_skips(run, "out of memory");
-	return room;
-}
-
 static void read_together(struct run *run, int data_fd, struct reader readers[2])
 {
 	static _Atomic uint64_t total;
@@ -495,6 +496,55 @@ void nonblocking_reads(struct run *run)
 	note(run,
 	     "with O_NONBLOCK: %llu bytes, EAGAIN %u times, poll() and read() disagree %u times",
 	     (unsigned long long)total, again, untrue);
+}
+
+/* ---- What is in the stream ------------------------------------------------- */
+
+/* Whether the stream's format has no meaning for these bytes. */
+static bool is_unused(const struct vfiomig_record *record)
+{
+	if (record->kind == VFIOMIG_RECORD_OPAQUE)
+		return !strcmp(record->name, "unused") || !strcmp(record->name, "beyond the end");
+	return record->kind == VFIOMIG_RECORD_FIELD &&
+	       (strstr(record->name, "reserved") || strstr(record->name, "padding"));
+}
+
+static int expect_unused_is_zero(void *data, const struct vfiomig_record *record)
+{
+	struct run *run = data;
+	static char buf[65536];
+	uint64_t end = record->offset + record->size;
+
+	beat(run);
+	for (uint64_t at = record->offset; is_unused(record) && at < end;) {
+		size_t size = end - at < sizeof(buf) ? end - at : sizeof(buf);
+		ssize_t n = pread(run->reference, buf, size, at);
+
+		if (n <= 0)
+			test_skips(run, "the temporary file cannot be read: %s", errno_name(errno));
+		for (ssize_t i = 0; i < n; i++)
+			expect(run, !buf[i], "the stream has the byte %#x at %llu, which is %s",
+			       (unsigned char)buf[i], (unsigned long long)(at + i), record->name);
+		at += n;
+		beat(run);
+	}
+	return 0;
+}
+
+void unused_is_zero(struct run *run)
+{
+	const char *driver = run->target->driver;
+	int err;
+
+	if (!vfiomig_format_is_known(driver))
+		test_skips(run, "the format of this driver's streams is not known");
+	reference_stream(run);
+	doing(run, "going through the records of the stream");
+	lseek(run->reference, 0, SEEK_SET);
+	err = vfiomig_walk(run->ctx, run->reference, driver, NULL, expect_unused_is_zero, run);
+	if (err)
+		test_skips(run, "the stream cannot be gone through: %s",
+			   vfiomig_get_error(run->ctx));
 }
 
 /* ---- Figures ---------------------------------------------------------------- */

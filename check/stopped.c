@@ -15,18 +15,20 @@
 
 /* The header. Behind it are registers that change by themselves. */
 #define CONFIG_SIZE 64
+/* All of the config space */
+#define CONFIG_MAX  4096
 
-static void read_config(struct run *run, uint8_t config[CONFIG_SIZE])
+/* Read at most @size bytes of the config space. What is not there is 0. */
+static void read_config(struct run *run, uint8_t *config, size_t size)
 {
 	struct vfio_region_info region = { .argsz = sizeof(region),
 					   .index = VFIO_PCI_CONFIG_REGION_INDEX };
-	size_t size;
 	ssize_t n;
 
-	memset(config, 0, CONFIG_SIZE);
+	memset(config, 0, size);
 	if (ioctl(run->fd, VFIO_DEVICE_GET_REGION_INFO, &region))
 		test_skips(run, "the config space cannot be found: %s", errno_name(errno));
-	size = region.size < CONFIG_SIZE ? region.size : CONFIG_SIZE;
+	size = region.size < size ? region.size : size;
 	doing(run, "read of the config space in %s", vfiomig_state_name(run->state));
 	/* By four bytes, as a VMM does. */
 	for (size_t at = 0; at + 4 <= size; at += 4) {
@@ -36,21 +38,30 @@ static void read_config(struct run *run, uint8_t config[CONFIG_SIZE])
 	}
 }
 
+/* Expect that all of the config space can be read, and is this device's. */
+static void expect_config(struct run *run, const uint8_t *before)
+{
+	const char *state = vfiomig_state_name(run->state);
+	uint8_t config[CONFIG_MAX];
+
+	read_config(run, config, sizeof(config));
+	expect(run, memcmp(config, "\xff\xff\xff\xff", 4) != 0,
+	       "the config space is all-ones in %s", state);
+	expect(run, memcmp(config, before, 4) == 0,
+	       "the vendor and device ids are %02x%02x:%02x%02x in %s, and %02x%02x:%02x%02x in RUNNING",
+	       config[1], config[0], config[3], config[2], state, before[1], before[0], before[3],
+	       before[2]);
+}
+
 void config_space_works(struct run *run)
 {
 	static const int states[] = { S(STOP), S(STOP_COPY), S(RESUMING) };
-	uint8_t before[CONFIG_SIZE], config[CONFIG_SIZE];
+	uint8_t before[CONFIG_SIZE];
 
-	read_config(run, before);
+	read_config(run, before, sizeof(before));
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		enter(run, states[i]);
-		read_config(run, config);
-		expect(run, memcmp(config, "\xff\xff\xff\xff", 4) != 0,
-		       "the config space is all-ones in %s", vfiomig_state_name(states[i]));
-		expect(run, memcmp(config, before, 4) == 0,
-		       "the vendor and device ids are %02x%02x:%02x%02x in %s, and %02x%02x:%02x%02x in RUNNING",
-		       config[1], config[0], config[3], config[2], vfiomig_state_name(states[i]),
-		       before[1], before[0], before[3], before[2]);
+		expect_config(run, before);
 	}
 }
 
@@ -58,7 +69,7 @@ static void expect_same_config(struct run *run, const uint8_t before[CONFIG_SIZE
 {
 	uint8_t now[CONFIG_SIZE];
 
-	read_config(run, now);
+	read_config(run, now, sizeof(now));
 	/* So does the status register. */
 	memcpy(now + PCI_STATUS, before + PCI_STATUS, 2);
 	for (size_t i = 0; i < CONFIG_SIZE; i++)
@@ -71,7 +82,7 @@ void arcs_change_nothing(struct run *run)
 {
 	uint8_t before[CONFIG_SIZE];
 
-	read_config(run, before);
+	read_config(run, before, sizeof(before));
 	if (has_state(run, S(PRE_COPY))) {
 		close(go(run, S(PRE_COPY)));
 		expect_same_config(run, before);
@@ -94,6 +105,7 @@ void arcs_change_nothing(struct run *run)
 /* The interrupts of one index, with an eventfd for each. */
 struct vectors {
 	unsigned int index, count;
+	bool maskable;
 	int eventfds[VECTORS_MAX];
 };
 
@@ -106,6 +118,7 @@ static bool find_vectors(struct run *run, unsigned int index, struct vectors *ve
 	    !(irq.flags & VFIO_IRQ_INFO_EVENTFD))
 		return false;
 	vectors->index = index;
+	vectors->maskable = irq.flags & VFIO_IRQ_INFO_MASKABLE;
 	vectors->count = irq.count < VECTORS_MAX ? irq.count : VECTORS_MAX;
 	return true;
 }
@@ -153,6 +166,16 @@ static int disable(struct run *run, struct vectors *vectors)
 	return err;
 }
 
+/* Mask the first interrupt, and unmask it. Returns 0 or a negative errno. */
+static int mask(struct run *run, const struct vectors *vectors)
+{
+	const uint32_t none = VFIO_IRQ_SET_DATA_NONE;
+
+	return set_irqs(run, none | VFIO_IRQ_SET_ACTION_MASK, vectors->index, 0, 1, NULL)
+		       ?: set_irqs(run, none | VFIO_IRQ_SET_ACTION_UNMASK, vectors->index, 0, 1,
+				   NULL);
+}
+
 /* The index that a driver of the device would use. Returns false if there is none. */
 static bool find_best_vectors(struct run *run, struct vectors *vectors)
 {
@@ -173,20 +196,25 @@ void interrupts_can_be_set(struct run *run)
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
 		for (unsigned int index = 0; index < VFIO_PCI_NUM_IRQS; index++) {
 			struct vectors vectors;
-			int running, err;
+			bool masks;
+			int err;
 
 			enter(run, S(RUNNING));
 			if (!find_vectors(run, index, &vectors))
 				continue;
-			/* What cannot be enabled in RUNNING is no matter of the state. */
-			running = enable(run, &vectors);
+			/* What cannot be done in RUNNING is no matter of the state. */
+			err = enable(run, &vectors);
+			masks = !err && vectors.maskable && !mask(run, &vectors);
 			disable(run, &vectors);
-			if (running)
+			if (err)
 				continue;
 			any = true;
 			enter(run, states[i]);
 			err = enable(run, &vectors);
 			expect(run, !err, "VFIO_DEVICE_SET_IRQS of index %u in %s gives %s", index,
+			       vfiomig_state_name(states[i]), errno_name(err));
+			err = masks ? mask(run, &vectors) : 0;
+			expect(run, !err, "masking the interrupt of index %u in %s gives %s", index,
 			       vfiomig_state_name(states[i]), errno_name(err));
 			err = disable(run, &vectors);
 			expect(run, !err, "disabling the interrupts of index %u in %s gives %s",
@@ -208,6 +236,16 @@ static unsigned int count_fired(const struct vectors *vectors)
 	return fired;
 }
 
+/* Expect that the device raises none of the interrupts, which are enabled, for this time. */
+static void expect_no_interrupt(struct run *run, const struct vectors *vectors, unsigned int ms)
+{
+	/* What was on the way when the device stopped. */
+	count_fired(vectors);
+	sleep_ms(ms);
+	expect(run, !count_fired(vectors), "an interrupt was raised in %s",
+	       vfiomig_state_name(run->state));
+}
+
 void no_interrupts(struct run *run)
 {
 	struct vectors vectors;
@@ -219,14 +257,12 @@ void no_interrupts(struct run *run)
 	if (err)
 		test_skips(run, "the interrupts cannot be enabled: %s", errno_name(err));
 	go(run, S(STOP));
-	/* What was on the way when the device stopped. */
-	count_fired(&vectors);
-	sleep_ms(1000);
-	expect(run, !count_fired(&vectors), "an interrupt was raised in STOP");
+	expect_no_interrupt(run, &vectors, 1000);
 	close(go(run, S(STOP_COPY)));
-	count_fired(&vectors);
-	sleep_ms(200);
-	expect(run, !count_fired(&vectors), "an interrupt was raised in STOP_COPY");
+	expect_no_interrupt(run, &vectors, 200);
+	go(run, S(STOP));
+	close(go(run, S(RESUMING)));
+	expect_no_interrupt(run, &vectors, 200);
 }
 
 /* ---- A device that works ----------------------------------------------------- */
@@ -297,7 +333,7 @@ static void look_at(struct run *run, struct sight *sight)
 
 	memset(sight, 0, sizeof(*sight));
 	if (has_config(run))
-		read_config(run, sight->config);
+		read_config(run, sight->config, sizeof(sight->config));
 	for (unsigned int i = 0; i < REGIONS_MAX; i++)
 		if (find_region(run, i, &region) && !read_region(run, i, &region))
 			sight->regions |= 1U << i;
@@ -374,6 +410,35 @@ void loaded_device_works(struct run *run)
 	if (before.interrupts)
 		enable_some(run, &before);
 	expect_sight(run, &before);
+}
+
+/* Expect of the device, which was loaded and is in STOP, what STOP is after RUNNING. */
+void loaded_device_stops(struct run *run)
+{
+	struct stream first, second;
+	struct sight before;
+	int err;
+
+	reference_stream(run);
+	look_at(run, &before);
+	if (before.interrupts)
+		disable(run, &before.vectors);
+	close(enter(run, S(RESUMING)));
+	go(run, S(STOP));
+	if (has_config(run))
+		expect_config(run, before.config);
+	if (before.interrupts) {
+		err = enable(run, &before.vectors);
+		expect(run, !err, "VFIO_DEVICE_SET_IRQS of index %u in STOP gives %s",
+		       before.vectors.index, errno_name(err));
+		expect_no_interrupt(run, &before.vectors, 200);
+	}
+	first = save_stream(run);
+	second = save_stream(run);
+	warn_unless(run, first.size == second.size && first.digest == second.digest,
+		    "two sessions of the loaded device differ");
+	go(run, S(RUNNING));
+	expect_state(run, S(RUNNING));
 }
 
 void stopped_device_can_be_read(struct run *run)

@@ -53,6 +53,7 @@ void no_interrupts(struct run *run);
 void running_works_again(struct run *run);
 void precopy_runs(struct run *run);
 void loaded_device_works(struct run *run);
+void loaded_device_stops(struct run *run);
 void stopped_device_can_be_read(struct run *run);
 void state_is_constant(struct run *run);
 
@@ -76,6 +77,7 @@ void nonblocking_reads(struct run *run);
 void size_estimate(struct run *run);
 void throughput(struct run *run);
 void sessions_leave_nothing(struct run *run);
+void unused_is_zero(struct run *run);
 
 /* precopy.c */
 void precopy_gives_descriptor(struct run *run);
@@ -117,7 +119,6 @@ void bad_pointer_of_write(struct run *run);
 void write_counts(struct run *run);
 void foreign_stream_is_refused(struct run *run);
 void garbage_is_refused(struct run *run);
-void loaded_device_can_be_saved(struct run *run);
 void killed_while_resuming(struct run *run);
 void resuming_from_running(struct run *run);
 void refused_write_refuses_the_session(struct run *run);

@@ -339,6 +339,47 @@ for size in 4096 65536; do
 done
 rm "$emulated/common/pagesize"
 
+# ---- debugfs -------------------------------------------------------------------------------
+
+mkdir -p "/sys/kernel/debug/vfio/$device/migration"
+ln -s "$emulated/$device/state" "/sys/kernel/debug/vfio/$device/migration/state"
+status 0 "debugfs that tells no flags" vfiomig check --strict "$device" -t reset.debugfs
+printf 'stop-copy\np2p\npre-copy\ndirty-tracking\n' >"/sys/kernel/debug/vfio/$device/migration/features"
+status 0 "debugfs that tells the flags" vfiomig check --strict "$device" -t reset.debugfs
+prints "G5   reset.debugfs                OK"
+printf 'stop-copy\npre-copy\n' >"/sys/kernel/debug/vfio/$device/migration/features"
+status 0 "debugfs that tells other flags" vfiomig check "$device" -t reset.debugfs
+prints "debugfs says that the flags are 0x5 in STOP, and MIGRATION 0x7"
+rm -r /sys/kernel/debug
+
+# ---- What is in the stream -----------------------------------------------------------------
+
+status 0 "a format that is not known" vfiomig check --strict "$device" -t session.no-foreign-memory
+prints "the format of this driver's streams is not known"
+no_devices
+
+# stream FORMAT: write a stream of the format, and what is on standard input. A device of this driver has it as its state.
+stream() {
+	{ perl "$top/tests/host/make-stream.pl" "${1%_vfio_pci}" && cat; } >stream
+	emulate 0000:3b:00.1 "size=$(wc -c <stream)"
+	driver_is "$device" "$1"
+	cp stream "$emulated/$device/factory"
+	echo 1 >"$emulated/$device/noisy"
+}
+
+stream mtty </dev/null
+status 0 "a stream that is all used" vfiomig check --strict "$device" -t session.no-foreign-memory
+prints "D20  session.no-foreign-memory    OK"
+no_devices
+printf '\0\1' | stream mtty
+status 0 "a stream with something behind it" vfiomig check "$device" -t session.no-foreign-memory
+prints "the stream has the byte 0x1 at $(($(wc -c <stream) - 1)), which is beyond the end"
+no_devices
+stream qat_vfio_pci </dev/null
+status 0 "a stream with reserved fields" vfiomig check "$device" -t session.no-foreign-memory
+prints ", which is reserved0"
+no_devices
+
 # ---- A large state -----------------------------------------------------------------------
 
 # Nothing is missed behind the first 8 MiB.
