@@ -88,12 +88,14 @@ static void print_again(const struct report *report, const struct check_rule *ru
 					    [VFIOMIG_VIA_GROUP] = " --via=group",
 					    [VFIOMIG_VIA_AUTO] = "" };
 	const struct cli *cli = report->cli;
-	char seed[40] = "";
+	char seed[40] = "", timeout[40] = "";
 
 	if (rule->needs & IS_RANDOM)
 		snprintf(seed, sizeof(seed), " --seed=%llu", (unsigned long long)report->seed);
-	print_line("%sagain:    vfiomig check -v -t %s%s%s%s%s%s %s", before, rule->id,
-		   rule->needs & IS_DANGEROUS ? " --dangerous" : "", seed, ways[cli->via],
+	if (report->timeout)
+		snprintf(timeout, sizeof(timeout), " --timeout=%u", report->timeout);
+	print_line("%sagain:    vfiomig check -v -t %s%s%s%s%s%s%s %s", before, rule->id,
+		   report->dangerous ? " --dangerous" : "", seed, timeout, ways[cli->via],
 		   cli->vf_token ? " --vf-token=" : "", cli->vf_token ?: "", cli->device);
 }
 

@@ -12,7 +12,8 @@ struct report {
 	const struct check_target *target;
 	const struct report_form *form;
 	uint64_t seed;
-	bool strict;
+	bool strict, dangerous;
+	unsigned int timeout; /* 0: the usual one */
 	unsigned int planned; /* rules that will be reported */
 	unsigned int count, counts[NR_CHECK_STATUSES];
 	const char *group; /* of the last rule */

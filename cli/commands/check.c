@@ -207,7 +207,7 @@ static const struct argp argp = {
 	.options = options,
 	.parser = parse,
 	.args_doc = "DEV",
-	.doc = "Test whether a device and its driver keep the rules of the VFIO migration protocol. The device's state is lost.\vvfiomig-check(1) tells how to read the results.",
+	.doc = "Test whether a device and its driver keep the rules of the VFIO migration protocol. The device's state is lost.\vWith -q, it prints only the rules that were not kept, and the totals; with -v, each call. vfiomig-check(1) tells how to read the results.",
 };
 
 static bool is_in(const struct names *names, const struct check_rule *rule)
@@ -347,9 +347,12 @@ static int test(struct options *opt, struct vfiomig_device *dev)
 		return fail_at(cli, OPEN_DEVICE, err);
 	run.timeout = opt->timeout ?: 30;
 	notice(cli, "the device is reset after each test: its state is lost");
-	*report = (struct report){
-		.cli = cli, .target = &target, .seed = opt->seed, .strict = opt->strict
-	};
+	*report = (struct report){ .cli = cli,
+				   .target = &target,
+				   .seed = opt->seed,
+				   .strict = opt->strict,
+				   .dangerous = opt->dangerous,
+				   .timeout = opt->timeout };
 	report->form = cli->json ? &report_json : opt->tap ? &report_ktap : &report_text;
 	report->planned = count_planned(opt);
 	report->form->begin(report);

@@ -14,7 +14,7 @@ emulate 0000:3b:00.1
 fault "$device" arc STOP-STOP_COPY hang
 status 1 "an arc hangs" vfiomig check "$device" --timeout=1 -t session.eof-permanent,size.plausible
 prints 'no answer within 1 s: SET_STATE RUNNING -> STOP_COPY'
-prints "again:    vfiomig check -v -t session.eof-permanent $device"
+prints "again:    vfiomig check -v -t session.eof-permanent --timeout=1 $device"
 prints 'H3   size.plausible               OK'
 /run/bin/vfiomig check "$device" -q -t session.eof-permanent >/dev/null 2>&1 &
 check=$!
@@ -86,6 +86,12 @@ prints "# kernel log cannot be read, only the taint is watched"
 prints "# device $device, driver emulated_vfio_pci version 1.2.3 srcversion 0123456789ABCDEF, migration STOP_COPY P2P PRE_COPY"
 rm -r "/sys/bus/pci/devices/$device/driver/module"
 
+vfiomig check "$device" --json -q -t session.eof-permanent,size.plausible >json 2>said
+check "-q leaves nothing out of JSON" test "$(jq '.rules | length' json)" = 2
+vfiomig check "$device" --tap -q -t session.eof-permanent,size.plausible >tap 2>>said
+check "nor out of KTAP" test "$(grep -c '^ok' tap)" = 2
+check "but the message that the state is lost" test ! -s said
+
 for seed in 7 7 8; do
 	vfiomig check "$device" -v --seed=$seed -t state.random-walk >walk 2>&1
 	check "the seed $seed is printed" grep -q "^seed: *$seed\$" walk
@@ -97,6 +103,8 @@ check "another seed makes another walk" sh -c "! cmp walk.7 walk.8"
 fault "$device" set STOP_COPY errno=EIO after=3
 status 1 "a walk that fails" vfiomig check "$device" --seed=9 -t state.random-walk
 prints "again:    vfiomig check -v -t state.random-walk --seed=9 $device"
+status 1 "the same with --dangerous, which goes on in ERROR" vfiomig check "$device" --dangerous --via=cdev --seed=9 -t state.random-walk
+prints "again:    vfiomig check -v -t state.random-walk --dangerous --seed=9 --via=cdev $device"
 no_faults "$device"
 
 # ---- What is not tested ------------------------------------------------------------
@@ -191,7 +199,7 @@ status 0 "cycles that leave pages" vfiomig check "$device" -t reset.leak
 prints "cycles the kernel uses"
 no_faults "$device"
 # 500 cycles of this are less than what a busy machine takes at times.
-fault "$device" to STOP_COPY run=sh /run/meminfo.sh 30
+fault "$device" to STOP_COPY run=sh /run/meminfo.sh 100
 status 0 "sessions that leave a few pages" vfiomig check "$device" -t session.leak
 prints "sessions the kernel uses"
 no_faults "$device"
@@ -226,11 +234,14 @@ fault "$device" precopy-info "run=echo '4,1,1,-;WARNING: at it' >>$kmsg"
 status 1 "it may be about the test before" vfiomig check "$device" -t $some
 prints "FAIL:  precopy.initial-bytes"
 prints "it can be late, and about a test before this: session.eof-permanent"
+some=feature.argsz,state.no-spontaneous-change,precopy.initial-bytes
+status 1 "what has ended more than a second before is not the cause" vfiomig check "$device" -t $some
+check "so it is not named" grep -q 'about a test before this: state.no-spontaneous-change$' "$OUT"
 status 1 "there is no test before" vfiomig check "$device" -t precopy.initial-bytes,size.plausible
 check "so it is about this rule" sh -c "! grep 'can be late' '$OUT'"
 no_faults "$device"
 fault "$device" precopy-info "run=cp $OUT /run/told"
-status 0 "a result is told when the next test begins" vfiomig check "$device" -t $some
+status 0 "a result is told when the next test begins" vfiomig check "$device" -t session.eof-permanent,precopy.initial-bytes
 check "and not later" grep -q 'session.eof-permanent  *OK' /run/told
 no_faults "$device"
 fault "$device" arc STOP-STOP_COPY "run=echo 512 >/run/sys-kernel-tainted"
