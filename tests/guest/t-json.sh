@@ -52,6 +52,20 @@ else
 	has '.dma_logging == true'
 	has '.features | [.DMA_LOGGING_START, .DMA_LOGGING_STOP, .DMA_LOGGING_REPORT] == [["set"], ["set"], ["get"]]'
 fi
+vfiomig check "$device" --json -t size.plausible >out 2>/dev/null
+keys vfiomig kernel device driver driver_version driver_srcversion migration seed kernel_log rules totals ended_early
+has '.kernel_log and .totals.ok == 1 and .ended_early == null and .migration == ["STOP_COPY", "P2P", "PRE_COPY"]'
+jq '.rules[0]' out >rule && jq '.totals' out >totals && mv rule out
+keys id number level rule status reason expected where last notes states seconds
+has '.id == "size.plausible" and .number == "H3" and .level == "should" and .status == "ok" and .reason == null'
+has '(.states | type) == "array" and (.seconds | type) == "number" and (.last | type) == "string"'
+mv totals out
+keys ok unsupported fail warn xfail skip
+vfiomig check --list --json >out
+keys rules
+jq '.rules[0]' out >rule && mv rule out
+keys id number level rule needs not_tested
+
 # A feature of a future kernel: make the kernel answer one of the probes.
 status 0 "a feature that has no name yet" inject -c ioctl 100 DONE vfiomig info "$device"
 cp $OUT out
