@@ -263,12 +263,15 @@ check-fresh:
 		tests/fresh $$suite make demo && tests/fresh $$suite make check && tests/fresh $$suite tests/packages || exit; \
 	done
 
-# Run the driver's tests on a kernel with KASAN, lockdep and kmemleak.
+NEWEST_KERNEL = $(shell tests/guest/kernel --newest)
+
+# Run the driver's tests on kernels with KASAN, lockdep and kmemleak.
+DEBUG_KERNELS = debug debug-$(NEWEST_KERNEL)
 DEBUG_TESTS = boot arcs session stream craft reset roundtrip precopy huge faults hostile stress stress-decode
 
 check-debug: deps
 	@$(SUBMAKE) -s WERROR=1 tests
-	@tests/check $(DEBUG_TESTS:%=guest/t-%@debug)
+	@tests/check $(foreach kernel,$(DEBUG_KERNELS),$(DEBUG_TESTS:%=guest/t-%@$(kernel)))
 
 # Test whether "vfiomig check" finds the drivers that break one rule each (tests/mutants/README.md). RULES names a part.
 RULES = *
@@ -302,8 +305,9 @@ check-tsan: deps
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
 	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
 
-# QEMU of Debian 13, and the newer one of its backports, as the client of the driver. Debian's own kernels have no bitmap for DMA logging, which QEMU needs.
-QEMU_TESTS = guest/client@cdev guest/client@$(shell tests/guest/kernel --newest)
+# QEMU of Debian 13, and the newer one of its backports, as the client of the driver. Debian's own kernels have no bitmap for
+# DMA logging, which QEMU needs.
+QEMU_TESTS = guest/client@cdev guest/client@$(NEWEST_KERNEL)
 
 check-qemu: deps
 	@$(SUBMAKE) -s WERROR=1 tests
@@ -314,7 +318,8 @@ coverage: deps
 
 # These tests take too long for every day: they do many more of the same, with other seeds each time, or the same on a kernel
 # that differs in nothing that they look at.
-LONG_TESTS = guest/t-faults@debug+long guest/t-hostile@debug+long guest/t-stress@debug+long guest/t-stress-decode@debug+long \
+LONG_DEBUG_TESTS = faults hostile stress stress-decode
+LONG_TESTS = $(foreach kernel,$(DEBUG_KERNELS),$(LONG_DEBUG_TESTS:%=guest/t-%@$(kernel)+long)) \
 	guest/t-signals+long guest/t-signals@cdev+long guest/t-inject+long guest/t-inject@cdev+long \
 	guest/t-destinations@cdev+long guest/t-bind@6.1 $(REPEATED:%=guest/t-%) $(REPEATED_CDEV:%=guest/t-%@cdev) $(QEMU_TESTS)
 REPEATED = arcs bind destinations json precopy process refused reset status
