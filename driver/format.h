@@ -40,33 +40,61 @@
 /* The maximum length of one MEM record */
 #define IVSHMEM_VFIO_MEM_MAX	SZ_1M
 
+/**
+ * struct ivshmem_vfio_header - the beginning of a stream
+ * @magic: %IVSHMEM_VFIO_MAGIC
+ * @version: %IVSHMEM_VFIO_VERSION, or an older one
+ * @granule: %IVSHMEM_VFIO_GRANULE
+ * @memory_size: of BAR 2
+ * @vectors: how many MSI-X vectors the device has; ivshmem-plain has none
+ * @revision: of the PCI function
+ *
+ * The device that is loaded must be equal in the last three.
+ */
 struct ivshmem_vfio_header {
 	__le64 magic;
 	__le32 version;
-	__le32 granule;		/* IVSHMEM_VFIO_GRANULE */
-	/* Both sides must be equal in these */
-	__le64 memory_size;	/* of BAR 2 */
-	__le32 vectors;		/* of MSI-X; ivshmem-plain has none */
-	__le32 revision;	/* of the PCI function */
+	__le32 granule;
+	__le64 memory_size;
+	__le32 vectors;
+	__le32 revision;
 };
 
 static_assert(sizeof(struct ivshmem_vfio_header) == 32);
 
+/**
+ * enum ivshmem_vfio_record_type - what a record has
+ * @IVSHMEM_VFIO_RECORD_MEM: memory
+ * @IVSHMEM_VFIO_RECORD_REGS: the registers
+ * @IVSHMEM_VFIO_RECORD_END: what proves that the stream is whole
+ */
 enum ivshmem_vfio_record_type {
 	IVSHMEM_VFIO_RECORD_MEM = 1,
 	IVSHMEM_VFIO_RECORD_REGS = 2,
 	IVSHMEM_VFIO_RECORD_END = 3,
 };
 
+/**
+ * struct ivshmem_vfio_record - the head of a record
+ * @type: enum ivshmem_vfio_record_type
+ * @reserved: zero
+ * @offset: MEM: where in BAR 2, else zero
+ * @length: of the data, which follows
+ */
 struct ivshmem_vfio_record {
-	__le32 type;		/* enum ivshmem_vfio_record_type */
+	__le32 type;
 	__le32 reserved;
-	__le64 offset;		/* MEM: where in BAR 2, else zero */
-	__le64 length;		/* of the data after this structure */
+	__le64 offset;
+	__le64 length;
 };
 
 static_assert(sizeof(struct ivshmem_vfio_record) == 24);
 
+/**
+ * struct ivshmem_vfio_regs_data - the data of a REGS record
+ * @intr_mask: IntrMask
+ * @intr_status: IntrStatus
+ */
 struct ivshmem_vfio_regs_data {
 	__le32 intr_mask;
 	__le32 intr_status;
@@ -74,10 +102,14 @@ struct ivshmem_vfio_regs_data {
 
 static_assert(sizeof(struct ivshmem_vfio_regs_data) == 8);
 
-/* Both fields are computed over all bytes before this structure */
+/**
+ * struct ivshmem_vfio_end_data - the data of an END record
+ * @length: of all that is before this structure
+ * @digest: of all that is before this structure; xxh64 with seed 0
+ */
 struct ivshmem_vfio_end_data {
 	__le64 length;
-	__le64 digest;		/* xxh64, seed 0 */
+	__le64 digest;
 };
 
 static_assert(sizeof(struct ivshmem_vfio_end_data) == 16);

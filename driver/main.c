@@ -2,7 +2,7 @@
 /*
  * VFIO PCI variant driver for QEMU's inter-VM shared memory device, with
  * migration. This file is the PCI driver and the VFIO device; lm.c has the
- * migration arcs.
+ * migration arcs, log.c DMA logging, and hw.c all accesses to the device.
  *
  * What the device state is:
  *   The shared memory (BAR 2) and the two writable registers of BAR 0,
@@ -35,6 +35,15 @@
  *   time in STOP_COPY, so they must be quiesced before that. And RESUMING
  *   writes into the memory of the peers before the stream has proved itself.
  *   Nor does STOP keep the user from ringing the doorbells of the peers.
+ *
+ * What a driver for another device does otherwise:
+ *   Here the state is memory, which the processor copies, and to which others
+ *   write. A device that saves its state by itself, and knows what has changed,
+ *   needs neither granules.c, nor the locks of hw.c, which keep each access
+ *   clear of resets and of the user. But a device that does DMA has to stop it
+ *   on the arcs to and from the P2P states, which do nothing here, and to log
+ *   it in log.c. Where PCI resets every device, VFIO_DEVICE_RESET is
+ *   vfio_pci_core's.
  *
  * How the locks nest:
  *   state_mutex (the state machine), then a migration file's lock (its

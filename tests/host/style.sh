@@ -52,6 +52,15 @@ kernel=$(tests/guest/kernel stock)
 # --no-tree: the files are not in a kernel tree.
 # shellcheck disable=SC2086
 check "checkpatch --strict" perl "$kernel/scripts/checkpatch.pl" --no-tree --strict --quiet -f $driver
+# What the driver's files share: functions, structures and enumerations.
+# shellcheck disable=SC2086
+sed -n 's/^\(struct\|enum\) \(ivshmem_vfio_[a-z_]*\) {$/\1 \2/p
+	s/^\([a-z].*[ *]\)\{0,1\}\(ivshmem_vfio_[a-z_]*\|to_ivdev\)(.*/\2()/p' driver/*.h >"$work/shared"
+check "it is found" sh -c "test \$(wc -l <'$work/shared') -gt 40"
+while read -r name; do
+	grep -q -F " * $name - " $driver || echo "$name"
+done <"$work/shared" >"$work/without"
+check "it has kernel-doc" sh -c "! grep . '$work/without'"
 # The newest kernel, the kernel on which most tests run, and the oldest one. The newest kernel runs sparse only if it knows
 # __typeof_unqual__, and prints a message otherwise.
 for variant in "$(tests/guest/kernel --newest)" stock 6.1; do
