@@ -4,6 +4,7 @@
  * state, and after everything that might lift their mask.
  */
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include "tap.h"
@@ -230,6 +231,23 @@ static void test_low_power(void)
 	heard("RUNNING, awake again");
 }
 
+/* Returns the message control of MSI-X as the next driver would find it. */
+static uint16_t msix_control(void)
+{
+	const char *path = pci_file(name, "config");
+	unsigned char config[256];
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, config, 256) != 256)
+		err(1, "%s", path);
+	close(fd);
+	for (int at = config[0x34]; at; at = config[at + 1])
+		if (config[at] == 0x11)
+			return config[at + 2] | config[at + 3] << 8;
+	errx(1, "%s has no MSI-X", name);
+}
+
 /* PCI's reset, if there is one, can be requested without opening the device. */
 static void test_pci_reset(void)
 {
@@ -248,6 +266,43 @@ static void test_pci_reset(void)
 	tap(falls_asleep(SOON_MS), "the device can sleep after PCI's reset");
 	low_power(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT);
 	heard("RUNNING, after PCI's reset and a sleep");
+}
+
+static void *reader(void *arg)
+{
+	static char buf[10000];
+
+	while (read(*(int *)arg, buf, sizeof(buf)) > 0)
+		;
+	return NULL;
+}
+
+/* A transfer must not leave its mark on MSI-X when it is hit by PCI's reset. */
+static void test_reset_in_transfer(void)
+{
+	bool enabled = true, masked = false;
+	pthread_t thread;
+
+	if (access(pci_file(name, "reset"), F_OK))
+		return;
+
+	for (int i = 0; i < 20; i++) {
+		int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
+
+		if (pthread_create(&thread, NULL, reader, &fd))
+			errx(1, "pthread_create");
+		usleep(random() % 10000);
+		if (!file_write(pci_file(name, "reset"), "1"))
+			err(1, "reset");
+		pthread_join(thread, NULL);
+		close(fd);
+		enabled = enabled && msix_control() & PCI_MSIX_FLAGS_ENABLE;
+		masked = masked || msix_control() & PCI_MSIX_FLAGS_MASKALL;
+		enable(dev);
+	}
+	tap(enabled && !masked, "resets in transfers: MSI-X is enabled and not masked");
+	forget();
+	heard("RUNNING after resets in transfers");
 }
 
 /* VFIO's reset of the whole bus finds nobody else at work on the device, and holds its locks. */
@@ -327,29 +382,13 @@ static void test_load(void)
 	free(w.data);
 }
 
-/* Returns the message control of MSI-X as the next driver would find it. */
-static uint16_t msix_control(void)
-{
-	const char *path = pci_file(name, "config");
-	unsigned char config[256];
-	int fd;
-
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, config, 256) != 256)
-		err(1, "%s", path);
-	close(fd);
-	for (int at = config[0x34]; at; at = config[at + 1])
-		if (config[at] == 0x11)
-			return config[at + 2] | config[at + 3] << 8;
-	errx(1, "%s has no MSI-X", name);
-}
-
 static void test_close(void)
 {
 	go(VFIOMIG_STATE_STOP);
-	tap(msix_control() & 0x4000, "STOP: the function mask is set");
+	tap(msix_control() & PCI_MSIX_FLAGS_MASKALL, "STOP: the function mask is set");
 	vfiomig_device_close(dev);
-	tap(!(msix_control() & 0x4000), "closing the device clears the function mask");
+	tap(!(msix_control() & PCI_MSIX_FLAGS_MASKALL),
+	    "closing the device clears the function mask");
 	tap(falls_asleep(SOON_MS), "a closed device goes to sleep");
 	device_reopen(dev);
 	enable(dev);
@@ -378,6 +417,7 @@ int main(int argc, char **argv)
 	test_set_irqs();
 	test_low_power();
 	test_pci_reset();
+	test_reset_in_transfer();
 	test_hot_reset();
 	test_load();
 	test_close();
