@@ -21,6 +21,7 @@
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/math.h>
+#include <linux/math64.h>
 #include <linux/overflow.h>
 #include <linux/vmalloc.h>
 
@@ -163,22 +164,29 @@ bool ivshmem_vfio_scan_is_due(struct ivshmem_vfio_migf *migf)
  * the last one took. Time between its windows does not count: the user may have
  * been stopped.
  */
-static void ivshmem_vfio_scan_end(struct ivshmem_vfio_granules *granules)
+static void ivshmem_vfio_scan_end(struct ivshmem_vfio_migf *migf)
 {
+	struct ivshmem_vfio_granules *granules = &migf->granules;
+	unsigned long wait = 0;
+
 	granules->found = granules->unsent;
 	granules->found_runs = granules->runs;
 	granules->send = 0;
-	granules->rescan_at = jiffies;
 	if (granules->unsent) {
 		granules->pause = 0;
-		return;
+	} else {
+		granules->pause = clamp_t(unsigned long, 2 * granules->pause,
+					  IVSHMEM_VFIO_PAUSE_MIN,
+					  IVSHMEM_VFIO_PAUSE_MAX);
+		wait = max(granules->pause,
+			   2 * nsecs_to_jiffies(granules->took));
 	}
+	granules->rescan_at = jiffies + wait;
 
-	granules->pause = clamp_t(unsigned long, 2 * granules->pause,
-				  IVSHMEM_VFIO_PAUSE_MIN,
-				  IVSHMEM_VFIO_PAUSE_MAX);
-	granules->rescan_at += max(granules->pause,
-				   2 * nsecs_to_jiffies(granules->took));
+	dev_dbg(&migf->ivdev->core.pdev->dev,
+		"round: found %lu, took %llu us, pause %u ms, wait %u ms\n",
+		granules->found, div_u64(granules->took, NSEC_PER_USEC),
+		jiffies_to_msecs(granules->pause), jiffies_to_msecs(wait));
 }
 
 /* Mark those granules of the buffer that are not what was sent */
@@ -240,7 +248,7 @@ int ivshmem_vfio_scan_window(struct ivshmem_vfio_migf *migf)
 	granules->scan += size;
 	granules->took += ktime_get_ns() - began;
 	if (!ivshmem_vfio_scanning(migf))
-		ivshmem_vfio_scan_end(granules);
+		ivshmem_vfio_scan_end(migf);
 
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "device.h"
+#include "klog.h"
 #include "tap.h"
 
 #define PAGE 4096
@@ -393,6 +394,91 @@ static void test_info_looks_at_nothing(void)
 	go(VFIOMIG_STATE_RUNNING);
 }
 
+/* What the driver says of a round over the memory, as a debug message. */
+struct round {
+	unsigned long found, us, pause, wait;
+};
+
+static void debug_messages(bool on)
+{
+	if (!file_write("/sys/kernel/debug/dynamic_debug/control",
+			on ? "module ivshmem_vfio_pci +p" : "module ivshmem_vfio_pci -p"))
+		err(1, "dynamic debug");
+}
+
+static bool next_round(int log, struct round *r)
+{
+	const char *text = klog_next(log, "round: ");
+
+	if (!text)
+		return false;
+	if (sscanf(text, "found %lu, took %lu us, pause %lu ms, wait %lu ms", &r->found, &r->us,
+		   &r->pause, &r->wait) != 4)
+		errx(1, "round: %s", text);
+	return true;
+}
+
+/* The wait is the pause, or twice the time of the round, of which less than a tick is lost. */
+static bool waits_right(const struct round *r)
+{
+	return r->wait >= r->pause && r->wait * 1000 + 10000 > 2 * r->us &&
+	       (r->wait == r->pause || r->wait * 1000 <= 2 * r->us);
+}
+
+/*
+ * Read at the temporary end until there were @count rounds. Each finds nothing, and its pause is
+ * the next one of @pauses. Returns how many reads there were, or 0 if a pause is another one.
+ */
+static int pauses_are(int fd, int log, const unsigned long *pauses, int count)
+{
+	struct round r;
+	int reads = 0;
+
+	for (int i = 0; i < count; reads++) {
+		if (read(fd, buf, 1) >= 0 || errno != ENOMSG)
+			err(1, "read at the temporary end");
+		while (i < count && next_round(log, &r)) {
+			printf("# %lu us, pause %lu ms, wait %lu ms\n", r.us, r.pause, r.wait);
+			if (r.found || r.pause != pauses[i++] || !waits_right(&r))
+				return 0;
+		}
+		usleep(1000);
+	}
+	return reads;
+}
+
+/* Rounds that find nothing are made less and less often, until something has changed. */
+static void test_pauses(void)
+{
+	static const unsigned long pauses[] = { 100, 200, 400, 800, 1000, 1000 };
+	int fd = go(VFIOMIG_STATE_PRE_COPY), log, reads;
+	struct round r;
+	uint64_t bytes;
+
+	debug_messages(true);
+	log = klog_open();
+	for (uint64_t left = get_info(fd).initial_bytes; left; left -= bytes) {
+		bytes = read(fd, buf, left < sizeof(buf) ? left : sizeof(buf));
+		if ((int64_t)bytes <= 0)
+			err(1, "read");
+	}
+	reads = pauses_are(fd, log, pauses, 6);
+	tap(reads > 0, "the pauses between rounds that find nothing grow up to a second");
+	tap(reads > 6, "a read() in a pause looks at nothing (%d reads)", reads);
+
+	memory[3 * PAGE] ^= 1;
+	for (int i = 0; i < 20000 && read(fd, buf, PAGE) < 0; i++)
+		usleep(1000);
+	tap(next_round(log, &r) && r.found == 1 && r.pause == 0 && r.wait == 0,
+	    "after a round that has found a page there is no pause");
+	read_to_end(fd, &bytes);
+	tap(pauses_are(fd, log, pauses, 2) > 0, "and then the pauses grow anew");
+	debug_messages(false);
+	close(log);
+	close(fd);
+	leave();
+}
+
 /* The first pass ends before anything is looked at again. */
 static void test_behind(void)
 {
@@ -510,6 +596,7 @@ int main(int argc, char **argv)
 	if (ours) {
 		test_behind();
 		test_info_looks_at_nothing();
+		test_pauses();
 		test_wakes();
 		test_wake_stop();
 		test_map_dma();
