@@ -1012,6 +1012,7 @@ int vfiomig_device_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 #define VFIOMIG_LEVEL_MAX      19
 #define VFIOMIG_CHUNK_SIZE_MIN (64u << 10)
 #define VFIOMIG_CHUNK_SIZE_MAX (32u << 20)
+#define VFIOMIG_SET_MAX	       64 /* devices in an image */
 #define VFIOMIG_PATH_MAX       32 /* states; a transfer passes fewer */
 
 /* How to transfer. Initialise it with VFIOMIG_OPTIONS_INIT, which has the defaults. */

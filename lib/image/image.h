@@ -10,11 +10,22 @@
 #include "meta.h"
 #include "raw.h"
 
+/* What an image says of one of several devices. */
+struct image_device {
+	char *name;
+	char *header;  /* the object that the image's header has of it: as a header of format 1 */
+	char *trailer; /* NULL before it is there */
+	uint64_t frames;
+	XXH64_state_t *frames_digest;
+};
+
 struct image {
 	struct vfiomig_ctx *ctx;
 	int fd;
-	char *header, *trailer; /* JSON texts, NULL before they are there */
-	char *verified;		/* the trailer when the image was verified, or NULL */
+	char *header, *trailer;	      /* JSON texts, NULL before they are there */
+	struct image_device *devices; /* of a set */
+	int nr_devices;		      /* 0 if the image is of one device, in format 1 */
+	char *verified;		      /* the trailer when the image was verified, or NULL */
 	size_t chunk_size;
 	bool compressed;
 	uint64_t frames;
@@ -33,7 +44,8 @@ struct image {
 
 void image_free(struct image *image);
 
-/* Write the @header, which the image owns from then on, also after a failure. */
+/* Write the @header, of one device or of a set; the image owns it from then on, also after a
+ * failure. */
 int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header);
 int image_write(void *image, struct chunk *chunk);
 /* Add the next frame to the digest of the compressed frames. */
@@ -41,11 +53,25 @@ void image_add(struct image *image, const void *frame, size_t size);
 /* Write the trailer. */
 int image_end(struct image *image, const struct raw *raw);
 
+/* Write the trailer of a set, after those of its devices. */
+int image_end_set(struct image *image);
+
 /* Read the header. Returns -EBADMSG for a bad header, -ENODATA when there is nothing to read, and
  * other negative errnos. */
 int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd);
 /* The same for an image whose first bytes raw_peek() has read. */
 int image_open_peeked(struct image *image, const struct raw *peeked);
+/*
+ * Which device of a set has this name, or -1. The name and what the header says of a device are at
+ * image->devices[i].
+ */
+int image_find(const struct image *image, const char *name);
+/*
+ * For whoever wants one state: the one of @device, which may be NULL if there is only one. Returns
+ * its number, 0 for an image of format 1; or -EDESTADDRREQ after ctx_fail(), with a sentence that
+ * names the devices.
+ */
+int image_choose(const struct image *image, const char *device);
 /* Wait for the first frame after the header. Returns -ENODATA after ctx_fail() if that is the
  * trailer: the image has no state in it. */
 int image_peek(struct image *image);

@@ -9,8 +9,10 @@
 #include "device/device.h"
 #include "json.h"
 
-#define META_FORMAT   1
-#define META_SIZE_MAX (64u << 10)
+#define META_FORMAT	  1 /* an image of one device */
+#define META_FORMAT_SET	  2 /* an image of several */
+#define META_SIZE_MAX	  (64u << 10)
+#define META_SET_SIZE_MAX (1u << 20) /* of the header of several devices */
 
 /*
  * Make the header that says what is known before the state is: @dev may be NULL. Of @result it
@@ -22,6 +24,17 @@
 int meta_header(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
 		const struct vfiomig_options *opt, const struct vfiomig_result *result,
 		char **text);
+/*
+ * The same for a set of @count devices, 2 to VFIOMIG_SET_MAX, by the names that they have in the
+ * image. @devices is NULL if there are none, as are devices of it. @results has what is known of
+ * each. The size of the chunks is meta_chunk_size()'s.
+ */
+int meta_set_header(struct vfiomig_ctx *ctx, struct vfiomig_device *const *devices,
+		    const char *const *names, int count, const struct vfiomig_options *opt,
+		    const struct vfiomig_result *const *results, char **text);
+/* The size of the chunks of so many devices: what @opt has, or less, so that a chunk of each fits
+ * into VFIOMIG_CHUNK_SIZE_MAX together. */
+size_t meta_chunk_size(const struct vfiomig_options *opt, int count);
 /* Make the trailer. @frames_digest may be NULL. */
 int meta_trailer(struct vfiomig_ctx *ctx, uint64_t bytes, uint64_t frames, const char *digest,
 		 const char *frames_digest, char **text);

@@ -27,4 +27,37 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct image *image,
 		struct raw *to, struct vfiomig_result *result);
 
+/* One of several devices whose states are transferred together, in one image. */
+struct member {
+	const char *name; /* the device's name in the image */
+	struct raw *raw;  /* its state: read from (out), or written to (in) */
+	/* Out: how its chunks are read, as for transfer_out(); raw_read() without a @read. Each
+	 * member has a thread for this, in which @end is called when its last chunk was read. The
+	 * others go on meanwhile. */
+	struct reader reader;
+	/* In: called in the member's own thread, with @to, when all of its stream was written and
+	 * its own trailer was right. NULL for nothing. Returns 0 or what ctx_fail() returned. */
+	int (*written)(void *to);
+	void *to;
+	struct vfiomig_result *result; /* bytes, ns and complete of this one */
+};
+
+/*
+ * Read the states of all members at the same time and write them to @image, which image_begin() has
+ * begun with a header of their names, in their order. Each has its trailer when it has ended; the
+ * trailer of the set is for image_end_set().
+ *
+ * When one of them fails all of them end. These return 0 or what ctx_fail() returned.
+ */
+int transfer_set_out(const struct vfiomig_options *opt, struct member *members, int count,
+		     struct image *image);
+/*
+ * Read the states of all devices of @image, and write each to its member: member i is device i of
+ * the image, and there are as many. What belongs to a member without @raw is checked, and not
+ * written. Success means that everything was right, to the trailer of the set, and only then
+ * @complete is set.
+ */
+int transfer_set_in(const struct vfiomig_options *opt, struct member *members, int count,
+		    struct image *image);
+
 #endif
