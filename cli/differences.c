@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "differences.h"
 #include "json.h"
@@ -459,4 +460,123 @@ int print_differences(struct transfer *t, const int fds[2], const char *const na
 		return status == STATUS_FAILED ? STATUS_TROUBLE : status;
 	}
 	return p.equal ? STATUS_OK : STATUS_FAILED;
+}
+
+/* ---- Sets ------------------------------------------------------------------------------------ */
+
+/* Two sets that are compared device by device. */
+struct sets {
+	struct transfer *t;
+	const int *fds;
+	const char *const *names; /* of the files */
+	const char *driver;
+	struct json_object *devices[2];
+	off_t start[2];
+	int status;
+	bool listed; /* a device was printed */
+};
+
+static const char *device_name(const struct sets *s, int side, size_t i)
+{
+	struct json_object *device = json_object_array_get_idx(s->devices[side], i);
+
+	return json_object_get_string(member(device, "name"));
+}
+
+static bool has_device(const struct sets *s, int side, const char *name)
+{
+	for (size_t i = 0; i < json_object_array_length(s->devices[side]); i++)
+		if (strcmp(device_name(s, side, i), name) == 0)
+			return true;
+	return false;
+}
+
+/* What begins the part of a device. @side: the only one that has it, or -1. */
+static void begin_device(struct sets *s, const char *name, int side)
+{
+	struct json_object *text;
+
+	if (s->t->cli->json) {
+		text = json_object_new_string(name);
+		printf("%s\n{ \"name\": %s, \"only\": %s, \"states\": ", s->listed ? "," : "",
+		       json_object_to_json_string(text),
+		       side < 0 ? "null"
+		       : side	? "\"b\""
+				: "\"a\"");
+		json_object_put(text);
+		if (side >= 0)
+			printf("null");
+	} else if (!s->t->cli->quiet) {
+		printf("%s", s->listed ? "\n" : "");
+		print_line(side < 0 ? "device %s:" : "device %s: only in %c", name, 'A' + side);
+	}
+	s->listed = true;
+}
+
+static void end_device(const struct sets *s)
+{
+	if (s->t->cli->json)
+		printf("}");
+}
+
+static void compare_device(struct sets *s, const char *name)
+{
+	int status;
+
+	begin_device(s, name, -1);
+	for (int i = 0; i < 2; i++)
+		lseek(s->fds[i], s->start[i], SEEK_SET);
+	s->t->opt.device = name;
+	status = print_differences(s->t, s->fds, s->names, s->driver);
+	end_device(s);
+	if (status > s->status)
+		s->status = status;
+}
+
+static void only_device(struct sets *s, const char *name, int side)
+{
+	begin_device(s, name, side);
+	end_device(s);
+	if (!s->status)
+		s->status = STATUS_FAILED;
+}
+
+static void compare_devices(struct sets *s)
+{
+	for (int side = 0; side < 2; side++)
+		for (size_t i = 0; i < json_object_array_length(s->devices[side]); i++) {
+			const char *name = device_name(s, side, i);
+
+			/* With -q the first difference, and with all the first trouble, is the end. */
+			if (s->status > STATUS_FAILED || (s->status && s->t->cli->quiet))
+				return;
+			if (!has_device(s, !side, name))
+				only_device(s, name, side);
+			else if (!side)
+				compare_device(s, name);
+		}
+}
+
+int print_set_differences(struct transfer *t, const int fds[2], const char *const names[2],
+			  const char *driver, char *const headers[2])
+{
+	struct json_object *h[2] = { parse_header(headers[0]), parse_header(headers[1]) };
+	struct sets s = { .t = t, .fds = fds, .names = names, .driver = driver };
+
+	for (int i = 0; i < 2; i++) {
+		s.devices[i] = member(h[i], "devices");
+		s.start[i] = lseek(fds[i], 0, SEEK_CUR);
+	}
+	if (s.devices[0] && s.devices[1]) {
+		if (t->cli->json)
+			printf("{ \"devices\": [");
+		compare_devices(&s);
+		if (t->cli->json)
+			printf("],\n\"equal\": %s }\n", s.status ? "false" : "true");
+	} else {
+		s.status = fail(t->cli, STATUS_TROUBLE, "out of memory");
+	}
+	json_object_put(h[0]);
+	json_object_put(h[1]);
+	return s.status;
 }

@@ -12,5 +12,11 @@
  */
 int print_differences(struct transfer *t, const int fds[2], const char *const names[2],
 		      const char *driver);
+/*
+ * The same for two sets, in files, that begin where the descriptors are now: device by device, by
+ * their names. @headers: those of the images.
+ */
+int print_set_differences(struct transfer *t, const int fds[2], const char *const names[2],
+			  const char *driver, char *const headers[2]);
 
 #endif

@@ -26,6 +26,8 @@ static const struct {
 } table[] = {
 	/*              FIND_DEVICE  OPEN_DEVICE  MOVE_STATE    STORE_IMAGE  RUN_COMMAND */
 	{ EINVAL,     { USAGE,       OTHER,       OTHER,        OTHER,       OTHER } },
+	{ EDESTADDRREQ,
+		      { OTHER,       OTHER,       USAGE,        OTHER,       OTHER } },
 	{ ENOTUNIQ,   { USAGE,       USAGE,       OTHER,        OTHER,       OTHER } },
 	{ ENODEV,     { UNSUPPORTED, UNSUPPORTED, OTHER,        OTHER,       OTHER } },
 	{ EOPNOTSUPP, { UNSUPPORTED, UNSUPPORTED, OTHER,        OTHER,       OTHER } },

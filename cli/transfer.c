@@ -17,6 +17,7 @@
 enum {
 	OPT_PROGRESS = 300,
 	OPT_CHUNK_SIZE,
+	OPT_DEVICE,
 	OPT_LEAVE,
 	OPT_RAW,
 };
@@ -196,6 +197,29 @@ static error_t parse_file(int key, char *arg, struct argp_state *state)
 const struct argp argp_file = {
 	.parser = parse_file,
 	.args_doc = "[FILE]",
+};
+
+/* ---- One device of an image of several: --device ----------------------------------------------- */
+
+static error_t parse_device(int key, char *arg, struct argp_state *state)
+{
+	struct transfer *t = state->input;
+
+	if (key != OPT_DEVICE)
+		return ARGP_ERR_UNKNOWN;
+	t->opt.device = arg;
+	return 0;
+}
+
+static const struct argp_option device_options[] = {
+	{ "device", OPT_DEVICE, "NAME", 0, "Of an image of several devices, the one with this name",
+	  0 },
+	{ 0 }
+};
+
+const struct argp argp_one = {
+	.options = device_options,
+	.parser = parse_device,
 };
 
 /* ---- Moving the state of a device: --leave and --raw ----------------------------------------- */

@@ -33,6 +33,7 @@ extern const struct argp argp_transfer; /* argp_progress and -T */
 extern const struct argp argp_frames;	/* argp_transfer, -z and --chunk-size: to make an image */
 extern const struct argp argp_output;	/* -o */
 extern const struct argp argp_file;	/* the argument [FILE], which is the input */
+extern const struct argp argp_one;	/* --device, of an image of several */
 extern const struct argp argp_session;	/* argp_open, argp_json, --leave and --raw */
 
 /* Keep messages out of the image: choose where the JSON object goes, and refuse what cannot be kept

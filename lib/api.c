@@ -332,7 +332,8 @@ static int call_begin(struct call *call, struct vfiomig_ctx *ctx,
 	err = options_read(ctx, options, &call->opt);
 	if (!err)
 		ctx->progress = (struct progress){ .fn = call->opt.progress,
-						   .data = call->opt.progress_data };
+						   .data = call->opt.progress_data,
+						   .caller = pthread_self() };
 	return err;
 }
 
@@ -379,6 +380,18 @@ EXPORT int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out,
 
 	if (!err)
 		err = pack_state(ctx, in, out, &call.opt, &call.result);
+	return call_end(&call, err);
+}
+
+EXPORT int vfiomig_pack_set(struct vfiomig_ctx *ctx, const int ins[], const char *const names[],
+			    size_t count, int out, const struct vfiomig_options *options,
+			    struct vfiomig_result *result)
+{
+	struct call call;
+	int err = call_begin(&call, ctx, options, result);
+
+	if (!err)
+		err = pack_set(ctx, ins, names, count, out, &call.opt, &call.result);
 	return call_end(&call, err);
 }
 

@@ -119,11 +119,16 @@ EXPORT void vfiomig_set_notice(struct vfiomig_ctx *ctx, void (*fn)(void *data, c
 	ctx->notice_data = data;
 }
 
+bool ctx_has_progress(const struct vfiomig_ctx *ctx)
+{
+	return ctx->progress.fn && pthread_equal(ctx->progress.caller, pthread_self());
+}
+
 int ctx_progress(struct vfiomig_ctx *ctx)
 {
 	struct progress *p = &ctx->progress;
 
-	if (!p->fn || p->ended)
+	if (p->ended || !ctx_has_progress(ctx))
 		return p->ended;
 	p->ended = p->fn(p->data, p->bytes ? *p->bytes : p->moved, p->expected);
 	if (is_negative_errno(p->ended))

@@ -27,6 +27,7 @@ struct progress {
 	/* NULL when the caller wants to be told nothing. */
 	int (*fn)(void *data, uint64_t bytes, uint64_t expected);
 	void *data;
+	pthread_t caller; /* of the transfer: the only thread that calls @fn */
 	/* The number of bytes moved so far: @bytes points to it while a pipeline runs, and @moved
 	 * has it before and after. */
 	const _Atomic uint64_t *bytes;
@@ -145,9 +146,12 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
  * of its other threads: the last of them, as outside of a pipeline. Returns that one. */
 void ctx_begin_other(struct vfiomig_ctx *ctx);
 struct failure ctx_end_other(struct vfiomig_ctx *ctx);
+/* Whether this thread is to call the progress function now and then. */
+bool ctx_has_progress(const struct vfiomig_ctx *ctx);
 /*
- * Call the progress function of the transfer that runs; only on the caller's thread. Returns 0 to
- * go on. Otherwise returns what that function returned to end the transfer, after ctx_fail().
+ * Call the progress function of the transfer that runs; on other threads than the caller's, only
+ * look whether it has ended the transfer. Returns 0 to go on. Otherwise returns what that function
+ * returned to end the transfer, after ctx_fail().
  */
 int ctx_progress(struct vfiomig_ctx *ctx);
 /* Have the threads of the pipeline that runs give up waiting, because it has failed. */

@@ -1041,6 +1041,9 @@ struct vfiomig_options {
 	 */
 	int (*progress)(void *data, uint64_t bytes, uint64_t expected);
 	void *progress_data;
+	/* Of an image of several devices: the name of the one whose state vfiomig_unpack(),
+	 * vfiomig_walk() and vfiomig_diff() are to take. NULL if there is one. */
+	const char *device;
 };
 #ifndef __cplusplus
 /* clang-format off */
@@ -1115,6 +1118,8 @@ struct vfiomig_result {
  *		know; the device was not touched
  *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING),
  *		or its owner may be saving it; the device was not touched
+ *  -EDESTADDRREQ	the image is of several devices, and the options do not say which one is
+ *		meant; or it has none of that name; the sentence names those that it has
  *  -ENODATA	there is no image: nothing to read, or it has no state in it
  *  -EBADMSG	the image is damaged, truncated, or no image at all; or the state in it is cut off
  *  -EXDEV	the image is of another device; the device was not touched
@@ -1170,6 +1175,19 @@ int vfiomig_pack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_
 int vfiomig_unpack(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *options,
 		   struct vfiomig_result *result);
 
+/**
+ * vfiomig_pack_set - make an image of the raw states of several devices
+ * @ins: where they come from
+ * @names: the devices' names: each is unique, and has from 1 to 255 bytes of printable UTF-8
+ * @count: 2 to VFIOMIG_SET_MAX
+ * @out: where the image goes
+ *
+ * They are read at the same time. Returns -EINVAL also for names or a number that cannot be.
+ */
+int vfiomig_pack_set(struct vfiomig_ctx *ctx, const int ins[], const char *const names[],
+		     size_t count, int out, const struct vfiomig_options *options,
+		     struct vfiomig_result *result);
+
 /* ---- Looking into images ----------------------------------------------- */
 
 struct vfiomig_image;
@@ -1201,6 +1219,14 @@ int vfiomig_image_verify(struct vfiomig_image *image, const struct vfiomig_optio
  */
 const char *vfiomig_image_get_header(const struct vfiomig_image *image);
 const char *vfiomig_image_get_trailer(const struct vfiomig_image *image);
+/*
+ * Of an image of several devices: how many there are, and 0 for an image of one. The header has an
+ * array of objects, one for each device. Each device has a trailer, NULL before it was read; @device
+ * counts from 0, in the order of the header. Above is the trailer of the set.
+ */
+unsigned int vfiomig_image_get_devices(const struct vfiomig_image *image);
+const char *vfiomig_image_get_device_trailer(const struct vfiomig_image *image,
+					     unsigned int device);
 /* The size of the image in bytes, as far as it was read or skipped. */
 uint64_t vfiomig_image_get_size(const struct vfiomig_image *image);
 

@@ -2,6 +2,7 @@
 /* vfiomig diff: tell where two states differ. */
 #include <argp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -56,6 +57,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &opt->t;
 		state->child_inputs[1] = opt->t.cli;
+		state->child_inputs[2] = &opt->t;
 		return 0;
 	case 's':
 		opt->t.cli->quiet = true;
@@ -81,6 +83,7 @@ static const struct argp_option options[] = {
 static const struct argp_child children[] = {
 	{ .argp = &argp_progress },
 	{ .argp = &argp_json },
+	{ .argp = &argp_one },
 	{ 0 },
 };
 
@@ -115,6 +118,38 @@ static int open_both(struct options *opt, int fds[2])
 	return status == STATUS_FAILED ? STATUS_TROUBLE : status;
 }
 
+/* Whether both are sets, in files, which can be read more than once: @headers receives theirs. */
+static bool are_sets(struct options *opt, const int fds[2], char *headers[2])
+{
+	for (int i = 0; i < 2; i++) {
+		struct vfiomig_image *image = NULL;
+		off_t start = lseek(fds[i], 0, SEEK_CUR);
+
+		if (start >= 0 && vfiomig_image_open(opt->t.cli->ctx, fds[i], &image) == 0) {
+			if (image && vfiomig_image_get_devices(image))
+				headers[i] = strdup(vfiomig_image_get_header(image));
+			vfiomig_image_free(image);
+		}
+		if (start >= 0)
+			lseek(fds[i], start, SEEK_SET);
+	}
+	return headers[0] && headers[1];
+}
+
+static int compare(struct options *opt, const int fds[2])
+{
+	char *headers[2] = { NULL };
+	int status;
+
+	if (!opt->t.opt.device && are_sets(opt, fds, headers))
+		status = print_set_differences(&opt->t, fds, opt->names, opt->driver, headers);
+	else
+		status = print_differences(&opt->t, fds, opt->names, opt->driver);
+	free(headers[0]);
+	free(headers[1]);
+	return status;
+}
+
 static int diff(struct cli *cli, int argc, char **argv)
 {
 	struct options opt = { .t = TRANSFER_INIT(cli) };
@@ -129,7 +164,7 @@ static int diff(struct cli *cli, int argc, char **argv)
 	status = open_both(&opt, fds);
 	if (!status) {
 		signals_catch(cli->ctx);
-		status = print_differences(&opt.t, fds, opt.names, opt.driver);
+		status = compare(&opt, fds);
 	}
 	for (int i = 0; i < 2; i++)
 		if (fds[i] >= 0)

@@ -32,6 +32,8 @@ static error_t check_options(struct argp_state *state, const struct options *opt
 {
 	if (opt->driver && !opt->records)
 		return usage_error(state, "--driver goes with --records");
+	if (opt->t.opt.device && !opt->records)
+		return usage_error(state, "--device goes with --records");
 	if (opt->verify && opt->records)
 		return usage_error(state, "--records checks all of an image; leave out --verify");
 	return 0;
@@ -43,8 +45,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		state->child_inputs[2] = opt->t.cli;
-		return share_input(state, 2, &opt->t);
+		state->child_inputs[3] = opt->t.cli;
+		return share_input(state, 3, &opt->t);
 	case OPT_DRIVER:
 		return parse_driver(state, arg, &opt->driver);
 	case OPT_RECORDS:
@@ -71,6 +73,7 @@ static const struct argp_option options[] = {
 static const struct argp_child children[] = {
 	{ .argp = &argp_transfer },
 	{ .argp = &argp_file },
+	{ .argp = &argp_one },
 	{ .argp = &argp_json },
 	{ 0 },
 };
@@ -110,12 +113,23 @@ static void print_field(const char *label, const char *value)
 	putchar('\n');
 }
 
-static void print_device(struct json_object *device)
+static struct json_object *member_of(struct json_object *object, const char *key)
 {
+	struct json_object *value = NULL;
+
+	if (object)
+		json_object_object_get_ex(object, key, &value);
+	return value;
+}
+
+/* @header: of an image of one device, or what a set's header says of one. */
+static void print_device(struct json_object *header, const char *name)
+{
+	struct json_object *device = member_of(header, "device");
 	const char *vendor = string_of(device, "vendor");
 	const char *id = string_of(device, "device");
 
-	print_field("device:", device ? string_of(device, "name") : "unknown (made by pack)");
+	print_field("device:", name);
 	if (vendor && id) {
 		printf("%-13s", "PCI id:");
 		print_escaped(vendor);
@@ -130,12 +144,18 @@ static void print_device(struct json_object *device)
 	print_field("version:", string_of(device, "driver_version"));
 }
 
+static void print_origin(struct json_object *header)
+{
+	print_field("created:", string_of(header, "created"));
+	print_field("kernel:", string_of(header, "kernel"));
+	print_field("tool:", string_of(header, "tool"));
+}
+
 static void print_flags(struct json_object *header)
 {
-	struct json_object *array;
+	struct json_object *array = member_of(header, "migration");
 
-	if (!json_object_object_get_ex(header, "migration", &array) ||
-	    !json_object_is_type(array, json_type_array))
+	if (!json_object_is_type(array, json_type_array))
 		return;
 	printf("%-12s", "migration:");
 	for (size_t i = 0; i < json_object_array_length(array); i++) {
@@ -146,79 +166,155 @@ static void print_flags(struct json_object *header)
 	putchar('\n');
 }
 
-static void print_sizes(struct json_object *header, struct json_object *trailer, uint64_t size)
+static void print_bytes(const char *label, uint64_t bytes)
+{
+	char text[32];
+
+	printf("%-13s%llu bytes (%s)\n", label, (unsigned long long)bytes,
+	       format_bytes(bytes, text));
+}
+
+static void print_image(struct json_object *header, struct json_object *trailer, uint64_t size)
 {
 	uint64_t bytes = number_of(trailer, "bytes");
 	char text[32];
 
-	printf("%-13s%llu bytes (%s)\n", "state:", (unsigned long long)bytes,
-	       format_bytes(bytes, text));
 	printf("%-13s%llu bytes (%s", "image:", (unsigned long long)size, format_bytes(size, text));
 	if (bytes)
 		printf(", %.1f%%", size * 100.0 / bytes);
 	printf(")\n%-13s", "compression:");
 	print_escaped(string_of(header, "compression") ?: "?");
-	printf("\n%-13s%llu of up to %s\n",
+	putchar('\n');
+}
+
+static void print_chunks(struct json_object *header, struct json_object *trailer)
+{
+	char text[32];
+
+	printf("%-13s%llu of up to %s\n",
 	       "chunks:", (unsigned long long)number_of(trailer, "frames"),
 	       format_bytes(number_of(header, "chunk_size"), text));
 	print_field("digest:", string_of(trailer, "digest"));
 }
 
-static void print_text(struct json_object *header, struct json_object *trailer, uint64_t size,
-		       bool verified)
-{
-	struct json_object *device = NULL;
+/* What was read of an image. */
+struct metadata {
+	struct json_object *header, *trailer, *trailers[VFIOMIG_SET_MAX];
+	unsigned int devices;
+	uint64_t size;
+};
 
-	json_object_object_get_ex(header, "device", &device);
-	print_device(device);
-	print_field("created:", string_of(header, "created"));
-	print_field("kernel:", string_of(header, "kernel"));
-	print_field("tool:", string_of(header, "tool"));
-	print_flags(header);
-	print_sizes(header, trailer, size);
+static void print_one(const struct metadata *m)
+{
+	struct json_object *device = member_of(m->header, "device");
+
+	print_device(m->header, device ? string_of(device, "name") : "unknown (made by pack)");
+	print_origin(m->header);
+	print_flags(m->header);
+	print_bytes("state:", number_of(m->trailer, "bytes"));
+	print_image(m->header, m->trailer, m->size);
+	print_chunks(m->header, m->trailer);
+}
+
+static void print_set(const struct metadata *m)
+{
+	struct json_object *devices = member_of(m->header, "devices");
+
+	printf("%-13s%u devices\n", "set:", m->devices);
+	print_origin(m->header);
+	print_bytes("states:", number_of(m->trailer, "bytes"));
+	print_image(m->header, m->trailer, m->size);
+	for (unsigned int i = 0; i < m->devices; i++) {
+		struct json_object *device = json_object_array_get_idx(devices, i);
+
+		putchar('\n');
+		print_device(device, string_of(device, "name"));
+		print_flags(device);
+		print_bytes("state:", number_of(m->trailers[i], "bytes"));
+		print_chunks(m->header, m->trailers[i]);
+	}
+	putchar('\n');
+}
+
+static void print_text(const struct metadata *m, bool verified)
+{
+	if (m->devices)
+		print_set(m);
+	else
+		print_one(m);
 	printf("%-13s%s\n", "verified:",
 	       verified ? "yes, all of it is as it was written" : "no (--verify checks all of it)");
 }
 
-static void print_object(const char *header, const char *trailer, uint64_t size, bool verified)
+/* Returns whether there was memory for it. */
+static bool read_metadata(const struct vfiomig_image *image, struct metadata *m)
 {
-	printf("{\n  \"header\": ");
-	copy_json(header, 1, stdout);
-	printf(",\n  \"trailer\": ");
-	copy_json(trailer, 1, stdout);
-	printf(",\n  \"image_bytes\": %llu,\n  \"verified\": %s\n}\n", (unsigned long long)size,
-	       verified ? "true" : "false");
+	bool all;
+
+	*m = (struct metadata){
+		.header = parse_header(vfiomig_image_get_header(image)),
+		.trailer = parse_header(vfiomig_image_get_trailer(image)),
+		.devices = vfiomig_image_get_devices(image),
+		.size = vfiomig_image_get_size(image),
+	};
+	all = m->header && m->trailer;
+	for (unsigned int i = 0; i < m->devices; i++) {
+		m->trailers[i] = parse_header(vfiomig_image_get_device_trailer(image, i));
+		all = all && m->trailers[i];
+	}
+	return all;
 }
 
 /* Returns the exit status. */
-static int parse_and_print(const struct cli *cli, const char *header_text, const char *trailer_text,
-			   uint64_t size, bool verified)
+static int parse_and_print(const struct options *opt, const struct vfiomig_image *image)
 {
-	struct json_object *header = parse_header(header_text);
-	struct json_object *trailer = parse_header(trailer_text);
+	struct metadata m;
 	int status = STATUS_OK;
 
-	if (header && trailer)
-		print_text(header, trailer, size, verified);
+	if (read_metadata(image, &m))
+		print_text(&m, opt->verify);
 	else
-		status = fail(cli, STATUS_FAILED, "out of memory");
-	json_object_put(header);
-	json_object_put(trailer);
+		status = fail(opt->t.cli, STATUS_FAILED, "out of memory");
+	json_object_put(m.header);
+	json_object_put(m.trailer);
+	for (unsigned int i = 0; i < m.devices; i++)
+		json_object_put(m.trailers[i]);
 	return status;
 }
 
-/* Returns the exit status. */
-static int print(const struct options *opt, struct vfiomig_image *image)
+static void print_trailers(const struct vfiomig_image *image)
 {
-	const char *header = vfiomig_image_get_header(image);
-	const char *trailer = vfiomig_image_get_trailer(image);
-	uint64_t size = vfiomig_image_get_size(image);
+	unsigned int devices = vfiomig_image_get_devices(image);
 
-	if (!header || !trailer)
+	if (!devices)
+		return;
+	printf(",\n  \"device_trailers\": [");
+	for (unsigned int i = 0; i < devices; i++) {
+		printf("%s\n    ", i ? "," : "");
+		copy_json(vfiomig_image_get_device_trailer(image, i), 2, stdout);
+	}
+	printf("\n  ]");
+}
+
+static void print_object(const struct vfiomig_image *image, bool verified)
+{
+	printf("{\n  \"header\": ");
+	copy_json(vfiomig_image_get_header(image), 1, stdout);
+	printf(",\n  \"trailer\": ");
+	copy_json(vfiomig_image_get_trailer(image), 1, stdout);
+	print_trailers(image);
+	printf(",\n  \"image_bytes\": %llu,\n  \"verified\": %s\n}\n",
+	       (unsigned long long)vfiomig_image_get_size(image), verified ? "true" : "false");
+}
+
+/* Returns the exit status. */
+static int print(const struct options *opt, const struct vfiomig_image *image)
+{
+	if (!vfiomig_image_get_header(image) || !vfiomig_image_get_trailer(image))
 		return fail(opt->t.cli, STATUS_FAILED, "out of memory");
 	if (!opt->t.cli->json)
-		return parse_and_print(opt->t.cli, header, trailer, size, opt->verify);
-	print_object(header, trailer, size, opt->verify);
+		return parse_and_print(opt, image);
+	print_object(image, opt->verify);
 	return STATUS_OK;
 }
 

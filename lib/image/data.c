@@ -41,8 +41,7 @@ static bool is_open_for(int fd, int access)
  * vfiomig_interrupt(), or -ECANCELED when another thread of the pipeline has failed.
  *
  * While the caller's thread waits, it calls the progress function, and returns FD_ENDED if that
- * ends the transfer. The caller's thread is the one that writes; it reads only what comes before
- * the pipeline.
+ * ends the transfer.
  */
 static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 {
@@ -50,7 +49,7 @@ static int wait_ready(struct vfiomig_ctx *ctx, int fd, short events)
 		{ .fd = fd, .events = events },
 		{ .fd = ctx->wake, .events = POLLIN },
 	};
-	bool tick = ctx->progress.fn && (events == POLLOUT || !ctx->progress.bytes);
+	bool tick = ctx_has_progress(ctx);
 	int n;
 
 	if (!is_open_for(fd, events == POLLOUT ? O_WRONLY : O_RDONLY))

@@ -49,6 +49,29 @@ void frame_put_size(uint8_t *p, size_t size)
 	put_le32(p + 8, size);
 }
 
+static uint32_t label_checksum(const uint8_t *p)
+{
+	return XXH64(p, LABEL_FRAME - CHECKSUM, 0);
+}
+
+void frame_put_label(uint8_t *p, uint32_t device, uint64_t number)
+{
+	put_le32(p, MAGIC_LABEL);
+	put_le32(p + 4, LABEL_FRAME - 8);
+	put_le32(p + 8, device);
+	put_le32(p + 12, number);
+	put_le32(p + 16, number >> 32);
+	put_le32(p + 20, label_checksum(p));
+}
+
+bool frame_get_label(const uint8_t *p, uint32_t *device, uint64_t *number)
+{
+	*device = get_le32(p + 8);
+	*number = get_le32(p + 12) | (uint64_t)get_le32(p + 16) << 32;
+	return get_le32(p) == MAGIC_LABEL && get_le32(p + 4) == LABEL_FRAME - 8 &&
+	       get_le32(p + 20) == label_checksum(p);
+}
+
 static size_t nr_blocks(size_t size)
 {
 	return (size + BLOCK_SIZE - 1) / BLOCK_SIZE;
@@ -279,8 +302,11 @@ void frame_decoder_free(void *decoder)
 
 static int fail_damaged(const struct decoder *d, const struct chunk *c, const char *why)
 {
-	return ctx_fail(d->how->ctx, -EBADMSG, "the image is damaged: chunk %llu: %s",
-			(unsigned long long)c->number, why);
+	const char *const *names = d->how->names;
+
+	return ctx_fail(d->how->ctx, -EBADMSG, "the image is damaged: chunk %llu%s%s: %s",
+			(unsigned long long)c->number, names ? " of " : "",
+			names ? names[c->lane] : "", why);
 }
 
 /*

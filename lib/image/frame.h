@@ -11,9 +11,11 @@
 #define MAGIC_SIZE	   0x184D2A50u /* pzstd's skippable frame: 4 bytes, a size */
 #define MAGIC_HEADER	   0x184D2A5Au /* skippable: the header */
 #define MAGIC_TRAILER	   0x184D2A5Bu /* skippable: the trailer */
+#define MAGIC_LABEL	   0x184D2A5Cu /* skippable: which device of a set the next chunk is of */
 #define MAGIC_ZSTD	   0xFD2FB528u
 
 #define SIZE_FRAME	   12 /* length of the frame that has a size */
+#define LABEL_FRAME	   24 /* length of the frame that has a label */
 
 #define CHUNK_SIZE_DEFAULT (4u << 20)
 
@@ -32,6 +34,10 @@ static inline void put_le32(uint8_t *p, uint32_t value)
 
 /* Write the twelve bytes at @p that announce a frame of @size bytes. */
 void frame_put_size(uint8_t *p, size_t size);
+/* Write a label at @p: the next chunk is this one of this device. */
+void frame_put_label(uint8_t *p, uint32_t device, uint64_t number);
+/* Read it. Returns whether it is whole, and as it was written. */
+bool frame_get_label(const uint8_t *p, uint32_t *device, uint64_t *number);
 
 /* The room that a chunk of this size needs in a pipeline that makes frames: bytes at chunk->out,
  * and pieces at chunk->iov. */
@@ -50,6 +56,7 @@ struct frame_how {
 	int level;   /* 0 to store */
 	bool stored; /* to decode: no frame may be compressed */
 	size_t chunk_size;
+	const char *const *names; /* to decode: those of the lanes, or NULL; for messages */
 };
 
 /* The stages of a pipeline: chunk->in becomes chunk->iov. */

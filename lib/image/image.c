@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistr.h>
 
+#include "characters.h"
 #include "data.h"
 #include "device/config.h"
 #include "image.h"
@@ -13,27 +15,245 @@
 #define DIGEST_KIND   "xxh128:"
 #define DIGEST_LENGTH 39
 
-/* ---- Writing ------------------------------------------------------------- */
+/* Of the name of a device, in bytes */
+#define NAME_MAX_SIZE 255
+
+/* ---- Both ways ----------------------------------------------------------- */
+
+static int device_init(struct image_device *device, struct vfiomig_ctx *ctx)
+{
+	device->frames_digest = XXH64_createState();
+	if (!device->frames_digest)
+		return ctx_fail_memory(ctx);
+	XXH64_reset(device->frames_digest, 0);
+	return 0;
+}
+
+static void device_free(struct image_device *device)
+{
+	free(device->name);
+	free(device->header);
+	free(device->trailer);
+	XXH64_freeState(device->frames_digest);
+}
 
 static int image_init(struct image *image, struct vfiomig_ctx *ctx, int fd)
 {
 	*image = (struct image){ .ctx = ctx, .fd = fd };
 	fd_widen(fd);
-	image->frames_digest = XXH64_createState();
-	if (!image->frames_digest)
-		return ctx_fail_memory(ctx);
-	XXH64_reset(image->frames_digest, 0);
-	return 0;
+	return device_init(&image->one, ctx);
 }
 
 void image_free(struct image *image)
 {
+	for (int i = 0; i < image->nr_devices; i++)
+		device_free(&image->devices[i]);
+	device_free(&image->one);
+	free(image->devices);
+	free(image->names);
 	free(image->header);
 	free(image->trailer);
 	free(image->verified);
-	XXH64_freeState(image->frames_digest);
+	XXH64_freeState(image->metadata_digest);
 	*image = (struct image){ .fd = -1 };
 }
+
+static struct image_device *device_of(struct image *image, int device)
+{
+	return image->nr_devices ? &image->devices[device] : &image->one;
+}
+
+static int fail_damaged(const struct image *image, const char *why)
+{
+	return ctx_fail(image->ctx, -EBADMSG, "the image is damaged: %s", why);
+}
+
+/* ---- The header ---------------------------------------------------------- */
+
+static int fail_header(const struct image *image)
+{
+	return fail_damaged(image, "its header makes no sense");
+}
+
+static int check_config(const struct image *image, const char *header)
+{
+	/* One byte more than the largest, so that what is longer is not valid. */
+	char config[2 * CONFIG_SIZE_MAX + 2];
+
+	if (meta_string(header, "config", config, sizeof(config)) >= 0 && !config_is_valid(config))
+		return fail_header(image);
+	return 0;
+}
+
+/* The name comes into messages, and tells one device from another. */
+static bool is_name(const char *name)
+{
+	const uint8_t *p = (const uint8_t *)name;
+	size_t size = strlen(name);
+	ucs4_t c;
+
+	if (size < 1 || size > NAME_MAX_SIZE)
+		return false;
+	for (int n; *p; p += n) {
+		n = u8_strmbtouc(&c, p);
+		if (n <= 0 || !is_printable(c))
+			return false;
+	}
+	return true;
+}
+
+int image_check_names(struct vfiomig_ctx *ctx, const char *const *names, size_t count)
+{
+	if (count < 2 || count > VFIOMIG_SET_MAX)
+		return ctx_fail(ctx, -EINVAL, "a set is of 2 to %d devices, not of %zu",
+				VFIOMIG_SET_MAX, count);
+	for (size_t i = 0; i < count; i++) {
+		if (!is_name(names[i]))
+			return ctx_fail(
+				ctx, -EINVAL,
+				"'%s' is no name of a device in an image: that has from 1 to %d printable bytes",
+				names[i], NAME_MAX_SIZE);
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(names[i], names[j]) == 0)
+				return ctx_fail(ctx, -EINVAL, "two devices have the name %s",
+						names[i]);
+	}
+	return 0;
+}
+
+/* Take what the header says of the next device. */
+static int add_device(struct image *image, const char *object)
+{
+	struct image_device *device = &image->devices[image->nr_devices];
+	/* One byte more than the longest, so that what is longer is not valid. */
+	char name[NAME_MAX_SIZE + 2];
+	int err;
+
+	if (meta_string(object, "name", name, sizeof(name)) < 0 || !is_name(name) ||
+	    image_find(image, name) >= 0)
+		return fail_header(image);
+	err = device_init(device, image->ctx);
+	if (err)
+		return err;
+	device->name = strdup(name);
+	device->header = strndup(object, json_length(object));
+	image->names[image->nr_devices++] = device->name;
+	if (!device->name || !device->header)
+		return ctx_fail_memory(image->ctx);
+	return check_config(image, device->header);
+}
+
+static int add_devices(struct image *image)
+{
+	const char *array = json_find(image->header, "devices"), *object = NULL;
+	int err = 0;
+
+	image->devices = calloc(VFIOMIG_SET_MAX, sizeof(*image->devices));
+	image->names = calloc(VFIOMIG_SET_MAX, sizeof(*image->names));
+	image->metadata_digest = XXH64_createState();
+	if (!image->devices || !image->names || !image->metadata_digest)
+		return ctx_fail_memory(image->ctx);
+	while (!err && (object = json_next(array, object)))
+		err = image->nr_devices < VFIOMIG_SET_MAX ? add_device(image, object)
+							  : fail_header(image);
+	if (err)
+		return err;
+	if (image->nr_devices < 2 || image->nr_devices * image->chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
+		return fail_header(image);
+	XXH64_reset(image->metadata_digest, 0);
+	XXH64_update(image->metadata_digest, image->header, strlen(image->header));
+	return 0;
+}
+
+int image_find(const struct image *image, const char *name)
+{
+	for (int i = 0; i < image->nr_devices; i++)
+		if (strcmp(image->names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+const char *image_header(const struct image *image, int device)
+{
+	return image->nr_devices ? image->devices[device].header : image->header;
+}
+
+/* "A, B and C", as far as there is room. */
+static void list_names(const struct image *image, char *list, size_t size)
+{
+	size_t used = 0;
+
+	for (int i = 0; i < image->nr_devices && used < size; i++)
+		used += snprintf(list + used, size - used, "%s%s",
+				 !i			     ? ""
+				 : i + 1 < image->nr_devices ? ", "
+							     : " and ",
+				 image->names[i]);
+}
+
+static int choose_one(const struct image *image, const char *name)
+{
+	const char *device = json_find(image->header, "device");
+	char theirs[NAME_MAX_SIZE + 1];
+
+	if (!name)
+		return 0;
+	if (!device || meta_string(device, "name", theirs, sizeof(theirs)) < 0)
+		return ctx_fail(image->ctx, -EDESTADDRREQ,
+				"the image has no device %s: it is of one, and has no name of it",
+				name);
+	if (strcmp(theirs, name) != 0)
+		return ctx_fail(image->ctx, -EDESTADDRREQ,
+				"the image has no device %s: it is of %s", name, theirs);
+	return 0;
+}
+
+int image_choose(const struct image *image, const char *name)
+{
+	char list[300];
+	int device;
+
+	if (!image->nr_devices)
+		return choose_one(image, name);
+	device = name ? image_find(image, name) : -1;
+	if (device >= 0)
+		return device;
+	list_names(image, list, sizeof(list));
+	if (name)
+		return ctx_fail(image->ctx, -EDESTADDRREQ,
+				"the image has no device %s: it is of %s", name, list);
+	return ctx_fail(image->ctx, -EDESTADDRREQ,
+			"the image is of %d devices; choose one by --device=NAME: %s",
+			image->nr_devices, list);
+}
+
+/* Take from the header what both directions need. */
+static int use_header(struct image *image)
+{
+	char compression[64];
+	bool has_compression =
+		meta_string(image->header, "compression", compression, sizeof(compression)) >= 0;
+	uint64_t format = meta_number(image->header, "format", 0);
+	uint64_t chunk_size = meta_number(image->header, "chunk_size", 0);
+
+	if (format > META_FORMAT_SET)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image has format %" PRIu64
+				", which is newer than this vfiomig knows (%d)",
+				format, META_FORMAT_SET);
+	if (!format || !has_compression || chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
+	    chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
+		return fail_header(image);
+	image->chunk_size = chunk_size;
+	image->compressed = strcmp(compression, "zstd") == 0;
+	if (!image->compressed && strcmp(compression, "none") != 0)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is compressed by %s, which this vfiomig does not know",
+				compression);
+	return format == META_FORMAT_SET ? add_devices(image) : check_config(image, image->header);
+}
+
+/* ---- Writing ------------------------------------------------------------- */
 
 static int write_meta(struct image *image, uint32_t magic, char *text)
 {
@@ -55,80 +275,56 @@ static int write_meta(struct image *image, uint32_t magic, char *text)
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
-static int fail_header(const struct image *image)
-{
-	return ctx_fail(image->ctx, -EBADMSG, "the image is damaged: its header makes no sense");
-}
-
-static int check_config(const struct image *image)
-{
-	/* One byte more than the largest, so that what is longer is not valid. */
-	char config[2 * CONFIG_SIZE_MAX + 2];
-
-	if (meta_string(image->header, "config", config, sizeof(config)) >= 0 &&
-	    !config_is_valid(config))
-		return fail_header(image);
-	return 0;
-}
-
-/* Take from the header what both directions need. */
-static int use_header(struct image *image)
-{
-	char compression[64];
-	bool has_compression =
-		meta_string(image->header, "compression", compression, sizeof(compression)) >= 0;
-	uint64_t format = meta_number(image->header, "format", 0);
-	uint64_t chunk_size = meta_number(image->header, "chunk_size", 0);
-
-	if (format > META_FORMAT)
-		return ctx_fail(image->ctx, -EBADMSG,
-				"the image has format %" PRIu64
-				", which is newer than this vfiomig knows (%d)",
-				format, META_FORMAT);
-	if (!format || !has_compression || chunk_size < VFIOMIG_CHUNK_SIZE_MIN ||
-	    chunk_size > VFIOMIG_CHUNK_SIZE_MAX)
-		return fail_header(image);
-	image->chunk_size = chunk_size;
-	image->compressed = strcmp(compression, "zstd") == 0;
-	if (!image->compressed && strcmp(compression, "none") != 0)
-		return ctx_fail(image->ctx, -EBADMSG,
-				"the image is compressed by %s, which this vfiomig does not know",
-				compression);
-	return check_config(image);
-}
-
 int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header)
 {
 	int err = image_init(image, ctx, fd);
+	_cleanup_free_ char *text = header;
 
-	image->header = header;
-	if (!err)
-		err = use_header(image);
+	if (err)
+		return err;
+	/* As a reader has it: without the checksum. */
+	image->header = strndup(header, meta_length(header));
+	if (!image->header)
+		return ctx_fail_memory(ctx);
+	err = use_header(image);
 	return err ? err : write_meta(image, MAGIC_HEADER, header);
 }
 
 /* The checks of a stored frame leave nothing to a digest. */
-void image_add(struct image *image, const void *frame, size_t size)
+void image_add(struct image *image, int device, const void *frame, size_t size)
 {
 	if (image->compressed)
-		XXH64_update(image->frames_digest, frame, size);
+		XXH64_update(device_of(image, device)->frames_digest, frame, size);
+}
+
+/* Whose the next frame of a set is. */
+static int write_label(struct image *image, int device)
+{
+	uint8_t label[SIZE_FRAME + LABEL_FRAME];
+
+	frame_put_size(label, LABEL_FRAME);
+	frame_put_label(label + SIZE_FRAME, device, image->devices[device].frames);
+	image->size += sizeof(label);
+	return fd_write(image->ctx, image->fd, label, sizeof(label));
 }
 
 int image_write(void *data, struct chunk *c)
 {
 	struct image *image = data;
-	int err;
+	int err = image->nr_devices ? write_label(image, c->lane) : 0;
 
 	for (int i = 0; i < c->iov_count; i++)
 		image->size += c->iov[i].iov_len;
 	image->frames++;
-	err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
+	device_of(image, c->lane)->frames++;
+	if (!err)
+		err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
-static void frames_digest_text(const struct image *image, char text[32])
+static void digest_text(const XXH64_state_t *digest, char text[32])
 {
-	snprintf(text, 32, "xxh64:%016" PRIx64, (uint64_t)XXH64_digest(image->frames_digest));
+	snprintf(text, 32, "xxh64:%016" PRIx64, (uint64_t)XXH64_digest(digest));
 }
 
 int image_end(struct image *image, const struct raw *raw)
@@ -137,25 +333,48 @@ int image_end(struct image *image, const struct raw *raw)
 	int err;
 
 	raw_digest(raw, digest);
-	frames_digest_text(image, frames_digest);
+	digest_text(image->one.frames_digest, frames_digest);
 	err = meta_trailer(image->ctx, raw->bytes, image->frames, digest,
 			   image->compressed ? frames_digest : NULL, &image->trailer);
 	return err ? err : write_meta(image, MAGIC_TRAILER, image->trailer);
 }
 
-/* ---- Reading ------------------------------------------------------------- */
-
-static int fail_damaged(const struct image *image, const char *why)
+int image_end_device(struct image *image, int number, const struct raw *raw)
 {
-	return ctx_fail(image->ctx, -EBADMSG, "the image is damaged: %s", why);
+	struct image_device *device = &image->devices[number];
+	char digest[48], frames_digest[32];
+	int err;
+
+	raw_digest(raw, digest);
+	digest_text(device->frames_digest, frames_digest);
+	err = meta_device_trailer(image->ctx, number, raw->bytes, device->frames, digest,
+				  image->compressed ? frames_digest : NULL, &device->trailer);
+	if (err)
+		return err;
+	image->bytes += raw->bytes;
+	XXH64_update(image->metadata_digest, device->trailer, meta_length(device->trailer));
+	return write_meta(image, MAGIC_TRAILER, device->trailer);
 }
+
+int image_end_set(struct image *image)
+{
+	char digest[32];
+	int err;
+
+	digest_text(image->metadata_digest, digest);
+	err = meta_set_trailer(image->ctx, image->nr_devices, image->bytes, image->frames, digest,
+			       &image->trailer);
+	return err ? err : write_meta(image, MAGIC_TRAILER, image->trailer);
+}
+
+/* ---- Reading ------------------------------------------------------------- */
 
 static int fail_truncated(const struct image *image, uint64_t frames)
 {
 	return ctx_fail(image->ctx, -EBADMSG,
 			"the image is truncated: it ends after %" PRIu64
-			" chunks, without a trailer",
-			frames);
+			" chunks, without %s trailer",
+			frames, image->nr_devices ? "the set's" : "a");
 }
 
 /* fd_read_full(), after the bytes that were read already. */
@@ -201,12 +420,12 @@ static int read_size(struct image *image, size_t max, size_t *size)
 }
 
 /* The text of the frame of the header or the trailer, which @what names. */
-static int read_meta(const struct image *image, const uint8_t *frame, size_t size, const char *what,
-		     char **json)
+static int read_meta(const struct image *image, const uint8_t *frame, size_t size, size_t max,
+		     const char *what, char **json)
 {
 	int err = -EBADMSG;
 
-	if (get_le32(frame + 4) == size - 8 && size - 8 <= META_SIZE_MAX)
+	if (get_le32(frame + 4) == size - 8 && size - 8 <= max)
 		err = meta_read((const char *)frame + 8, size - 8, json);
 	if (err == -ENOMEM)
 		return ctx_fail_memory(image->ctx);
@@ -237,10 +456,14 @@ static int check_kind(struct image *image, uint8_t head[SIZE_FRAME])
 	return 0;
 }
 
+static int fail_no_header(const struct image *image)
+{
+	return ctx_fail(image->ctx, -EBADMSG, "not an image of vfiomig: it has no header");
+}
+
 static int read_header(struct image *image)
 {
 	_cleanup_free_ char *frame = NULL;
-	struct vfiomig_ctx *ctx = image->ctx;
 	uint8_t head[SIZE_FRAME];
 	size_t size;
 	int err = check_kind(image, head);
@@ -249,17 +472,20 @@ static int read_header(struct image *image)
 		return err;
 	size = get_le32(head + 8);
 	/* pzstd's own files begin like ours. */
-	if (size < 8 || size > META_SIZE_MAX + 8)
-		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
+	if (size < 8 || size > META_SET_SIZE_MAX + 8)
+		return fail_no_header(image);
 	frame = malloc(size);
 	if (!frame)
-		return ctx_fail_memory(ctx);
+		return ctx_fail_memory(image->ctx);
 	err = read_bytes(image, frame, size);
 	if (err)
 		return err;
 	if (get_le32((uint8_t *)frame) != MAGIC_HEADER)
-		return ctx_fail(ctx, -EBADMSG, "not an image of vfiomig: it has no header");
-	err = read_meta(image, (uint8_t *)frame, size, "header", &image->header);
+		return fail_no_header(image);
+	err = read_meta(image, (uint8_t *)frame, size, META_SET_SIZE_MAX, "header", &image->header);
+	if (!err && size > META_SIZE_MAX + 8 &&
+	    meta_number(image->header, "format", 0) == META_FORMAT)
+		return fail_no_header(image);
 	return err ? err : use_header(image);
 }
 
@@ -328,37 +554,106 @@ static int check_end(struct image *image)
 }
 
 /* Whether the trailer's digest of the state is one, and its number of bytes fits the chunks. */
-static bool makes_sense(const struct image *image)
+static bool makes_sense(const struct image *image, const char *trailer, uint64_t frames)
 {
-	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
+	uint64_t bytes = meta_number(trailer, "bytes", UINT64_MAX);
 	char digest[48];
 
-	return meta_string(image->trailer, "digest", digest, sizeof(digest)) == DIGEST_LENGTH &&
+	return meta_string(trailer, "digest", digest, sizeof(digest)) == DIGEST_LENGTH &&
 	       strncmp(digest, DIGEST_KIND, strlen(DIGEST_KIND)) == 0 &&
-	       strspn(digest + strlen(DIGEST_KIND), "0123456789abcdef") == 32 &&
-	       bytes >= image->frames && bytes <= image->frames * image->chunk_size;
+	       strspn(digest + strlen(DIGEST_KIND), "0123456789abcdef") == 32 && bytes >= frames &&
+	       bytes <= frames * image->chunk_size;
 }
 
-static int use_trailer(struct image *image, const uint8_t *frame, size_t size)
+/* @of: " of NAME", or nothing. */
+static int check_trailer(const struct image *image, const char *trailer, uint64_t frames,
+			 const char *of, const char *name)
 {
-	uint64_t frames;
-	int err = read_meta(image, frame, size, "trailer", &image->trailer);
+	uint64_t written = meta_number(trailer, "frames", UINT64_MAX);
 
-	if (err)
-		return err;
+	if (written != frames)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: it has %" PRIu64 " chunks%s%s, and %" PRIu64
+				" were written",
+				frames, of, name, written);
+	if (!makes_sense(image, trailer, frames))
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: its trailer%s%s makes no sense", of, name);
+	if (!frames)
+		return ctx_fail(image->ctx, -ENODATA, "the image has no state%s%s in it", of, name);
+	return 0;
+}
+
+/* The trailer of one device of a set. The image owns @trailer from then on. */
+static int use_device_trailer(struct image *image, char *trailer, int *number)
+{
+	uint64_t n = meta_number(trailer, "device", UINT64_MAX);
+	struct image_device *device;
+
+	if (n >= (uint64_t)image->nr_devices || image->devices[n].trailer) {
+		free(trailer);
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: a trailer is of no device, or a second one");
+	}
+	*number = n;
+	device = &image->devices[n];
+	device->trailer = trailer;
+	image->bytes += meta_number(trailer, "bytes", 0);
+	XXH64_update(image->metadata_digest, trailer, strlen(trailer));
+	return check_trailer(image, trailer, device->frames, " of ", device->name);
+}
+
+static bool is_digest(const char *trailer, const char *key, const char *text)
+{
+	char digest[48];
+
+	return meta_string(trailer, key, digest, sizeof(digest)) >= 0 && strcmp(digest, text) == 0;
+}
+
+static int check_set_trailer(const struct image *image)
+{
+	const char *trailer = image->trailer;
+	char digest[32];
+
+	for (int i = 0; i < image->nr_devices; i++)
+		if (!image->devices[i].trailer)
+			return ctx_fail(image->ctx, -EBADMSG,
+					"the image is damaged: it has no trailer of %s",
+					image->names[i]);
+	digest_text(image->metadata_digest, digest);
+	if (meta_number(trailer, "devices", 0) != (uint64_t)image->nr_devices ||
+	    meta_number(trailer, "frames", UINT64_MAX) != image->frames ||
+	    meta_number(trailer, "bytes", UINT64_MAX) != image->bytes ||
+	    !is_digest(trailer, "metadata_digest", digest))
+		return fail_damaged(image, "its set's trailer is not of these devices");
+	return 0;
+}
+
+/* The last trailer: the only one, or that of the set. */
+static int use_last_trailer(struct image *image)
+{
+	int err;
+
 	if (image->verified && strcmp(image->trailer, image->verified) != 0)
 		return fail_changed(image);
-	frames = meta_number(image->trailer, "frames", UINT64_MAX);
-	if (frames != image->frames)
-		return ctx_fail(image->ctx, -EBADMSG,
-				"the image is damaged: it has %" PRIu64 " chunks, and %" PRIu64
-				" were written",
-				image->frames, frames);
-	if (!makes_sense(image))
-		return fail_damaged(image, "its trailer makes no sense");
-	if (!frames)
-		return ctx_fail(image->ctx, -ENODATA, "the image has no state in it");
-	return check_end(image);
+	err = image->nr_devices ? check_set_trailer(image)
+				: check_trailer(image, image->trailer, image->frames, "", "");
+	return err ? err : check_end(image);
+}
+
+/* *@device receives the number of the device of a set whose trailer this is, or -1. */
+static int use_trailer(struct image *image, const uint8_t *frame, size_t size, int *device)
+{
+	char *trailer = NULL;
+	int err = read_meta(image, frame, size, META_SIZE_MAX, "trailer", &trailer);
+
+	*device = -1;
+	if (err)
+		return err;
+	if (image->nr_devices && json_find(trailer, "device"))
+		return use_device_trailer(image, trailer, device);
+	image->trailer = trailer;
+	return use_last_trailer(image);
 }
 
 int image_peek(struct image *image)
@@ -397,33 +692,122 @@ static bool leave_frame(struct image *image, struct chunk *c, size_t size)
 	return true;
 }
 
+/* A frame of which the first bytes were read. */
+struct next {
+	size_t size;
+	uint8_t magic[4];
+	int device; /* of a chunk of a set */
+};
+
+static int read_start(struct image *image, struct next *next)
+{
+	int err = read_size(image, frame_size_max(image->chunk_size), &next->size);
+
+	return err ? err : read_bytes(image, next->magic, sizeof(next->magic));
+}
+
+/* A label is of the next chunk of its device, which follows it. */
+static int use_label(struct image *image, struct next *next, const uint8_t *label)
+{
+	struct image_device *device;
+	uint32_t number;
+	uint64_t frame;
+
+	if (!frame_get_label(label, &number, &frame))
+		return fail_damaged(image, "a label is not what was written");
+	if (number >= (uint32_t)image->nr_devices)
+		return fail_damaged(image, "a label is of no device");
+	device = &image->devices[number];
+	if (device->trailer)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: a chunk of %s follows its trailer",
+				device->name);
+	if (frame != device->frames)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is damaged: chunk %" PRIu64
+				" of %s is where chunk %" PRIu64 " should be",
+				frame, device->name, device->frames);
+	next->device = number;
+	return 0;
+}
+
+static int read_label(struct image *image, struct next *next)
+{
+	const size_t have = sizeof(next->magic);
+	uint8_t label[LABEL_FRAME];
+	int err;
+
+	if (next->size != sizeof(label))
+		return fail_damaged(image, "a label is not what was written");
+	memcpy(label, next->magic, have);
+	err = read_bytes(image, label + have, sizeof(label) - have);
+	if (!err)
+		err = use_label(image, next, label);
+	if (!err)
+		err = read_start(image, next);
+	if (!err && get_le32(next->magic) != MAGIC_ZSTD)
+		err = fail_damaged(image, "no chunk follows a label");
+	return err;
+}
+
+/* The next chunk or trailer. */
+static int read_next(struct image *image, struct next *next)
+{
+	int err = 0;
+
+	next->device = 0;
+	next->size = image->peeked;
+	memcpy(next->magic, image->magic, sizeof(next->magic));
+	image->peeked = 0;
+	if (!next->size)
+		err = read_start(image, next);
+	if (err || !image->nr_devices)
+		return err;
+	if (get_le32(next->magic) == MAGIC_LABEL)
+		return read_label(image, next);
+	return get_le32(next->magic) == MAGIC_ZSTD ? fail_damaged(image, "a chunk has no label")
+						   : 0;
+}
+
+static void count_frame(struct image *image, const struct next *next)
+{
+	image->frames++;
+	device_of(image, next->device)->frames++;
+}
+
+static int read_trailer(struct image *image, const struct next *next, struct chunk *c)
+{
+	int device, err = use_trailer(image, c->in, next->size, &device);
+
+	if (device >= 0) {
+		c->lane = device;
+		c->ends_lane = true;
+	}
+	return err;
+}
+
 int image_read(void *data, struct chunk *c)
 {
 	struct image *image = data;
 	const size_t have = sizeof(image->magic);
-	size_t size = image->peeked;
-	int err = 0;
+	struct next next;
+	int err = read_next(image, &next);
 
-	image->peeked = 0;
-	if (!size) {
-		err = read_size(image, frame_size_max(image->chunk_size), &size);
-		if (!err)
-			err = read_bytes(image, image->magic, have);
-	}
 	if (err)
 		return err;
-	memcpy(c->in, image->magic, have);
-	if (get_le32(c->in) != MAGIC_ZSTD || !leave_frame(image, c, size))
-		err = read_bytes(image, c->in + have, size - have);
+	memcpy(c->in, next.magic, have);
+	if (get_le32(c->in) != MAGIC_ZSTD || !leave_frame(image, c, next.size))
+		err = read_bytes(image, c->in + have, next.size - have);
 	if (err)
 		return err;
 	switch (get_le32(c->in)) {
 	case MAGIC_ZSTD:
-		image->frames++;
-		c->in_size = size;
+		count_frame(image, &next);
+		c->lane = next.device;
+		c->in_size = next.size;
 		return 0;
 	case MAGIC_TRAILER:
-		return use_trailer(image, c->in, size);
+		return read_trailer(image, &next, c);
 	default:
 		return fail_damaged(image, "a frame is of an unknown kind");
 	}
@@ -460,31 +844,41 @@ static int skip_bytes(struct image *image, size_t size)
 	return 0;
 }
 
+/* A trailer, or what should be one. *@more: it is of one device of a set. */
+static int skim_trailer(struct image *image, const struct next *next, bool *more)
+{
+	const size_t have = sizeof(next->magic);
+	uint8_t frame[META_SIZE_MAX + 8];
+	int device, err;
+
+	if (get_le32(next->magic) != MAGIC_TRAILER || next->size > sizeof(frame))
+		return fail_damaged(image, "a frame is of an unknown kind");
+	memcpy(frame, next->magic, have);
+	err = read_bytes(image, frame + have, next->size - have);
+	if (!err)
+		err = use_trailer(image, frame, next->size, &device);
+	*more = !err && device >= 0;
+	return err;
+}
+
 static int skim(struct image *image)
 {
-	size_t max = frame_size_max(image->chunk_size), size;
-	uint8_t frame[META_SIZE_MAX + 8];
-	int err;
+	struct next next;
+	bool more = true;
+	int err = 0;
 
-	for (;;) {
-		err = read_size(image, max, &size);
-		if (!err)
-			err = read_bytes(image, frame, 8);
+	while (!err && more) {
+		err = read_next(image, &next);
 		if (err)
-			return err;
-		if (get_le32(frame) != MAGIC_ZSTD)
 			break;
-		image->frames++;
-		err = skip_bytes(image, size - 8);
-		if (err)
-			return err;
+		if (get_le32(next.magic) != MAGIC_ZSTD) {
+			err = skim_trailer(image, &next, &more);
+			continue;
+		}
+		count_frame(image, &next);
+		err = skip_bytes(image, next.size - sizeof(next.magic));
 	}
-	if (get_le32(frame) != MAGIC_TRAILER || size > sizeof(frame))
-		return fail_damaged(image, "a frame is of an unknown kind");
-	err = read_bytes(image, frame + 8, size - 8);
-	if (err)
-		return err;
-	return use_trailer(image, frame, size);
+	return err;
 }
 
 int image_skim(struct image *image)
@@ -498,29 +892,26 @@ int image_skim(struct image *image)
 	return err;
 }
 
-static bool is_digest(const struct image *image, const char *key, const char *text)
+int image_check(const struct image *image, int device, const struct raw *raw)
 {
-	char digest[48];
-
-	return meta_string(image->trailer, key, digest, sizeof(digest)) >= 0 &&
-	       strcmp(digest, text) == 0;
-}
-
-int image_check(const struct image *image, const struct raw *raw)
-{
-	uint64_t bytes = meta_number(image->trailer, "bytes", UINT64_MAX);
+	const struct image_device *d = image->nr_devices ? &image->devices[device] : &image->one;
+	const char *trailer = image->nr_devices ? d->trailer : image->trailer;
+	const char *of = image->nr_devices ? " of " : "", *name = d->name ?: "";
+	uint64_t bytes = meta_number(trailer, "bytes", UINT64_MAX);
 	char text[48], frames_text[32];
 
 	if (bytes != raw->bytes)
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image is damaged: it has %" PRIu64
-				" bytes of state, and %" PRIu64 " were written",
-				raw->bytes, bytes);
+				" bytes of state%s%s, and %" PRIu64 " were written",
+				raw->bytes, of, name, bytes);
 	raw_digest(raw, text);
-	frames_digest_text(image, frames_text);
-	if (!is_digest(image, "digest", text) ||
-	    (image->compressed && !is_digest(image, "frames_digest", frames_text)))
-		return fail_damaged(
-			image, "its chunks are not those that were written, or not in their order");
+	digest_text(d->frames_digest, frames_text);
+	if (!is_digest(trailer, "digest", text) ||
+	    (image->compressed && !is_digest(trailer, "frames_digest", frames_text)))
+		return ctx_fail(
+			image->ctx, -EBADMSG,
+			"the image is damaged: its chunks%s%s are not those that were written, or not in their order",
+			of, name);
 	return 0;
 }

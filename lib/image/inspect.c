@@ -45,6 +45,16 @@ int inspect_skim(struct vfiomig_image *image)
 	return err ? err : image_skim(&image->image);
 }
 
+static int verify_set(struct image *image, const struct vfiomig_options *opt,
+		      struct vfiomig_result *result)
+{
+	int err = transfer_one_in(opt, image, -1, NULL, result);
+
+	result->bytes = image->bytes;
+	result->complete = !err;
+	return err;
+}
+
 int inspect_verify(struct vfiomig_image *image, const struct vfiomig_options *opt,
 		   struct vfiomig_result *result)
 {
@@ -55,7 +65,9 @@ int inspect_verify(struct vfiomig_image *image, const struct vfiomig_options *op
 		err = raw_init(&nowhere, image->ctx, -1, "");
 	if (!err) {
 		result->expected = meta_number(image->image.header, "expected_bytes", 0);
-		err = transfer_in(opt, NULL, &image->image, &nowhere, result);
+		err = image->image.nr_devices
+			      ? verify_set(&image->image, opt, result)
+			      : transfer_in(opt, NULL, &image->image, &nowhere, result);
 	}
 	raw_free(&nowhere);
 	return err;
@@ -74,4 +86,16 @@ EXPORT const char *vfiomig_image_get_trailer(const struct vfiomig_image *image)
 EXPORT uint64_t vfiomig_image_get_size(const struct vfiomig_image *image)
 {
 	return image->image.size;
+}
+
+EXPORT unsigned int vfiomig_image_get_devices(const struct vfiomig_image *image)
+{
+	return image->image.nr_devices;
+}
+
+EXPORT const char *vfiomig_image_get_device_trailer(const struct vfiomig_image *image,
+						    unsigned int device)
+{
+	return device < (unsigned int)image->image.nr_devices ? image->image.devices[device].trailer
+							      : NULL;
 }

@@ -236,6 +236,26 @@ const char *json_find(const char *object, const char *key)
 	return found;
 }
 
+size_t json_length(const char *value)
+{
+	struct scan s = CHECKED;
+
+	return take_value(&s, value) - value;
+}
+
+const char *json_next(const char *array, const char *element)
+{
+	struct scan s = CHECKED;
+	const char *p;
+
+	if (!array || *array != '[')
+		return NULL;
+	p = skip_space(&s, element ? element + json_length(element) : array + 1);
+	if (element && *p == ',')
+		p = skip_space(&s, p + 1);
+	return *p == ']' ? NULL : p;
+}
+
 ssize_t json_get_string(const char *value, char *to, size_t size)
 {
 	uint8_t bytes[6];

@@ -24,6 +24,11 @@ bool json_is_object(const char *text, size_t size);
  */
 /* The value of the member @key, the last one if there are several; NULL if there is none. */
 const char *json_find(const char *object, const char *key);
+/* The element of an array after @element, the first one if that is NULL. NULL if there is none, or
+ * if @array is NULL or no array. */
+const char *json_next(const char *array, const char *element);
+/* How many bytes of text a value has. */
+size_t json_length(const char *value);
 /*
  * Copy a string to @to, ended by a zero byte, and cut it short if it is longer than that. Returns
  * its whole length, or -1 if @value is NULL or no string. A \u0000 and half of a surrogate pair

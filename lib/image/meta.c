@@ -35,6 +35,11 @@ int meta_read(const char *text, size_t size, char **json)
 	return *json ? 0 : -ENOMEM;
 }
 
+size_t meta_length(const char *text)
+{
+	return strlen(text) - CHECKSUM_LENGTH - 1;
+}
+
 ssize_t meta_string(const char *object, const char *key, char *to, size_t size)
 {
 	return json_get_string(json_find(object, key), to, size);
@@ -122,9 +127,9 @@ int meta_check_device(const struct vfiomig_device *dev, const char *header)
 
 /* ---- Writing ------------------------------------------------------------- */
 
-static int begin(struct json_writer *w, struct vfiomig_ctx *ctx)
+static int begin(struct json_writer *w, struct vfiomig_ctx *ctx, size_t room)
 {
-	*w = (struct json_writer){ .text = malloc(META_SIZE_MAX), .room = META_SIZE_MAX };
+	*w = (struct json_writer){ .text = malloc(room), .room = room };
 	if (!w->text)
 		return ctx_fail_memory(ctx);
 	/* For the checksum */
@@ -226,41 +231,123 @@ static void put_origin(struct json_writer *w)
 		json_put_string(w, "kernel", uts.release);
 }
 
+/* What each header begins with. */
+static void put_image(struct json_writer *w, int format, const struct vfiomig_options *opt,
+		      size_t chunk_size)
+{
+	json_put_number(w, "format", format);
+	put_origin(w);
+	json_put_string(w, "compression", opt->level ? "zstd" : "none");
+	json_put_number(w, "chunk_size", chunk_size);
+}
+
+/* What is known of a device, which may be NULL, and of its state. */
+static int put_state(struct json_writer *w, struct vfiomig_device *dev,
+		     const struct vfiomig_result *result)
+{
+	int err = dev ? put_device(w, dev, result->precopy) : 0;
+
+	if (result->expected)
+		json_put_number(w, "expected_bytes", result->expected);
+	return !err && dev ? put_config(w, dev) : err;
+}
+
+static int end_header(struct json_writer *w, struct vfiomig_ctx *ctx, int err, char **text)
+{
+	if (!err)
+		return end(w, ctx, text);
+	free(w->text);
+	return err;
+}
+
 int meta_header(struct vfiomig_ctx *ctx, struct vfiomig_device *dev,
 		const struct vfiomig_options *opt, const struct vfiomig_result *result, char **text)
 {
 	struct json_writer w;
-	int err = begin(&w, ctx);
+	int err = begin(&w, ctx, META_SIZE_MAX);
 
 	if (err)
 		return err;
-	json_put_number(&w, "format", META_FORMAT);
-	put_origin(&w);
-	json_put_string(&w, "compression", opt->level ? "zstd" : "none");
-	json_put_number(&w, "chunk_size", opt->chunk_size);
-	if (dev)
-		err = put_device(&w, dev, result->precopy);
-	if (result->expected)
-		json_put_number(&w, "expected_bytes", result->expected);
-	if (!err && dev)
-		err = put_config(&w, dev);
-	if (!err)
-		return end(&w, ctx, text);
-	free(w.text);
-	return err;
+	put_image(&w, META_FORMAT, opt, opt->chunk_size);
+	err = put_state(&w, dev, result);
+	return end_header(&w, ctx, err, text);
+}
+
+size_t meta_chunk_size(const struct vfiomig_options *opt, int count)
+{
+	size_t size = opt->chunk_size;
+
+	while (size > VFIOMIG_CHUNK_SIZE_MIN && size * count > VFIOMIG_CHUNK_SIZE_MAX)
+		size = size / 2 < VFIOMIG_CHUNK_SIZE_MIN ? VFIOMIG_CHUNK_SIZE_MIN : size / 2;
+	return size;
+}
+
+int meta_set_header(struct vfiomig_ctx *ctx, struct vfiomig_device *const *devices,
+		    const char *const *names, int count, const struct vfiomig_options *opt,
+		    const struct vfiomig_result *const *results, char **text)
+{
+	struct json_writer w;
+	int err = begin(&w, ctx, META_SET_SIZE_MAX);
+
+	if (err)
+		return err;
+	put_image(&w, META_FORMAT_SET, opt, meta_chunk_size(opt, count));
+	json_open(&w, "devices", '[');
+	for (int i = 0; !err && i < count; i++) {
+		json_open(&w, NULL, '{');
+		json_put_string(&w, "name", names[i]);
+		err = put_state(&w, devices ? devices[i] : NULL, results[i]);
+		json_close(&w, '}');
+	}
+	json_close(&w, ']');
+	return end_header(&w, ctx, err, text);
+}
+
+static void put_sizes(struct json_writer *w, uint64_t bytes, uint64_t frames)
+{
+	json_put_number(w, "bytes", bytes);
+	json_put_number(w, "frames", frames);
+}
+
+/* @device: its number in a set, -1 if there is one. */
+static int make_trailer(struct vfiomig_ctx *ctx, int device, uint64_t bytes, uint64_t frames,
+			const char *digest, const char *frames_digest, char **text)
+{
+	struct json_writer w;
+	int err = begin(&w, ctx, META_SIZE_MAX);
+
+	if (err)
+		return err;
+	if (device >= 0)
+		json_put_number(&w, "device", device);
+	put_sizes(&w, bytes, frames);
+	json_put_string(&w, "digest", digest);
+	json_put_string(&w, "frames_digest", frames_digest);
+	return end(&w, ctx, text);
 }
 
 int meta_trailer(struct vfiomig_ctx *ctx, uint64_t bytes, uint64_t frames, const char *digest,
 		 const char *frames_digest, char **text)
 {
+	return make_trailer(ctx, -1, bytes, frames, digest, frames_digest, text);
+}
+
+int meta_device_trailer(struct vfiomig_ctx *ctx, int device, uint64_t bytes, uint64_t frames,
+			const char *digest, const char *frames_digest, char **text)
+{
+	return make_trailer(ctx, device, bytes, frames, digest, frames_digest, text);
+}
+
+int meta_set_trailer(struct vfiomig_ctx *ctx, int devices, uint64_t bytes, uint64_t frames,
+		     const char *digest, char **text)
+{
 	struct json_writer w;
-	int err = begin(&w, ctx);
+	int err = begin(&w, ctx, META_SIZE_MAX);
 
 	if (err)
 		return err;
-	json_put_number(&w, "bytes", bytes);
-	json_put_number(&w, "frames", frames);
-	json_put_string(&w, "digest", digest);
-	json_put_string(&w, "frames_digest", frames_digest);
+	json_put_number(&w, "devices", devices);
+	put_sizes(&w, bytes, frames);
+	json_put_string(&w, "metadata_digest", digest);
 	return end(&w, ctx, text);
 }

@@ -38,6 +38,13 @@ size_t meta_chunk_size(const struct vfiomig_options *opt, int count);
 /* Make the trailer. @frames_digest may be NULL. */
 int meta_trailer(struct vfiomig_ctx *ctx, uint64_t bytes, uint64_t frames, const char *digest,
 		 const char *frames_digest, char **text);
+/* The same for a device of a set; and for a set of so many devices. */
+int meta_device_trailer(struct vfiomig_ctx *ctx, int device, uint64_t bytes, uint64_t frames,
+			const char *digest, const char *frames_digest, char **text);
+int meta_set_trailer(struct vfiomig_ctx *ctx, int devices, uint64_t bytes, uint64_t frames,
+		     const char *digest, char **text);
+/* The length of the JSON in a text that one of these has made, without its checksum. */
+size_t meta_length(const char *text);
 
 /*
  * Read @text, which was in an image. Returns 0, -EBADMSG if the text is damaged or no object, or

@@ -35,6 +35,93 @@ int pack_state(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_op
 	return err;
 }
 
+/* ---- Several states ------------------------------------------------------ */
+
+struct set {
+	struct vfiomig_ctx *ctx;
+	int count;
+	struct raw states[VFIOMIG_SET_MAX];
+	struct member members[VFIOMIG_SET_MAX];
+	struct vfiomig_result results[VFIOMIG_SET_MAX];
+};
+
+static int open_states(struct set *set, const int ins[], const char *const names[],
+		       const struct vfiomig_options *opt)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < set->count; i++) {
+		struct raw *state = &set->states[i];
+
+		err = raw_init(state, set->ctx, ins[i], "reading the state");
+		if (!err)
+			err = raw_peek(state, opt->force);
+		set->results[i].expected = fd_file_size(ins[i]);
+		set->members[i] = (struct member){
+			.name = names[i],
+			.raw = state,
+			.result = &set->results[i],
+		};
+	}
+	return err;
+}
+
+static int begin_set(struct set *set, const char *const names[], int out,
+		     const struct vfiomig_options *opt, struct image *image)
+{
+	const struct vfiomig_result *results[VFIOMIG_SET_MAX];
+	char *header;
+	int err;
+
+	for (int i = 0; i < set->count; i++)
+		results[i] = &set->results[i];
+	err = meta_set_header(set->ctx, NULL, names, set->count, opt, results, &header);
+	if (!err)
+		err = image_begin(image, set->ctx, out, header);
+	for (int i = 0; !err && i < set->count; i++)
+		if (raw_is_file(&set->states[i], image->chunk_size))
+			set->members[i].reader = (struct reader){ .read = raw_find,
+								  .fetch = raw_fetch,
+								  .from = &set->states[i] };
+	return err;
+}
+
+int pack_set(struct vfiomig_ctx *ctx, const int ins[], const char *const names[], size_t count,
+	     int out, const struct vfiomig_options *opt, struct vfiomig_result *result)
+{
+	_cleanup_close_ int pipe = fd_reopen_pipe(out);
+	struct image image = { .fd = -1 };
+	uint64_t start = now_ns();
+	struct set *set;
+	int err = image_check_names(ctx, names, count);
+
+	if (err)
+		return err;
+	set = calloc(1, sizeof(*set));
+	if (!set)
+		return ctx_fail_memory(ctx);
+	set->ctx = ctx;
+	set->count = count;
+	err = open_states(set, ins, names, opt);
+	if (!err)
+		err = begin_set(set, names, pipe < 0 ? out : pipe, opt, &image);
+	if (!err)
+		err = transfer_set_out(opt, set->members, set->count, &image);
+	if (!err)
+		err = image_end_set(&image);
+	for (size_t i = 0; i < count; i++) {
+		result->bytes += set->results[i].bytes;
+		raw_free(&set->states[i]);
+	}
+	result->ns = now_ns() - start;
+	result->complete = !err;
+	image_free(&image);
+	free(set);
+	return err;
+}
+
+/* ---- Unpacking ----------------------------------------------------------- */
+
 /* An empty file, to which nobody appends. */
 static bool is_new_file(int fd)
 {
@@ -51,14 +138,16 @@ int unpack_image(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_
 	_cleanup_close_ int pipe = fd_reopen_pipe(out);
 	struct image image = { .fd = -1 };
 	struct raw state;
-	int err = raw_init(&state, ctx, pipe < 0 ? out : pipe, "writing the state");
+	int device = -1, err = raw_init(&state, ctx, pipe < 0 ? out : pipe, "writing the state");
 
 	if (!err)
 		err = image_open(&image, ctx, in);
-	if (!err) {
-		result->expected = meta_number(image.header, "expected_bytes", 0);
+	if (!err)
+		err = device = image_choose(&image, opt->device);
+	if (device >= 0) {
+		result->expected = meta_number(image_header(&image, device), "expected_bytes", 0);
 		state.sparse = is_new_file(out);
-		err = transfer_in(opt, NULL, &image, &state, result);
+		err = transfer_one_in(opt, &image, device, &state, result);
 	}
 	if (!err)
 		err = raw_end(&state);

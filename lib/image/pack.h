@@ -9,6 +9,8 @@
  * @result is as a transfer begins with it. Returns 0 or what ctx_fail() returned. */
 int pack_state(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *opt,
 	       struct vfiomig_result *result);
+int pack_set(struct vfiomig_ctx *ctx, const int ins[], const char *const names[], size_t count,
+	     int out, const struct vfiomig_options *opt, struct vfiomig_result *result);
 int unpack_image(struct vfiomig_ctx *ctx, int in, int out, const struct vfiomig_options *opt,
 		 struct vfiomig_result *result);
 

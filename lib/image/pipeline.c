@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The chunks that are under way are in a ring of slots. Chunk n is in slot n % slots, so that four
- * counters describe the ring:
+ * The chunks that are under way are in slots. Each lane has a ring of those that are its own: its
+ * chunk n is in ring[n % nr_slots], so that four counters describe the ring:
  *
- *	written <= digested <= taken <= filled <= written + slots
+ *	written <= digested <= taken <= filled <= written + nr_slots
  *
- * The reader fills the slot after the last filled one. A worker takes the first filled slot that no
- * other worker has taken. When the worker is through with the chunk, it waits until the chunks
- * before were digested, and digests this one. The writer writes the slots in their order, each when
- * it is done.
+ * A reader fills a slot and puts it behind the last one of the lane. A worker takes the first
+ * filled slot that no other worker has taken, from each lane in turn. When the worker is through
+ * with the chunk, it waits until the chunks of the lane before were digested, and digests this one.
+ * The writer writes the slots of a lane in their order, each when it is done.
  *
- * The buffers of the other chunks lie on a stack. The reader takes the one that was written last,
- * which is in the processor's caches if anything is. A reader that is to get ahead makes more of
- * them when the stack is empty.
+ * The slots that are in no lane lie on a stack. The reader takes the one that was written last,
+ * whose buffer is in the processor's caches if anything is. A reader that is to get ahead makes
+ * more of them when the stack is empty.
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -42,7 +42,7 @@
 #define WORKER_ROOM  (256u << 10)
 
 struct slot {
-	struct chunk *chunk;
+	struct chunk chunk;
 	bool done;	     /* the chunk is to be written */
 	pthread_cond_t turn; /* for the worker that is to digest the chunk */
 };
@@ -59,47 +59,70 @@ struct window {
 	uint64_t digested, wrote; /* stage_busy() at that time */
 };
 
+/* The way of one state. */
+struct lane {
+	struct run *run;
+	int number;
+	struct slot **ring;
+	/* With run->lock held: */
+	uint64_t filled, taken, digested, written;
+	bool ended;	      /* there are no more chunks to read */
+	bool closed;	      /* the writer has done all */
+	pthread_cond_t ready; /* for the lane's own writer, if it has one */
+	struct stage digester, writer;
+};
+
 /* A thread that reads or writes, and may sleep in a system call. */
 struct sleeper {
 	pthread_t thread;
 	bool runs;
-	bool ends;  /* it calls p->end, which only the user may break off */
-	bool moves; /* it is the reader or the writer */
+	bool ends; /* it calls what only the user may break off, the @end of a reader or a writer */
+	bool moves; /* it is a reader or a writer */
 };
 
 struct run {
 	const struct pipeline *p;
-	struct slot *slots;
-	uint64_t nr_slots;
-	struct chunk *chunks; /* those of the ring and of the stack, at most one for each slot */
-	uint64_t nr_chunks, least_chunks;
+	struct lane *lanes;
+	int nr_lanes;
+	struct slot *slots; /* at most @nr_slots, of which @nr_made have their buffers */
+	uint64_t nr_slots, nr_made, least_made;
 	int most_workers;
 	struct kick kick;
-	pthread_t *threads; /* the watcher, the reader, and the workers; of the caller's thread */
+	pthread_t *threads; /* all but the caller's, the watcher first; for the caller's thread */
 	int nr_threads;
 
 	pthread_mutex_t lock; /* of the members below */
-	pthread_cond_t room;  /* for the reader: a slot was written */
+	pthread_cond_t room;  /* for the readers: a slot was written */
 	pthread_cond_t work;  /* for the workers: a slot was filled */
-	pthread_cond_t ready; /* for the writer: a slot is done, or the reader has ended */
+	pthread_cond_t ready; /* for the caller's thread, see wait_ready() */
 	pthread_cond_t gone;  /* for the watcher: the other threads have ended */
-	uint64_t filled, taken, digested, written;
-	struct chunk **unused; /* the stack */
+	struct slot **unused; /* the stack */
 	int nr_unused;
-	int nr_workers, nr_idle; /* an idle worker waits for a chunk, or has just started */
-	bool ended;		 /* the reader has come to the end */
-	bool failed;		 /* ctx->error says how */
-	bool over;		 /* all threads but the watcher have ended */
-	struct stage digester, writer;
+	int nr_reading, nr_open;      /* readers that go on, and lanes that are not closed */
+	int nr_waiting;		      /* chunks that no worker has taken */
+	int next_taken, next_written; /* the lanes whose turn it is */
+	bool begun;		      /* a chunk was digested */
+	int nr_workers, nr_idle;      /* an idle worker waits for a chunk, or has just started */
+	bool failed;		      /* ctx->error says how */
+	bool over;		      /* all threads but the watcher have ended */
 	uint64_t ticked; /* when the writer has last called the progress function while it waited */
-	struct sleeper
-		*sleepers; /* the writer, the reader, and the workers, as they have started */
+	struct sleeper *sleepers; /* all threads but the watcher, as they have started */
 	int nr_sleepers;
 };
 
-static struct slot *slot_of(const struct run *run, uint64_t number)
+static struct slot *slot_of(const struct lane *lane, uint64_t number)
 {
-	return &run->slots[number % run->nr_slots];
+	return lane->ring[number % lane->run->nr_slots];
+}
+
+static bool has_lane_readers(const struct run *run)
+{
+	return run->p->nr_readers > 1;
+}
+
+static bool has_lane_writers(const struct run *run)
+{
+	return run->p->nr_writers > 1;
 }
 
 /* These are called with the lock held. */
@@ -128,6 +151,8 @@ static void set_failed(struct run *run)
 	pthread_cond_broadcast(&run->ready);
 	for (uint64_t i = 0; i < run->nr_slots; i++)
 		pthread_cond_broadcast(&run->slots[i].turn);
+	for (int i = 0; i < run->nr_lanes; i++)
+		pthread_cond_signal(&run->lanes[i].ready);
 	ctx_cancel(run->p->ctx);
 }
 
@@ -276,36 +301,39 @@ static size_t chunk_room(const struct pipeline *p)
 }
 
 /*
- * Have at most as many workers as the caller wants, and a chunk for each, one to read into, and one
- * to write from; but no more than there is memory for. Two chunks and one worker always fit: the
- * largest chunks, compressed at the highest level, need 216 MiB. A reader that gets ahead may have
- * all the memory that is left.
+ * Have at most as many workers as the caller wants, and a chunk for each, and for each lane one to
+ * read into, and one to write from; but no more than there is memory for. One chunk more than
+ * lanes, and one worker, always fit: the largest chunks, compressed at the highest level, need 216
+ * MiB, and those of several lanes are smaller. A reader that gets ahead may have all the memory
+ * that is left.
  */
 static void plan_memory(struct run *run)
 {
 	const struct pipeline *p = run->p;
 	size_t room = chunk_room(p), worker = p->worker_room + WORKER_ROOM, left;
-	size_t most = PIPELINE_MEMORY_MAX > 2 * room + worker
-			      ? (PIPELINE_MEMORY_MAX - 2 * room) / (room + worker)
+	size_t ends = 2 * run->nr_lanes * room;
+	size_t most = PIPELINE_MEMORY_MAX > ends + worker
+			      ? (PIPELINE_MEMORY_MAX - ends) / (room + worker)
 			      : 0;
 
 	if (!p->work) {
-		run->least_chunks = PLAIN_CHUNKS;
+		run->least_made = PLAIN_CHUNKS;
 	} else {
 		run->most_workers = p->threads;
 		if ((size_t)run->most_workers > most)
 			run->most_workers = most ? most : 1;
-		run->least_chunks = run->most_workers + 2;
+		run->least_made = run->most_workers + 2 * run->nr_lanes;
 		if (run->most_workers < p->threads)
 			ctx_log(p->ctx,
 				"%d of %d threads: chunks of more would not fit into %u MiB",
 				run->most_workers, p->threads, PIPELINE_MEMORY_MAX >> 20);
 	}
 	left = PIPELINE_MEMORY_MAX - run->most_workers * worker;
-	while (run->least_chunks > 2 && run->least_chunks * room > left)
-		run->least_chunks--;
-	run->nr_slots = run->least_chunks;
-	if (p->ahead && left / room > run->nr_slots)
+	while (run->least_made > run->nr_lanes + 1u && run->least_made * room > left)
+		run->least_made--;
+	run->nr_slots = run->least_made;
+	/* All readers of a pipeline are of one kind. */
+	if (p->readers->ahead && left / room > run->nr_slots)
 		run->nr_slots = left / room;
 }
 
@@ -317,11 +345,12 @@ static void free_buffers(struct chunk *c)
 	*c = (struct chunk){ 0 };
 }
 
-/* Another chunk, for the stack. Returns whether there is memory for it. */
-static bool add_buffers(struct run *run)
+/* Another slot, for the stack. Returns whether there is memory for it. */
+static bool make_slot(struct run *run)
 {
 	const struct pipeline *p = run->p;
-	struct chunk *c = &run->chunks[run->nr_chunks];
+	struct slot *slot = &run->slots[run->nr_made];
+	struct chunk *c = &slot->chunk;
 
 	c->in = new_buffer(p->in_room);
 	c->out = p->out_room ? new_buffer(p->out_room) : NULL;
@@ -330,185 +359,295 @@ static bool add_buffers(struct run *run)
 		free_buffers(c);
 		return false;
 	}
-	run->nr_chunks++;
-	run->unused[run->nr_unused++] = c;
+	run->nr_made++;
+	run->unused[run->nr_unused++] = slot;
 	return true;
 }
 
 static void free_slots(struct run *run)
 {
-	for (uint64_t i = 0; i < run->nr_chunks; i++)
-		free_buffers(&run->chunks[i]);
-	free(run->chunks);
+	for (uint64_t i = 0; i < run->nr_made; i++)
+		free_buffers(&run->slots[i].chunk);
+	for (int i = 0; run->lanes && i < run->nr_lanes; i++)
+		free(run->lanes[i].ring);
+	free(run->lanes);
 	free(run->unused);
 	free(run->slots);
+}
+
+static int make_lanes(struct run *run)
+{
+	run->lanes = calloc(run->nr_lanes, sizeof(*run->lanes));
+	if (!run->lanes)
+		return -ENOMEM;
+	for (int i = 0; i < run->nr_lanes; i++) {
+		struct lane *lane = &run->lanes[i];
+
+		lane->run = run;
+		lane->number = i;
+		pthread_cond_init(&lane->ready, NULL);
+		lane->ring = calloc(run->nr_slots, sizeof(struct slot *));
+		if (!lane->ring)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static int make_slots(struct run *run)
 {
 	run->slots = calloc(run->nr_slots, sizeof(*run->slots));
-	run->unused = calloc(run->nr_slots, sizeof(*run->unused));
-	run->chunks = calloc(run->nr_slots, sizeof(*run->chunks));
-	if (!run->slots || !run->unused || !run->chunks)
+	run->unused = calloc(run->nr_slots, sizeof(struct slot *));
+	if (!run->slots || !run->unused)
 		return -ENOMEM;
 	for (uint64_t i = 0; i < run->nr_slots; i++)
 		pthread_cond_init(&run->slots[i].turn, NULL);
-	while (run->nr_chunks < run->least_chunks)
-		if (!add_buffers(run))
+	while (run->nr_made < run->least_made)
+		if (!make_slot(run))
 			return -ENOMEM;
 	return 0;
 }
 
 /* ---- Reading ------------------------------------------------------------- */
 
-/* How many chunks may be under way: as many as keep the workers busy while one chunk is read, and
- * one written. */
+/* How many chunks may be under way: as many as keep the workers busy while one chunk of each lane
+ * is read, and one written. */
 static uint64_t most_under_way(const struct run *run)
 {
-	return run->p->work ? run->nr_workers + 2u : PLAIN_CHUNKS;
+	return run->p->work ? run->nr_workers + 2u * run->nr_lanes : PLAIN_CHUNKS;
+}
+
+/* How many chunks this reader has under way, and how many it may have. What others have left, when
+ * they have come to their end, is for those that go on. */
+static bool has_room(const struct lane *lane, bool ahead)
+{
+	const struct run *run = lane->run;
+	uint64_t most = ahead ? run->nr_slots : most_under_way(run);
+	uint64_t used = has_lane_readers(run) ? lane->filled - lane->written
+					      : run->nr_made - run->nr_unused;
+
+	most /= run->nr_reading;
+	return used < (most ? most : 1);
 }
 
 /* Returns NULL if there is none. */
-static struct chunk *find_room(struct run *run)
+static struct slot *find_room(const struct lane *lane)
 {
+	struct run *run = lane->run;
+	const struct reader *r = &run->p->readers[lane->number];
 	/* The first worker comes first: without its memory nothing goes on. */
-	bool ahead =
-		run->p->ahead && (run->digested || !run->p->work) && run->p->ahead(run->p->from);
+	bool ahead = r->ahead && (run->begun || !run->p->work) && r->ahead(r->from);
 
-	if (!ahead && run->filled - run->written >= most_under_way(run))
+	if (!has_room(lane, ahead))
 		return NULL;
-	if (!run->nr_unused && (!ahead || run->nr_chunks == run->nr_slots || !add_buffers(run)))
+	if (!run->nr_unused && (run->nr_made == run->nr_slots || !make_slot(run)))
 		return NULL;
 	return run->unused[--run->nr_unused];
 }
 
-/* Wait for a chunk to read into. Returns NULL if the pipeline has failed. */
-static struct chunk *wait_room(struct run *run)
+/* Wait for a slot to read into. Returns NULL if the pipeline has failed. */
+static struct slot *wait_room(const struct lane *lane)
 {
-	struct chunk *chunk = NULL;
+	struct run *run = lane->run;
+	struct slot *slot = NULL;
 
 	pthread_mutex_lock(&run->lock);
-	while (!run->failed && !(chunk = find_room(run)))
+	while (!run->failed && !(slot = find_room(lane)))
 		pthread_cond_wait(&run->room, &run->lock);
 	if (run->failed)
-		chunk = NULL;
+		slot = NULL;
 	pthread_mutex_unlock(&run->lock);
-	return chunk;
+	return slot;
 }
 
-/* If a chunk waits for a worker, and no worker is idle, it is for the writer to start one. If there
- * are none, the chunk is for the writer itself. */
+/* If a chunk waits for a worker, and no worker is idle, it is for the caller's thread to start one.
+ * If there are none, the chunk is for that thread's writer itself. */
 static void ask_help(struct run *run)
 {
-	if (!run->nr_idle && run->taken < run->filled)
+	if (!run->nr_idle && run->nr_waiting)
 		pthread_cond_signal(&run->ready);
 }
 
-static void add_chunk(struct run *run, struct chunk *chunk)
+/* Tell whoever writes the chunks of this lane. */
+static void signal_ready(struct lane *lane)
 {
-	struct slot *slot;
+	struct run *run = lane->run;
+
+	pthread_cond_signal(has_lane_writers(run) ? &lane->ready : &run->ready);
+}
+
+static void add_chunk(struct run *run, struct slot *slot)
+{
+	struct lane *lane = &run->lanes[slot->chunk.lane];
 
 	pthread_mutex_lock(&run->lock);
-	slot = slot_of(run, run->filled++);
-	slot->chunk = chunk;
+	slot->chunk.number = lane->filled;
+	lane->ring[lane->filled++ % run->nr_slots] = slot;
 	slot->done = !run->p->work;
-	if (run->p->work)
+	if (run->p->work) {
+		run->nr_waiting++;
 		pthread_cond_signal(&run->work);
-	ask_help(run);
+		ask_help(run);
+	} else {
+		signal_ready(lane);
+	}
 	pthread_mutex_unlock(&run->lock);
 }
 
-static int read_chunk(struct run *run, struct chunk *chunk)
+static int read_chunk(const struct lane *lane, struct chunk *chunk)
 {
-	chunk->number = run->filled;
+	const struct reader *r = &lane->run->p->readers[lane->number];
+
 	chunk->in_size = 0;
-	chunk->fetch = chunk->zero = false;
-	return run->p->read(run->p->from, chunk);
+	chunk->lane = lane->number;
+	chunk->fetch = chunk->zero = chunk->ends_lane = false;
+	return r->read(r->from, chunk);
+}
+
+/* With the lock held */
+static void end_lane(struct lane *lane)
+{
+	lane->ended = true;
+	signal_ready(lane);
+}
+
+static void put_back(struct run *run, struct slot *slot)
+{
+	run->unused[run->nr_unused++] = slot;
+	pthread_cond_broadcast(&run->room);
+}
+
+/* A chunk that says that there are no more of its lane. */
+static void take_end(struct run *run, struct slot *slot)
+{
+	pthread_mutex_lock(&run->lock);
+	end_lane(&run->lanes[slot->chunk.lane]);
+	put_back(run, slot);
+	pthread_mutex_unlock(&run->lock);
+}
+
+/* With the lock held: the reader of this lane, or of all, has come to the end. */
+static void set_ended(struct lane *lane)
+{
+	struct run *run = lane->run;
+
+	run->nr_reading--;
+	if (has_lane_readers(run))
+		end_lane(lane);
+	else
+		for (int i = 0; i < run->nr_lanes; i++)
+			end_lane(&run->lanes[i]);
+	if (!run->nr_reading)
+		pthread_cond_broadcast(&run->work);
+	/* The others have a larger share. */
+	pthread_cond_broadcast(&run->room);
 }
 
 /* Nothing more is read, because of @err or because there is nothing more. @number: that of the
  * sleeper. */
-static void end_reading(struct run *run, int number, int err)
+static void end_reading(struct lane *lane, struct slot *slot, int number, int err)
 {
+	struct run *run = lane->run;
+	const struct reader *r = &run->p->readers[lane->number];
+
 	pthread_mutex_lock(&run->lock);
+	put_back(run, slot);
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
-	if (!err && run->p->end)
-		err = run->p->end(run->p->from);
+	if (!err && r->end)
+		err = r->end(r->from);
 	pthread_mutex_lock(&run->lock);
-	if (err) {
+	if (err)
 		set_failed(run);
-	} else {
-		run->ended = true;
-		pthread_cond_broadcast(&run->work);
-		pthread_cond_signal(&run->ready);
-	}
+	else
+		set_ended(lane);
 	pthread_mutex_unlock(&run->lock);
 }
 
 static void *reader(void *arg)
 {
-	struct run *run = arg;
+	struct lane *lane = arg;
+	struct run *run = lane->run;
 	int number = begin_sleeping(run, true), err = 0;
-	struct chunk *chunk;
+	struct slot *slot;
 
-	while ((chunk = wait_room(run))) {
-		err = read_chunk(run, chunk);
-		if (err || !chunk->in_size)
+	while ((slot = wait_room(lane))) {
+		err = read_chunk(lane, &slot->chunk);
+		if (!err && slot->chunk.ends_lane)
+			take_end(run, slot);
+		else if (!err && slot->chunk.in_size)
+			add_chunk(run, slot);
+		else
 			break;
-		add_chunk(run, chunk);
 	}
-	if (chunk)
-		end_reading(run, number, err);
+	if (slot)
+		end_reading(lane, slot, number, err);
 	end_sleeping(run, number);
 	return NULL;
 }
 
 /* ---- Working ------------------------------------------------------------- */
 
+/* The lane whose turn it is, of those that have a chunk that no worker has taken. */
+static struct lane *find_filled(struct run *run)
+{
+	struct lane *lane;
+
+	do {
+		lane = &run->lanes[run->next_taken];
+		run->next_taken = (run->next_taken + 1) % run->nr_lanes;
+	} while (lane->taken == lane->filled);
+	return lane;
+}
+
 /* Wait, with the lock held, for a chunk to work on. Returns NULL if there is none any more. */
 static struct slot *take_chunk(struct run *run)
 {
-	struct slot *slot;
+	struct lane *lane;
 
-	while (!run->failed && !run->ended && run->taken == run->filled)
+	while (!run->failed && run->nr_reading && !run->nr_waiting)
 		pthread_cond_wait(&run->work, &run->lock);
-	if (run->failed || run->taken == run->filled)
+	if (run->failed || !run->nr_waiting)
 		return NULL;
-	slot = slot_of(run, run->taken++);
+	lane = find_filled(run);
+	run->nr_waiting--;
 	run->nr_idle--;
 	ask_help(run);
-	return slot;
+	return slot_of(lane, lane->taken++);
 }
 
-static int work_on(const struct pipeline *p, void *own, struct chunk *chunk)
+static int work_on(const struct run *run, void *own, struct chunk *chunk)
 {
-	int err = chunk->fetch ? p->fetch(p->from, chunk) : 0;
+	const struct reader *r = &run->p->readers[has_lane_readers(run) ? chunk->lane : 0];
+	int err = chunk->fetch ? r->fetch(r->from, chunk) : 0;
 
-	return err ? err : p->work(own, chunk);
+	return err ? err : run->p->work(own, chunk);
 }
 
 /* Digest a chunk, with the lock held, when it is its turn. */
 static void digest(struct run *run, struct slot *slot)
 {
-	while (!run->failed && slot != slot_of(run, run->digested))
+	struct lane *lane = &run->lanes[slot->chunk.lane];
+
+	while (!run->failed && slot != slot_of(lane, lane->digested))
 		pthread_cond_wait(&slot->turn, &run->lock);
 	if (run->failed)
 		return;
-	stage_begin(&run->digester);
+	stage_begin(&lane->digester);
 	pthread_mutex_unlock(&run->lock);
 
-	run->p->digest(run->p->digests, slot->chunk);
+	run->p->digest(run->p->digests, &slot->chunk);
 
 	pthread_mutex_lock(&run->lock);
-	stage_end(&run->digester);
+	stage_end(&lane->digester);
 	slot->done = true;
-	pthread_cond_signal(&slot_of(run, ++run->digested)->turn);
-	if (run->p->ahead)
-		pthread_cond_signal(&run->room);
+	if (++lane->digested < lane->taken)
+		pthread_cond_signal(&slot_of(lane, lane->digested)->turn);
+	if (!run->begun)
+		pthread_cond_broadcast(&run->room);
+	run->begun = true;
 	/* The writer waits for the first chunk that is not written. */
-	if (slot == slot_of(run, run->written))
-		pthread_cond_signal(&run->ready);
+	if (slot == slot_of(lane, lane->written))
+		signal_ready(lane);
 }
 
 /* A worker has no memory to work with. The others go on without it, if there are any. */
@@ -539,7 +678,7 @@ static void *worker(void *arg)
 		int err;
 
 		pthread_mutex_unlock(&run->lock);
-		err = work_on(p, own, slot->chunk);
+		err = work_on(run, own, &slot->chunk);
 		pthread_mutex_lock(&run->lock);
 		if (err)
 			set_failed(run);
@@ -558,7 +697,8 @@ static void *worker(void *arg)
 
 static int make_threads(struct run *run)
 {
-	int most = 2 + run->most_workers;
+	const struct pipeline *p = run->p;
+	int most = 1 + p->nr_readers + run->most_workers + p->nr_writers;
 
 	run->threads = calloc(most, sizeof(*run->threads));
 	run->sleepers = calloc(most, sizeof(*run->sleepers));
@@ -566,14 +706,14 @@ static int make_threads(struct run *run)
 }
 
 /* A new thread blocks all signals but the kick. The others are for the caller's thread. */
-static int start_thread(struct run *run, void *(*fn)(void *))
+static int start_thread(struct run *run, void *(*fn)(void *), void *arg)
 {
 	sigset_t before;
 	int err;
 
 	pthread_sigmask(SIG_SETMASK, NULL, &before);
 	kick_only(&run->kick);
-	err = pthread_create(&run->threads[run->nr_threads], NULL, fn, run);
+	err = pthread_create(&run->threads[run->nr_threads], NULL, fn, arg);
 	run->nr_threads += !err;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -err;
@@ -582,28 +722,12 @@ static int start_thread(struct run *run, void *(*fn)(void *))
 /* With the lock held. Another worker is room for another chunk. */
 static int start_worker(struct run *run)
 {
-	int err = start_thread(run, worker);
+	int err = start_thread(run, worker, run);
 
 	run->nr_workers += !err;
 	run->nr_idle += !err;
-	pthread_cond_signal(&run->room);
+	pthread_cond_broadcast(&run->room);
 	return err;
-}
-
-static void start_threads(struct run *run)
-{
-	int err = start_thread(run, watcher);
-
-	if (!err)
-		err = start_thread(run, reader);
-	pthread_mutex_lock(&run->lock);
-	if (!err && run->p->work)
-		err = start_worker(run);
-	if (err) {
-		ctx_fail(run->p->ctx, err, "cannot start a thread: %s", strerror(-err));
-		set_failed(run);
-	}
-	pthread_mutex_unlock(&run->lock);
 }
 
 /* The watcher is the first thread to start, and the last one to end. */
@@ -625,7 +749,26 @@ static void join_threads(struct run *run)
 
 static bool needs_worker(const struct run *run)
 {
-	return run->nr_workers < run->most_workers && !run->nr_idle && run->taken < run->filled;
+	return run->nr_workers < run->most_workers && !run->nr_idle && run->nr_waiting;
+}
+
+/* How long the digesters, and the writers, were busy, on average of those that there are. */
+static uint64_t digesters_busy(const struct run *run, uint64_t now)
+{
+	uint64_t busy = 0;
+
+	for (int i = 0; i < run->nr_lanes; i++)
+		busy += stage_busy(&run->lanes[i].digester, now);
+	return busy / run->nr_lanes;
+}
+
+static uint64_t writers_busy(const struct run *run, uint64_t now)
+{
+	uint64_t busy = 0;
+
+	for (int i = 0; i < run->nr_lanes; i++)
+		busy += stage_busy(&run->lanes[i].writer, now);
+	return busy / run->p->nr_writers;
 }
 
 /*
@@ -634,8 +777,8 @@ static bool needs_worker(const struct run *run)
  */
 static int help_for(const struct run *run, const struct window *w, uint64_t now)
 {
-	uint64_t digested = stage_busy(&run->digester, now) - w->digested;
-	uint64_t wrote = stage_busy(&run->writer, now) - w->wrote;
+	uint64_t digested = digesters_busy(run, now) - w->digested;
+	uint64_t wrote = writers_busy(run, now) - w->wrote;
 	uint64_t busy = digested > wrote ? digested : wrote, time = now - w->since;
 
 	if (busy >= time / 5 * 4)
@@ -664,10 +807,10 @@ static void help_workers(struct run *run, struct window *w)
 		return;
 	if (w->since)
 		add_workers(run, help_for(run, w, now));
-	*w = (struct window){ now, stage_busy(&run->digester, now), stage_busy(&run->writer, now) };
+	*w = (struct window){ now, digesters_busy(run, now), writers_busy(run, now) };
 }
 
-/* Wait for a chunk to be done, but look after the workers, and call the progress function, now and
+/* In the caller's thread: wait for a chunk to be done, but look after the workers, and call the progress function, now and
  * then. */
 static void wait_ready(struct run *run, struct window *w)
 {
@@ -690,41 +833,113 @@ static void wait_ready(struct run *run, struct window *w)
 		set_failed(run);
 }
 
+/* Whether a chunk of the lane is to be written now, or its end. */
+static bool is_ready(const struct lane *lane)
+{
+	if (lane->written < lane->filled)
+		return slot_of(lane, lane->written)->done;
+	return lane->ended && !lane->closed;
+}
+
+/* With the lock held. @number: that of the sleeper. */
+static void write_chunk(struct lane *lane)
+{
+	struct run *run = lane->run;
+	const struct writer *w = &run->p->writers[has_lane_writers(run) ? lane->number : 0];
+	struct slot *slot = slot_of(lane, lane->written);
+	int err;
+
+	stage_begin(&lane->writer);
+	pthread_mutex_unlock(&run->lock);
+
+	err = w->write(w->to, &slot->chunk);
+	if (!err)
+		err = ctx_progress(run->p->ctx);
+
+	pthread_mutex_lock(&run->lock);
+	stage_end(&lane->writer);
+	slot->done = false;
+	lane->written++;
+	if (err)
+		set_failed(run);
+	else
+		put_back(run, slot);
+}
+
+/* With the lock held, when all chunks of the lane are written. */
+static void close_lane(struct lane *lane, int number)
+{
+	struct run *run = lane->run;
+	const struct writer *w = &run->p->writers[has_lane_writers(run) ? lane->number : 0];
+	int err = 0;
+
+	if (w->end) {
+		/* A lane's own writer writes to a device. */
+		run->sleepers[number].ends = has_lane_writers(run);
+		pthread_mutex_unlock(&run->lock);
+		err = w->end(w->to, lane->number);
+		pthread_mutex_lock(&run->lock);
+		run->sleepers[number].ends = false;
+	}
+	lane->closed = true;
+	if (err)
+		set_failed(run);
+	else if (!--run->nr_open)
+		pthread_cond_signal(&run->ready);
+}
+
+static void write_lane(struct lane *lane, int number)
+{
+	if (lane->written < lane->filled)
+		write_chunk(lane);
+	else
+		close_lane(lane, number);
+}
+
+static void *lane_writer(void *arg)
+{
+	struct lane *lane = arg;
+	struct run *run = lane->run;
+	int number = begin_sleeping(run, true);
+
+	pthread_mutex_lock(&run->lock);
+	while (!run->failed && !lane->closed)
+		if (is_ready(lane))
+			write_lane(lane, number);
+		else
+			pthread_cond_wait(&lane->ready, &run->lock);
+	pthread_mutex_unlock(&run->lock);
+	end_sleeping(run, number);
+	return NULL;
+}
+
+/* The lane whose turn it is, of those that are ready; NULL if there is none. */
+static struct lane *find_ready(struct run *run)
+{
+	for (int i = 0; !has_lane_writers(run) && i < run->nr_lanes; i++) {
+		struct lane *lane = &run->lanes[run->next_written];
+
+		run->next_written = (run->next_written + 1) % run->nr_lanes;
+		if (is_ready(lane))
+			return lane;
+	}
+	return NULL;
+}
+
+/* The caller's thread writes, unless each lane has a thread for that, and looks after the others. */
 static void writer(struct run *run)
 {
-	const struct pipeline *p = run->p;
 	int number = begin_sleeping(run, true);
 	struct window window = { 0 };
 
 	pthread_mutex_lock(&run->lock);
-	for (;;) {
-		struct slot *slot = slot_of(run, run->written);
-		int err;
+	while (!run->failed && run->nr_open) {
+		struct lane *lane = find_ready(run);
 
-		while (!run->failed && !slot->done && !(run->ended && run->written == run->filled))
-			wait_ready(run, &window);
-		if (run->failed || !slot->done)
-			break;
-		stage_begin(&run->writer);
-		pthread_mutex_unlock(&run->lock);
-
-		err = p->write(p->to, slot->chunk);
-		if (!err && p->moved) {
-			p->moved->bytes += slot->chunk->in_size;
-			p->moved->at_ns = now_ns();
-		}
-		if (!err)
-			err = ctx_progress(p->ctx);
-
-		pthread_mutex_lock(&run->lock);
-		stage_end(&run->writer);
-		slot->done = false;
-		run->unused[run->nr_unused++] = slot->chunk;
-		run->written++;
-		if (err)
-			set_failed(run);
+		if (lane)
+			write_lane(lane, number);
 		else
-			pthread_cond_signal(&run->room);
+			wait_ready(run, &window);
 	}
 	pthread_mutex_unlock(&run->lock);
 	end_sleeping(run, number);
@@ -732,10 +947,39 @@ static void writer(struct run *run)
 
 /* ---- The whole ----------------------------------------------------------- */
 
+static int start_readers_and_writers(struct run *run)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < run->p->nr_readers; i++)
+		err = start_thread(run, reader, &run->lanes[i]);
+	for (int i = 0; !err && has_lane_writers(run) && i < run->nr_lanes; i++)
+		err = start_thread(run, lane_writer, &run->lanes[i]);
+	return err;
+}
+
+static void start_threads(struct run *run)
+{
+	int err = start_thread(run, watcher, run);
+
+	if (!err)
+		err = start_readers_and_writers(run);
+	pthread_mutex_lock(&run->lock);
+	if (!err && run->p->work)
+		err = start_worker(run);
+	if (err) {
+		ctx_fail(run->p->ctx, err, "cannot start a thread: %s", strerror(-err));
+		set_failed(run);
+	}
+	pthread_mutex_unlock(&run->lock);
+}
+
 int pipeline_run(const struct pipeline *p)
 {
 	struct run run = {
 		.p = p,
+		.nr_lanes = p->nr_readers > p->nr_writers ? p->nr_readers : p->nr_writers,
+		.nr_reading = p->nr_readers,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.room = PTHREAD_COND_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,
@@ -745,9 +989,10 @@ int pipeline_run(const struct pipeline *p)
 	sigset_t before;
 	int err;
 
+	run.nr_open = run.nr_lanes;
 	plan_memory(&run);
 	ctx_keep_first_error(p->ctx, true);
-	if (make_threads(&run) || make_slots(&run)) {
+	if (make_threads(&run) || make_lanes(&run) || make_slots(&run)) {
 		err = ctx_fail_memory(p->ctx);
 	} else {
 		kick_begin(&run.kick);

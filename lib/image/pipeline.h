@@ -13,6 +13,12 @@
  * All chunks of a file are written by one thread because the kernel lets only one write at a time
  * to a file, whichever thread it is from.
  *
+ * Several states can go through one pipeline, each in a lane of its own: there is an order among
+ * the chunks of a lane, and none between lanes. Either each lane has a reader, with its thread, and
+ * one writer takes the chunks of all lanes as they come; or one reader says of each chunk which
+ * lane it is for, and each lane has a writer, with its thread. No reader has more than its share of
+ * the memory, so that a slow one always finds room.
+ *
  * When the context is interrupted, or one of the threads fails, all of them end, also where one
  * sleeps in a system call that a signal can interrupt.
  */
@@ -28,7 +34,9 @@
 #define PIPELINE_MEMORY_MAX (240u << 20)
 
 struct chunk {
-	uint64_t number; /* from 0 */
+	uint64_t number; /* from 0, in its lane */
+	int lane;	 /* which of several states it is of, from 0 */
+	bool ends_lane;	 /* it has no bytes: its lane ends here, and others may go on */
 	uint8_t *in;	 /* the @in_size bytes that were read */
 	size_t in_size;
 	bool fetch; /* the bytes are still in the file, from @at on */
@@ -40,10 +48,29 @@ struct chunk {
 	int iov_count;
 };
 
-/* What was written of what was read. */
-struct moved {
-	_Atomic uint64_t bytes; /* as they were read */
-	uint64_t at_ns;		/* CLOCK_MONOTONIC, when the last of them were written */
+/* The first stages. */
+struct reader {
+	/* Fill chunk->in, and chunk->iov if there is no work to be done; or set chunk->fetch. Leave
+	 * in_size 0 at the end. The only reader of several lanes sets chunk->lane, and
+	 * chunk->ends_lane where one of them ends. */
+	int (*read)(void *from, struct chunk *chunk);
+	/* Fill chunk->in of a chunk with chunk->fetch. Several workers do at the same time. */
+	int (*fetch)(void *from, struct chunk *chunk);
+	/* Whether to read on now although chunks wait to be written, as far as memory allows. NULL
+	 * for never. */
+	bool (*ahead)(const void *from);
+	/* After the last chunk was read; others may not be written yet. NULL for nothing. */
+	int (*end)(void *from);
+	void *from;
+};
+
+/* The last stages. */
+struct writer {
+	/* Write chunk->iov. */
+	int (*write)(void *to, struct chunk *chunk);
+	/* After the last chunk of this lane was written. NULL for nothing. */
+	int (*end)(void *to, int lane);
+	void *to;
 };
 
 /* All stages return 0 or what ctx_fail() returned. */
@@ -54,19 +81,13 @@ struct pipeline {
 	size_t out_room;    /* bytes at chunk->out */
 	int iov_room;	    /* pieces at chunk->iov */
 	size_t worker_room; /* bytes that each worker needs */
-	bool takes_arcs;    /* @read or @end calls into the driver, which must not be interrupted */
+	bool takes_arcs; /* @end calls into the driver, which must not be interrupted, or @read */
 
-	/* Fill chunk->in, and chunk->iov if there is no work to be done; or set chunk->fetch. Leave
-	 * in_size 0 at the end. */
-	int (*read)(void *from, struct chunk *chunk);
-	/* Fill chunk->in of a chunk with chunk->fetch. Several workers do at the same time. */
-	int (*fetch)(void *from, struct chunk *chunk);
-	/* Whether to read on now although chunks wait to be written, as far as memory allows. NULL
-	 * for never. */
-	bool (*ahead)(const void *from);
-	/* After the last chunk was read; others may not be written yet. NULL for nothing. */
-	int (*end)(void *from);
-	void *from;
+	/* One of each, or several of one kind: a lane for each. */
+	const struct reader *readers;
+	int nr_readers;
+	const struct writer *writers;
+	int nr_writers;
 
 	/* Make chunk->iov of chunk->in. Any worker gets any chunk. NULL if there is no work to be
 	 * done. */
@@ -75,17 +96,13 @@ struct pipeline {
 	void (*worker_free)(void *worker);
 	const void *how;
 
-	/* Add the chunk to the digests. One worker at a time does, in the order of the chunks. */
+	/* Add the chunk to the digests. One worker at a time does for each lane, in the order of
+	 * its chunks. */
 	void (*digest)(void *digests, const struct chunk *chunk);
 	void *digests;
-
-	/* Write chunk->iov. */
-	int (*write)(void *to, struct chunk *chunk);
-	void *to;
-	struct moved *moved; /* NULL if nobody asks */
 };
 
-/* Run until the reader has come to the end and everything is written, or a stage fails. Returns 0
+/* Run until all readers have come to the end and everything is written, or a stage fails. Returns 0
  * or what ctx_fail() returned for the first failure. */
 int pipeline_run(const struct pipeline *p);
 

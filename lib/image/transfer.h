@@ -5,15 +5,6 @@
 
 #include "image.h"
 
-/* The first stages of a pipeline, see pipeline.h. */
-struct reader {
-	int (*read)(void *from, struct chunk *chunk);
-	int (*fetch)(void *from, struct chunk *chunk);
-	bool (*ahead)(const void *from);
-	int (*end)(void *from);
-	void *from;
-};
-
 /*
  * Read the state @from and write it to the frames of @image or, if that is NULL, as it is @to. If
  * @reader is not NULL, it reads instead of raw_read(), and accounts for the bytes in @from.
@@ -39,7 +30,7 @@ struct member {
 	 * its own trailer was right. NULL for nothing. Returns 0 or what ctx_fail() returned. */
 	int (*written)(void *to);
 	void *to;
-	struct vfiomig_result *result; /* bytes, ns and complete of this one */
+	struct vfiomig_result *result; /* bytes and ns of this one; in: complete */
 };
 
 /*
@@ -59,5 +50,9 @@ int transfer_set_out(const struct vfiomig_options *opt, struct member *members, 
  */
 int transfer_set_in(const struct vfiomig_options *opt, struct member *members, int count,
 		    struct image *image);
+/* The same for whoever wants the state of one of @image's devices, if it has several: that goes @to,
+ * and all others are checked. Sets @result as transfer_in() does. */
+int transfer_one_in(const struct vfiomig_options *opt, struct image *image, int device,
+		    struct raw *to, struct vfiomig_result *result);
 
 #endif

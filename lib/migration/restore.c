@@ -108,6 +108,11 @@ static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_o
 	off_t start = lseek(fd, 0, SEEK_CUR);
 	int err = image_open(image, dev->ctx, fd);
 
+	if (!err && image->nr_devices)
+		return ctx_fail(
+			dev->ctx, -EDESTADDRREQ,
+			"the image is of %d devices; \"vfiomig unpack --device=NAME\" extracts the state of one, for restore --raw",
+			image->nr_devices);
 	if (!err && !opt->force)
 		err = meta_check_device(dev, image->header);
 	if (err)

@@ -18,17 +18,20 @@ static int make_room(struct source *s, size_t in, size_t out, size_t pieces)
 	return c->in && c->iov && (c->out || !out) ? 0 : ctx_fail_memory(s->ctx);
 }
 
-static int open_image(struct source *s)
+static int open_image(struct source *s, const char *device)
 {
 	int err = image_open_peeked(&s->image, &s->from);
 
 	if (!err)
+		err = s->device = image_choose(&s->image, device);
+	if (err >= 0)
 		err = raw_init(&s->state, s->ctx, -1, "");
 	if (err)
 		return err;
 	s->how.ctx = s->ctx;
 	s->how.chunk_size = s->image.chunk_size;
 	s->how.stored = !s->image.compressed;
+	s->how.names = s->image.names;
 	s->decoder = frame_decoder_new(&s->how);
 	if (!s->decoder)
 		return ctx_fail_memory(s->ctx);
@@ -53,7 +56,7 @@ static int open_state(struct source *s, const struct vfiomig_options *opt)
 
 	s->is_image = err == -EBADMSG && raw_is_image(&s->from);
 	if (s->is_image)
-		return open_image(s);
+		return open_image(s, opt->device);
 	if (err == -EBADMSG)
 		return ctx_fail(s->ctx, err,
 				"this is a zstd file, not raw state; \"zstd -dc\" extracts it");
@@ -86,27 +89,39 @@ void source_free(struct source *s)
 
 const char *source_header(const struct source *s)
 {
-	return s->is_image ? s->image.header : NULL;
+	return s->is_image ? image_header(&s->image, s->device) : NULL;
 }
 
 uint64_t source_expected(const struct source *s)
 {
-	return s->is_image ? meta_number(s->image.header, "expected_bytes", 0)
+	return s->is_image ? meta_number(source_header(s), "expected_bytes", 0)
 			   : (uint64_t)fd_file_size(s->from.fd);
+}
+
+/* The next frame of the device, those of others being passed over; none at the end. */
+static int find_frame(struct source *s)
+{
+	struct chunk *c = &s->chunk;
+	int err;
+
+	do {
+		c->in_size = 0;
+		c->lane = 0;
+		c->fetch = c->ends_lane = false;
+		err = image_read(&s->image, c);
+	} while (!err && (c->ends_lane || (c->in_size && c->lane != s->device)));
+	return err;
 }
 
 /* The next frame, whose content becomes the pieces of the chunk; none at the end. */
 static int read_frame(struct source *s)
 {
 	struct chunk *c = &s->chunk;
-	int err;
+	int err = find_frame(s);
 
-	c->in_size = 0;
-	c->fetch = false;
-	err = image_read(&s->image, c);
 	c->iov_count = 0;
 	if (!err && !c->in_size)
-		return image_check(&s->image, &s->state);
+		return image_check(&s->image, s->device, &s->state);
 	if (!err && c->fetch)
 		err = image_fetch(&s->image, c);
 	if (!err)
@@ -114,7 +129,7 @@ static int read_frame(struct source *s)
 	if (err)
 		return err;
 	c->number++;
-	image_add(&s->image, c->in, c->in_size);
+	image_add(&s->image, s->device, c->in, c->in_size);
 	for (int i = 0; i < c->iov_count; i++) {
 		raw_add(&s->state, c->iov[i].iov_base, c->iov[i].iov_len);
 		s->state.bytes += c->iov[i].iov_len;

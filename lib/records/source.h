@@ -17,6 +17,7 @@ struct source {
 	struct raw state; /* what has come out of the image, for its digest */
 	struct image image;
 	bool is_image;
+	int device; /* the one of the image whose state it is */
 	struct frame_how how;
 	void *decoder;
 	struct chunk chunk;
@@ -36,7 +37,7 @@ struct source {
 int source_open(struct source *s, struct vfiomig_ctx *ctx, int fd, const char *name,
 		const struct vfiomig_options *opt);
 void source_free(struct source *s);
-/* The header of an image, or NULL. */
+/* What the header of an image says of the device, or NULL. */
 const char *source_header(const struct source *s);
 /* How many bytes of state are expected, 0 if that is not known. */
 uint64_t source_expected(const struct source *s);

@@ -4,8 +4,8 @@
 #include "image/data.h"
 #include "image/transfer.h"
 
-/* Move the state to nowhere, past the walker. @image is NULL for raw state. */
-static int walk(struct raw *from, struct image *image, const char *driver,
+/* Move the state to nowhere, past the walker. @image is NULL for raw state; @device is one of it. */
+static int walk(struct raw *from, struct image *image, int device, const char *driver,
 		const struct vfiomig_options *opt, vfiomig_record_fn fn, void *data)
 {
 	struct records *records = records_new(driver, fn, data);
@@ -21,10 +21,11 @@ static int walk(struct raw *from, struct image *image, const char *driver,
 		raw_free(&nowhere);
 	nowhere.tap = records_feed;
 	nowhere.tap_data = records;
-	result.expected = image ? meta_number(image->header, "expected_bytes", 0)
+	result.expected = image ? meta_number(image_header(image, device), "expected_bytes", 0)
 				: (uint64_t)fd_file_size(from->fd);
 	if (!err)
-		err = transfer_in(opt, from, image, &nowhere, &result);
+		err = image ? transfer_one_in(opt, image, device, &nowhere, &result)
+			    : transfer_in(opt, from, NULL, &nowhere, &result);
 	if (!err) {
 		records_finish(records);
 		err = records_stopped(records);
@@ -41,12 +42,15 @@ static int walk_image(struct raw *from, const char *driver, const struct vfiomig
 {
 	struct image image = { .fd = -1 };
 	char name[64];
-	int err = image_open_peeked(&image, from);
+	int device = -1, err = image_open_peeked(&image, from);
 
-	if (!err && !driver && meta_driver(image.header, name, sizeof(name)))
-		driver = name;
 	if (!err)
-		err = walk(from, &image, driver, opt, fn, data);
+		err = device = image_choose(&image, opt->device);
+	if (device >= 0) {
+		if (!driver && meta_driver(image_header(&image, device), name, sizeof(name)))
+			driver = name;
+		err = walk(from, &image, device, driver, opt, fn, data);
+	}
 	image_free(&image);
 	return err;
 }
@@ -59,5 +63,5 @@ int stream_walk(struct vfiomig_ctx *ctx, int fd, const char *driver,
 
 	if (err == -EBADMSG && raw_is_image(&from))
 		return walk_image(&from, driver, opt, fn, data);
-	return err ? err : walk(&from, NULL, driver, opt, fn, data);
+	return err ? err : walk(&from, NULL, 0, driver, opt, fn, data);
 }

@@ -19,7 +19,7 @@ today=$(realpath "${VFIOMIG_BUILD:-build}")
 # may end with padding.
 mkdir "$work/next" "$work/next/cli"
 cp -R lib Makefile "$work/next"
-sed -i -e 's/^\tvoid \*progress_data;$/&\n\tuint64_t added_option;/' \
+sed -i -e 's/^\tconst char \*device;$/&\n\tuint64_t added_option;/' \
 	-e '/^struct vfiomig_fds {/,/^};/s/^};/\tint added_fd, other_fd;\n};/' \
 	-e 's/.container = -1 }/.container = -1, .added_fd = -1, .other_fd = -1 }/' \
 	-e '/^struct vfiomig_pci_id {/,/^};/s/^};/\tuint64_t added_number;\n};/' \

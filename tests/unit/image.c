@@ -295,7 +295,7 @@ static void test_metadata(void **state)
 	static const struct {
 		const char *header, *trailer, *why;
 	} cases[] = {
-		{ "{\"format\":2}", NULL, "has format 2, which is newer" },
+		{ "{\"format\":3}", NULL, "has format 3, which is newer" },
 		{ "{\"format\":\"1\"}", NULL, "its header makes no sense" },
 		{ "{}", NULL, "its header makes no sense" },
 		{ "[]", NULL, "its header is not what was written" },
