@@ -19,10 +19,10 @@ _vfiomig_options()
 	watch) echo '--data-fd= --interval= --json --precopy-info= --until=' ;;
 	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
 	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
-	inspect) echo "$transfer --driver= --json --records --verify" ;;
-	diff) echo '--driver= --json --progress=' ;;
+	inspect) echo "$transfer --device= --driver= --json --records --verify" ;;
+	diff) echo '--device= --driver= --json --progress=' ;;
 	pack) echo "$transfer $frames --force --output=" ;;
-	unpack) echo "$transfer --output=" ;;
+	unpack) echo "$transfer --device= --output=" ;;
 	check) echo "$open --dangerous --group= --json --list --seed= --skip= --strict --tap --test= --timeout=" ;;
 	doctor) echo "$open --json --probe" ;;
 	hold) echo "$open --foreground --json" ;;

@@ -212,6 +212,7 @@ complete -c vfiomig -n '__vfiomig_is watch' -l data-fd -x -d 'The number of the 
 complete -c vfiomig -n '__vfiomig_is watch' -s n -l interval -x -a '0.01 0.1 1' -d 'Seconds between two looks'
 complete -c vfiomig -n '__vfiomig_is watch' -l precopy-info -x -a 'auto always' -d 'Ask how much is left in PRE_COPY'
 complete -c vfiomig -n '__vfiomig_is watch' -l until -x -a '(__vfiomig_states) ERROR' -d 'End when the device is in this state'
+complete -c vfiomig -n '__vfiomig_is inspect diff unpack' -l device -x -d 'The device of an image of several'
 complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 set -l groups feature state stop session precopy resume reset size dma slow
