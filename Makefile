@@ -298,12 +298,12 @@ TSAN_B = $(B)/tsan
 check-asan: deps
 	@$(SUBMAKE) -s WERROR=1 B=$(ASAN_B) CFLAGS="-O1 -g $(SANITIZE)" all
 	@$(SUBMAKE) -s WERROR=1 $(HOST_PROGRAMS)
-	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/format host/usage $(EMULATED_TESTS)
+	@VFIOMIG_BUILD=$(ASAN_B) tests/check host/image host/sets host/format host/usage $(EMULATED_TESTS)
 
 check-tsan: deps
 	@$(SUBMAKE) -s WERROR=1 B=$(TSAN_B) CFLAGS="-O1 -g -U_FORTIFY_SOURCE -fsanitize=thread" SANITIZE= all unit-tests
 	@for test in $(UNIT_TESTS:$(B)/%=$(TSAN_B)/%); do setarch -R $$test || exit; done
-	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/format host/usage
+	@VFIOMIG_BUILD=$(TSAN_B) setarch -R tests/check host/image host/sets host/format host/usage
 
 # QEMU of Debian 13, and the newer one of its backports, as the client of the driver. Debian's own kernels have no bitmap for
 # DMA logging, which QEMU needs.

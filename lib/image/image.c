@@ -579,9 +579,11 @@ static int check_trailer(const struct image *image, const char *trailer, uint64_
 	if (!makes_sense(image, trailer, frames))
 		return ctx_fail(image->ctx, -EBADMSG,
 				"the image is damaged: its trailer%s%s makes no sense", of, name);
-	if (!frames)
-		return ctx_fail(image->ctx, -ENODATA, "the image has no state%s%s in it", of, name);
-	return 0;
+	if (frames)
+		return 0;
+	/* A set of which one device has nothing is nothing that was saved. */
+	return ctx_fail(image->ctx, *of ? -EBADMSG : -ENODATA, "the image has no state%s%s in it",
+			of, name);
 }
 
 /* The trailer of one device of a set. The image owns @trailer from then on. */

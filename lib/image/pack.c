@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Images without a device: made from raw state, and made raw state again. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "data.h"
@@ -41,9 +42,19 @@ struct set {
 	struct vfiomig_ctx *ctx;
 	int count;
 	struct raw states[VFIOMIG_SET_MAX];
+	char whats[VFIOMIG_SET_MAX][300]; /* "reading the state of NAME" */
 	struct member members[VFIOMIG_SET_MAX];
 	struct vfiomig_result results[VFIOMIG_SET_MAX];
 };
+
+/* Which of the states a failure is of. */
+static int name_failure(struct vfiomig_ctx *ctx, int err, const char *name)
+{
+	struct failure why = ctx_get_failure(ctx);
+
+	return err == -EBADMSG || err == -ENODATA ? ctx_fail(ctx, err, "%s: %s", name, why.sentence)
+						  : err;
+}
 
 static int open_states(struct set *set, const int ins[], const char *const names[],
 		       const struct vfiomig_options *opt)
@@ -53,9 +64,10 @@ static int open_states(struct set *set, const int ins[], const char *const names
 	for (int i = 0; !err && i < set->count; i++) {
 		struct raw *state = &set->states[i];
 
-		err = raw_init(state, set->ctx, ins[i], "reading the state");
+		snprintf(set->whats[i], sizeof(set->whats[i]), "reading the state of %s", names[i]);
+		err = raw_init(state, set->ctx, ins[i], set->whats[i]);
 		if (!err)
-			err = raw_peek(state, opt->force);
+			err = name_failure(set->ctx, raw_peek(state, opt->force), names[i]);
 		set->results[i].expected = fd_file_size(ins[i]);
 		set->members[i] = (struct member){
 			.name = names[i],

@@ -56,7 +56,7 @@ struct stage {
 /* A time over which the writer looks at how busy the stages are. */
 struct window {
 	uint64_t since;		  /* 0 for no window */
-	uint64_t digested, wrote; /* stage_busy() at that time */
+	uint64_t digested, wrote; /* digesters_busy() and writers_busy() then */
 };
 
 /* The way of one state. */
@@ -459,8 +459,8 @@ static struct slot *wait_room(const struct lane *lane)
 	return slot;
 }
 
-/* If a chunk waits for a worker, and no worker is idle, it is for the caller's thread to start one.
- * If there are none, the chunk is for that thread's writer itself. */
+/* If a chunk waits for a worker, and no worker is idle, it is for the caller's thread to start
+ * one. */
 static void ask_help(struct run *run)
 {
 	if (!run->nr_idle && run->nr_waiting)

@@ -78,6 +78,11 @@ static bool is_meta(const struct piece *piece)
 	       (get_le32(piece->data) == MAGIC_HEADER || get_le32(piece->data) == MAGIC_TRAILER);
 }
 
+static bool is_label(const struct piece *piece)
+{
+	return piece->frame && piece->size == LABEL_FRAME && get_le32(piece->data) == MAGIC_LABEL;
+}
+
 static bool is_chunk(const struct piece *piece)
 {
 	return piece->frame && piece->size >= 9 && get_le32(piece->data) == MAGIC_ZSTD;
@@ -139,11 +144,19 @@ static void seal(struct piece *piece)
 	text[piece->size - 8 - 1] = '\n';
 }
 
-/* The sums over all chunks that are in the trailer. */
+/* The sums over the chunks of a device that are in its trailer. */
 struct sums {
 	uint64_t bytes, frames;
 	XXH3_state_t *state;
 	XXH64_state_t *image;
+};
+
+/* An image that is put right. Of one device, that is the first one. */
+struct image_sums {
+	struct sums devices[VFIOMIG_SET_MAX];
+	unsigned int device; /* the next chunk's */
+	uint64_t bytes, frames;
+	XXH64_state_t *metadata;
 };
 
 static void sum_chunk(struct sums *sums, struct piece *piece, bool fix)
@@ -165,49 +178,140 @@ static void sum_chunk(struct sums *sums, struct piece *piece, bool fix)
 	sums->frames++;
 }
 
-static void put_trailer(struct piece *piece, const struct sums *sums)
+static void put_text(struct piece *piece, const char *text, int n)
 {
-	XXH128_hash_t state = XXH3_128bits_digest(sums->state);
-	char text[256];
-	int n = snprintf(text, sizeof(text),
-			 "{\"bytes\":%" PRIu64 ",\"frames\":%" PRIu64
-			 ",\"digest\":\"xxh128:%016" PRIx64 "%016" PRIx64
-			 "\",\"frames_digest\":\"xxh64:%016" PRIx64 "\"}",
-			 sums->bytes, sums->frames, state.high64, state.low64,
-			 (uint64_t)XXH64_digest(sums->image));
-
 	piece->size = 8 + n + SEAL;
 	piece->data = realloc(piece->data, piece->size);
 	put_le32(piece->data, MAGIC_TRAILER);
 	memcpy(piece->data + 8, text, n);
-	seal(piece);
+}
+
+/* @device: its number in a set, with its key and a comma, or "". */
+static void put_trailer(struct piece *piece, const struct sums *sums, const char *device)
+{
+	XXH128_hash_t state = XXH3_128bits_digest(sums->state);
+	char text[300];
+	int n = snprintf(text, sizeof(text),
+			 "{%s\"bytes\":%" PRIu64 ",\"frames\":%" PRIu64
+			 ",\"digest\":\"xxh128:%016" PRIx64 "%016" PRIx64
+			 "\",\"frames_digest\":\"xxh64:%016" PRIx64 "\"}",
+			 device, sums->bytes, sums->frames, state.high64, state.low64,
+			 (uint64_t)XXH64_digest(sums->image));
+
+	put_text(piece, text, n);
+}
+
+static void put_set_trailer(struct piece *piece, const struct image_sums *sums,
+			    unsigned int devices)
+{
+	char text[300];
+	int n = snprintf(text, sizeof(text),
+			 "{\"devices\":%u,\"bytes\":%" PRIu64 ",\"frames\":%" PRIu64
+			 ",\"metadata_digest\":\"xxh64:%016" PRIx64 "\"}",
+			 devices, sums->bytes, sums->frames,
+			 (uint64_t)XXH64_digest(sums->metadata));
+
+	put_text(piece, text, n);
+}
+
+/* The number after this key in a text, or -1. */
+static int number_after(const struct piece *piece, const char *key)
+{
+	const char *text = (char *)piece->data + 8;
+	size_t length = piece->size - 8 - SEAL;
+	const char *at = memmem(text, length, key, strlen(key));
+
+	return at ? atoi(at + strlen(key)) : -1;
+}
+
+static void put_any_trailer(struct piece *piece, struct image_sums *sums)
+{
+	int device = number_after(piece, "\"device\":"),
+	    devices = number_after(piece, "\"devices\":");
+	char key[32] = "";
+
+	if (devices >= 0) {
+		put_set_trailer(piece, sums, devices);
+		return;
+	}
+	if (device >= 0)
+		snprintf(key, sizeof(key), "\"device\":%d,", device);
+	put_trailer(piece, &sums->devices[device >= 0 ? device % VFIOMIG_SET_MAX : 0], key);
+}
+
+static void put_label(struct image_sums *sums, struct piece *piece)
+{
+	unsigned int device = get_le32(piece->data + 8);
+
+	sums->device = device % VFIOMIG_SET_MAX;
+	frame_put_label(piece->data, device, sums->devices[sums->device].frames);
+}
+
+static struct image_sums *new_sums(void)
+{
+	struct image_sums *sums = calloc(1, sizeof(*sums));
+
+	sums->metadata = XXH64_createState();
+	XXH64_reset(sums->metadata, 0);
+	for (int i = 0; i < VFIOMIG_SET_MAX; i++) {
+		struct sums *s = &sums->devices[i];
+
+		s->state = XXH3_createState();
+		s->image = XXH64_createState();
+		XXH3_128bits_reset(s->state);
+		XXH64_reset(s->image, 0);
+	}
+	return sums;
+}
+
+static void free_sums(struct image_sums *sums)
+{
+	for (int i = 0; i < VFIOMIG_SET_MAX; i++) {
+		XXH3_freeState(sums->devices[i].state);
+		XXH64_freeState(sums->devices[i].image);
+	}
+	XXH64_freeState(sums->metadata);
+	free(sums);
+}
+
+static void put_chunk(struct image_sums *sums, struct piece *piece)
+{
+	struct sums *s = &sums->devices[sums->device];
+	uint64_t before = s->bytes;
+
+	sum_chunk(s, piece, rand() % 8);
+	sums->bytes += s->bytes - before;
+	sums->frames++;
+}
+
+static void put_meta(struct image_sums *sums, struct piece *piece, bool trailer)
+{
+	if (get_le32(piece->data) == MAGIC_TRAILER && trailer) {
+		put_any_trailer(piece, sums);
+		seal(piece);
+	} else if (rand() % 8) {
+		seal(piece);
+	}
+	XXH64_update(sums->metadata, piece->data + 8, piece->size - 8 - SEAL);
 }
 
 static void put_right(struct pieces *p)
 {
-	struct sums sums = {
-		.state = XXH3_createState(),
-		.image = XXH64_createState(),
-	};
+	struct image_sums *sums = new_sums();
 	/* Do not always replace a trailer that was mutated. */
 	bool trailer = rand() % 2;
 
-	XXH3_128bits_reset(sums.state);
-	XXH64_reset(sums.image, 0);
 	for (size_t i = 0; i < p->count; i++) {
 		struct piece *piece = &p->list[i];
 
+		if (is_label(piece) && rand() % 16)
+			put_label(sums, piece);
 		if (is_chunk(piece))
-			sum_chunk(&sums, piece, rand() % 8);
-		if (!is_meta(piece))
-			continue;
-		if (get_le32(piece->data) == MAGIC_TRAILER && trailer)
-			put_trailer(piece, &sums);
-		else if (rand() % 8)
-			seal(piece);
+			put_chunk(sums, piece);
+		if (is_meta(piece))
+			put_meta(sums, piece, trailer);
 	}
-	XXH3_freeState(sums.state);
-	XXH64_freeState(sums.image);
+	free_sums(sums);
 }
 
 static size_t put_together(struct pieces *p, uint8_t *data, size_t max)

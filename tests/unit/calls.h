@@ -356,6 +356,30 @@ static int pack_bad(void)
 	return CALL(vfiomig_pack(ctx, -1, -1, NULL, NULL));
 }
 
+static int pack_set_good(void)
+{
+	static const char *const names[] = { "a", "b" };
+	int ins[] = { new_file(device_state, STATE_SIZE), new_file(device_state, STATE_SIZE) };
+	int out = new_file("", 0);
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	int err = CALL(vfiomig_pack_set(ctx, ins, names, 2, out, &compress, &r));
+
+	if (!err)
+		assert_int_equal(r.bytes, 2 * STATE_SIZE);
+	close(ins[0]);
+	close(ins[1]);
+	close(out);
+	return err;
+}
+
+static int pack_set_bad(void)
+{
+	static const int ins[] = { -1, -1 };
+	static const char *const names[] = { "a", "a" };
+
+	return CALL(vfiomig_pack_set(ctx, ins, names, 2, -1, NULL, NULL));
+}
+
 static int unpack_good(void)
 {
 	int in = new_image(), out = new_file("", 0);
@@ -547,6 +571,7 @@ static const struct {
 	{ "vfiomig_save", save_good, save_bad },
 	{ "vfiomig_restore", restore_good, restore_bad },
 	{ "vfiomig_pack", pack_good, pack_bad },
+	{ "vfiomig_pack_set", pack_set_good, pack_set_bad },
 	{ "vfiomig_unpack", unpack_good, unpack_bad },
 	{ "vfiomig_image_open", image_open_good, image_open_bad },
 	{ "vfiomig_image_skim", image_skim_good, image_skim_bad },
@@ -595,6 +620,8 @@ static const char *const no_calls[] = {
 	"vfiomig_image_free",
 	"vfiomig_image_get_header",
 	"vfiomig_image_get_trailer",
+	"vfiomig_image_get_devices",
+	"vfiomig_image_get_device_trailer",
 	"vfiomig_image_get_size",
 	"vfiomig_format_name",
 	"vfiomig_verdict_name",

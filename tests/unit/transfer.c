@@ -732,6 +732,26 @@ static void test_restore_source_fails(void **state)
 }
 
 /* The image comes from a pipe and is bad at its very end. */
+/* An image of several devices is none of one. */
+static void test_restore_set(void **state)
+{
+	static const char *const names[] = { "a", "b" };
+	int ins[] = { new_file("x", 1), new_file("y", 1) };
+	int image = memfd_create("image", MFD_CLOEXEC);
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, NULL, NULL), 0);
+	lseek(image, 0, SEEK_SET);
+	assert_int_equal(vfiomig_restore(dev, image, NULL, &r), -EDESTADDRREQ);
+	assert_says("the image is of 2 devices; \"vfiomig unpack --device=NAME\"");
+	assert_int_equal(kernel.set_states, 0);
+	assert_false(r.touched);
+	close(ins[0]);
+	close(ins[1]);
+	close(image);
+}
+
 static void test_restore_bad_trailer(void **state)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
@@ -954,6 +974,7 @@ int main(void)
 	};
 	const struct CMUnitTest image_tests[] = {
 		TEST(test_restore_bad_trailer),
+		TEST(test_restore_set),
 	};
 
 	interrupt_on_alarm();
