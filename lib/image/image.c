@@ -283,11 +283,11 @@ int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *head
 	if (err)
 		return err;
 	/* As a reader has it: without the checksum. */
-	image->header = strndup(header, meta_length(header));
+	image->header = strndup(text, meta_length(text));
 	if (!image->header)
 		return ctx_fail_memory(ctx);
 	err = use_header(image);
-	return err ? err : write_meta(image, MAGIC_HEADER, header);
+	return err ? err : write_meta(image, MAGIC_HEADER, text);
 }
 
 /* The checks of a stored frame leave nothing to a digest. */
