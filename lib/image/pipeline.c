@@ -33,7 +33,7 @@
 #define LOOK_MS	     1000
 #define CALM_MS	     100
 #define KICK_NS	     20000000
-#define DEAF_NS	     1000000000ULL /* of kicks, before the user is told that they do not help */
+#define DEAF_NS	     2000000000ULL /* of kicks, before the user is told that they do not help */
 #define HELP_NS	     2000000
 #define HUGE_PAGE    (2u << 20)
 /* The chunks of a pipeline without workers: one is read, one is written, and some wait. */
@@ -231,13 +231,15 @@ static void wait_wake(struct run *run)
  * waited for. */
 static void kick_until_over(struct run *run)
 {
-	uint64_t begun = now_ns();
+	uint64_t since = now_ns();
 	bool told = false;
 
 	while (!run->over) {
 		kick_all(run);
 		wait_for(run, &run->gone, KICK_NS);
-		if (told || run->over || now_ns() - begun < DEAF_NS || !is_moving(run))
+		if (!is_moving(run))
+			since = now_ns();
+		if (told || run->over || now_ns() - since < DEAF_NS)
 			continue;
 		told = true;
 		pthread_mutex_unlock(&run->lock);
