@@ -73,6 +73,26 @@ done
 has '-D_FORTIFY_SOURCE=3 .*-U_FORTIFY_SOURCE -fsanitize=' test CPPFLAGS=-D_FORTIFY_SOURCE=3
 lacks -fPIE test
 
+# compiles WHAT FLAG ARG...: the compiler has nothing to say about any source of the program and the library
+compiles() {
+	what=$1 flag=$2
+	shift 2
+	make -n "B=$work/none" WERROR=1 "$@" "$work/none/vfiomig" "$work/none/libvfiomig.so.0" |
+		sed -e ':join' -e '/\\$/{N;s/\\\n//;b join' -e '}' |
+		sed -n -e 's/ -MMD -MP / /' -e "s| -c -o [^ ]* | $flag -fsyntax-only |p" >"$work/commands"
+	check "$what: all sources" test "$(wc -l <"$work/commands")" -gt 100
+	check "$what: no warning" sh -c "xargs -P 2 -d '\n' -n 1 sh -c <'$work/commands'"
+}
+compiles clang '' CC=clang
+# With the headers of 64 bits: the C library has the others in a package of its own.
+case $(gcc -dumpmachine) in
+x86_64-linux-gnu)
+	mkdir -p "$work/include/gnu"
+	: >"$work/include/gnu/stubs-32.h"
+	compiles '32 bits' "-m32 -I$work/include -idirafter /usr/include/x86_64-linux-gnu" CC=gcc HARDENING=
+	;;
+esac
+
 # Asking the compiler leaves nothing behind.
 git status --porcelain >"$work/before"
 commands object CFLAGS='-O2 --coverage' >"$work/command"
