@@ -3,6 +3,7 @@
 #
 # Saves of a device whose memory is written all the time, and the messages meanwhile.
 # guest: -m 16M -m 16M -s 360
+# kernels: cdev
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

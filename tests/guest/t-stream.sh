@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Streams that a device must refuse, also those that vfiomig refuses without --force. After each, the status is 7, there is one line, the device is
-# reset and works as before.
+# Streams that a device must refuse, also those that vfiomig refuses without --force. After each, the status is 7, there is
+# one line, the device is reset and works as before.
 # guest: -m 1M -m 2M -s 600
-# kernels: stock 6.1
+# kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
