@@ -132,7 +132,10 @@ head -c 30000 image | vfiomig restore "$other" --json >out 2>/dev/null
 keys $restore error
 has '.complete == false and .reset and .holder == null'
 vfiomig inspect --json image >out
-has 'type == "object"'
+keys header trailer image_bytes verified
+vfiomig pack --force a=image b=image | vfiomig inspect --json >out
+keys header trailer device_trailers image_bytes verified
+has '(.device_trailers | length) == 2'
 # A name can have any bytes. Bytes that are not UTF-8 must not break the object.
 name=$(printf 'x\303')
 vfiomig save "$device" -o "$name" --json >out

@@ -39,11 +39,11 @@ for how in '' -z --chunk-size=64K '-z19 --chunk-size=64K' --chunk-size=32M; do
 	check "pzstd -dc has the same" sh -c 'pzstd -dcq set >all && zstd -dcq set | cmp - all'
 	check "inspect --verify" vfiomig inspect --verify set
 	check "through a pipe" sh -c 'cat set | vfiomig inspect --verify --json | jq -e .verified >/dev/null'
-	for name in $names; do
-		check "unpack --device=$name" sh -c "vfiomig unpack --device=$name set | cmp - $(state "$name")"
+	for who in $names; do
+		check "unpack --device=$who" sh -c "vfiomig unpack --device=$who set | cmp - $(state "$who")"
 		check "from a pipe, to a file" sh -c \
-			"cat set | vfiomig unpack --device=$name -o out && cmp out $(state "$name")"
-		check "reading it by the page" sh -c "'$top/tests/host/read-image.pl' set $name | cmp - $(state "$name")"
+			"cat set | vfiomig unpack --device=$who -o out && cmp out $(state "$who")"
+		check "reading it by the page" sh -c "'$top/tests/host/read-image.pl' set $who | cmp - $(state "$who")"
 	done
 done
 
@@ -135,7 +135,7 @@ status 0 "a device and its state" vfiomig diff text text
 # Damage is one line on standard error, and status 5. Every byte counts.
 vfiomig pack -o set a=one b=one
 size=$(stat -c %s set)
-# each HOW COMMAND: damage the set at each of its bytes in turn, and print where the command does not refuse it as it should
+# each HOW COMMAND: damage the set at each of its bytes in turn, and print where the command does not refuse it
 each() {
 	perl -e '
 		my ($how, $command) = @ARGV;
