@@ -547,7 +547,7 @@ static void compare_devices(struct sets *s)
 		for (size_t i = 0; i < json_object_array_length(s->devices[side]); i++) {
 			const char *name = device_name(s, side, i);
 
-			/* With -q the first difference, and with all the first trouble, is the end. */
+			/* The first trouble is the end, and with -q the first difference. */
 			if (s->status > STATUS_FAILED || (s->status && s->t->cli->quiet))
 				return;
 			if (!has_device(s, !side, name))

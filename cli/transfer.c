@@ -199,7 +199,7 @@ const struct argp argp_file = {
 	.args_doc = "[FILE]",
 };
 
-/* ---- One device of an image of several: --device ----------------------------------------------- */
+/* ---- One device of an image of several: --device --------------------------------------------- */
 
 static error_t parse_device(int key, char *arg, struct argp_state *state)
 {

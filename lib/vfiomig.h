@@ -1221,8 +1221,8 @@ const char *vfiomig_image_get_header(const struct vfiomig_image *image);
 const char *vfiomig_image_get_trailer(const struct vfiomig_image *image);
 /*
  * Of an image of several devices: how many there are, and 0 for an image of one. The header has an
- * array of objects, one for each device. Each device has a trailer, NULL before it was read; @device
- * counts from 0, in the order of the header. Above is the trailer of the set.
+ * array of objects, one for each device. Each device has a trailer, NULL before it was read, and
+ * @device counts from 0, in the order of the header. Above is the trailer of the set.
  */
 unsigned int vfiomig_image_get_devices(const struct vfiomig_image *image);
 const char *vfiomig_image_get_device_trailer(const struct vfiomig_image *image,

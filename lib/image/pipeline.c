@@ -812,8 +812,8 @@ static void help_workers(struct run *run, struct window *w)
 	*w = (struct window){ now, digesters_busy(run, now), writers_busy(run, now) };
 }
 
-/* In the caller's thread: wait for a chunk to be done, but look after the workers, and call the progress function, now and
- * then. */
+/* In the caller's thread: wait for a chunk to be done, but look after the workers, and call the
+ * progress function, now and then. */
 static void wait_ready(struct run *run, struct window *w)
 {
 	int err;
@@ -928,7 +928,7 @@ static struct lane *find_ready(struct run *run)
 	return NULL;
 }
 
-/* The caller's thread writes, unless each lane has a thread for that, and looks after the others. */
+/* The caller's thread writes, unless each lane has a thread for that, and looks after the rest. */
 static void writer(struct run *run)
 {
 	int number = begin_sleeping(run, true);

@@ -50,8 +50,8 @@ int transfer_set_out(const struct vfiomig_options *opt, struct member *members, 
  */
 int transfer_set_in(const struct vfiomig_options *opt, struct member *members, int count,
 		    struct image *image);
-/* The same for whoever wants the state of one of @image's devices, if it has several: that goes @to,
- * and all others are checked. Sets @result as transfer_in() does. */
+/* The same for whoever wants the state of one device of @image: that goes @to, and all others, if
+ * there are any, are checked. Sets @result as transfer_in() does. */
 int transfer_one_in(const struct vfiomig_options *opt, struct image *image, int device,
 		    struct raw *to, struct vfiomig_result *result);
 

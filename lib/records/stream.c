@@ -4,7 +4,7 @@
 #include "image/data.h"
 #include "image/transfer.h"
 
-/* Move the state to nowhere, past the walker. @image is NULL for raw state; @device is one of it. */
+/* Move the state to nowhere, past the walker. @image is NULL for raw state, @device one of it. */
 static int walk(struct raw *from, struct image *image, int device, const char *driver,
 		const struct vfiomig_options *opt, vfiomig_record_fn fn, void *data)
 {

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
 check "seeds" tests/fuzz/seeds "$work/seeds"
-for seed in one raw text-z zero-z mixed-z blocks set set-z; do
+for seed in one raw text-z zero-z mixed-z blocks pair triple-z; do
 	check "$seed is an image" build/vfiomig inspect --verify "$work/seeds/image/$seed"
 done
 for target in image restore header holder records; do
