@@ -851,7 +851,7 @@ static int skim_trailer(struct image *image, const struct next *next, bool *more
 {
 	const size_t have = sizeof(next->magic);
 	uint8_t frame[META_SIZE_MAX + 8];
-	int device, err;
+	int device = -1, err;
 
 	if (get_le32(next->magic) != MAGIC_TRAILER || next->size > sizeof(frame))
 		return fail_damaged(image, "a frame is of an unknown kind");
