@@ -227,8 +227,8 @@ static void wait_wake(struct run *run)
 	pthread_mutex_lock(&run->lock);
 }
 
-/* With the lock held: kick the others until they have noticed. A call that does not react to that is
- * waited for. */
+/* With the lock held: kick the others until they have noticed. A call that does not react to that
+ * is waited for. */
 static void kick_until_over(struct run *run)
 {
 	uint64_t since = now_ns();

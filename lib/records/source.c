@@ -102,7 +102,7 @@ uint64_t source_expected(const struct source *s)
 static int find_frame(struct source *s)
 {
 	struct chunk *c = &s->chunk;
-	int err;
+	int err = 0;
 
 	do {
 		c->in_size = 0;

@@ -58,6 +58,7 @@ sed -n 's/^\(struct\|enum\) \(ivshmem_vfio_[a-z_]*\) {$/\1 \2/p
 	s/^\([a-z].*[ *]\)\{0,1\}\(ivshmem_vfio_[a-z_]*\|to_ivdev\)(.*/\2()/p' driver/*.h >"$work/shared"
 check "it is found" sh -c "test \$(wc -l <'$work/shared') -gt 40"
 while read -r name; do
+	# shellcheck disable=SC2086
 	grep -q -F " * $name - " $driver || echo "$name"
 done <"$work/shared" >"$work/without"
 check "it has kernel-doc" sh -c "! grep . '$work/without'"
