@@ -16,23 +16,31 @@ noise "$device"
 vfiomig save "$device" -q -o image
 vfiomig save "$device" -q --raw -o raw
 
+# catches PID SIGNAL: the process has a handler for it, or is gone
+# shellcheck disable=SC2317 # wait_for calls it
+catches() {
+	! is_gone "$1" || return 0
+	caught=$(sed -n 's/^SigCgt:.*\(........\)$/\1/p' "/proc/$1/status")
+	[ $((0x0$caught >> ($2 - 1) & 1)) -eq 1 ]
+}
+
 # shoot SIGNAL: send it to the command that has its number in the file "pid", when it has a handler for it and sleeps. A
 # command that does not end is killed.
 shoot() {
 	wait_for test -s pid
 	target=$(cat pid)
-	until caught=$(sed -n 's/^SigCgt:.*\(........\)$/\1/p' "/proc/$target/status") && [ $((0x$caught >> ($1 - 1) & 1)) -eq 1 ]; do
-		! is_gone "$target" || return
-	done
+	wait_for catches "$target" "$1"
 	sleep 0.2
 	date +%s%N >shot
 	kill -s "$1" "$target"
 	within 100 is_gone "$target" || kill -s KILL "$target"
 }
 
-# Run a command whose number is in the file "pid", and end with its exit status. A shell would print the signal.
+# Run a command whose number is in the file "pid", and end with its exit status. A shell would print the signal. A shell's
+# background processes ignore SIGINT.
 # shellcheck disable=SC2016 # perl's
 numbered='
+	$SIG{INT} = "DEFAULT";
 	my $pid = fork // die;
 	exec @ARGV if !$pid;
 	open my $file, ">", "pid.new";
