@@ -4,6 +4,13 @@
  * that outlive their session, streams that end too early. For an ivshmem device also the contents
  * of the stream.
  */
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/syscall.h>
+#include <time.h>
+
 #include "tap.h"
 #include "whole.h"
 
@@ -261,6 +268,133 @@ static void test_bad_buffer(const struct whole *s)
 	    "the stream is accepted after the failed write");
 }
 
+/* ---- A buffer that takes its time ---------------------------------------- */
+
+/* A page that is not there before this program says so, and a thread that waits for it. */
+static struct {
+	int uffd, data_fd;
+	char *page;
+	pthread_t transfer, patience;
+	sem_t over;
+} slow;
+
+/* Returns false where the kernel has no userfaultfd. */
+static bool slow_init(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	slow.uffd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (slow.uffd < 0 && errno == ENOSYS)
+		return false;
+	if (slow.uffd < 0 || ioctl(slow.uffd, UFFDIO_API, &api))
+		err(1, "userfaultfd");
+	sem_init(&slow.over, 0, 0);
+	return true;
+}
+
+/*
+ * A data_fd goes one way, so that one of the two calls fails with EBADF. When the other one goes on,
+ * its session may be over.
+ */
+static void *slow_transfer(void *arg)
+{
+	(void)arg;
+	if (read(slow.data_fd, slow.page, 4096) < 0 && errno == EBADF &&
+	    write(slow.data_fd, slow.page, 4096) < 0 && errno != ENODEV)
+		err(1, "a transfer with a slow buffer");
+	return NULL;
+}
+
+/* The page is there now, so that the transfer goes on. */
+static void slow_release(void)
+{
+	struct uffdio_zeropage zero = { .range = { .start = (uintptr_t)slow.page, .len = 4096 } };
+
+	if (ioctl(slow.uffd, UFFDIO_ZEROPAGE, &zero))
+		err(1, "UFFDIO_ZEROPAGE");
+	pthread_join(slow.transfer, NULL);
+}
+
+/* Should somebody wait for the transfer, the test has to come to its end all the same. */
+static void *slow_patience(void *arg)
+{
+	struct timespec end;
+
+	(void)arg;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 60;
+	if (sem_timedwait(&slow.over, &end) == 0)
+		return NULL;
+	slow_release();
+	tap(false, "somebody waits for a slow buffer");
+	exit(1);
+}
+
+/* Begin a session and its transfer. This returns when the transfer waits for its buffer. */
+static void slow_begin(int state)
+{
+	struct pollfd p = { .fd = slow.uffd, .events = POLLIN };
+	struct uffdio_register page;
+
+	slow.data_fd = go(state);
+	slow.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page = (struct uffdio_register){
+		.range = { .start = (uintptr_t)slow.page, .len = 4096 },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	if (slow.page == MAP_FAILED || ioctl(slow.uffd, UFFDIO_REGISTER, &page))
+		err(1, "UFFDIO_REGISTER");
+	if (pthread_create(&slow.transfer, NULL, slow_transfer, NULL))
+		errx(1, "pthread_create");
+	if (poll(&p, 1, -1) != 1)
+		err(1, "poll");
+	if (pthread_create(&slow.patience, NULL, slow_patience, NULL))
+		errx(1, "pthread_create");
+}
+
+static void slow_end(void)
+{
+	sem_post(&slow.over);
+	pthread_join(slow.patience, NULL);
+	slow_release();
+	munmap(slow.page, 4096);
+	close(slow.data_fd);
+}
+
+/* User memory may take as long as it likes, and nobody else has to wait for it. */
+static void test_slow_buffer(const struct whole *s)
+{
+	static const int states[] = { VFIOMIG_STATE_STOP_COPY, VFIOMIG_STATE_RESUMING };
+
+	if (!slow_init()) {
+		printf("# this kernel has no userfaultfd\n");
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		const char *what = vfiomig_state_name(states[i]);
+
+		slow_begin(states[i]);
+		tap(vfiomig_device_get_state(dev) == states[i],
+		    "%s, a slow buffer: the state can be read", what);
+		reset();
+		tap(vfiomig_device_get_state(dev) == VFIOMIG_STATE_RUNNING,
+		    "%s, a slow buffer: the device can be reset", what);
+		slow_end();
+	}
+	slow_begin(VFIOMIG_STATE_STOP_COPY);
+	go(VFIOMIG_STATE_STOP);
+	tap(true, "a slow buffer: the session can end");
+	slow_end();
+	slow_begin(VFIOMIG_STATE_STOP_COPY);
+	vfiomig_device_close(dev);
+	tap(true, "a slow buffer: the device can be closed");
+	slow_end();
+	close(slow.uffd);
+	device_reopen(dev);
+	reset();
+	tap(load(s, 1 << 20) == 0 && same(save(1 << 20), s), "the device works as before");
+}
+
 int main(int argc, char **argv)
 {
 	struct whole s;
@@ -279,6 +413,7 @@ int main(int argc, char **argv)
 		test_bad_buffer(&s);
 		test_memory_off(&s);
 		test_registers();
+		test_slow_buffer(&s);
 	}
 	free(s.data);
 	vfiomig_device_unref(dev);
