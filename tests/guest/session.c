@@ -293,8 +293,8 @@ static bool slow_init(void)
 }
 
 /*
- * A data_fd goes one way, so that one of the two calls fails with EBADF. When the other one goes on,
- * its session may be over.
+ * A data_fd goes one way, so that one of the two calls fails with EBADF. When the other one goes
+ * on, its session may be over.
  */
 static void *slow_transfer(void *arg)
 {

@@ -53,7 +53,6 @@ kernel=$(tests/guest/kernel stock)
 # shellcheck disable=SC2086
 check "checkpatch --strict" perl "$kernel/scripts/checkpatch.pl" --no-tree --strict --quiet -f $driver
 # What the driver's files share: functions, structures and enumerations.
-# shellcheck disable=SC2086
 sed -n 's/^\(struct\|enum\) \(ivshmem_vfio_[a-z_]*\) {$/\1 \2/p
 	s/^\([a-z].*[ *]\)\{0,1\}\(ivshmem_vfio_[a-z_]*\|to_ivdev\)(.*/\2()/p' driver/*.h >"$work/shared"
 check "it is found" sh -c "test \$(wc -l <'$work/shared') -gt 40"
