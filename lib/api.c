@@ -134,6 +134,27 @@ EXPORT int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags)
 	return api_end(dev->ctx, err);
 }
 
+EXPORT int vfiomig_devices_open(struct vfiomig_device *const devices[], size_t n,
+				unsigned int flags, size_t *which)
+{
+	struct vfiomig_ctx *ctx;
+	int err, failed = n;
+
+	if (which)
+		*which = n;
+	if (!n)
+		return 0;
+	ctx = devices[0]->ctx;
+	api_begin(ctx);
+	err = devices_open(devices, n, flags, &failed);
+	for (size_t i = 0; i < n && !err; i++)
+		if (!devices[i]->unbound && !(flags & VFIOMIG_OPEN_AS_IS))
+			state_start_clean(devices[i]);
+	if (which)
+		*which = failed;
+	return api_end(ctx, err);
+}
+
 EXPORT int vfiomig_device_close(struct vfiomig_device *dev)
 {
 	api_begin(dev->ctx);
@@ -344,31 +365,148 @@ static int call_end(struct call *call, int err)
 	return api_end_zero(call->ctx, err);
 }
 
+/* A transfer of several devices. */
+struct set_call {
+	struct call call;
+	size_t n;
+	struct vfiomig_device *devices[VFIOMIG_SET_MAX];
+	const char *names[VFIOMIG_SET_MAX];
+	struct vfiomig_result own[VFIOMIG_SET_MAX];
+	struct vfiomig_result *results[VFIOMIG_SET_MAX], *given[VFIOMIG_SET_MAX];
+	int failed; /* the device that the failure is about, or @n */
+};
+
+/* Take the devices, and see whether they can be saved or restored together. */
+static int take_members(struct set_call *s, const struct vfiomig_member *members)
+{
+	struct vfiomig_ctx *ctx = s->call.ctx;
+	int err = 0;
+
+	for (size_t i = 0; i < s->n && !err; i++) {
+		s->failed = i;
+		s->own[i] = s->call.result;
+		s->results[i] = &s->own[i];
+		s->devices[i] = members[i].device;
+		s->names[i] = members[i].name;
+		err = result_check(ctx, members[i].result);
+		if (!err)
+			s->given[i] = members[i].result;
+		if (!err && members[i].device->ctx != ctx)
+			err = ctx_fail(ctx, -EINVAL, "a set has devices of one context");
+		if (!err)
+			err = device_check_open(members[i].device);
+	}
+	if (err)
+		return err;
+	s->failed = s->n;
+	if (s->call.opt.raw && s->n > 1)
+		return ctx_fail(ctx, -EINVAL, "raw state is of one device");
+	return devices_check(s->devices, s->n, &s->failed);
+}
+
+static int set_call_begin(struct set_call **sp, const struct vfiomig_member *members, size_t n,
+			  const struct vfiomig_options *options, struct vfiomig_result *result)
+{
+	struct vfiomig_ctx *ctx = members[0].device->ctx;
+	struct set_call *s = calloc(1, sizeof(*s));
+	int err;
+
+	*sp = s;
+	api_begin(ctx);
+	if (!s)
+		return ctx_fail_memory(ctx);
+	err = call_begin(&s->call, ctx, options, result);
+	if (!err && n > VFIOMIG_SET_MAX)
+		err = ctx_fail(ctx, -EINVAL, "%zu devices are more than the %d of a set", n,
+			       VFIOMIG_SET_MAX);
+	if (err)
+		return err;
+	s->n = n;
+	return take_members(s, members);
+}
+
+static int set_call_end(struct set_call *s, const struct vfiomig_member *members, size_t n, int err,
+			size_t *which)
+{
+	struct vfiomig_ctx *ctx = members[0].device->ctx;
+
+	if (which)
+		*which = s && err && s->n ? (size_t)s->failed : n;
+	if (!s)
+		return api_end_zero(ctx, err);
+	for (size_t i = 0; i < s->n; i++)
+		result_write(s->given[i], &s->own[i]);
+	err = call_end(&s->call, err);
+	free(s);
+	return err;
+}
+
+EXPORT int vfiomig_save_set(const struct vfiomig_member members[], size_t n, int fd,
+			    const struct vfiomig_options *options, struct vfiomig_result *result,
+			    size_t *which)
+{
+	struct set_call *s;
+	int err;
+
+	if (!n)
+		return -EINVAL;
+	err = set_call_begin(&s, members, n, options, result);
+	for (size_t i = 0; i < n && !err && !s->call.opt.raw; i++) {
+		err = device_check_identity(s->devices[i]);
+		if (err)
+			s->failed = i;
+	}
+	if (!err)
+		err = save_devices(s->devices, n, fd, &s->call.opt, s->results, &s->call.result,
+				   &s->failed);
+	return set_call_end(s, members, n, err, which);
+}
+
+EXPORT int vfiomig_restore_set(const struct vfiomig_member members[], size_t n, int fd,
+			       const struct vfiomig_options *options, struct vfiomig_result *result,
+			       size_t *which)
+{
+	struct set_call *s;
+	int err;
+
+	if (!n)
+		return -EINVAL;
+	err = set_call_begin(&s, members, n, options, result);
+	if (!err)
+		err = restore_devices(s->devices, s->names, n, fd, &s->call.opt, s->results,
+				      &s->call.result, &s->failed);
+	return set_call_end(s, members, n, err, which);
+}
+
 EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 			struct vfiomig_result *result)
 {
+	struct vfiomig_result whole = { 0 }, *own;
 	struct call call;
-	int err = call_begin(&call, dev->ctx, options, result);
+	int err = call_begin(&call, dev->ctx, options, result), failed;
 
+	own = &call.result;
 	if (!err)
 		err = device_check_open(dev);
 	if (!err && !call.opt.raw)
 		err = device_check_identity(dev);
 	if (!err)
-		err = save_device(dev, fd, &call.opt, &call.result);
+		err = save_devices(&dev, 1, fd, &call.opt, &own, &whole, &failed);
 	return call_end(&call, err);
 }
 
 EXPORT int vfiomig_restore(struct vfiomig_device *dev, int fd,
 			   const struct vfiomig_options *options, struct vfiomig_result *result)
 {
+	struct vfiomig_result whole = { 0 }, *own;
 	struct call call;
-	int err = call_begin(&call, dev->ctx, options, result);
+	int err = call_begin(&call, dev->ctx, options, result), failed;
 
+	own = &call.result;
 	if (!err)
 		err = device_check_open(dev);
 	if (!err)
-		err = restore_device(dev, fd, &call.opt, &call.result);
+		err = restore_devices(&dev, NULL, 1, fd, &call.opt, &own, &whole, &failed);
 	return call_end(&call, err);
 }
 

@@ -33,6 +33,13 @@ EXPORT const char *vfiomig_version(void)
 	return VERSION;
 }
 
+static void free_locks(struct vfiomig_ctx *ctx)
+{
+	pthread_rwlock_destroy(&ctx->arc);
+	pthread_mutex_destroy(&ctx->talk);
+	pthread_mutex_destroy(&ctx->lock);
+}
+
 EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 {
 	struct vfiomig_ctx *ctx = calloc(1, sizeof(*ctx));
@@ -45,12 +52,12 @@ EXPORT int vfiomig_new(struct vfiomig_ctx **ctxp)
 	ctx->devfs = "/dev";
 	ctx->procfs = "/proc";
 	pthread_mutex_init(&ctx->lock, NULL);
-	pthread_mutex_init(&ctx->arc, NULL);
+	pthread_mutex_init(&ctx->talk, NULL);
+	pthread_rwlock_init(&ctx->arc, NULL);
 	ctx->wake = ctx_new_wake(ctx);
 	if (ctx->wake < 0) {
 		err = ctx->wake;
-		pthread_mutex_destroy(&ctx->arc);
-		pthread_mutex_destroy(&ctx->lock);
+		free_locks(ctx);
 		free(ctx);
 		return err;
 	}
@@ -92,8 +99,7 @@ EXPORT struct vfiomig_ctx *vfiomig_unref(struct vfiomig_ctx *ctx)
 {
 	if (ctx && --ctx->refs == 0) {
 		close(ctx->wake);
-		pthread_mutex_destroy(&ctx->arc);
-		pthread_mutex_destroy(&ctx->lock);
+		free_locks(ctx);
 		free(ctx->rundir);
 		free(ctx);
 	}
@@ -198,34 +204,44 @@ void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep)
 	}
 }
 
-void ctx_begin_other(struct vfiomig_ctx *ctx)
+void ctx_begin_other(struct vfiomig_ctx *ctx, struct other *other)
 {
 	pthread_mutex_lock(&ctx->lock);
-	ctx->have_other = true;
-	ctx->other_thread = pthread_self();
-	ctx->other = (struct failure){ 0 };
+	*other = (struct other){ .next = ctx->others, .thread = pthread_self() };
+	ctx->others = other;
 	pthread_mutex_unlock(&ctx->lock);
 }
 
-struct failure ctx_end_other(struct vfiomig_ctx *ctx)
+struct failure ctx_end_other(struct vfiomig_ctx *ctx, struct other *other)
 {
+	struct other **at = &ctx->others;
+
 	pthread_mutex_lock(&ctx->lock);
-	ctx->have_other = false;
+	while (*at != other)
+		at = &(*at)->next;
+	*at = other->next;
 	pthread_mutex_unlock(&ctx->lock);
-	return ctx->other;
+	return other->failure;
 }
 
-static bool is_other(const struct vfiomig_ctx *ctx)
+/* With the lock held: what this thread has begun last, or NULL. */
+static struct other *find_other(const struct vfiomig_ctx *ctx)
 {
-	return ctx->have_other && pthread_equal(ctx->other_thread, pthread_self());
+	struct other *other = ctx->others;
+
+	while (other && !pthread_equal(other->thread, pthread_self()))
+		other = other->next;
+	return other;
 }
 
 /* With the lock held */
 static void note(struct vfiomig_ctx *ctx, int err, const char *sentence)
 {
-	if (is_other(ctx)) {
-		ctx->other.err = err;
-		strcpy(ctx->other.sentence, sentence);
+	struct other *other = find_other(ctx);
+
+	if (other) {
+		other->failure.err = err;
+		strcpy(other->failure.sentence, sentence);
 	} else {
 		ctx->have_first = ctx->have_first || err;
 		ctx->error_code = err;
@@ -236,11 +252,14 @@ static void note(struct vfiomig_ctx *ctx, int err, const char *sentence)
 struct failure ctx_get_failure(struct vfiomig_ctx *ctx)
 {
 	struct failure failure;
+	const struct other *other;
 
 	_Static_assert(sizeof(failure.sentence) == sizeof(ctx->error), "it holds each sentence");
 	pthread_mutex_lock(&ctx->lock);
-	failure = ctx->other;
-	if (!is_other(ctx)) {
+	other = find_other(ctx);
+	if (other) {
+		failure = other->failure;
+	} else {
 		failure.err = ctx->error_code;
 		memcpy(failure.sentence, ctx->error, sizeof(ctx->error));
 	}
@@ -302,7 +321,7 @@ int ctx_note_failure(struct vfiomig_ctx *ctx, int err, const char *fmt, ...)
 	make_printable(text);
 
 	pthread_mutex_lock(&ctx->lock);
-	if (is_other(ctx) || !ctx->keep_first || !ctx->have_first)
+	if (find_other(ctx) || !ctx->keep_first || !ctx->have_first)
 		note(ctx, err, text);
 	pthread_mutex_unlock(&ctx->lock);
 	return err;
@@ -337,7 +356,8 @@ int api_end_zero(struct vfiomig_ctx *ctx, int ret)
 }
 
 /* Pass a line on to a function of the program. */
-__attribute__((format(printf, 3, 0))) static void tell(void (*fn)(void *data, const char *line),
+__attribute__((format(printf, 4, 0))) static void tell(struct vfiomig_ctx *ctx,
+						       void (*fn)(void *data, const char *line),
 						       void *data, const char *fmt, va_list ap)
 {
 	char line[512];
@@ -346,7 +366,9 @@ __attribute__((format(printf, 3, 0))) static void tell(void (*fn)(void *data, co
 		return;
 	vsnprintf(line, sizeof(line), fmt, ap);
 	make_printable(line);
+	pthread_mutex_lock(&ctx->talk);
 	fn(data, line);
+	pthread_mutex_unlock(&ctx->talk);
 }
 
 void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
@@ -354,7 +376,7 @@ void ctx_log(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	tell(ctx->log, ctx->log_data, fmt, ap);
+	tell(ctx, ctx->log, ctx->log_data, fmt, ap);
 	va_end(ap);
 }
 
@@ -363,7 +385,7 @@ void ctx_notice(struct vfiomig_ctx *ctx, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	tell(ctx->notice, ctx->notice_data, fmt, ap);
+	tell(ctx, ctx->notice, ctx->notice_data, fmt, ap);
 	va_end(ap);
 }
 

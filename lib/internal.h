@@ -44,6 +44,13 @@ struct account {
 	_Atomic bool yields; /* another command has the device, and it waits for that */
 };
 
+/* The failures of one thread, see ctx_begin_other(). */
+struct other {
+	struct other *next;
+	pthread_t thread;
+	struct failure failure;
+};
+
 struct vfiomig_ctx {
 	int refs;
 	/* Where /sys, /dev and /proc are. Tests set other trees. */
@@ -69,18 +76,16 @@ struct vfiomig_ctx {
 	/* An eventfd that ends a poll(2), so that one of the two flags above is looked at. It may
 	 * be readable without them: another thread interrupts the context in two steps. */
 	int wake;
-	/* Whoever has this makes a call into the driver that must not be interrupted, or lets in
-	 * signals that would do so. */
-	pthread_mutex_t arc;
+	/* Whoever reads this makes a call into a driver that must not be interrupted. Whoever
+	 * writes it lets in signals that would do so. */
+	pthread_rwlock_t arc;
+	pthread_mutex_t talk; /* the functions @log and @notice are called one at a time */
 
 	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
 	bool keep_first, have_first;
 	int error_code;
 	char error[512];
-	/* The failures of one thread that has something else to do than the pipeline's others */
-	bool have_other;
-	pthread_t other_thread;
-	struct failure other;
+	struct other *others; /* of threads that have something else to do than the pipeline */
 };
 
 __attribute__((format(printf, 3, 4))) int ctx_note_failure(struct vfiomig_ctx *ctx, int err,
@@ -142,10 +147,10 @@ void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure);
 /* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the
  * others follow from it. */
 void ctx_keep_first_error(struct vfiomig_ctx *ctx, bool keep);
-/* Between these two calls, the failures of this thread, of a pipeline, are noted apart from those
- * of its other threads: the last of them, as outside of a pipeline. Returns that one. */
-void ctx_begin_other(struct vfiomig_ctx *ctx);
-struct failure ctx_end_other(struct vfiomig_ctx *ctx);
+/* Between these two calls, the failures of this thread are noted in @other, apart from those of
+ * other threads: the last of them, as outside of a pipeline. Returns that one. The calls nest. */
+void ctx_begin_other(struct vfiomig_ctx *ctx, struct other *other);
+struct failure ctx_end_other(struct vfiomig_ctx *ctx, struct other *other);
 /* Whether this thread is to call the progress function now and then. */
 bool ctx_has_progress(const struct vfiomig_ctx *ctx);
 /*

@@ -427,6 +427,23 @@ void vfiomig_device_set_wait(struct vfiomig_device *dev, int seconds);
  * or the errno of the call that failed.
  */
 int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
+
+/**
+ * vfiomig_devices_open - open several devices, for one transfer
+ * @devices: @n closed devices, of one context
+ * @flags: as for vfiomig_device_open()
+ * @which: receives the index of the device that a failure is about, or @n; may be NULL
+ *
+ * As vfiomig_device_open() does one after the other. But all locks are taken first, in the order of
+ * their names, so that two programs that want some of the same devices never wait for each other.
+ * vfiomig_device_set_wait() is about all of them together then, and the first one's counts.
+ *
+ * Returns 0, -ENOTUNIQ when a device was given twice, whatever its names, or what
+ * vfiomig_device_open() returns. Then all of them are closed.
+ */
+int vfiomig_devices_open(struct vfiomig_device *const devices[], size_t n, unsigned int flags,
+			 size_t *which);
+
 /**
  * vfiomig_device_close - close the device, or give it back to the process that it was borrowed from
  *
@@ -1032,6 +1049,7 @@ struct vfiomig_options {
 	 * image or a zstd file. */
 	bool force;
 	bool no_verify; /* a restore: do not verify an image in a file beforehand */
+	bool no_p2p;	/* several devices do not talk to each other: some may have no P2P states */
 	/*
 	 * Called on the caller's thread, several times a second, also while the transfer waits for
 	 * its first byte, with the bytes of state that were moved so far, and how many are
@@ -1119,8 +1137,10 @@ struct vfiomig_result {
  *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING),
  *		or its owner may be saving it; the device was not touched
  *  -EDESTADDRREQ	the image is of several devices, and the options do not say which one is
- *		meant; or it has none of that name; the sentence names those that it has
+ *		meant; or it has none of that name; or a restore has not got exactly its devices;
+ *		the sentence names those that it has; no device was touched
  *  -ENODATA	there is no image: nothing to read, or it has no state in it
+ *  -EPROTONOSUPPORT	one of several devices has no P2P states; none was touched
  *  -EBADMSG	the image is damaged, truncated, or no image at all; or the state in it is cut off
  *  -EXDEV	the image is of another device; the device was not touched
  *  -EPROTO	the driver breaks the protocol: an arc returned success and led elsewhere, the state
@@ -1162,6 +1182,48 @@ int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_option
  */
 int vfiomig_restore(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,
 		    struct vfiomig_result *result);
+
+/* A device of a set. */
+struct vfiomig_member {
+	struct vfiomig_device *device; /* open */
+	const char *name; /* a restore: what the image calls it; NULL if that is its own name */
+	struct vfiomig_result *result; /* of this device; may be NULL */
+};
+
+/**
+ * vfiomig_save_set - save several devices at one instant, in one image
+ * @members: the devices, of one context; each once
+ * @n: how many they are, up to VFIOMIG_SET_MAX
+ * @fd: where the image goes
+ * @result: of the set: the sums of the bytes, the longest time, the downtime from the first
+ *	device's leaving to the last one's return, and whether each (complete, loaded, home) or any
+ *	of the devices was so. It has no states. May be NULL.
+ * @which: receives the index of the device that the failure is about, or @n if it is of the set;
+ *	may be NULL
+ *
+ * Those that have PRE_COPY are read while they run, until all can be stopped. All devices are in
+ * their P2P states before any is stopped, and all are read before any leaves STOP_COPY. On the way
+ * back all are in STOP before any is in RUNNING_P2P, and there before any is in RUNNING. A failure
+ * of one takes all of them back. Each device has threads of its own meanwhile; functions of the
+ * caller are called one at a time. An image of one device is the one that vfiomig_save() makes.
+ */
+int vfiomig_save_set(const struct vfiomig_member members[], size_t n, int fd,
+		     const struct vfiomig_options *options, struct vfiomig_result *result,
+		     size_t *which);
+
+/**
+ * vfiomig_restore_set - load the image of several devices
+ * @fd: where the image comes from
+ *
+ * The other parameters are those of vfiomig_save_set(). The devices must be all that are in the
+ * image, in any order. As for vfiomig_restore(), but no device leaves RESUMING before all of the
+ * image was right. Then all are in STOP before any is in RUNNING_P2P, and there before any is in
+ * RUNNING. After a failure of one, all that have lost their state or have got one of the image are
+ * reset.
+ */
+int vfiomig_restore_set(const struct vfiomig_member members[], size_t n, int fd,
+			const struct vfiomig_options *options, struct vfiomig_result *result,
+			size_t *which);
 
 /**
  * vfiomig_pack, vfiomig_unpack - make an image of raw state, or raw state of an image

@@ -73,7 +73,14 @@ static int bind_iommufd(struct vfiomig_device *dev)
 		       : 0;
 }
 
-/* Give the device an empty address space of its own, in which it cannot do DMA anywhere. */
+/* Whether it has the iommufd of another device of its group. */
+static bool shares_iommufd(const struct vfiomig_device *dev)
+{
+	return dev->companion && dev->companion->iommufd >= 0;
+}
+
+/* Give the device an empty address space of its own, in which it cannot do DMA anywhere. The kernel
+ * has one for a group. */
 static int attach_ioas(struct vfiomig_device *dev)
 {
 	struct iommu_ioas_alloc alloc = { .size = sizeof(alloc) };
@@ -81,9 +88,11 @@ static int attach_ioas(struct vfiomig_device *dev)
 		.argsz = sizeof(attach),
 	};
 
-	if (ctx_ioctl(dev->ctx, dev->iommufd, IOMMU_IOAS_ALLOC, &alloc))
+	if (shares_iommufd(dev))
+		alloc.out_ioas_id = dev->companion->ioas;
+	else if (ctx_ioctl(dev->ctx, dev->iommufd, IOMMU_IOAS_ALLOC, &alloc))
 		return ctx_fail(dev->ctx, -errno, "IOMMU_IOAS_ALLOC: %m");
-	attach.pt_id = alloc.out_ioas_id;
+	dev->ioas = attach.pt_id = alloc.out_ioas_id;
 	if (ctx_ioctl(dev->ctx, dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach))
 		return refusal_attach(dev, -errno);
 	return 0;
@@ -95,7 +104,7 @@ static int open_iommufd(struct vfiomig_device *dev)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/iommu", dev->ctx->devfs);
-	fd = node_open(dev, path);
+	fd = shares_iommufd(dev) ? node_share(dev, dev->companion->iommufd) : node_open(dev, path);
 	if (fd < 0)
 		return fd;
 	dev->iommufd = fd;

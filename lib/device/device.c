@@ -263,21 +263,27 @@ int device_check_open(const struct vfiomig_device *dev)
 
 /* ---- One command at a time ----------------------------------------------- */
 
-int device_lock(struct vfiomig_device *dev)
+int device_begin_lock(struct vfiomig_device *dev)
 {
-	struct identity *identity = &dev->identity;
-	struct turn turn = turn_begin(dev->ctx, dev->wait);
-	int err = 0;
-
 	if (dev->locks)
 		return ctx_fail(dev->ctx, -EBUSY, "busy: this process has the device open");
-	dev->locks = calloc(identity->count + 1, sizeof(*dev->locks));
+	dev->locks = calloc(dev->identity.count + 1, sizeof(*dev->locks));
 	if (!dev->locks)
 		return ctx_fail_memory(dev->ctx);
-	for (size_t i = 0; i < identity->count; i++)
+	for (size_t i = 0; i < dev->identity.count; i++)
 		dev->locks[i].fd = -1;
-	for (size_t i = 0; i < identity->count && !err; i++)
-		err = lock_take(&dev->locks[i], strrchr(identity->syspath[i], '/') + 1, &turn);
+	return 0;
+}
+
+const char *device_lock_name(const struct vfiomig_device *dev, size_t i)
+{
+	return strrchr(dev->identity.syspath[i], '/') + 1;
+}
+
+int device_take_lock(struct vfiomig_device *dev, size_t i, const struct turn *turn)
+{
+	int err = lock_take(&dev->locks[i], device_lock_name(dev, i), turn);
+
 	/*
 	 * Without a lock the kernel itself still gives a device to one process only, unless the
 	 * device is borrowed. If the default directory is not there, nobody else has locks either.
@@ -289,6 +295,18 @@ int device_lock(struct vfiomig_device *dev)
 	}
 	if (rundir_is_nowhere(err))
 		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s", dev->ctx->error);
+	return err;
+}
+
+int device_lock(struct vfiomig_device *dev)
+{
+	struct turn turn = turn_begin(dev->ctx, dev->wait);
+	int err = device_begin_lock(dev);
+
+	if (err)
+		return err;
+	for (size_t i = 0; i < dev->identity.count && !err; i++)
+		err = device_take_lock(dev, i, &turn);
 	if (err)
 		device_unlock(dev);
 	return err;
@@ -553,7 +571,8 @@ int device_open(struct vfiomig_device *dev, unsigned int flags)
 	if (dev->via > VFIOMIG_VIA_GROUP)
 		return ctx_fail(dev->ctx, -EINVAL, "there is no way %d to open a device",
 				(int)dev->via);
-	err = dev->keeps_lock && dev->locks ? 0 : device_lock(dev);
+	/* A lock was kept, or taken before: see devices_open(). */
+	err = dev->locks ? 0 : device_lock(dev);
 	if (err)
 		return err;
 	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;

@@ -7,6 +7,7 @@
 #include "sysdev.h"
 
 struct origin;
+struct turn;
 
 enum backend_flag {
 	/* The session belongs to somebody else, and goes on after the device is closed here. */
@@ -80,10 +81,15 @@ struct vfiomig_device {
 	bool keeps_lock;    /* also when it is closed */
 	bool unbound;	    /* a cdev is not to be bound to an iommufd, or was not */
 	bool has_holder;    /* a struct vfiomig_holder was made for it here */
+	bool in_set;	    /* several devices are being moved: lines about an arc name it */
 	/* -1 while the device is closed. */
 	int fd;
 	/* These must stay open as long as @fd, or are -1. */
 	int iommufd, group_fd, container;
+	uint32_t ioas; /* the address space that a cdev has in its iommufd */
+	/* While devices are opened together: one of the same group, which the kernel gives to one
+	 * owner only. NULL: none. */
+	const struct vfiomig_device *companion;
 	int claim;    /* the connection to its holder */
 	int owner_fd; /* the number that it has in the process that it was borrowed from */
 	const struct backend *backend;
@@ -108,6 +114,11 @@ int device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
 int device_open(struct vfiomig_device *dev, unsigned int flags);
 int device_close(struct vfiomig_device *dev);
 
+/* See vfiomig_devices_open(). @which receives the number of the device that a failure is about. */
+int devices_open(struct vfiomig_device *const *devices, size_t n, unsigned int flags, int *which);
+/* Whether these are different devices. Returns 0 or, after ctx_fail(), -ENOTUNIQ. */
+int devices_check(struct vfiomig_device *const *devices, size_t n, int *which);
+
 /* Find the device among the descriptors of process @pid. Returns a duplicate of the one that is the
  * device for certain, whose number there @number receives, or a negative errno: -EBUSY if the
  * process has not bound it yet. */
@@ -130,6 +141,10 @@ int device_fail_not_bound(struct vfiomig_device *dev);
 /* Lock the device for the time that a command works on it. Returns 0 or a negative errno: -EBUSY
  * when another command does. */
 int device_lock(struct vfiomig_device *dev);
+/* The same step by step: lock number @i of the identity's. After a failure, unlock the device. */
+int device_begin_lock(struct vfiomig_device *dev);
+const char *device_lock_name(const struct vfiomig_device *dev, size_t i);
+int device_take_lock(struct vfiomig_device *dev, size_t i, const struct turn *turn);
 void device_unlock(struct vfiomig_device *dev);
 /* In the child of a fork: the lock stays the parent's. */
 void device_forget_lock(struct vfiomig_device *dev);

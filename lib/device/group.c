@@ -102,6 +102,25 @@ static int get_device(struct vfiomig_device *dev)
 	return dev->fd < 0 ? refusal_device(dev, -errno) : 0;
 }
 
+static int open_alone(struct vfiomig_device *dev)
+{
+	int err = open_container(dev);
+
+	if (!err)
+		err = open_group(dev);
+	return err ? err : attach(dev);
+}
+
+/* A group can be opened once. */
+static int share(struct vfiomig_device *dev, const struct vfiomig_device *companion)
+{
+	dev->container = node_share(dev, companion->container);
+	if (dev->container < 0)
+		return dev->container;
+	dev->group_fd = node_share(dev, companion->group_fd);
+	return dev->group_fd < 0 ? dev->group_fd : 0;
+}
+
 static int group_open(struct vfiomig_device *dev)
 {
 	int err;
@@ -110,11 +129,10 @@ static int group_open(struct vfiomig_device *dev)
 		return ctx_fail(
 			dev->ctx, -EOPNOTSUPP,
 			"the device has no IOMMU group; enable the IOMMU (firmware setup, intel_iommu=on)");
-	err = open_container(dev);
-	if (!err)
-		err = open_group(dev);
-	if (!err)
-		err = attach(dev);
+	if (dev->companion && dev->companion->group_fd >= 0)
+		err = share(dev, dev->companion);
+	else
+		err = open_alone(dev);
 	return err ? err : get_device(dev);
 }
 

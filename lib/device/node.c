@@ -165,6 +165,13 @@ int node_open(struct vfiomig_device *dev, const char *path)
 	return fd < 0 ? fail_open(dev, path, errno) : fd;
 }
 
+int node_share(struct vfiomig_device *dev, int fd)
+{
+	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	return own < 0 ? ctx_fail(dev->ctx, -errno, "cannot duplicate a descriptor: %m") : own;
+}
+
 /* Returns 0 if this member of the group is an obstacle, -ENOENT if it is none, or another negative
  * errno. */
 static int check_obstacle(const char *member, char driver[256])

@@ -24,6 +24,8 @@ bool node_is_missing(const struct vfiomig_device *dev, char path[PATH_MAX]);
 /* Returns a descriptor, or a negative errno: -EBUSY, -EACCES, -EPERM, -EOPNOTSUPP when there is no
  * such node, or another. */
 int node_open(struct vfiomig_device *dev, const char *path);
+/* A duplicate of the descriptor of such a node, or a negative errno. */
+int node_share(struct vfiomig_device *dev, int fd);
 /* The same as vfiomig_device_get_obstacle(). */
 int node_get_obstacle(const struct vfiomig_device *dev, char name[256], char driver[256]);
 /* The same, but for the device itself. */

@@ -40,9 +40,9 @@ void calm_look(struct vfiomig_ctx *ctx)
 	find_uncaught(&set);
 	for (int sig = 1; sig < NSIG; sig++)
 		any = any || (sigismember(&pending, sig) == 1 && sigismember(&set, sig) == 1);
-	if (!any || pthread_mutex_trylock(&ctx->arc))
+	if (!any || pthread_rwlock_trywrlock(&ctx->arc))
 		return;
 	pthread_sigmask(SIG_UNBLOCK, &set, &before);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_mutex_unlock(&ctx->arc);
+	pthread_rwlock_unlock(&ctx->arc);
 }

@@ -171,7 +171,7 @@ int patience_call(struct vfiomig_ctx *ctx, const char *what, int (*fn)(void *arg
 	sigset_t before;
 	int err;
 
-	pthread_mutex_lock(&ctx->arc);
+	pthread_rwlock_rdlock(&ctx->arc);
 	kick_begin(&c.kick);
 	calm_begin(&before);
 	err = start_caller(&c);
@@ -183,7 +183,7 @@ int patience_call(struct vfiomig_ctx *ctx, const char *what, int (*fn)(void *arg
 	}
 	calm_end(&before);
 	kick_end(&c.kick);
-	pthread_mutex_unlock(&ctx->arc);
+	pthread_rwlock_unlock(&ctx->arc);
 	p->ns = c.ns;
 	p->broken_off = c.kicked;
 	return c.ret;

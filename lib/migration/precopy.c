@@ -30,11 +30,12 @@ bool precopy_possible(struct vfiomig_device *dev, int state)
 	       state == VFIOMIG_STATE_RUNNING;
 }
 
-void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *state,
-		  uint64_t downtime_ns)
+void precopy_init(struct precopy *p, struct part *part, struct raw *state, uint64_t downtime_ns)
 {
+	struct vfiomig_device *dev = part->dev;
+
 	*p = (struct precopy){
-		.dev = dev,
+		.part = part,
 		.state = state,
 		.downtime = downtime_ns,
 		.start_ns = now_ns(),
@@ -129,8 +130,10 @@ static bool is_time(struct precopy *p)
 	/* Nothing was read yet, so the rate is not known. */
 	if (info.dirty_bytes && !p->state->bytes)
 		return false;
-	if (!info.dirty_bytes || time_to_move(p, info.dirty_bytes) <= p->downtime)
+	if (!info.dirty_bytes || time_to_move(p, info.dirty_bytes) <= p->downtime) {
+		p->gave_up = false;
 		return true;
+	}
 	p->gave_up = !converges(p, info.dirty_bytes);
 	return p->gave_up;
 }
@@ -142,21 +145,26 @@ static bool is_time(struct precopy *p)
  */
 static int stop(struct precopy *p)
 {
-	int err;
+	struct part *part = p->part;
+	int state, err;
 
 	p->bytes = p->state->bytes;
-	p->stop_ns = now_ns();
-	p->stopping = true;
+	part->stop_ns = now_ns();
+	part->transfer = -1;
+	state = set_calm(part, VFIOMIG_STATE_PRE_COPY, true);
+	if (state < 0)
+		return state;
 	/* From another state the arcs would begin another session. */
-	err = state_continue(p->dev, VFIOMIG_STATE_PRE_COPY, VFIOMIG_STATE_STOP_COPY);
-	p->stopped = !err;
+	err = state_continue(part->dev, state, VFIOMIG_STATE_STOP_COPY);
+	if (!err)
+		part->transfer = VFIOMIG_STATE_STOP_COPY;
 	return err;
 }
 
 /* Returns the number of bytes read, 0 when there are none for now, or a negative errno. */
 static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 {
-	struct vfiomig_ctx *ctx = p->dev->ctx;
+	struct vfiomig_ctx *ctx = p->part->dev->ctx;
 	struct fd_tries tries = { 0 };
 	int err = 0;
 	ssize_t n;
@@ -173,22 +181,37 @@ static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 	return n < 0 ? -errno : fd_count(n, size);
 }
 
+/* Read on as long as this device, or another one of the set, is not ready to be stopped. Returns as
+ * read_running(), 0 when the time to stop has come. */
+static ssize_t read_until_stop(struct precopy *p, void *buf, size_t size)
+{
+	ssize_t n = 0;
+
+	while (!n && !set_stops(p->part, is_time(p))) {
+		n = read_running(p, buf, size);
+		/* With nothing to read, it only waits for the others. */
+		if (!n && set_stops(p->part, true))
+			break;
+		if (!n)
+			set_rest(p->part);
+	}
+	return n;
+}
+
 static ssize_t read_some(struct precopy *p, void *buf, size_t size)
 {
 	ssize_t n;
 	int err;
 
-	if (!p->stopped && !is_time(p)) {
-		n = read_running(p, buf, size);
+	if (p->part->transfer == VFIOMIG_STATE_PRE_COPY) {
+		n = read_until_stop(p, buf, size);
 		if (n)
 			return n < 0 ? raw_fail(p->state, n) : n;
-	}
-	if (!p->stopped) {
 		err = stop(p);
 		if (err)
 			return err;
 	}
-	n = fd_read(p->dev->ctx, p->state->fd, buf, size);
+	n = fd_read(p->part->dev->ctx, p->state->fd, buf, size);
 	return n < 0 ? raw_fail(p->state, n) : n;
 }
 

@@ -7,17 +7,14 @@
 #define VFIOMIG_PRECOPY_H
 
 #include "image/pipeline.h"
+#include "set.h"
 
 struct raw;
 
 struct precopy {
-	struct vfiomig_device *dev;
+	struct part *part;
 	struct raw *state;
 	uint64_t downtime; /* nanoseconds that moving the rest may take */
-	bool stopping;	   /* it is on its way from PRE_COPY to STOP_COPY, or was left on it */
-	bool stopped;	   /* the device is in STOP_COPY now */
-	uint64_t stop_ns;  /* CLOCK_MONOTONIC, when the device began to leave PRE_COPY */
-
 	uint64_t start_ns;
 	uint64_t initial_end; /* bytes at which the first copy is over */
 	bool has_info, seen_initial;
@@ -35,8 +32,8 @@ struct precopy {
 /* Whether the device, which is in @state, can be read while it runs. */
 bool precopy_possible(struct vfiomig_device *dev, int state);
 
-void precopy_init(struct precopy *p, struct vfiomig_device *dev, struct raw *state,
-		  uint64_t downtime_ns);
+/* The device is in PRE_COPY. */
+void precopy_init(struct precopy *p, struct part *part, struct raw *state, uint64_t downtime_ns);
 
 /* A pipeline's read stage; its first argument is the struct precopy. */
 int precopy_read(void *precopy, struct chunk *chunk);

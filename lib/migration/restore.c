@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Restoring a device's state. What can be known of the image before the device is touched is
- * checked before that, and the rest before the device leaves RESUMING.
+ * Restoring the state of devices. What can be known of the image before a device is touched is
+ * checked before that, and the rest before a device leaves RESUMING. Where several devices wait for
+ * each other is in set.h.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,7 +15,37 @@
 #include "records/guard.h"
 #include "restore.h"
 #include "session.h"
+#include "set.h"
 #include "state.h"
+
+struct restores;
+
+/* The restore of one device */
+struct restore {
+	struct part part; /* comes first */
+	struct restores *all;
+	const char *header; /* what the image says of it, NULL for raw state */
+	struct raw state;
+	struct guard guard;
+	char refusal[128];
+	int data_fd;
+	int leave;
+};
+
+struct restores {
+	const struct vfiomig_options *opt;
+	struct set set;
+	struct raw from; /* raw state */
+	struct image image;
+	struct restore *restore; /* of each device */
+	struct part **parts;	 /* in the order of the image */
+	int fd;
+};
+
+static struct restore *restore_of(struct part *p)
+{
+	return (struct restore *)p;
+}
 
 /* An image of no state is whole, too, but loading nothing would be no restore. */
 static int check_size(const struct raw *state)
@@ -22,46 +54,104 @@ static int check_size(const struct raw *state)
 }
 
 /*
- * Guard the device against a state that is known to be not for it. @image is NULL for raw state.
- * With --force nothing does.
+ * Guard the device against a state that is known to be not for it. With --force nothing does.
  */
-static int guard(struct guard *g, struct vfiomig_device *dev, const struct vfiomig_options *opt,
-		 const struct image *image, bool compare)
+static int guard(struct restore *r, bool compare)
 {
+	const struct vfiomig_device *dev = r->part.dev;
 	const char *driver = dev->sys.driver;
 	char theirs[64];
 
-	if (image && meta_driver(image->header, theirs, sizeof(theirs)))
+	if (r->header && meta_driver(r->header, theirs, sizeof(theirs)))
 		driver = theirs;
-	return guard_init(g, dev, opt->force ? NULL : driver, compare);
+	return guard_init(&r->guard, dev, r->all->opt->force ? NULL : driver, compare);
 }
 
-/* Move all of the state to nowhere. @image is NULL for raw state. */
-static int look_at_all(struct vfiomig_device *dev, const struct vfiomig_options *opt,
-		       struct raw *from, struct image *image, struct vfiomig_result *result)
-{
-	struct raw nowhere;
-	struct guard g = { 0 };
-	int err = raw_init(&nowhere, dev->ctx, -1, "");
+/* ---- The transfer -------------------------------------------------------- */
 
-	if (!image)
-		raw_free(&nowhere);
+/* Each device's state goes to its restore->state. */
+static int transfer(struct restores *all)
+{
+	struct member members[VFIOMIG_SET_MAX];
+	struct image *image = all->opt->raw ? NULL : &all->image;
+	int count = all->set.count;
+
+	if (count == 1)
+		return transfer_in(all->opt, &all->from, image, &restore_of(*all->parts)->state,
+				   (*all->parts)->result);
+	for (int i = 0; i < count; i++)
+		members[i] = (struct member){
+			.name = image->devices[i].name,
+			.raw = &restore_of(all->parts[i])->state,
+			.result = all->parts[i]->result,
+		};
+	return transfer_set_in(all->opt, members, count, image);
+}
+
+/* For the guard, to whom all bytes are shown. */
+static int feed(void *data, const void *bytes, size_t size)
+{
+	struct restore *r = data;
+	struct other other;
+
+	part_begin(&r->part, &other);
+	return part_end(&r->part, &other, records_feed(r->guard.records, bytes, size));
+}
+
+static int begin_state(struct restore *r, bool compare)
+{
+	const struct set *set = &r->all->set;
+	int err;
+
+	snprintf(r->refusal, sizeof(r->refusal), "%.100s refused its state",
+		 set->count > 1 ? r->part.dev->name : "the device");
+	err = raw_init(&r->state, set->ctx, -1, r->refusal);
+	/* Without a trailer there is no digest to compare with. */
+	if (r->all->opt->raw)
+		raw_free(&r->state);
 	if (!err)
-		err = guard(&g, dev, opt, image, true);
-	guard_watch(&g, &nowhere);
-	/* Raw state has nothing to be verified but what a guard looks at. */
-	if (!err && (image || g.records))
-		err = transfer_in(opt, from, image, &nowhere, result);
-	if (!err)
-		err = guard_finish(&g);
-	result->complete = false;
-	result->bytes = 0;
-	if (image)
-		result->expected = nowhere.bytes;
-	guard_free(&g);
-	raw_free(&nowhere);
+		err = guard(r, compare);
+	if (r->guard.records) {
+		r->state.tap = feed;
+		r->state.tap_data = r;
+	}
 	return err;
 }
+
+static void end_state(struct restore *r)
+{
+	guard_free(&r->guard);
+	raw_free(&r->state);
+}
+
+/* Move all of the state to nowhere. */
+static int look_at_all(struct restores *all)
+{
+	bool needed = !all->opt->raw;
+	int err = 0;
+
+	for (int i = 0; i < all->set.count && !err; i++) {
+		err = set_blame(all->parts[i], begin_state(restore_of(all->parts[i]), true));
+		/* Raw state has nothing to be verified but what a guard looks at. */
+		needed = needed || restore_of(all->parts[i])->guard.records;
+	}
+	if (!err && needed)
+		err = transfer(all);
+	for (int i = 0; i < all->set.count; i++) {
+		struct restore *r = restore_of(all->parts[i]);
+
+		if (!err)
+			err = set_blame(&r->part, guard_finish(&r->guard));
+		r->part.result->complete = false;
+		r->part.result->bytes = 0;
+		if (!all->opt->raw)
+			r->part.result->expected = r->state.bytes;
+		end_state(r);
+	}
+	return err;
+}
+
+/* ---- Before a device is touched ------------------------------------------ */
 
 static bool is_regular(int fd)
 {
@@ -72,68 +162,171 @@ static bool is_regular(int fd)
 
 /* The first bytes of raw state say something about its device, and in a file all of it can be
  * looked at. */
-static int check_raw_state(struct vfiomig_device *dev, struct raw *from,
-			   const struct vfiomig_options *opt, off_t start,
-			   struct vfiomig_result *result)
+static int check_raw_state(struct restores *all, off_t start)
 {
-	struct guard g;
-	int err = guard(&g, dev, opt, NULL, true);
+	struct restore *r = restore_of(*all->parts);
+	const struct vfiomig_options *opt = all->opt;
+	struct raw *from = &all->from;
+	int err = guard(r, true);
+	bool known = r->guard.records;
 
-	if (!err && g.records)
+	if (!err && known)
 		err = raw_peek_more(from);
 	if (!err)
-		err = guard_compare(&g, from);
-	if (!err && g.records && !opt->no_verify && start >= 0 && is_regular(from->fd)) {
-		err = look_at_all(dev, opt, from, NULL, result);
+		err = guard_compare(&r->guard, from);
+	guard_free(&r->guard);
+	if (!err && known && !opt->no_verify && start >= 0 && is_regular(from->fd)) {
+		err = look_at_all(all);
 		from->bytes = 0;
 		if (!err && lseek(from->fd, start, SEEK_SET) < 0)
-			err = ctx_fail(dev->ctx, -errno, "reading the image: %m");
+			err = ctx_fail(from->ctx, -errno, "reading the image: %m");
 	}
-	guard_free(&g);
 	return err;
 }
 
-static int open_raw(struct vfiomig_device *dev, struct raw *from, const struct vfiomig_options *opt,
-		    struct vfiomig_result *result)
+static int open_raw(struct restores *all)
 {
-	off_t start = lseek(from->fd, 0, SEEK_CUR);
-	int err = raw_peek(from, opt->force);
+	off_t start = lseek(all->fd, 0, SEEK_CUR);
+	int err;
 
-	return err ? err : check_raw_state(dev, from, opt, start, result);
+	all->from = (struct raw){
+		.ctx = all->set.ctx,
+		.fd = all->fd,
+		.what = "reading the image",
+	};
+	err = raw_peek(&all->from, all->opt->force);
+	return err ? err : check_raw_state(all, start);
 }
 
-static int open_image(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
-		      struct image *image, struct vfiomig_result *result)
+static const char *name_of(const struct restores *all, const char *const *names, int i)
 {
-	off_t start = lseek(fd, 0, SEEK_CUR);
-	int err = image_open(image, dev->ctx, fd);
+	return names && names[i] ? names[i] : all->restore[i].part.dev->name;
+}
 
-	if (!err && image->nr_devices)
-		return ctx_fail(
-			dev->ctx, -EDESTADDRREQ,
-			"the image is of %d devices; \"vfiomig unpack --device=NAME\" extracts the state of one, for restore --raw",
-			image->nr_devices);
-	if (!err && !opt->force)
-		err = meta_check_device(dev, image->header);
+/* For the sentence about devices that do not fit: "a, b, c" */
+static void list_names(const struct image *image, char *text, size_t size)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < image->nr_devices && used < size; i++)
+		used += snprintf(text + used, size - used, "%s%s", i ? ", " : "",
+				 image->devices[i].name);
+}
+
+/* @what, about the device that the image calls @name */
+static int fail_names(struct restores *all, const char *what, const char *name)
+{
+	char has[300];
+
+	list_names(&all->image, has, sizeof(has));
+	return ctx_fail(all->set.ctx, -EDESTADDRREQ,
+			"%s %s; the image is of %s; NAME=DEV says which of them goes to DEV", what,
+			name, has);
+}
+
+/* Find out which device of the image each is: the image's order is that of the parts from then
+ * on. */
+static int match_names(struct restores *all, const char *const *names)
+{
+	const struct image *image = &all->image;
+	struct part *parts[VFIOMIG_SET_MAX] = { NULL };
+	int count = all->set.count;
+
+	for (int i = 0; i < count; i++) {
+		const char *name = name_of(all, names, i);
+		int at = image_find(image, name);
+
+		if (at < 0)
+			return fail_names(all, "the image has no device", name);
+		if (parts[at])
+			return fail_names(all, "two devices were given for", name);
+		parts[at] = &all->restore[i].part;
+	}
+	for (int i = 0; i < image->nr_devices; i++)
+		if (!parts[i])
+			return fail_names(all, "no device was given for", image->devices[i].name);
+	for (int i = 0; i < count; i++) {
+		all->parts[i] = parts[i];
+		restore_of(parts[i])->header = image->devices[i].header;
+	}
+	return 0;
+}
+
+/* An image of one device goes to it, if it has the name that was given. */
+static int match_one(struct restores *all, const char *const *names)
+{
+	const struct image *image = &all->image;
+	const char *device = json_find(image->header, "device");
+	char name[256];
+
+	all->restore->header = image->header;
+	if (all->set.count > 1)
+		return ctx_fail(all->set.ctx, -EDESTADDRREQ,
+				"the image is of one device, not of %d", all->set.count);
+	if (!names || !names[0] || !device || meta_string(device, "name", name, sizeof(name)) < 0 ||
+	    strcmp(name, names[0]) == 0)
+		return 0;
+	return ctx_fail(all->set.ctx, -EDESTADDRREQ, "the image has no device %s: it is of %s",
+			names[0], name);
+}
+
+static int check_devices(struct restores *all)
+{
+	int err = 0;
+
+	for (int i = 0; i < all->set.count && !err; i++) {
+		struct restore *r = restore_of(all->parts[i]);
+
+		if (!all->opt->force)
+			err = set_blame(&r->part, meta_check_device(r->part.dev, r->header));
+		r->part.result->expected = meta_number(r->header, "expected_bytes", 0);
+	}
+	return err;
+}
+
+static int open_image(struct restores *all, const char *const *names)
+{
+	struct image *image = &all->image;
+	off_t start = lseek(all->fd, 0, SEEK_CUR);
+	int err = image_open(image, all->set.ctx, all->fd);
+
+	if (!err)
+		err = image->nr_devices ? match_names(all, names) : match_one(all, names);
+	if (!err)
+		err = check_devices(all);
 	if (err)
 		return err;
-	result->expected = meta_number(image->header, "expected_bytes", 0);
-	if (opt->no_verify || start < 0 || !is_regular(fd))
+	if (all->opt->no_verify || start < 0 || !is_regular(all->fd))
 		return image_peek(image);
-	err = look_at_all(dev, opt, NULL, image, result);
-	return err ? err : image_reopen(image, start);
+	err = look_at_all(all);
+	if (!err)
+		err = image_reopen(image, start);
+	/* What the headers were is gone with the image that was verified. */
+	if (!err)
+		err = image->nr_devices ? match_names(all, names) : match_one(all, names);
+	return err;
 }
 
-/* What a process has made of its device's registers is its own. */
-static int restore_command(struct vfiomig_device *dev, const struct image *image)
-{
-	char config[2 * CONFIG_SIZE_MAX + 1];
-	bool has_config =
-		image->header && meta_string(image->header, "config", config, sizeof(config)) >= 0;
+/* ---- The devices --------------------------------------------------------- */
 
-	if (!device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
-		return config_restore_command(dev, has_config ? config : NULL);
-	config_check_command(dev, has_config ? config : NULL);
+/* Enter RESUMING, with the others. Up to STOP none of them has lost anything. */
+static int start(struct part *p)
+{
+	struct restore *r = restore_of(p);
+	bool alone = p->set->count == 1;
+	int err = alone ? 0 : set_calm(p, p->result->before, false);
+
+	if (err >= 0 && !alone)
+		err = session_start(p->dev, VFIOMIG_STATE_STOP, NULL, p->result);
+	if (err >= 0)
+		err = set_meet(p->set);
+	if (!err)
+		err = session_start(p->dev, VFIOMIG_STATE_RESUMING, &r->data_fd, p->result);
+	if (err)
+		return err;
+	p->transfer = VFIOMIG_STATE_RESUMING;
+	r->state.fd = r->data_fd;
 	return 0;
 }
 
@@ -148,60 +341,66 @@ static int check_alive(struct vfiomig_device *dev, int data_fd)
 	return ctx_fail(dev->ctx, -ENODEV, "the restore's session is over: %s", strerror(ENODEV));
 }
 
+/* All was written. */
+static int check_written(struct part *p)
+{
+	struct restore *r = restore_of(p);
+	int err = check_size(&r->state);
+
+	if (!err)
+		err = guard_finish(&r->guard);
+	return err ? err : check_alive(p->dev, r->data_fd);
+}
+
+/* What a process has made of its device's registers is its own. */
+static int restore_command(struct restore *r)
+{
+	struct vfiomig_device *dev = r->part.dev;
+	char config[2 * CONFIG_SIZE_MAX + 1];
+	bool has_config =
+		r->header && meta_string(r->header, "config", config, sizeof(config)) >= 0;
+
+	if (!device_is(dev, BACKEND_OWNER_HAS_REGISTERS))
+		return config_restore_command(dev, has_config ? config : NULL);
+	config_check_command(dev, has_config ? config : NULL);
+	return 0;
+}
+
 /*
  * From RESUMING to STOP, which loads the state, and on to where the device is to be left. From
  * another state an arc would lead to STOP as well, with what somebody else has put there.
  */
-static int revive(struct vfiomig_device *dev, const struct image *image, int state,
-		  struct vfiomig_result *result)
+static int revive(struct part *p)
 {
-	int err = state_continue(dev, VFIOMIG_STATE_RESUMING, VFIOMIG_STATE_STOP);
+	struct restore *r = restore_of(p);
+	int err;
 
-	result->loaded = !err;
+	p->transfer = -1;
+	err = state_continue(p->dev, VFIOMIG_STATE_RESUMING, VFIOMIG_STATE_STOP);
+	p->result->loaded = !err;
 	if (!err)
-		err = restore_command(dev, image);
+		err = set_meet(p->set);
 	if (!err)
-		return session_leave(dev, state, result);
-	return session_abort(dev, -1, err, result);
+		err = restore_command(r);
+	return err ? err : set_revive(p, r->leave);
 }
 
-static int restore(struct vfiomig_device *dev, struct raw *from, const struct vfiomig_options *opt,
-		   int leave, struct image *image, struct vfiomig_result *result)
+static int restore(struct restores *all)
 {
-	_cleanup_close_ int data_fd = -1;
-	struct raw state = { .fd = -1 };
-	struct guard g = { 0 };
-	int err = raw_init(&state, dev->ctx, -1, "the device refused its state");
+	int count = all->set.count, err = 0;
 
-	/* Without a trailer there is no digest to compare with. */
-	if (opt->raw)
-		raw_free(&state);
-	if (!err)
-		err = guard(&g, dev, opt, opt->raw ? NULL : image, false);
-	if (err) {
-		raw_free(&state);
-		return err;
-	}
-	guard_watch(&g, &state);
-	err = session_start(dev, VFIOMIG_STATE_RESUMING, &data_fd, result);
-	if (err) {
-		guard_free(&g);
-		raw_free(&state);
-		return session_abort(dev, -1, err, result);
-	}
-	state.fd = data_fd;
-	err = transfer_in(opt, from, opt->raw ? NULL : image, &state, result);
-	if (!err)
-		err = check_size(&state);
-	if (!err)
-		err = guard_finish(&g);
-	if (!err)
-		err = check_alive(dev, data_fd);
-	guard_free(&g);
-	raw_free(&state);
+	for (int i = 0; i < count && !err; i++)
+		err = set_blame(all->parts[i], begin_state(restore_of(all->parts[i]), false));
 	if (err)
-		return session_abort(dev, VFIOMIG_STATE_RESUMING, err, result);
-	return revive(dev, image, leave, result);
+		return err;
+	err = set_each(&all->set, start);
+	if (!err)
+		err = transfer(all);
+	if (!err)
+		err = set_each(&all->set, check_written);
+	if (!err)
+		err = set_each(&all->set, revive);
+	return err ? set_abort(&all->set, err) : 0;
 }
 
 /* The device of a process goes back to the state in which its owner left it. */
@@ -214,21 +413,76 @@ static int default_leave(struct vfiomig_device *dev)
 	return state < 0 ? VFIOMIG_STATE_RUNNING : state;
 }
 
-int restore_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
-		   struct vfiomig_result *result)
+static int look_at(struct restore *r)
 {
-	struct raw from = { .ctx = dev->ctx, .fd = fd, .what = "reading the image" };
-	int leave = opt->leave < 0 ? default_leave(dev) : opt->leave;
-	struct image image = { .fd = -1 };
-	int err = session_check(dev, VFIOMIG_STATE_RESUMING, leave, result);
+	const struct vfiomig_options *opt = r->all->opt;
+	struct part *p = &r->part;
 
+	r->leave = opt->leave < 0 ? default_leave(p->dev) : opt->leave;
+	return session_check(p->dev, VFIOMIG_STATE_RESUMING, r->leave, p->result);
+}
+
+static int restore_all(struct restores *all, int count, const char *const *names, int *failed)
+{
+	int err = 0;
+
+	for (int i = 0; i < count && !err; i++) {
+		err = look_at(&all->restore[i]);
+		if (err)
+			*failed = i;
+	}
 	if (!err)
-		err = opt->raw ? open_raw(dev, &from, opt, result)
-			       : open_image(dev, fd, opt, &image, result);
+		err = set_begin(&all->set, all->restore->part.dev->ctx, all->parts, count,
+				all->opt->no_p2p);
+	if (err)
+		return err;
+	err = all->opt->raw ? open_raw(all) : open_image(all, names);
 	if (!err)
-		err = restore(dev, &from, opt, leave, &image, result);
-	path_end(dev, result);
-	image_free(&image);
-	raw_free(&from);
+		err = restore(all);
+	for (int i = 0; i < count; i++)
+		if (err && all->set.failed == &all->restore[i].part)
+			*failed = i;
+	set_end(&all->set);
+	return err;
+}
+
+static void end_restore(struct restore *r)
+{
+	path_end(r->part.dev, r->part.result);
+	close_fdp(&r->data_fd);
+	end_state(r);
+}
+
+int restore_devices(struct vfiomig_device *const *devices, const char *const *names, int count,
+		    int fd, const struct vfiomig_options *opt,
+		    struct vfiomig_result *const *results, struct vfiomig_result *whole,
+		    int *failed)
+{
+	struct restores all = { .opt = opt, .from.fd = -1, .image.fd = -1, .fd = fd };
+	int err;
+
+	all.restore = calloc(count, sizeof(*all.restore));
+	all.parts = calloc(count, sizeof(struct part *));
+	if (!all.restore || !all.parts) {
+		free(all.restore);
+		free(all.parts);
+		return ctx_fail_memory(devices[0]->ctx);
+	}
+	for (int i = 0; i < count; i++) {
+		all.restore[i] = (struct restore){
+			.part = { .dev = devices[i], .result = results[i] },
+			.all = &all,
+			.data_fd = -1,
+		};
+		all.parts[i] = &all.restore[i].part;
+	}
+	err = restore_all(&all, count, names, failed);
+	for (int i = 0; i < count; i++)
+		end_restore(&all.restore[i]);
+	set_sum_up(all.parts, count, whole);
+	image_free(&all.image);
+	raw_free(&all.from);
+	free(all.restore);
+	free(all.parts);
 	return err;
 }

@@ -4,9 +4,13 @@
 
 #include "device/device.h"
 
-/* See vfiomig_save(). @opt is checked, and @result is as a transfer begins with it. Returns 0 or
- * what ctx_fail() returned. */
-int save_device(struct vfiomig_device *dev, int fd, const struct vfiomig_options *opt,
-		struct vfiomig_result *result);
+/*
+ * See vfiomig_save_set(); one device is a set of one, whose image is of format 1. @opt is checked,
+ * and each of the @count results is as a transfer begins with it. @whole is the set's. If the
+ * failure is a device's, @failed receives its number. Returns 0 or what ctx_fail() returned.
+ */
+int save_devices(struct vfiomig_device *const *devices, int count, int fd,
+		 const struct vfiomig_options *opt, struct vfiomig_result *const *results,
+		 struct vfiomig_result *whole, int *failed);
 
 #endif

@@ -109,34 +109,61 @@ static int leave_alone(struct vfiomig_device *dev, int state, int err,
 		what, strerror(-err), what);
 }
 
-int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result)
+bool session_settle(struct vfiomig_device *dev, int state, int *err, struct vfiomig_result *result)
 {
 	struct failure why = ctx_get_failure(dev->ctx);
 	int found = state < 0 ? -1 : state_expect(dev, state);
 
-	if (!found && is_theirs(dev, err))
-		return leave_alone(dev, state, err, result);
-	if (found == -ENOTRECOVERABLE && err == -ENODEV)
-		err = found;
+	if (!found && is_theirs(dev, *err)) {
+		*err = leave_alone(dev, state, *err, result);
+		return false;
+	}
+	if (found == -ENOTRECOVERABLE && *err == -ENODEV)
+		*err = found;
 	else
 		ctx_set_failure(dev->ctx, &why);
-	session_go_home(dev, result);
-	if (found == -ENOTRECOVERABLE || err == -ENOTRECOVERABLE) {
+	if (found == -ENOTRECOVERABLE || *err == -ENOTRECOVERABLE) {
 		result->reset = true;
 		result->loaded = false;
 	}
+	return true;
+}
+
+int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result)
+{
+	if (session_settle(dev, state, &err, result))
+		session_go_home(dev, result);
 	return err;
+}
+
+/* The device is where it is; it was reset on the way, or not. */
+static void arrive(struct vfiomig_device *dev, bool reset, struct vfiomig_result *result)
+{
+	struct failure why = ctx_get_failure(dev->ctx);
+
+	result->state = state_get(dev);
+	ctx_set_failure(dev->ctx, &why);
+	result->home = result->state == result->before;
+	result->reset = result->reset || reset;
+	if (result->reset)
+		result->loaded = false;
 }
 
 void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result)
 {
-	struct failure why;
+	bool reset;
 
-	state_bring_home(dev, result->before, &result->reset);
-	why = ctx_get_failure(dev->ctx);
-	result->state = state_get(dev);
+	state_bring_home(dev, result->before, &reset);
+	arrive(dev, reset, result);
+}
+
+void session_drop(struct vfiomig_device *dev, struct vfiomig_result *result)
+{
+	struct failure why = ctx_get_failure(dev->ctx);
+	bool reset, again = false;
+
+	if (state_reset_home(dev, result->before, &reset))
+		state_bring_home(dev, result->before, &again);
 	ctx_set_failure(dev->ctx, &why);
-	result->home = result->state == result->before;
-	if (result->reset)
-		result->loaded = false;
+	arrive(dev, reset || again, result);
 }

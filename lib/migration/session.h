@@ -34,6 +34,16 @@ int session_leave(struct vfiomig_device *dev, int state, struct vfiomig_result *
  */
 int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig_result *result);
 
+/*
+ * The first half of that. Returns whether the device is this transfer's to be brought back; if not,
+ * it is left alone. *@err receives what session_abort() would return.
+ */
+bool session_settle(struct vfiomig_device *dev, int state, int *err, struct vfiomig_result *result);
+
+/* The device has the state of an image, which it is not to keep: bring it back by a reset, or by
+ * arcs if it cannot be reset. */
+void session_drop(struct vfiomig_device *dev, struct vfiomig_result *result);
+
 /* Do no more than bring the device back. */
 void session_go_home(struct vfiomig_device *dev, struct vfiomig_result *result);
 

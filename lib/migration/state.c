@@ -79,17 +79,28 @@ static int do_set_state(void *arg)
 			     &s->mig, sizeof(s->mig));
 }
 
+/* " of NAME", where several devices are being moved */
+static const char *of(const struct vfiomig_device *dev)
+{
+	return dev->in_set ? " of " : "";
+}
+
+static const char *of_name(const struct vfiomig_device *dev)
+{
+	return dev->in_set ? dev->name : "";
+}
+
 /* @what: "arc" or "arcs", from @from to @state. Returns 0 or the ioctl's errno, without a
  * sentence. */
 static int set_state(struct vfiomig_device *dev, const char *what, int from, int state,
 		     int *data_fd, struct patience *p)
 {
 	struct setting s = { .dev = dev, .mig = { .device_state = state, .data_fd = -1 } };
-	char way[64];
+	char way[192];
 	int err;
 
-	snprintf(way, sizeof(way), "%s %s -> %s", what, vfiomig_state_name(from),
-		 vfiomig_state_name(state));
+	snprintf(way, sizeof(way), "%s %s -> %s%s%.100s", what, vfiomig_state_name(from),
+		 vfiomig_state_name(state), of(dev), of_name(dev));
 	err = patience_call(dev->ctx, way, do_set_state, &s, p);
 	*data_fd = err ? -1 : s.mig.data_fd;
 	return err;
@@ -224,8 +235,8 @@ static int take_arc(struct vfiomig_device *dev, int from, int to, int *data_fd, 
 				vfiomig_state_name(from), vfiomig_state_name(to), strerror(-err));
 	err = check_arrival(dev, from, to, data_fd);
 	if (!err)
-		ctx_log(dev->ctx, "%s -> %s (%.3f ms)", vfiomig_state_name(from),
-			vfiomig_state_name(to), *ns / 1e6);
+		ctx_log(dev->ctx, "%s -> %s%s%s (%.3f ms)", vfiomig_state_name(from),
+			vfiomig_state_name(to), of(dev), of_name(dev), *ns / 1e6);
 	return err;
 }
 
@@ -336,7 +347,7 @@ int state_reset(struct vfiomig_device *dev)
 				"VFIO_DEVICE_RESET was broken off: interrupted by a signal");
 	if (err)
 		return ctx_fail(dev->ctx, own_error(err), "VFIO_DEVICE_RESET: %s", strerror(-err));
-	ctx_log(dev->ctx, "VFIO_DEVICE_RESET");
+	ctx_log(dev->ctx, "VFIO_DEVICE_RESET%s%s", of(dev), of_name(dev));
 	state = state_get(dev);
 	path_add(dev, state);
 	if (state < 0 || state == VFIOMIG_STATE_RUNNING)

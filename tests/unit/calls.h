@@ -339,6 +339,66 @@ static int restore_bad(void)
 	return err;
 }
 
+static int save_set_good(void)
+{
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	struct vfiomig_member member = { .result = &r };
+	int fd = new_file("", 0), err;
+	size_t which;
+
+	make_device();
+	member.device = dev;
+	err = CALL(vfiomig_save_set(&member, 1, fd, &compress, NULL, &which));
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	assert_true(!r.touched || (r.home && !r.reset));
+	if (!err)
+		expect_image(fd);
+	free_device();
+	close(fd);
+	return err;
+}
+
+static int save_set_bad(void)
+{
+	struct vfiomig_member member = { 0 };
+	int err;
+
+	make_device();
+	member.device = dev;
+	err = CALL(vfiomig_save_set(&member, VFIOMIG_SET_MAX + 1, -1, NULL, NULL, NULL));
+	free_device();
+	return err;
+}
+
+static int restore_set_good(void)
+{
+	struct vfiomig_member member = { 0 };
+	int fd = new_image(), err;
+
+	make_device();
+	member.device = dev;
+	err = CALL(vfiomig_restore_set(&member, 1, fd, &compress, NULL, NULL));
+	assert_int_equal(kernel.state, VFIOMIG_STATE_RUNNING);
+	if (!err)
+		expect_state(kernel.data_fd);
+	free_device();
+	close(fd);
+	return err;
+}
+
+static int restore_set_bad(void)
+{
+	struct vfiomig_member member = { .name = "another" };
+	int fd = new_file("", 0), err;
+
+	make_device();
+	member.device = dev;
+	err = CALL(vfiomig_restore_set(&member, 1, fd, NULL, NULL, NULL));
+	free_device();
+	close(fd);
+	return err;
+}
+
 static int pack_good(void)
 {
 	int in = new_file(device_state, STATE_SIZE), out = new_file("", 0);
@@ -549,6 +609,7 @@ static const struct {
 	{ "vfiomig_device_get_opener", get_opener_good, get_opener_bad },
 	{ "vfiomig_device_peek_state", peek_state_good, peek_state_bad },
 	{ "vfiomig_device_open", open_good, open_bad },
+	{ "vfiomig_devices_open", devices_open_good, devices_open_bad },
 	{ "vfiomig_device_close", close_good, close_bad },
 	{ "vfiomig_device_get_fd", get_fd_good, get_fd_bad },
 	{ "vfiomig_device_get_owner", get_owner_good, get_owner_bad },
@@ -570,6 +631,8 @@ static const struct {
 	{ "vfiomig_device_reset_home", reset_home_good, reset_home_bad },
 	{ "vfiomig_save", save_good, save_bad },
 	{ "vfiomig_restore", restore_good, restore_bad },
+	{ "vfiomig_save_set", save_set_good, save_set_bad },
+	{ "vfiomig_restore_set", restore_set_good, restore_set_bad },
 	{ "vfiomig_pack", pack_good, pack_bad },
 	{ "vfiomig_pack_set", pack_set_good, pack_set_bad },
 	{ "vfiomig_unpack", unpack_good, unpack_bad },

@@ -349,6 +349,21 @@ static int open_bad(void)
 	return CALL_NAMED(A, vfiomig_device_open(d, ~0U));
 }
 
+static int open_all(struct vfiomig_device *d)
+{
+	return CALL(vfiomig_devices_open(&d, 1, 0, NULL));
+}
+
+static int devices_open_good(void)
+{
+	return with_own(false, open_all);
+}
+
+static int devices_open_bad(void)
+{
+	return CALL_NAMED(A, vfiomig_devices_open(&d, 1, ~0U, NULL));
+}
+
 static int close_it(struct vfiomig_device *d)
 {
 	return CALL(vfiomig_device_close(d));
