@@ -23,10 +23,18 @@
 /* Images and states are larger than 2 GiB, on 32-bit machines too. */
 _Static_assert(sizeof(off_t) == 8, "-D_FILE_OFFSET_BITS=64 is missing");
 
+/* A device of save or restore. */
+struct target {
+	char *device; /* as the user named it */
+	char *name;   /* what the image calls it, or NULL */
+};
+
 struct cli {
 	struct vfiomig_ctx *ctx;
-	const char *command;   /* "save" */
-	const char *device;    /* as the user named it, or NULL */
+	const char *command; /* "save" */
+	const char *device;  /* as the user named it, or NULL, also where it is about several */
+	const struct target *targets; /* of save and restore: all devices */
+	int nr_targets;
 	char usage_name[32];   /* "vfiomig save", for the usage message */
 	char message_name[32]; /* "vfiomig: save", for getopt's messages */
 	enum vfiomig_via via;

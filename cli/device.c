@@ -120,3 +120,93 @@ void bring_home(struct vfiomig_device *dev, struct vfiomig_result *result)
 	result->state = vfiomig_device_get_state(dev);
 	result->home = result->state == result->before;
 }
+
+/* ---- Several devices ------------------------------------------------------------------------- */
+
+/* Messages are about this device from here on; about all if there is none of this number. */
+void speak_of(struct cli *cli, const struct devices *devices, size_t i)
+{
+	cli->device = devices->count == 1  ? cli->targets[0].device
+		      : i < devices->count ? cli->targets[i].device
+					   : NULL;
+}
+
+static int find_all(struct cli *cli, struct devices *devices)
+{
+	int status = STATUS_OK;
+
+	for (int i = 0; i < cli->nr_targets && !status; i++) {
+		cli->device = cli->targets[i].device;
+		status = find_device(cli, &devices->device[i]);
+		devices->count += !status;
+		if (!status)
+			status = set_way(cli, devices->device[i]);
+	}
+	return status;
+}
+
+static int open_all(struct cli *cli, struct devices *devices)
+{
+	uint64_t flags;
+	size_t which;
+	int err = vfiomig_devices_open(devices->device, devices->count, 0, &which);
+
+	for (size_t i = 0; i < devices->count && !err; i++) {
+		which = i;
+		err = vfiomig_device_get_migration(devices->device[i], &flags);
+	}
+	if (!err)
+		return STATUS_OK;
+	speak_of(cli, devices, which);
+	return fail_at(cli, OPEN_DEVICE, err);
+}
+
+int open_devices(struct cli *cli, struct devices *devices)
+{
+	int status;
+
+	*devices = (struct devices){ .count = 0 };
+	for (int i = 0; i < cli->nr_targets; i++)
+		devices->result[i] = (struct vfiomig_result)VFIOMIG_RESULT_INIT;
+	devices->whole = (struct vfiomig_result)VFIOMIG_RESULT_INIT;
+	status = find_all(cli, devices);
+	if (!status)
+		status = open_all(cli, devices);
+	if (status) {
+		drop_devices(devices);
+		return status;
+	}
+	for (size_t i = 0; i < devices->count; i++) {
+		devices->member[i] = (struct vfiomig_member){
+			.device = devices->device[i],
+			.name = cli->targets[i].name,
+			.result = &devices->result[i],
+		};
+		speak_of(cli, devices, i);
+		warn_of_owner(cli, devices->device[i]);
+	}
+	speak_of(cli, devices, devices->count);
+	return STATUS_OK;
+}
+
+void drop_devices(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->count; i++)
+		devices->device[i] = vfiomig_device_unref(devices->device[i]);
+	devices->count = 0;
+}
+
+/* Those that are stopped come to their P2P states together, before any of them runs. */
+void bring_all_home(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->count && devices->count > 1; i++) {
+		const struct vfiomig_result *r = &devices->result[i];
+
+		if (r->home && r->state == VFIOMIG_STATE_STOP && r->before != r->state)
+			vfiomig_device_walk_home(devices->device[i], VFIOMIG_STATE_RUNNING_P2P);
+	}
+	for (size_t i = 0; i < devices->count; i++)
+		if (devices->result[i].home &&
+		    devices->result[i].state != devices->result[i].before)
+			bring_home(devices->device[i], &devices->result[i]);
+}

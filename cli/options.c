@@ -185,10 +185,11 @@ const struct argp argp_json = {
 /* The options whose value somebody may have given without them, as in "restore DEV FILE". */
 static const struct valued {
 	const char *command, *option, *name;
+	bool several; /* the command takes several devices */
 } valued[] = {
-	{ "save", "-o", "--output" },
-	{ "restore", "-i", "--input" },
-	{ "bind", "-d", "--driver" },
+	{ "save", "-o", "--output", true },
+	{ "restore", "-i", "--input", true },
+	{ "bind", "-d", "--driver", false },
 };
 
 static const struct valued *valued_option(const struct cli *cli)
@@ -249,6 +250,58 @@ static error_t refuse_second(struct argp_state *state, const struct cli *cli, co
 			   arg, cli->command, device, v->option, value);
 }
 
+static struct target targets[VFIOMIG_SET_MAX];
+
+/* "NAME=DEV". A path may have a '=', and what QEMU and libvirt print has one, too. */
+static const char *device_of(const struct cli *cli, const char *arg)
+{
+	const char *equals = strchr(arg, '=');
+
+	if (!equals || strcmp(cli->command, "restore") != 0 || *arg == '/' ||
+	    strncmp(arg, "unix:", strlen("unix:")) == 0 || spell_device(arg) != arg)
+		return arg;
+	return equals + 1;
+}
+
+/* What an image calls a device: as sysfs does, with the domain. */
+static char *name_in_image(const char *arg, size_t length)
+{
+	char *typed = strndup(arg, length), *name = NULL;
+	const char *spelled = typed ? spell_device(typed) : "";
+	bool is_short =
+		names_device(spelled) && strlen(spelled) == strlen("xx:xx.x") && spelled[2] == ':';
+
+	if (typed && asprintf(&name, "%s%s", is_short ? "0000:" : "", spelled) < 0)
+		name = NULL;
+	free(typed);
+	return name;
+}
+
+static error_t add_target(struct argp_state *state, struct cli *cli, const char *arg)
+{
+	struct target *target = &targets[cli->nr_targets];
+	const char *device = device_of(cli, arg);
+
+	if (cli->nr_targets == VFIOMIG_SET_MAX)
+		return usage_error(state, "%d devices are the most in an image", VFIOMIG_SET_MAX);
+	target->device = strdup(spell_device(device));
+	if (device != arg)
+		target->name = name_in_image(arg, device - 1 - arg);
+	if (!target->device || (device != arg && !target->name))
+		return ENOMEM;
+	cli->targets = targets;
+	cli->nr_targets++;
+	cli->device = targets[0].device;
+	return 0;
+}
+
+static bool takes_several(const struct cli *cli)
+{
+	const struct valued *v = valued_option(cli);
+
+	return v && v->several;
+}
+
 /* "restore FILE", and "restore -i DEV FILE" */
 static error_t check_only(struct argp_state *state, const struct cli *cli)
 {
@@ -275,8 +328,11 @@ static error_t parse_name(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_ARG:
-		if (state->arg_num)
+		if (state->arg_num && !(takes_several(cli) && names_device(cli->device) &&
+					names_device(spell_device(device_of(cli, arg)))))
 			return refuse_second(state, cli, arg);
+		if (takes_several(cli))
+			return add_target(state, cli, arg);
 		cli->device = spell_device(arg);
 		return 0;
 	case ARGP_KEY_NO_ARGS:

@@ -34,6 +34,8 @@ static const struct {
 	{ EBUSY,      { BUSY,        BUSY,        OTHER,        OTHER,       OTHER } },
 	{ EACCES,     { BUSY,        BUSY,        OTHER,        BUSY,        OTHER } },
 	{ EPERM,      { BUSY,        BUSY,        OTHER,        BUSY,        OTHER } },
+	{ EPROTONOSUPPORT,
+		      { OTHER,       OTHER,       UNSUPPORTED,  OTHER,       OTHER } },
 	{ EOWNERDEAD, { OTHER,       DEVICE_LOST, OTHER,        OTHER,       OTHER } },
 	{ ENOTRECOVERABLE,
 		      { OTHER,       OTHER,       DEVICE_LOST,  OTHER,       OTHER } },

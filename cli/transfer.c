@@ -20,6 +20,7 @@ enum {
 	OPT_DEVICE,
 	OPT_LEAVE,
 	OPT_RAW,
+	OPT_NO_P2P,
 };
 
 /* ---- All of them: --progress and -T ---------------------------------------------------------- */
@@ -237,6 +238,16 @@ static error_t parse_session(int key, char *arg, struct argp_state *state)
 	case OPT_RAW:
 		t->opt.raw = true;
 		return 0;
+	case OPT_NO_P2P:
+		t->opt.no_p2p = true;
+		return 0;
+	case ARGP_KEY_END:
+		if (t->opt.raw && t->cli->nr_targets > 1)
+			return usage_error(
+				state,
+				"raw state is of one device; --raw and %d devices do not fit",
+				t->cli->nr_targets);
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -247,6 +258,7 @@ static const struct argp_option session_options[] = {
 	  "Leave the device in STATE (default: after a save, the state that it was in; after a restore, RUNNING)",
 	  0 },
 	{ "raw", OPT_RAW, NULL, 0, "Use the kernel's bytes as they are, without a container", 0 },
+	{ "no-p2p", OPT_NO_P2P, NULL, 0, "Take devices without P2P states as well", 0 },
 	{ 0 }
 };
 
@@ -259,7 +271,6 @@ static const struct argp_child session_children[] = {
 const struct argp argp_session = {
 	.options = session_options,
 	.parser = parse_session,
-	.args_doc = "DEV",
 	.children = session_children,
 };
 

@@ -17,8 +17,8 @@ _vfiomig_options()
 	info) echo "$open --json" ;;
 	state) echo "$open --json --reset" ;;
 	watch) echo '--data-fd= --interval= --json --precopy-info= --until=' ;;
-	save) echo "$open $transfer $frames --downtime= --json --leave= --output= --precopy --raw" ;;
-	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-verify --raw" ;;
+	save) echo "$open $transfer $frames --downtime= --json --leave= --no-p2p --output= --precopy --raw" ;;
+	restore) echo "$open $transfer --force --input= --json --leave= --no-hold --no-p2p --no-verify --raw" ;;
 	inspect) echo "$transfer --device= --driver= --json --records --verify" ;;
 	diff) echo '--device= --driver= --json --progress=' ;;
 	pack) echo "$transfer $frames --force --output=" ;;
@@ -197,7 +197,7 @@ _vfiomig_reply_operand()
 	case $command:${#operands[@]} in
 	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
 	release:0) _vfiomig_reply_devices held ;;
-	info:0 | state:0 | watch:0 | save:0 | restore:0 | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	info:0 | state:0 | watch:0 | save:* | restore:* | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
 	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
 	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
 	inspect:0 | diff:[01] | unpack:0) _vfiomig_reply_files images ;;

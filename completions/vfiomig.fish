@@ -157,8 +157,8 @@ complete -c vfiomig -n __vfiomig_no_command -a unbind -d 'Give a device back to 
 
 # ---- Operands ---------------------------------------------------------------
 
-complete -c vfiomig -n '__vfiomig_wants 1 info state watch save restore check doctor hold exec' -a '(__vfiomig_devices)'
-complete -c vfiomig -n '__vfiomig_wants 1 info state watch save restore check doctor hold exec; and not string match -q "*:*" -- (commandline -ct)' \
+complete -c vfiomig -n '__vfiomig_wants 1 info state watch check doctor hold exec; or __vfiomig_is save restore' -a '(__vfiomig_devices)'
+complete -c vfiomig -n '__vfiomig_wants 1 info state watch check doctor hold exec; or __vfiomig_is save restore; and not string match -q "*:*" -- (commandline -ct)' \
     -a 'pid: fd: unix:' -d 'By who has it open'
 complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 'PCI function'
 complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
@@ -193,6 +193,7 @@ complete -c vfiomig -n '__vfiomig_is save pack' -s z -l compress -a '(seq 19)' -
 complete -c vfiomig -n '__vfiomig_is save pack unpack' -s o -l output -r -F -d 'Write to this file'
 
 complete -c vfiomig -n '__vfiomig_is save restore' -l leave -x -a '(__vfiomig_states)' -d 'State to leave the device in'
+complete -c vfiomig -n '__vfiomig_is save restore' -l no-p2p -d 'The devices do not talk to each other'
 complete -c vfiomig -n '__vfiomig_is save restore' -l raw -d 'The bytes of the kernel, without a container'
 complete -c vfiomig -n '__vfiomig_is save' -l downtime -x -d 'Milliseconds that the device may be stopped'
 complete -c vfiomig -n '__vfiomig_is save' -l precopy -a 'auto never' -d 'Read a running device before it is stopped'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vfiomig restore: image -> device. */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -57,8 +58,7 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "no-verify", OPT_NO_VERIFY, NULL, 0,
 	  "Do not check all of an image file before the device is touched", 0 },
-	{ "no-hold", OPT_NO_HOLD, NULL, 0,
-	  "Close the device at the end, to try an image. On most devices that ends the state.", 0 },
+	{ "no-hold", OPT_NO_HOLD, NULL, 0, "Close the device at the end, to try an image", 0 },
 	{ 0 }
 };
 
@@ -71,122 +71,197 @@ static const struct argp_child children[] = {
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Load a device's state from an image.\vUnless another process has the device open, restore leaves a background process that keeps the device open, because otherwise the restored state would be lost. \"vfiomig release\" ends that process.",
+	.args_doc = "[NAME=]DEV...",
+	.doc = "Load the state of devices from an image, which calls DEV NAME.\vUnless another process has the device open, restore leaves a background process that keeps the device open, because otherwise the restored state would be lost. \"vfiomig release\" ends that process.",
 	.children = children,
 };
 
 /* How a restore ended. */
 struct ending {
-	struct vfiomig_result result;
+	struct transfer *t;
+	struct devices *devices;
 	int status;
-	const char *error; /* why the status is not 0; the message was printed already */
-	int holder;	   /* the PID of the process that holds the device, or 0 */
+	size_t which;	 /* the device that the failure is about, if there is one */
+	char error[512]; /* why the status is not 0; the message was printed already */
+	/* Of each device: a holder that was made for it, or NULL, and the process that holds it. */
+	struct vfiomig_holder *holder[VFIOMIG_SET_MAX];
+	int pid[VFIOMIG_SET_MAX];
 };
 
-static void restore_from(struct transfer *t, struct vfiomig_device *dev, int fd, struct ending *end)
+static void note_error(struct ending *end, size_t which)
 {
+	end->which = which;
+	snprintf(end->error, sizeof(end->error), "%s", vfiomig_get_error(end->t->cli->ctx));
+}
+
+static void restore_from(struct ending *end, int fd)
+{
+	struct devices *devices = end->devices;
+	struct transfer *t = end->t;
+	size_t which;
 	int err;
 
 	progress_start(t);
-	err = vfiomig_restore(dev, fd, &t->opt, &end->result);
+	err = vfiomig_restore_set(devices->member, devices->count, fd, &t->opt, &devices->whole,
+				  &which);
 	progress_end();
 	if (!err)
 		return;
-	end->error = vfiomig_get_error(t->cli->ctx);
-	end->status = fail_transfer(t->cli, MOVE_STATE, err, end->error, &end->result);
+	note_error(end, which);
+	end->status = fail_devices(t->cli, MOVE_STATE, err, end->error, devices, which);
 }
 
-/* Report the end of the restore. @then: the rest of the sentence. Returns the exit status. */
-static int report(const struct transfer *t, const struct ending *end, const char *then)
+/* What becomes of the device now: the rest of a sentence. */
+static void print_then(const struct ending *end, size_t i, bool borrowed, char then[64])
 {
-	const struct vfiomig_result *r = &end->result;
-	int printed = STATUS_OK;
-	char size[32];
+	if (end->pid[i])
+		snprintf(then, 64, "; process %d holds it", end->pid[i]);
+	else
+		snprintf(then, 64, "%s",
+			 borrowed ? "" : " and closed now, which on most devices ends its state");
+}
 
-	if (t->cli->json)
-		printed = print_restore(t, end->error, r, end->holder);
-	else if (!end->status)
-		notice(t->cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
+static void print_text(const struct ending *end, const bool borrowed[])
+{
+	struct cli *cli = end->t->cli;
+	size_t count = end->devices->count;
+	char size[32], then[64];
+
+	for (size_t i = 0; i < count; i++) {
+		const struct vfiomig_result *r = &end->devices->result[i];
+
+		speak_of(cli, end->devices, i);
+		print_then(end, i, borrowed[i], then);
+		notice(cli, "restored %llu bytes (%s) in %.3f s; the device is in %s%s",
 		       (unsigned long long)r->bytes, format_bytes(r->bytes, size), r->ns / 1e9,
 		       vfiomig_state_name(r->state), then);
+	}
+	speak_of(cli, end->devices, count);
+}
+
+/* Report the end of the restore. Returns the exit status. */
+static int report(const struct ending *end, const bool borrowed[])
+{
+	int printed = STATUS_OK;
+
+	if (end->t->cli->json)
+		printed = print_restore(end->t, end->status ? end->error : NULL, end->devices,
+					end->which, end->pid);
+	else if (!end->status)
+		print_text(end, borrowed);
 	return end->status ? end->status : printed;
 }
 
-static void leave_holder(const struct cli *cli, struct vfiomig_device *dev,
-			 struct vfiomig_holder *holder, struct ending *end)
-{
-	int pid;
+/* ---- Holders --------------------------------------------------------------------------------- */
 
-	if (holder_leave(cli, dev, holder, &pid) == 0) {
-		end->holder = pid;
-		return;
+/* Make the holders first: if that fails, no device is touched. */
+static int make_holders(struct ending *end, const bool borrowed[])
+{
+	struct cli *cli = end->t->cli;
+	int err = 0;
+
+	for (size_t i = 0; i < end->devices->count && !err; i++) {
+		if (borrowed[i])
+			continue;
+		speak_of(cli, end->devices, i);
+		err = vfiomig_holder_new(end->devices->device[i], &end->holder[i]);
+		if (err)
+			return fail_at(cli, FIND_DEVICE, err);
 	}
-	/* The session ends with this process. */
-	end->error = vfiomig_get_error(cli->ctx);
-	end->status =
-		fail(cli, STATUS_DEVICE_LOST,
-		     "%s; the state was restored, but nobody holds the device, which is closed now",
-		     end->error);
+	speak_of(cli, end->devices, end->devices->count);
+	return STATUS_OK;
 }
 
-static int restore_and_hold(struct transfer *t, struct vfiomig_device *dev, int fd)
+/* Of several holders all are there, or none. */
+static void end_holders(struct ending *end)
 {
-	struct vfiomig_holder *holder;
-	struct ending end = { .result = VFIOMIG_RESULT_INIT };
-	char then[64];
-	/* Make the holder first: if that fails, the device is not touched. */
-	int err = vfiomig_holder_new(dev, &holder);
-
-	if (err)
-		return fail_at(t->cli, FIND_DEVICE, err);
-	restore_from(t, dev, fd, &end);
-	if (!end.status)
-		leave_holder(t->cli, dev, holder, &end);
-	snprintf(then, sizeof(then), "; process %d holds it", end.holder);
-	err = report(t, &end, then);
-	vfiomig_holder_free(holder);
-	return err;
+	for (size_t i = 0; i < end->devices->count; i++) {
+		if (!end->pid[i])
+			continue;
+		vfiomig_device_close(end->devices->device[i]);
+		vfiomig_device_release(end->devices->device[i]);
+		end->pid[i] = 0;
+	}
 }
+
+static void leave_holders(struct ending *end)
+{
+	struct cli *cli = end->t->cli;
+	size_t count = end->devices->count;
+
+	for (size_t i = 0; i < count && !end->status; i++) {
+		if (!end->holder[i])
+			continue;
+		speak_of(cli, end->devices, i);
+		if (holder_leave(cli, end->devices->device[i], end->holder[i], &end->pid[i]) == 0)
+			continue;
+		/* The session ends with this process. */
+		end->pid[i] = 0;
+		note_error(end, i);
+		end->status = fail(
+			cli, STATUS_DEVICE_LOST,
+			count == 1
+				? "%s; the state was restored, but nobody holds the device, which is closed now"
+				: "%s; the states were restored, but nobody holds the devices, which are closed now",
+			end->error);
+		end_holders(end);
+	}
+	speak_of(cli, end->devices, count);
+}
+
+/* ---- Without a holder ------------------------------------------------------------------------ */
 
 /* The device does not lose what was restored because its holder does not take it back, unless the
  * holder has ended. A device of our own that is being closed is on its way to lose it. */
-static void close_restored(struct transfer *t, struct vfiomig_device *dev, struct ending *end)
+static void close_restored(struct ending *end, size_t i, bool borrowed)
 {
-	bool borrowed = vfiomig_device_is_borrowed(dev);
-	int err = vfiomig_device_close(dev);
+	struct vfiomig_result *result = &end->devices->result[i];
+	int err = vfiomig_device_close(end->devices->device[i]);
 	bool lost = err == -EOWNERDEAD || !borrowed;
 
 	if (!err)
 		return;
-	end->error = vfiomig_get_error(t->cli->ctx);
+	speak_of(end->t->cli, end->devices, i);
+	note_error(end, i);
 	end->status =
-		fail(t->cli, status_of(OPEN_DEVICE, err), "%s%s", end->error,
+		fail(end->t->cli, status_of(OPEN_DEVICE, err), "%s%s", end->error,
 		     err == -EOWNERDEAD ? ""
 		     : lost ? "; all of the state was restored, but closing ends it on most devices"
 			    : "; all of the state was restored, and the device has it");
-	end->result.state = -1;
-	end->result.loaded = !lost;
+	speak_of(end->t->cli, end->devices, end->devices->count);
+	result->state = -1;
+	result->loaded = !lost;
 }
 
-static int restore_and_close(struct transfer *t, struct vfiomig_device *dev, int fd)
+static int restore_to(struct transfer *t, struct devices *devices, int fd, bool no_hold)
 {
-	bool borrowed = vfiomig_device_is_borrowed(dev);
-	struct ending end = { .result = VFIOMIG_RESULT_INIT };
+	struct ending end = { .t = t, .devices = devices, .which = devices->count };
+	bool borrowed[VFIOMIG_SET_MAX];
+	int status = STATUS_OK;
 
-	restore_from(t, dev, fd, &end);
-	/* Report a failure now: closing the device replaces the library's sentence. */
-	if (end.status)
-		return report(t, &end, "");
-	close_restored(t, dev, &end);
-	return report(t, &end,
-		      borrowed ? "" : " and closed now, which on most devices ends its state");
+	for (size_t i = 0; i < devices->count; i++)
+		borrowed[i] = vfiomig_device_is_borrowed(devices->device[i]);
+	if (!no_hold)
+		status = make_holders(&end, borrowed);
+	if (!status)
+		restore_from(&end, fd);
+	if (!status && !end.status && !no_hold)
+		leave_holders(&end);
+	/* A failure keeps its sentence: closing the device replaces the library's. */
+	for (size_t i = 0; i < devices->count && !status && !end.status; i++)
+		if (!end.holder[i])
+			close_restored(&end, i, borrowed[i]);
+	if (!status)
+		status = report(&end, borrowed);
+	for (size_t i = 0; i < devices->count; i++)
+		vfiomig_holder_free(end.holder[i]);
+	return status;
 }
 
 static int restore(struct cli *cli, int argc, char **argv)
 {
 	struct restore r = { .transfer = TRANSFER_INIT(cli) };
-	struct vfiomig_device *dev;
-	uint64_t flags;
+	static struct devices devices;
 	int status = cli_parse(cli, &argp, argc, argv, &r);
 	int fd;
 
@@ -197,14 +272,10 @@ static int restore(struct cli *cli, int argc, char **argv)
 	if (fd < 0)
 		return status;
 	signals_catch(cli->ctx);
-	status = open_migratable(cli, &dev, &flags);
+	status = open_devices(cli, &devices);
 	if (!status) {
-		warn_of_owner(cli, dev);
-		if (r.no_hold || vfiomig_device_is_borrowed(dev))
-			status = restore_and_close(&r.transfer, dev, fd);
-		else
-			status = restore_and_hold(&r.transfer, dev, fd);
-		vfiomig_device_unref(dev);
+		status = restore_to(&r.transfer, &devices, fd, r.no_hold);
+		drop_devices(&devices);
 	}
 	close(fd);
 	return status;

@@ -67,7 +67,8 @@ static const struct argp_child children[] = {
 static const struct argp argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Stop a device, stream its state out, and put it back into the state it was in.",
+	.args_doc = "DEV...",
+	.doc = "Stop a device, stream its state out, and put it back into the state it was in. Several devices are stopped at one instant, and go into one image.",
 	.children = children,
 };
 
@@ -97,91 +98,133 @@ static void print_text(const struct cli *cli, const struct vfiomig_result *r, bo
 		       r->downtime_ns / 1e6, vfiomig_state_name(r->state), then);
 }
 
+/* A save under way: what becomes of its devices, and why it failed. */
+struct saving {
+	struct transfer *t;
+	struct devices *devices;
+	bool closed[VFIOMIG_SET_MAX]; /* see print_text() */
+	size_t which;		      /* the device that the failure is about, if there is one */
+};
+
+static void print_all(const struct saving *s)
+{
+	struct cli *cli = s->t->cli;
+	const struct vfiomig_result *whole = &s->devices->whole;
+	size_t count = s->devices->count;
+	char size[32];
+
+	for (size_t i = 0; i < count; i++) {
+		speak_of(cli, s->devices, i);
+		print_text(cli, &s->devices->result[i], s->closed[i]);
+	}
+	speak_of(cli, s->devices, count);
+	if (count > 1)
+		notice(cli, "saved %zu devices, %llu bytes (%s) in %.3f s, stopped for %.1f ms",
+		       count, (unsigned long long)whole->bytes, format_bytes(whole->bytes, size),
+		       whole->ns / 1e9, whole->downtime_ns / 1e6);
+}
+
 /* Also with -q, because an image that may not load is no chatter. But what says so must not go into
  * the image. */
-static void warn_of_doubt(const struct transfer *t, const struct vfiomig_result *r)
+static void warn_of_doubt(const struct saving *s)
 {
-	if (r->doubtful[0] && !t->mute)
-		warn(t->cli, "the state may not load: %s; \"vfiomig inspect --records\" shows it",
-		     r->doubtful);
+	for (size_t i = 0; i < s->devices->count && !s->t->mute; i++) {
+		const struct vfiomig_result *r = &s->devices->result[i];
+
+		speak_of(s->t->cli, s->devices, i);
+		if (r->doubtful[0])
+			warn(s->t->cli,
+			     "the state may not load: %s; \"vfiomig inspect --records\" shows it",
+			     r->doubtful);
+	}
+	speak_of(s->t->cli, s->devices, s->devices->count);
 }
 
 /* Report the end of the save. @error: why the status is not 0, which was printed as a message.
- * @closed: see print_text(). Returns the exit status. */
-static int report(const struct transfer *t, int status, const char *error,
-		  const struct vfiomig_result *result, bool closed)
+ * Returns the exit status. */
+static int report(const struct saving *s, int status, const char *error)
 {
 	int printed = STATUS_OK;
 
-	warn_of_doubt(t, result);
-	if (t->cli->json)
-		printed = print_save(t, error, result);
+	warn_of_doubt(s);
+	if (s->t->cli->json)
+		printed = print_save(s->t, error, s->devices, s->which);
 	else if (!status)
-		print_text(t->cli, result, closed);
+		print_all(s);
 	return status ? status : printed;
 }
 
-static int fail_save(const struct transfer *t, enum task task, int err, const char *error,
-		     const struct vfiomig_result *result)
+static int fail_save(const struct saving *s, enum task task, int err, const char *error)
 {
-	return report(t, fail_transfer(t->cli, task, err, error, result), error, result, false);
+	return report(s, fail_devices(s->t->cli, task, err, error, s->devices, s->which), error);
 }
 
-/* The device gave all of its state, but the output did not keep it. */
-static int fail_commit(const struct transfer *t, struct vfiomig_device *dev,
-		       const struct output *out, int err, struct vfiomig_result *result)
+/* The devices gave all of their state, but the output did not keep it. */
+static int fail_commit(const struct saving *s, const struct output *out, int err)
 {
 	char why[OUTPUT_WHY];
 
 	/* --leave is for a device whose state was saved. */
-	if (result->home && result->state != result->before)
-		bring_home(dev, result);
-	output_why(out, t->output, err, why);
-	return fail_save(t, STORE_IMAGE, err, why, result);
+	bring_all_home(s->devices);
+	output_why(out, s->t->output, err, why);
+	return fail_save(s, STORE_IMAGE, err, why);
 }
 
-/* The image is whole, but the device did not come home. The image may be all that is left of its
+/* The image is whole, but a device did not come home. The image may be all that is left of its
  * state. */
-static int fail_after_image(const struct transfer *t, int err, const struct vfiomig_result *result)
+static int fail_after_image(const struct saving *s, int err)
 {
 	char why[OUTPUT_WHY];
 
-	snprintf(why, sizeof(why), "%s; the image is whole", vfiomig_get_error(t->cli->ctx));
-	return fail_save(t, MOVE_STATE, err, why, result);
+	snprintf(why, sizeof(why), "%s; the image is whole", vfiomig_get_error(s->t->cli->ctx));
+	return fail_save(s, MOVE_STATE, err, why);
 }
 
-static int save_to(struct transfer *t, struct vfiomig_device *dev, struct output *out)
+static int close_all(struct saving *s)
 {
-	const char *error = NULL;
-	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
-	bool closed = !vfiomig_device_is_borrowed(dev);
-	int status = STATUS_OK, err, lost;
+	char error[OUTPUT_WHY] = "";
+	int status = STATUS_OK;
 
+	for (size_t i = 0; i < s->devices->count; i++) {
+		speak_of(s->t->cli, s->devices, i);
+		if (give_back(s->t->cli, s->devices->device[i], &status, "; the image is whole"))
+			continue;
+		s->devices->result[i].state = -1;
+		s->which = i;
+		snprintf(error, sizeof(error), "%s", vfiomig_get_error(s->t->cli->ctx));
+	}
+	speak_of(s->t->cli, s->devices, s->devices->count);
+	return report(s, status, *error ? error : NULL);
+}
+
+static int save_to(struct transfer *t, struct devices *devices, struct output *out)
+{
+	struct saving s = { .t = t, .devices = devices };
+	int err, lost;
+
+	for (size_t i = 0; i < devices->count; i++)
+		s.closed[i] = !vfiomig_device_is_borrowed(devices->device[i]);
 	progress_start(t);
-	err = vfiomig_save(dev, out->fd, &t->opt, &result);
+	err = vfiomig_save_set(devices->member, devices->count, out->fd, &t->opt, &devices->whole,
+			       &s.which);
 	progress_end();
-	if (!result.complete) {
+	if (!devices->whole.complete) {
 		output_discard(out);
-		return fail_save(t, MOVE_STATE, err, vfiomig_get_error(t->cli->ctx), &result);
+		return fail_save(&s, MOVE_STATE, err, vfiomig_get_error(t->cli->ctx));
 	}
 	lost = output_commit(out);
 	if (lost)
-		return fail_commit(t, dev, out, lost, &result);
+		return fail_commit(&s, out, lost);
 	if (err)
-		return fail_after_image(t, err, &result);
-	if (!give_back(t->cli, dev, &status, "; the image is whole")) {
-		result.state = -1;
-		error = vfiomig_get_error(t->cli->ctx);
-	}
-	return report(t, status, error, &result, closed);
+		return fail_after_image(&s, err);
+	return close_all(&s);
 }
 
 static int save(struct cli *cli, int argc, char **argv)
 {
 	struct transfer t = TRANSFER_INIT(cli);
-	struct vfiomig_device *dev;
+	static struct devices devices;
 	struct output out;
-	uint64_t flags;
 	int status = cli_parse(cli, &argp, argc, argv, &t);
 
 	if (status)
@@ -193,14 +236,13 @@ static int save(struct cli *cli, int argc, char **argv)
 		status = keep_apart(&t, &out, !cli->quiet || cli->verbose);
 	if (status)
 		return status;
-	status = open_migratable(cli, &dev, &flags);
+	status = open_devices(cli, &devices);
 	if (status) {
 		output_discard(&out);
 		return status;
 	}
-	warn_of_owner(cli, dev);
-	status = save_to(&t, dev, &out);
-	vfiomig_device_unref(dev);
+	status = save_to(&t, &devices, &out);
+	drop_devices(&devices);
 	return status;
 }
 

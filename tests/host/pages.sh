@@ -67,7 +67,7 @@ check "vfiomig.1 describes the commands of --help" sh -c \
 
 # options_of_help COMMAND: print the long options of --help
 options_of_help() {
-	$vfiomig "$1" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z-]*\).*/\2/p' | sort -u
+	$vfiomig "$1" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z0-9-]*\).*/\2/p' | sort -u
 }
 
 # options_of_page COMMAND: print the long options that have an entry in a list. If the page is about two commands, the next
@@ -77,7 +77,7 @@ options_of_page() {
 		function keep() {
 			n = split(held, word, " ")
 			for (i = 1; i <= n; i++)
-				if (word[i] ~ /^-[a-z][a-z-]+$/)
+				if (word[i] ~ /^-[a-z][a-z0-9-]+$/)
 					print substr(word[i], 2)
 			held = ""
 		}
@@ -98,7 +98,7 @@ while read -r command; do
 	check "$command --help fits its width" test "$(wc -L <"$work/screen")" -le 80
 	# All options of the synopsis are explained.
 	sed -n "/^\.Nm vfiomig $command\$/,/^\.\(Nm\|Sh\)/p" "$(source_of "$page")" |
-		grep '^\.Op Fl -' | sed 's/^\.Op Fl -\([a-z-]*\).*/\1/' | sort >"$work/synopsis"
+		grep '^\.Op Fl -' | sed 's/^\.Op Fl -\([a-z0-9-]*\).*/\1/' | sort >"$work/synopsis"
 	check "$command: the synopsis has nothing else" sh -c \
 		"comm -23 '$work/synopsis' '$work/page' | { ! grep .; }"
 done <"$work/commands"

@@ -687,6 +687,10 @@ static void test_set_refused(void **state)
 	assert_refused(save(false, -1), -ENOTUNIQ, "device-0 was given twice");
 	assert_int_equal(which, 2);
 	members[2].device = kernel.m[2].dev;
+	assert_int_equal(vfiomig_new(&members[1].device->ctx), 0);
+	assert_refused(save(false, -1), -EINVAL, "a set has devices of one context");
+	vfiomig_unref(members[1].device->ctx);
+	members[1].device->ctx = ctx;
 	opt.raw = true;
 	assert_refused(vfiomig_save_set(members, COUNT, -1, &opt, &whole, &which), -EINVAL,
 		       "raw state is of one device");
