@@ -180,9 +180,9 @@ static bool is_moving(const struct run *run)
 {
 	bool moves = false;
 
-	if (pthread_mutex_trylock(&run->p->ctx->arc))
+	if (pthread_rwlock_trywrlock(&run->p->ctx->arc))
 		return false;
-	pthread_mutex_unlock(&run->p->ctx->arc);
+	pthread_rwlock_unlock(&run->p->ctx->arc);
 	for (int i = 0; i < run->nr_sleepers; i++)
 		moves = moves || (run->sleepers[i].runs && run->sleepers[i].moves);
 	return moves;
