@@ -58,6 +58,7 @@ ends() {
 		rm -f pid
 		shoot $signal &
 		status $((128 + signal)) "$what: signal $signal" perl -e "$numbered" "$@"
+		wait $!
 		check "$what: in time" test $((($(date +%s%N) - $(cat shot)) / 1000000)) -lt 1000
 		says 'interrupted by a signal'
 		check "$what: the device is home" test "$(state_of "$device")" = RUNNING
