@@ -132,16 +132,17 @@ check "as JSON" test "$(vfiomig diff --json set other | jq -c '[.equal, (.device
 	'[false,"0000:3b:00.1","a",null,"b",null,true,"c","a",null,"d","b",null]'
 status 0 "a device and its state" vfiomig diff text text
 
-# Damage is one line on standard error, and status 5. Every byte counts.
+# Damage is one line on standard error, and status 5, wherever it is.
 vfiomig pack -o set a=one b=one
 size=$(stat -c %s set)
-# each HOW COMMAND: damage the set at each of its bytes in turn, and print where the command does not refuse it
+# each HOW COMMAND: damage the set at each seventh of its bytes in turn, and print where the command does not refuse it.
+# unit/set does it at all of them.
 each() {
 	perl -e '
 		my ($how, $command) = @ARGV;
 		open(my $in, "<:raw", "set") or die;
 		my $image = do { local $/; <$in> };
-		for my $at (1 .. length($image) - 1) {
+		for (my $at = 1; $at < length($image); $at += 7) {
 			my $bad = $how eq "cut" ? substr($image, 0, $at) : $image;
 			substr($bad, $at, 1) ^= "\x04" if $how ne "cut";
 			open(my $out, ">:raw", "bad") or die;
