@@ -4,7 +4,7 @@
 # Several devices at one instant: ivshmem and mtty in one set. The order of the arcs is that of the drivers' own messages
 # in the kernel's log.
 # guest: -m 1M -m 4M -m 1M -m 4M -s 600
-# kernels: cdev newest
+# kernels: cdev
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
