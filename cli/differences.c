@@ -363,17 +363,23 @@ static void end_json(const struct vfiomig_difference *d)
 	printf("  \"equal\": %s\n}\n", d->different ? "false" : "true");
 }
 
+/* The last member of an object */
+static void print_error(const char *why)
+{
+	struct json_object *error = json_object_new_string(why);
+
+	printf("\"error\": %s\n}\n",
+	       error ? json_object_to_json_string(error) : "\"out of memory\"");
+	json_object_put(error);
+}
+
 /* Make what was printed, if anything, an object, which says why there is no more of it. */
 static void fail_json(const struct printer *p, const char *why)
 {
-	struct json_object *error;
-
 	if (!p->cli->json)
 		return;
-	error = json_object_new_string(why);
-	printf("%s  \"error\": %s\n}\n", p->begun ? "\n  ],\n" : "{\n",
-	       error ? json_object_to_json_string(error) : "\"out of memory\"");
-	json_object_put(error);
+	printf("%s  ", p->begun ? "\n  ],\n" : "{\n");
+	print_error(why);
 }
 
 /* ---- Comparing ------------------------------------------------------------------------------- */
@@ -557,6 +563,15 @@ static void compare_devices(struct sets *s)
 		}
 }
 
+static void end_sets(const struct sets *s)
+{
+	printf("],\n");
+	if (s->status > STATUS_FAILED)
+		print_error(vfiomig_get_error(s->t->cli->ctx));
+	else
+		printf("\"equal\": %s\n}\n", s->status ? "false" : "true");
+}
+
 int print_set_differences(struct transfer *t, const int fds[2], const char *const names[2],
 			  const char *driver, char *const headers[2])
 {
@@ -572,7 +587,7 @@ int print_set_differences(struct transfer *t, const int fds[2], const char *cons
 			printf("{ \"devices\": [");
 		compare_devices(&s);
 		if (t->cli->json)
-			printf("],\n\"equal\": %s }\n", s.status ? "false" : "true");
+			end_sets(&s);
 	} else {
 		s.status = fail(t->cli, STATUS_TROUBLE, "out of memory");
 	}

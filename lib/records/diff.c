@@ -238,18 +238,18 @@ static int begin(struct diff *d, const char *driver)
 static int open_sides(struct diff *d, const int fds[2], const struct vfiomig_options *opt)
 {
 	struct progress *progress = &d->c.ctx->progress;
-	int err = 0;
-
-	for (int i = 0; !err && i < 2; i++) {
+	for (int i = 0; i < 2; i++) {
 		struct source *s = &d->c.w[i].source;
+		int err = source_open(s, d->c.ctx, fds[i], i ? "B" : "A", opt);
 
-		err = source_open(s, d->c.ctx, fds[i], i ? "B" : "A", opt);
+		if (err)
+			return err;
 		progress->expected += source_expected(s);
 		/* The sum is not known if one of them is not. */
 		if (i && (!source_expected(s) || !source_expected(&d->c.w[0].source)))
 			progress->expected = 0;
 	}
-	return err;
+	return 0;
 }
 
 static int peek(struct diff *d)

@@ -21,11 +21,12 @@ static int make_room(struct source *s, size_t in, size_t out, size_t pieces)
 static int open_image(struct source *s, const char *device)
 {
 	int err = image_open_peeked(&s->image, &s->from);
+	int number = err ? err : image_choose(&s->image, device);
 
-	if (!err)
-		err = s->device = image_choose(&s->image, device);
-	if (err >= 0)
-		err = raw_init(&s->state, s->ctx, -1, "");
+	if (number < 0)
+		return number;
+	s->device = number;
+	err = raw_init(&s->state, s->ctx, -1, "");
 	if (err)
 		return err;
 	s->how.ctx = s->ctx;

@@ -130,7 +130,22 @@ prints 'device d: only in B'
 prints 'device c: only in A'
 check "as JSON" test "$(vfiomig diff --json set other | jq -c '[.equal, (.devices[] | .name, .only, .states.equal)]')" = \
 	'[false,"0000:3b:00.1","a",null,"b",null,true,"c","a",null,"d","b",null]'
-status 0 "a device and its state" vfiomig diff text text
+check "damage as JSON" sh -c 'head -c 300000 set >bad
+	test "$(vfiomig diff --json set bad 2>err | jq -c "[.equal, .error, .devices[-1].states.error]")" = \
+		"$(sed "s/^vfiomig: diff: //" err | jq -Rc "[null, ., .]")"'
+status 0 "a device and its state" vfiomig diff --device=b set text
+status 0 "a state and its device" vfiomig diff --device=b text set
+for pair in 'set text' 'text set' 'image other'; do
+	# shellcheck disable=SC2086 # words
+	status 2 "which device of a set, of $pair" vfiomig diff $pair
+	says 'choose one by --device=NAME'
+done
+head -c 100 set >bad
+for pair in 'bad text' 'text bad' 'bad set'; do
+	# shellcheck disable=SC2086 # words
+	status 5 "no whole header, of $pair" vfiomig diff $pair
+	says 'the image is truncated'
+done
 
 # Damage is one line on standard error, and status 5, wherever it is.
 vfiomig pack -o set a=one b=one
