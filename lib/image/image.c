@@ -111,8 +111,8 @@ int image_check_names(struct vfiomig_ctx *ctx, const char *const *names, size_t 
 		if (!is_name(names[i]))
 			return ctx_fail(
 				ctx, -EINVAL,
-				"'%s' is no name of a device in an image: that has from 1 to %d printable bytes",
-				names[i], NAME_MAX_SIZE);
+				"the name of a device in an image has from 1 to %d printable bytes, unlike '%s'",
+				NAME_MAX_SIZE, names[i]);
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(names[i], names[j]) == 0)
 				return ctx_fail(ctx, -EINVAL, "two devices have the name %s",
@@ -178,17 +178,23 @@ const char *image_header(const struct image *image, int device)
 	return image->nr_devices ? image->devices[device].header : image->header;
 }
 
-/* "A, B and C", as far as there is room. */
+#define MORE_NAMES " and %d more"
+
+/* "A, B and C", or "A, B and 3 more": as many whole names as there is room for. */
 static void list_names(const struct image *image, char *list, size_t size)
 {
+	int last = image->nr_devices - 1, i;
 	size_t used = 0;
 
-	for (int i = 0; i < image->nr_devices && used < size; i++)
-		used += snprintf(list + used, size - used, "%s%s",
-				 !i			     ? ""
-				 : i + 1 < image->nr_devices ? ", "
-							     : " and ",
-				 image->names[i]);
+	for (i = 0; i <= last; i++) {
+		const char *before = !i ? "" : i < last ? ", " : " and ";
+
+		if (used + strlen(before) + strlen(image->names[i]) + sizeof(MORE_NAMES) > size)
+			break;
+		used += sprintf(list + used, "%s%s", before, image->names[i]);
+	}
+	if (i <= last)
+		sprintf(list + used, MORE_NAMES, last + 1 - i);
 }
 
 static int choose_one(const struct image *image, const char *name)

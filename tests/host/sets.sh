@@ -87,7 +87,9 @@ says '--device goes with --records'
 status 2 "a name twice" vfiomig pack a=one a=text
 says 'two devices have the name a'
 status 2 "a name that is none" vfiomig pack a=one "$(printf 'b\033')=text"
-says "is no name of a device in an image"
+says "the name of a device in an image has from 1 to 255 printable bytes, unlike 'b"
+status 2 "a long name that is none" vfiomig pack a=one "$(printf '%01000d' 0)=text"
+says 'has from 1 to 255 printable bytes'
 status 2 "no name" vfiomig pack a=one =text
 says "'=text' is not NAME=FILE"
 status 2 "no file" vfiomig pack a=one b=
@@ -113,6 +115,10 @@ check "as many as there may be" sh -c "vfiomig pack $(seq -s' ' -f '%g=one' 64) 
 vfiomig pack -z -o other 0000:3b:00.1=noise b=text c=one
 status 0 "equal sets" vfiomig diff set other
 prints 'device b:'
+# shellcheck disable=SC2046 # words
+vfiomig pack -o set64 $(seq -f '0000:%02g:00.0=one' 64)
+status 2 "more names than a message has room for" vfiomig unpack set64
+says '0000:20:00.0 and 44 more'
 cat one >>one2 && printf y >>one2
 vfiomig pack -o other b=text 0000:3b:00.1=noise c=one2
 status 1 "a device differs" vfiomig diff set other

@@ -203,11 +203,11 @@ static void test_names(void **state)
 	memset(longest, 'x', 256);
 	longest[256] = '\0';
 	refuse_names("a", "a", 2, "two devices have the name a");
-	refuse_names("a", "", 2, "'' is no name of a device");
-	refuse_names("a", "b\n", 2, "is no name of a device");
-	refuse_names("a", "\xff", 2, "is no name of a device");
-	refuse_names("a", "\xe2\x80\xae", 2, "is no name of a device");
-	refuse_names(longest, "b", 2, "is no name of a device");
+	refuse_names("a", "", 2, "has from 1 to 255 printable bytes, unlike '");
+	refuse_names("a", "b\n", 2, "has from 1 to 255 printable bytes, unlike '");
+	refuse_names("a", "\xff", 2, "has from 1 to 255 printable bytes, unlike '");
+	refuse_names("a", "\xe2\x80\xae", 2, "has from 1 to 255 printable bytes, unlike '");
+	refuse_names(longest, "b", 2, "has from 1 to 255 printable bytes, unlike '");
 	refuse_names("a", "b", 1, "a set is of 2 to 64 devices, not of 1");
 	refuse_names("a", "b", 65, "a set is of 2 to 64 devices, not of 65");
 }
