@@ -63,3 +63,20 @@ int open_input(const struct cli *cli, const char *path, bool mute, int *status)
 	close(fd);
 	return -1;
 }
+
+/* What one of the two reads from a pipe, or a device, the other one would miss. */
+static bool is_same_stream(const int fds[2])
+{
+	struct stat a, b;
+
+	return fstat(fds[0], &a) == 0 && fstat(fds[1], &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino && !S_ISREG(a.st_mode);
+}
+
+int keep_streams_apart(const struct cli *cli, const int fds[2], const char *const names[2])
+{
+	if (!is_same_stream(fds))
+		return STATUS_OK;
+	return fail(cli, STATUS_USAGE, "%s and %s are the same stream, which can be read only once",
+		    names[0], names[1]);
+}

@@ -12,4 +12,7 @@
  */
 int open_input(const struct cli *cli, const char *path, bool mute, int *status);
 
+/* Refuse two inputs that are one stream. @names are for the message. Returns the exit status. */
+int keep_streams_apart(const struct cli *cli, const int fds[2], const char *const names[2]);
+
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -95,25 +94,14 @@ static const struct argp argp = {
 	.children = children,
 };
 
-/* What one of the two reads from a pipe, or a device, the other one would miss. */
-static bool is_same_stream(const int fds[2])
-{
-	struct stat a, b;
-
-	return fstat(fds[0], &a) == 0 && fstat(fds[1], &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino && !S_ISREG(a.st_mode);
-}
-
 static int open_both(struct options *opt, int fds[2])
 {
 	int status = STATUS_OK;
 
 	for (int i = 0; i < 2 && !status; i++)
 		fds[i] = open_input(opt->t.cli, opt->names[i], false, &status);
-	if (!status && is_same_stream(fds))
-		status = fail(opt->t.cli, STATUS_USAGE,
-			      "%s and %s are the same stream, which can be read only once",
-			      opt->names[0], opt->names[1]);
+	if (!status)
+		status = keep_streams_apart(opt->t.cli, fds, opt->names);
 	/* 1 is for states that differ. */
 	return status == STATUS_FAILED ? STATUS_TROUBLE : status;
 }

@@ -155,6 +155,17 @@ static int add_input(struct transfer *t, struct inputs *in, const char *name, si
 	return STATUS_OK;
 }
 
+/* The last of the states is no stream that one of those before is. */
+static int keep_last_apart(const struct pack *pack, const struct inputs *in)
+{
+	int last = in->count - 1, status = STATUS_OK;
+
+	for (int i = 0; !status && i < last; i++)
+		status = keep_streams_apart(pack->t.cli, (int[]){ in->fds[i], in->fds[last] },
+					    (const char *[]){ pack->args[i], pack->args[last] });
+	return status;
+}
+
 static int open_states(struct pack *pack, struct inputs *in)
 {
 	int status = STATUS_OK;
@@ -163,6 +174,8 @@ static int open_states(struct pack *pack, struct inputs *in)
 		const char *arg = pack->args[i], *file = strchr(arg, '=');
 
 		status = add_input(&pack->t, in, arg, file - arg, file + 1);
+		if (!status)
+			status = keep_last_apart(pack, in);
 	}
 	return status;
 }

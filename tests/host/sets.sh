@@ -101,6 +101,11 @@ says 'only one of the states can be standard input'
 status 2 "the output is one of the states" vfiomig pack a=one b=text -o text
 says 'the output is one of the states'
 check "which is what it was" test "$(wc -c <text)" -eq 288894
+status 2 "a pipe twice" sh -c 'exec 3<>fifo && vfiomig pack a=fifo b=text c=fifo'
+says 'a=fifo and c=fifo are the same stream, which can be read only once'
+status 2 "standard input by two names" sh -c 'cat text | vfiomig pack a=- b=/dev/stdin'
+says 'a=- and b=/dev/stdin are the same stream'
+check "a file twice" sh -c 'vfiomig pack a=text b=text | vfiomig unpack --device=b | cmp - text'
 status 1 "a file that is not there" vfiomig pack a=one b=missing
 : >empty
 status 5 "an empty state" vfiomig pack a=one b=empty
@@ -110,15 +115,15 @@ status 2 "too many devices" vfiomig pack $(seq -f '%g=one' 65)
 says 'a set is of at most 64 devices'
 # shellcheck disable=SC2046 # words
 check "as many as there may be" sh -c "vfiomig pack $(seq -s' ' -f '%g=one' 64) | vfiomig inspect --verify"
+# shellcheck disable=SC2046 # words
+vfiomig pack -o set64 $(seq -f '0000:%02g:00.0=one' 64)
+status 2 "more names than a message has room for" vfiomig unpack set64
+says '0000:20:00.0 and 44 more'
 
 # diff: device by device
 vfiomig pack -z -o other 0000:3b:00.1=noise b=text c=one
 status 0 "equal sets" vfiomig diff set other
 prints 'device b:'
-# shellcheck disable=SC2046 # words
-vfiomig pack -o set64 $(seq -f '0000:%02g:00.0=one' 64)
-status 2 "more names than a message has room for" vfiomig unpack set64
-says '0000:20:00.0 and 44 more'
 cat one >>one2 && printf y >>one2
 vfiomig pack -o other b=text 0000:3b:00.1=noise c=one2
 status 1 "a device differs" vfiomig diff set other
