@@ -1053,9 +1053,9 @@ struct vfiomig_options {
 	/*
 	 * Called on the caller's thread, several times a second, also while the transfer waits for
 	 * its first byte, with the bytes of state that were moved so far, and how many are
-	 * expected, 0 if that is not known. If it does not return 0, the transfer ends: the device
-	 * is brought home, and the transfer returns that value. It must not call functions with
-	 * this context. May be NULL.
+	 * expected, 0 if that is not known. Before a transfer succeeds, it is called with all
+	 * bytes. If it does not return 0, the transfer ends: the device is brought home, and the
+	 * transfer returns that value. It must not call functions with this context. May be NULL.
 	 */
 	int (*progress)(void *data, uint64_t bytes, uint64_t expected);
 	void *progress_data;

@@ -812,12 +812,22 @@ static void help_workers(struct run *run, struct window *w)
 	*w = (struct window){ now, digesters_busy(run, now), writers_busy(run, now) };
 }
 
+/* With the lock held, in the caller's thread. */
+static void tell_progress(struct run *run)
+{
+	int err;
+
+	pthread_mutex_unlock(&run->lock);
+	err = ctx_progress(run->p->ctx);
+	pthread_mutex_lock(&run->lock);
+	if (err)
+		set_failed(run);
+}
+
 /* In the caller's thread: wait for a chunk to be done, but look after the workers, and call the
  * progress function, now and then. */
 static void wait_ready(struct run *run, struct window *w)
 {
-	int err;
-
 	help_workers(run, w);
 	if (!w->since && !run->p->ctx->progress.fn) {
 		pthread_cond_wait(&run->ready, &run->lock);
@@ -828,11 +838,7 @@ static void wait_ready(struct run *run, struct window *w)
 	    now_ns() - run->ticked < TICK_NS)
 		return;
 	run->ticked = now_ns();
-	pthread_mutex_unlock(&run->lock);
-	err = ctx_progress(run->p->ctx);
-	pthread_mutex_lock(&run->lock);
-	if (err)
-		set_failed(run);
+	tell_progress(run);
 }
 
 /* Whether a chunk of the lane is to be written now, or its end. */
@@ -943,6 +949,9 @@ static void writer(struct run *run)
 		else
 			wait_ready(run, &window);
 	}
+	/* What the other threads have written last is not told yet. */
+	if (has_lane_writers(run) && !run->failed)
+		tell_progress(run);
 	pthread_mutex_unlock(&run->lock);
 	end_sleeping(run, number);
 }

@@ -709,7 +709,8 @@ static void test_one_is_damaged(void **state)
 	free(b.data);
 }
 
-/* The progress function is called on the caller's thread alone. */
+/* The progress function is called on the caller's thread alone, and with all bytes in the end, also
+ * where other threads write. */
 static int tell(void *data, uint64_t bytes, uint64_t expected)
 {
 	uint64_t *most = data;
@@ -726,7 +727,7 @@ static void test_progress(void **state)
 	struct vfiomig_options opt = options(0);
 	struct bytes states[] = { make_state(0, CHUNK + 10), make_state(1, 2 * CHUNK + 10) };
 	int ins[] = { file_of(states[0]), file_of(states[1]) };
-	int image = memfd_create("image", MFD_CLOEXEC);
+	int image = memfd_create("image", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC);
 	uint64_t most = 0;
 
 	(void)state;
@@ -734,6 +735,12 @@ static void test_progress(void **state)
 	opt.progress_data = &most;
 	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, &opt, NULL), 0);
 	assert_int_equal(most, 3 * CHUNK + 20);
+	most = 0;
+	opt.device = names[1];
+	assert_int_equal(lseek(image, 0, SEEK_SET), 0);
+	assert_int_equal(vfiomig_unpack(ctx, image, out, &opt, NULL), 0);
+	assert_int_equal(most, 3 * CHUNK + 20);
+	close(out);
 	for (int i = 0; i < 2; i++) {
 		close(ins[i]);
 		free(states[i].data);
