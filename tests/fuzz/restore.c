@@ -52,7 +52,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	/* The file is the device's configuration space. */
 	dev = feature_device(ctx, config);
 	dev->info_flags = VFIO_DEVICE_FLAGS_PCI;
-	return 0;
+	dev->name = strdup("a");
+	return dev->name ? 0 : -1;
 }
 
 /* ---- The device ---------------------------------------------------------- */
