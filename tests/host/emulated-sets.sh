@@ -250,7 +250,7 @@ release_all
 mkdir -p /run/vfiomig
 status 0 "restore --no-hold" vfiomig restore --no-hold $a $b $c -i set
 for device in $a $b $c; do
-	check "nobody holds $device" test -z "$(openers $device)"
+	check "nobody holds $device" test -z "$(openers "$device")"
 done
 
 # ---- Signals
@@ -274,7 +274,7 @@ setsid vfiomig save $a $b $c -o other 2>"$ERR" &
 saver=$!
 # shellcheck disable=SC2317 # wait_for calls it
 is_waiting() {
-	[ "$(state_of $a)" = PRE_COPY_P2P ]
+	[ "$(state_of "$a")" = PRE_COPY_P2P ]
 }
 wait_for is_waiting
 kill -TERM $saver

@@ -141,6 +141,7 @@ prints 'device d: only in B'
 prints 'device c: only in A'
 check "as JSON" test "$(vfiomig diff --json set other | jq -c '[.equal, (.devices[] | .name, .only, .states.equal)]')" = \
 	'[false,"0000:3b:00.1","a",null,"b",null,true,"c","a",null,"d","b",null]'
+# shellcheck disable=SC2016 # the inner shell's
 check "damage as JSON" sh -c 'head -c 300000 set >bad
 	test "$(vfiomig diff --json set bad 2>err | jq -c "[.equal, .error, .devices[-1].states.error]")" = \
 		"$(sed "s/^vfiomig: diff: //" err | jq -Rc "[null, ., .]")"'

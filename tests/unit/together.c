@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Saves and restores of several devices: the order in which they take their arcs, and where they are
- * after each of these has failed, or a signal has come. The kernel is replaced at ioctl(2); a
+ * Saves and restores of several devices: the order in which they take their arcs, and where they
+ * are after each of these has failed, or a signal has come. The kernel is replaced at ioctl(2); a
  * data_fd is a file in memory.
  */
 #include <fcntl.h>
