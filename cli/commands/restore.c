@@ -184,27 +184,58 @@ static void end_holders(struct ending *end)
 	}
 }
 
+/* Some of the devices will be closed, which ends their states. Nobody keeps one that does not
+ * belong to those of the others. */
+static void drop_all(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->count; i++) {
+		struct vfiomig_result *r = &devices->result[i];
+
+		vfiomig_device_reset_home(devices->device[i], r->before, &r->reset);
+		r->state = vfiomig_device_get_state(devices->device[i]);
+		r->home = r->state == r->before;
+		r->loaded = !r->reset;
+		devices->whole.reset |= r->reset;
+	}
+	devices->whole.loaded = false;
+}
+
+/* Device @i has no holder. */
+static void fail_holder(struct ending *end, size_t i, int err)
+{
+	struct cli *cli = end->t->cli;
+	struct devices *devices = end->devices;
+
+	note_error(end, i);
+	if (devices->count == 1) {
+		/* The session ends with this process. */
+		end->status = fail(
+			cli, STATUS_DEVICE_LOST,
+			"%s; the state was restored, but nobody holds the device, which is closed now",
+			end->error);
+		return;
+	}
+	drop_all(devices);
+	end_holders(end);
+	end->status = fail_devices(cli, MOVE_STATE, err, end->error, devices, i);
+}
+
 static void leave_holders(struct ending *end)
 {
 	struct cli *cli = end->t->cli;
 	size_t count = end->devices->count;
 
 	for (size_t i = 0; i < count && !end->status; i++) {
+		int err;
+
 		if (!end->holder[i])
 			continue;
 		speak_of(cli, end->devices, i);
-		if (holder_leave(cli, end->devices->device[i], end->holder[i], &end->pid[i]) == 0)
+		err = holder_leave(cli, end->devices->device[i], end->holder[i], &end->pid[i]);
+		if (!err)
 			continue;
-		/* The session ends with this process. */
 		end->pid[i] = 0;
-		note_error(end, i);
-		end->status = fail(
-			cli, STATUS_DEVICE_LOST,
-			count == 1
-				? "%s; the state was restored, but nobody holds the device, which is closed now"
-				: "%s; the states were restored, but nobody holds the devices, which are closed now",
-			end->error);
-		end_holders(end);
+		fail_holder(end, i, err);
 	}
 	speak_of(cli, end->devices, count);
 }

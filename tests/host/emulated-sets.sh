@@ -246,12 +246,72 @@ says "$b refused its state: Invalid argument"
 check "all run" are RUNNING
 release_all
 
-# One holder that cannot be left: there is none.
-mkdir -p /run/vfiomig
+# The last of the holders cannot be left: there is none, and nobody keeps a state of the set, not even who had one before.
+for device in $a $b $c; do
+	echo 1 >"$emulated/$device/keeps"
+done
+status 0 "hold one" vfiomig hold $a
+for failing in $b $c; do
+	UNDER="$top/build/tests/guest/inject socketpair $([ $failing = $b ] && echo 1 || echo 2) EMFILE"
+	status 7 "no holder for $failing" vfiomig restore $a $b $c -i set
+	UNDER=
+	says "restore $failing: cannot make a socket: Too many open files"
+	for device in $a $b $c; do
+		says "$device had to be reset (its state is lost) and is now in RUNNING"
+		check "no holder for $failing: $device has no state" cmp -n 100 "$emulated/$device/memory" /dev/zero
+	done
+	check "no holder for $failing: there is none" test -z "$(openers $b)$(openers $c)"
+	check "no holder for $failing: who has a device keeps it" vfiomig state $a
+done
+status 0 "as JSON" vfiomig restore --json $a $b $c -i set
+for device in $b $c; do
+	vfiomig -q release $device
+done
+UNDER="$top/build/tests/guest/inject socketpair 2 EMFILE"
+status 7 "as JSON: no holder" vfiomig restore --json $a $b $c -i set
+UNDER=
+check "as JSON: what is left" test "$(jq -c '[.complete, .reset, .loaded, [.devices[] | .reset, .loaded, .holder]]' "$OUT")" = \
+	'[false,true,false,[true,false,null,true,false,null,true,false,null]]'
+vfiomig -q release $a
+
 status 0 "restore --no-hold" vfiomig restore --no-hold $a $b $c -i set
 for device in $a $b $c; do
 	check "nobody holds $device" test -z "$(openers "$device")"
+	rm "$emulated/$device/keeps"
 done
+
+# ---- By who has them open
+
+# One by its process, one by its holder's socket, one by its name: each owner finds its device as it was.
+check "hold" hold_all
+held="pid:$(openers $a)/$a unix:/run/vfiomig/$b.sock $c"
+# shellcheck disable=SC2086 # a list
+status 0 "borrowed: save" vfiomig save $held -o held.set
+check "borrowed: the image has their own names" sh -c "vfiomig inspect --json held.set | jq -r '.header.devices[].device.name' |
+	paste -s -d ' ' | grep -qx '$a $b $c'"
+# shellcheck disable=SC2086 # a list
+status 0 "borrowed: restore" vfiomig restore $held -i held.set
+check "borrowed: no holder is left" sh -c "! grep 'holds it' '$ERR'"
+check "borrowed: they run" are RUNNING
+check "borrowed: the memory is back" same
+# A process that has stopped its device gets it back stopped, and the other ones run.
+status 0 "borrowed: stop one" vfiomig state "pid:$(openers $a)/$a" STOP
+# shellcheck disable=SC2086 # a list
+status 0 "borrowed: save, one of them stopped" vfiomig save $held -o held.set
+check "borrowed: as they were" test "$(state_of $a) $(state_of $b) $(state_of $c)" = "STOP RUNNING RUNNING"
+# shellcheck disable=SC2086 # a list
+status 0 "borrowed: restore, one of them stopped" vfiomig restore $held -i held.set
+check "borrowed: as they were" test "$(state_of $a) $(state_of $b) $(state_of $c)" = "STOP RUNNING RUNNING"
+check "borrowed: the memory is back" same
+# shellcheck disable=SC2086 # a list
+untouched "borrowed twice" 2 "the device $a was given twice" vfiomig save $held $a -o other
+fault $c write errno=EINVAL
+# shellcheck disable=SC2086 # a list
+status 7 "borrowed: one refuses its state" vfiomig restore $held -i held.set
+no_faults
+says "pid:$(openers $a)/$a had to be reset (its state is lost) and is now in STOP"
+check "borrowed: as they were" test "$(state_of $a) $(state_of $b) $(state_of $c)" = "STOP RUNNING RUNNING"
+release_all
 
 # ---- Signals
 
