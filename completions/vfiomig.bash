@@ -106,6 +106,16 @@ _vfiomig_states_of()
 	echo "${states:-$_vfiomig_states}"
 }
 
+# Print the names of the devices in the images that were given.
+_vfiomig_names()
+{
+	local file
+
+	for file in "${operands[@]}"; do
+		[[ -f $file ]] && timeout 2 vfiomig inspect -q "$file" 2>/dev/null | sed -n 's/^device: *//p'
+	done
+}
+
 # ---- What goes into COMPREPLY -----------------------------------------------
 
 # Offer those of the words @1 that begin with the word so far; with @2, upper and lower case are the same.
@@ -173,6 +183,7 @@ _vfiomig_reply_value()
 			_vfiomig_reply "$(_vfiomig_pci drivers)"
 		fi
 		;;
+	--device) _vfiomig_reply "$(_vfiomig_names)" ;;
 	--via) _vfiomig_reply 'auto cdev group' ;;
 	--progress) _vfiomig_reply 'auto always never' ;;
 	--precopy) _vfiomig_reply 'auto never' ;;
@@ -301,6 +312,12 @@ _vfiomig()
 	elif [[ $command == exec && ${#operands[@]} -eq 1 ]]; then
 		_vfiomig_reply_command_line $((${#words[@]} - 1))
 		return
+	elif [[ $command == restore && $cur == *=* ]]; then
+		# NAME=DEV
+		cur=${cur#*=}
+		_vfiomig_reply_operand
+		COMPREPLY=("${COMPREPLY[@]/#/${whole%%=*}=}")
+		cur=$whole
 	else
 		_vfiomig_reply_operand
 	fi

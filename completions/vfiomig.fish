@@ -16,7 +16,7 @@ function __vfiomig_words
             set skip
         else if test -z "$no_options"; and test "$token" = --
             set no_options yes
-        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTdt]|--(data-fd|interval|precopy-info|until|driver|group|test|skip|seed|timeout|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
+        else if test -z "$no_options"; and string match -q -r -- '^(-[oiTdt]|--(device|data-fd|interval|precopy-info|until|driver|group|test|skip|seed|timeout|vf-token|via|progress|threads|chunk-size|downtime|leave|output|input))$' $token
             set skip yes
         else if test -z "$no_options"; and contains -- "$tokens[2] $token" 'check -g' 'watch -n'
             set skip yes
@@ -73,6 +73,19 @@ function __vfiomig_devices
     end
     if test -z "$argv[1]"; and set -q VFIOMIG_DEVICE_FD
         printf 'fd:%s\tinherited\n' $VFIOMIG_DEVICE_FD
+    end
+end
+
+# Print the devices for the NAME= that has been typed.
+function __vfiomig_renamed
+    set -l name (string match -r '^.*=' -- (commandline -ct))
+    test -n "$name"; and printf '%s\n' $name(__vfiomig_devices)
+end
+
+# Print the names of the devices in the images that were given.
+function __vfiomig_names
+    for file in (__vfiomig_words)[2..]
+        test -f $file; and timeout 2 vfiomig inspect -q $file 2>/dev/null | string replace -rf '^device: *' ''
     end
 end
 
@@ -160,6 +173,7 @@ complete -c vfiomig -n __vfiomig_no_command -a unbind -d 'Give a device back to 
 complete -c vfiomig -n '__vfiomig_wants 1 info state watch check doctor hold exec; or __vfiomig_is save restore' -a '(__vfiomig_devices)'
 complete -c vfiomig -n '__vfiomig_wants 1 info state watch check doctor hold exec; or __vfiomig_is save restore; and not string match -q "*:*" -- (commandline -ct)' \
     -a 'pid: fd: unix:' -d 'By who has it open'
+complete -c vfiomig -n '__vfiomig_is restore' -a '(__vfiomig_renamed)'
 complete -c vfiomig -n '__vfiomig_wants 1 bind' -a '(__vfiomig_pci devices)' -d 'PCI function'
 complete -c vfiomig -n '__vfiomig_wants 1 unbind' -a '(__vfiomig_devices)'
 complete -c vfiomig -n '__vfiomig_wants 1 release' -a '(__vfiomig_devices held)'
@@ -213,7 +227,7 @@ complete -c vfiomig -n '__vfiomig_is watch' -l data-fd -x -d 'The number of the 
 complete -c vfiomig -n '__vfiomig_is watch' -s n -l interval -x -a '0.01 0.1 1' -d 'Seconds between two looks'
 complete -c vfiomig -n '__vfiomig_is watch' -l precopy-info -x -a 'auto always' -d 'Ask how much is left in PRE_COPY'
 complete -c vfiomig -n '__vfiomig_is watch' -l until -x -a '(__vfiomig_states) ERROR' -d 'End when the device is in this state'
-complete -c vfiomig -n '__vfiomig_is inspect diff unpack' -l device -x -d 'The device of an image of several'
+complete -c vfiomig -n '__vfiomig_is inspect diff unpack' -l device -x -a '(__vfiomig_names)' -d 'The device of an image of several'
 complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 set -l groups feature state stop session precopy resume reset size dma slow

@@ -31,6 +31,12 @@ LIST
 	echo "device:     0000:00:10.0"
 	echo "states:     STOP RUNNING STOP_COPY RESUMING"
 	;;
+"inspect -q $work/files/a.zst")
+	echo "set:         2 devices"
+	echo "device:      0000:3b:00.1"
+	echo "state:       5 bytes"
+	echo "device:      b"
+	;;
 *) echo "ARGUMENTS \$*" ;;
 esac
 END
@@ -102,7 +108,7 @@ for shell in words bash zsh fish; do
 	answer "$shell" 'vfiomig ' | grep -x '[a-z][a-z]*' | grep -v 'vfiomig$' | sort >"$work/offered"
 	check "$shell: the commands are those of --help" diff "$work/commands" "$work/offered"
 	while read -r command; do
-		$real "$command" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z-]*\).*/--\2/p' | sort >"$work/options"
+		$real "$command" --help | sed -n 's/^ *\(-., \)\{0,1\}--\([a-z0-9-]*\).*/--\2/p' | sort >"$work/options"
 		answer "$shell" "vfiomig $command --" | sed 's/=$//' | grep '^--[a-z]' | sort -u >"$work/offered"
 		check "$shell: $command: the options are those of --help" diff "$work/options" "$work/offered"
 	done <"$work/commands"
@@ -139,7 +145,7 @@ set -- 'vfiomig save ' 'vfiomig save --via ' 'vfiomig save --via=' 'vfiomig save
 	'vfiomig state 0000:00:11.0 ' 'vfiomig state 0000:00:10.0 ' 'vfiomig state 00:10.0 ' \
 	"vfiomig state unix:$held " 'vfiomig restore 0000:00:10.0 --leave ' \
 	'vfiomig state pid:4711/0000:3b:00.1 ' 'vfiomig state 0000:3b:00.1 ' \
-	'vfiomig release ' 'vfiomig list ' 'vfiomig save x ' "vfiomig inspect $files/" "vfiomig restore -i $files/" \
+	'vfiomig release ' 'vfiomig list ' 'vfiomig hold x ' "vfiomig inspect $files/" "vfiomig restore -i $files/" \
 	"vfiomig diff x $files/" "vfiomig unpack $files/" "vfiomig pack $files/" "vfiomig save -o $files/" 'vfiomig exec 8' \
 	'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc' \
 	"vfiomig exec x -- cat $files/" 'vfiomig doctor ' 'vfiomig save pid:' 'vfiomig save unix:' 'vfiomig save 0000:00:' \
@@ -171,12 +177,11 @@ for shell in words bash zsh fish; do
 	offers "$shell" 'vfiomig release ' 0000:00:10.0
 	lacks "$shell" 'vfiomig release ' 0000:00:11.0 0000:3b:00.1
 	lacks "$shell" 'vfiomig list ' 0000:00:10.0
-	lacks "$shell" 'vfiomig save x ' 0000:00:10.0
+	lacks "$shell" 'vfiomig hold x ' 0000:00:10.0
 	for line in 'vfiomig exec 0000:00:10.0 -- shellc' 'vfiomig exec 0000:00:10.0 --via cdev shellc'; do
 		offers "$shell" "$line" shellcheck
 	done
 done
-check "no device was opened" sh -c "grep -v -E '^(list|info -q unix:.*)\$' '$work/log' | { ! grep .; }"
 
 # How each shell shows the rest: words that readline has split, paths, and values after an option's =.
 for shell in words bash; do
@@ -214,6 +219,29 @@ for line in "vfiomig pack $files/" "vfiomig save -o $files/" "vfiomig exec x -- 
 	offers zsh "$line" a.zst other
 	offers fish "$line" "$files/a.zst" "$files/other"
 done
+
+# The devices of a set, and NAME=DEV
+set -- "vfiomig inspect $files/a.zst --device=" "vfiomig diff $files/a.zst --device " "vfiomig unpack $files/a.zst --device=" \
+	'vfiomig restore b=' 'vfiomig restore x b=0000:00:' 'vfiomig save b=' "vfiomig inspect --device b $files/"
+for shell in words bash zsh fish; do
+	ask "$shell" "$@"
+	offers "$shell" "vfiomig diff $files/a.zst --device " 0000:3b:00.1 b
+	option= renamed=
+	[ "$shell" != fish ] || option=--device= renamed=b=
+	for line in "vfiomig inspect $files/a.zst --device=" "vfiomig unpack $files/a.zst --device="; do
+		offers "$shell" "$line" "${option}0000:3b:00.1" "${option}b"
+	done
+	offers "$shell" 'vfiomig restore b=' "${renamed}0000:00:10.0" "${renamed}83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+	lacks "$shell" 'vfiomig save b=' "${renamed}0000:00:10.0"
+done
+offers words 'vfiomig restore x b=0000:00:' 10.0 11.0
+offers bash 'vfiomig restore x b=0000:00:' 10.0 11.0
+offers zsh 'vfiomig restore x b=0000:00:' 0000:00:10.0 0000:00:11.0
+offers fish 'vfiomig restore x b=0000:00:' b=0000:00:10.0 b=0000:00:11.0
+# What follows the option is its value.
+offers words "vfiomig inspect --device b $files/" "$files/a.zst"
+offers fish "vfiomig inspect --device b $files/" "$files/a.zst"
+check "no device was opened" sh -c "grep -v -E '^(list|info -q unix:.*|inspect -q .*)\$' '$work/log' | { ! grep .; }"
 
 # In a directory without images, all files are offered.
 rm "$files/a.zst" "$files/b.vfiomig"
