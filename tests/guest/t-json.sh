@@ -131,6 +131,34 @@ head -c 30000 image | vfiomig restore "$other" --json >out 2>/dev/null
 # shellcheck disable=SC2086 # a list
 keys $restore error
 has '.complete == false and .reset and .holder == null'
+
+# Several devices: one object, with one for each
+vfiomig save "$device" "$other" -o set --json >out
+keys devices complete bytes seconds bytes_per_second reset output precopy precopy_bytes rounds converged downtime_seconds
+has '.complete and .output == "set" and .precopy and .reset == false and .downtime_seconds > 0'
+has '.bytes == ([.devices[].bytes] | add) and .precopy_bytes == ([.devices[].precopy_bytes] | add)'
+has ".devices | [.[].device] == [\"$device\", \"$other\"] and all(.complete and .state == \"RUNNING\")"
+jq '.devices[1]' out >one && mv one out
+# shellcheck disable=SC2086 # a list
+keys $save
+vfiomig save "$device" "$other" --json >/dev/full 2>err
+tail -n +2 err >out
+keys devices error complete bytes seconds bytes_per_second reset output precopy precopy_bytes rounds converged downtime_seconds
+has '.complete == false and (.error | contains("No space left")) and all(.devices[]; .state == "RUNNING" and has("error") == false)'
+vfiomig release "$other"
+vfiomig restore "$device" "$other" --json -i set >out
+keys devices complete bytes seconds bytes_per_second reset input loaded
+has '.complete and .loaded and .input == "set" and .bytes == ([.devices[].bytes] | add)'
+has '[.devices[].holder] | length == 2 and all(. > 0)'
+jq '.devices[1]' out >one && mv one out
+# shellcheck disable=SC2086 # a list
+keys $restore
+has ".device == \"$other\" and .loaded and .state == \"RUNNING\" and .input == \"set\""
+head -c 30000 set | vfiomig restore "$device" "$other" --json >out 2>/dev/null
+keys devices error complete bytes seconds bytes_per_second reset input loaded
+has '.complete == false and .reset and .loaded == false and all(.devices[]; .complete == false and .loaded == false)'
+vfiomig release "$device"
+
 vfiomig inspect --json image >out
 keys header trailer image_bytes verified
 vfiomig pack --force a=image b=image | vfiomig inspect --json >out
