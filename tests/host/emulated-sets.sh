@@ -252,7 +252,7 @@ for device in $a $b $c; do
 done
 status 0 "hold one" vfiomig hold $a
 for failing in $b $c; do
-	UNDER="$top/build/tests/guest/inject socketpair $([ $failing = $b ] && echo 1 || echo 2) EMFILE"
+	UNDER="$top/build/tests/guest/inject socketpair $([ "$failing" = "$b" ] && echo 1 || echo 2) EMFILE"
 	status 7 "no holder for $failing" vfiomig restore $a $b $c -i set
 	UNDER=
 	says "restore $failing: cannot make a socket: Too many open files"
@@ -265,7 +265,7 @@ for failing in $b $c; do
 done
 status 0 "as JSON" vfiomig restore --json $a $b $c -i set
 for device in $b $c; do
-	vfiomig -q release $device
+	vfiomig -q release "$device"
 done
 UNDER="$top/build/tests/guest/inject socketpair 2 EMFILE"
 status 7 "as JSON: no holder" vfiomig restore --json $a $b $c -i set
