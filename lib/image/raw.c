@@ -113,11 +113,8 @@ int raw_peek_more(struct raw *raw)
 
 int raw_account(struct raw *raw, const void *data, size_t size)
 {
-	int err;
-
 	raw->bytes += size;
-	err = raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
-	return err ? ctx_fail(raw->ctx, err, "the caller has ended it") : 0;
+	return raw->tap ? raw->tap(raw->tap_data, data, size) : 0;
 }
 
 int raw_read(void *data, struct chunk *c)

@@ -29,8 +29,8 @@ struct raw {
 	size_t peeked_size;
 	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
-	/* Called for all bytes that go by, in order; may be NULL. If it does not return 0, the
-	 * transfer ends with that value. A state that raw_find() finds has none. */
+	/* Called for all bytes that go by, in order; may be NULL. It returns 0 or what ctx_fail()
+	 * returned, and then the transfer ends. A state that raw_find() finds has none. */
 	int (*tap)(void *data, const void *bytes, size_t size);
 	void *tap_data;
 };

@@ -355,8 +355,9 @@ static int write_in(void *data, struct chunk *c)
 {
 	struct lane *lane = data;
 	struct raw *raw = lane->set->states[c->lane];
+	const struct member *m = lane->member;
 	uint64_t before = raw->bytes;
-	int err = raw_write(raw, c);
+	int err = m->write ? m->write(m->to, c) : raw_write(raw, c);
 
 	lane->set->bytes += raw->bytes - before;
 	lane->moved.at_ns = now_ns();

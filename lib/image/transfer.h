@@ -26,8 +26,11 @@ struct member {
 	 * member has a thread for this, in which @end is called when its last chunk was read. The
 	 * others go on meanwhile. */
 	struct reader reader;
-	/* In: called in the member's own thread, with @to, when all of its stream was written and
-	 * its own trailer was right. NULL for nothing. Returns 0 or what ctx_fail() returned. */
+	/* In, both called in the member's own thread, with @to. They return 0 or what ctx_fail()
+	 * returned. @write: instead of raw_write(), with a chunk of the state; it ends in
+	 * raw_write(). @written: when all of the stream was written and the member's own trailer
+	 * was right. NULL for nothing. */
+	int (*write)(void *to, struct chunk *c);
 	int (*written)(void *to);
 	void *to;
 	struct vfiomig_result *result; /* bytes and ns of this one; in: complete */

@@ -27,7 +27,6 @@ struct restore {
 	const char *header; /* what the image says of it, NULL for raw state */
 	struct raw state;
 	struct guard guard;
-	char refusal[128];
 	int data_fd;
 	int leave;
 };
@@ -69,6 +68,16 @@ static int guard(struct restore *r, bool compare)
 
 /* ---- The transfer -------------------------------------------------------- */
 
+/* A device that refuses its state is the one that has failed. */
+static int write_device(void *data, struct chunk *c)
+{
+	struct restore *r = data;
+	struct other other;
+
+	part_begin(&r->part, &other);
+	return part_end(&r->part, &other, raw_write(&r->state, c));
+}
+
 /* Each device's state goes to its restore->state. */
 static int transfer(struct restores *all)
 {
@@ -83,38 +92,23 @@ static int transfer(struct restores *all)
 		members[i] = (struct member){
 			.name = image->devices[i].name,
 			.raw = &restore_of(all->parts[i])->state,
+			.write = write_device,
+			.to = restore_of(all->parts[i]),
 			.result = all->parts[i]->result,
 		};
 	return transfer_set_in(all->opt, members, count, image);
 }
 
-/* For the guard, to whom all bytes are shown. */
-static int feed(void *data, const void *bytes, size_t size)
-{
-	struct restore *r = data;
-	struct other other;
-
-	part_begin(&r->part, &other);
-	return part_end(&r->part, &other, records_feed(r->guard.records, bytes, size));
-}
-
 static int begin_state(struct restore *r, bool compare)
 {
-	const struct set *set = &r->all->set;
-	int err;
+	int err = raw_init(&r->state, r->all->set.ctx, -1, "the device refused its state");
 
-	snprintf(r->refusal, sizeof(r->refusal), "%.100s refused its state",
-		 set->count > 1 ? r->part.dev->name : "the device");
-	err = raw_init(&r->state, set->ctx, -1, r->refusal);
 	/* Without a trailer there is no digest to compare with. */
 	if (r->all->opt->raw)
 		raw_free(&r->state);
 	if (!err)
 		err = guard(r, compare);
-	if (r->guard.records) {
-		r->state.tap = feed;
-		r->state.tap_data = r;
-	}
+	guard_watch(&r->guard, &r->state);
 	return err;
 }
 

@@ -156,7 +156,7 @@ void part_begin(struct part *p, struct other *other)
 /* Whether a failure only follows from another one. */
 static bool is_over(const struct set *set)
 {
-	return set->failed || fd_is_cancelled(set->ctx);
+	return set->failed || fd_is_cancelled(set->ctx) || set->ctx->progress.ended;
 }
 
 int part_end(struct part *p, struct other *other, int err)
@@ -181,7 +181,8 @@ int part_end(struct part *p, struct other *other, int err)
 		set->why = why;
 	}
 	/* For a pipeline that this thread belongs to: before those fail that only follow */
-	ctx_fail(set->ctx, err, "%s", why.sentence);
+	if (why.err)
+		ctx_fail(set->ctx, err, "%s", why.sentence);
 	pthread_cond_broadcast(&set->changed);
 	pthread_mutex_unlock(&set->lock);
 	return err;

@@ -4,36 +4,55 @@
 #include "image/data.h"
 #include "image/transfer.h"
 
+struct walk {
+	struct vfiomig_ctx *ctx;
+	struct records *records;
+};
+
+/* What the caller's function returns ends it. */
+static int end_if_stopped(const struct walk *w)
+{
+	int err = records_stopped(w->records);
+
+	return err ? ctx_fail(w->ctx, err, "the caller has ended it") : 0;
+}
+
+static int feed(void *data, const void *bytes, size_t size)
+{
+	const struct walk *w = data;
+
+	records_feed(w->records, bytes, size);
+	return end_if_stopped(w);
+}
+
 /* Move the state to nowhere, past the walker. @image is NULL for raw state, @device one of it. */
 static int walk(struct raw *from, struct image *image, int device, const char *driver,
 		const struct vfiomig_options *opt, vfiomig_record_fn fn, void *data)
 {
-	struct records *records = records_new(driver, fn, data);
+	struct walk w = { from->ctx, records_new(driver, fn, data) };
 	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
 	struct raw nowhere;
 	int err;
 
-	if (!records)
+	if (!w.records)
 		return ctx_fail_memory(from->ctx);
 	err = raw_init(&nowhere, from->ctx, -1, "");
 	/* Only the trailer of an image has a digest to compare with. */
 	if (!image)
 		raw_free(&nowhere);
-	nowhere.tap = records_feed;
-	nowhere.tap_data = records;
+	nowhere.tap = feed;
+	nowhere.tap_data = &w;
 	result.expected = image ? meta_number(image_header(image, device), "expected_bytes", 0)
 				: (uint64_t)fd_file_size(from->fd);
 	if (!err)
 		err = image ? transfer_one_in(opt, image, device, &nowhere, &result)
 			    : transfer_in(opt, from, NULL, &nowhere, &result);
 	if (!err) {
-		records_finish(records);
-		err = records_stopped(records);
-		if (err)
-			ctx_fail(from->ctx, err, "the caller has ended it");
+		records_finish(w.records);
+		err = end_if_stopped(&w);
 	}
 	raw_free(&nowhere);
-	records_free(records);
+	records_free(w.records);
 	return err;
 }
 

@@ -242,7 +242,7 @@ status 0 "restore" vfiomig restore $a $b $c -i set
 fault $b write errno=EINVAL
 status 7 "a device that refuses its state" vfiomig restore $a $b $c -i set
 no_faults
-says "$b refused its state: Invalid argument"
+says "restore $b: the device refused its state: Invalid argument"
 check "all run" are RUNNING
 release_all
 

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "feature.h"
 #include "unit.h"
@@ -27,7 +28,8 @@ struct machine {
 	int fail_at,
 		fail_state; /* the SET_STATE that fails, and leaves it there (-1: where it was) */
 	bool fail_reset;
-	int busy; /* it is not ready to be stopped before the others were asked so often */
+	int refuses; /* what a write to its data_fd fails with */
+	int busy;    /* it is not ready to be stopped before the others were asked so often */
 	int asked, resets;
 };
 
@@ -167,6 +169,33 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 		ret = answer(m, arg);
 	pthread_mutex_unlock(&kernel.lock);
 	return ret;
+}
+
+/* Of a device that refuses its state */
+static struct machine *refusing(int fd)
+{
+	struct machine *m;
+
+	pthread_mutex_lock(&kernel.lock);
+	m = machine_of(fd);
+	pthread_mutex_unlock(&kernel.lock);
+	return m && m->refuses ? m : NULL;
+}
+
+ssize_t __real_writev(int fd, const struct iovec *iov, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
+{
+	const struct machine *m = refusing(fd);
+
+	return m ? refuse(m->refuses) : __real_writev(fd, iov, count);
+}
+
+bool __wrap_vfiomig_device_owner_runs(const struct vfiomig_device *dev);
+bool __wrap_vfiomig_device_owner_runs(const struct vfiomig_device *dev)
+{
+	(void)dev;
+	return true;
 }
 
 /* ---- Fixtures --------------------------------------------------------------- */
@@ -525,6 +554,45 @@ static void test_restore_arc_fails(void **state)
 		}
 }
 
+/* A device that refuses its state is the one that has failed. */
+static void test_refuses(void **state)
+{
+	(void)state;
+	for (int who = 0; who < COUNT; who++) {
+		int fd;
+
+		again();
+		fd = new_image();
+		kernel.m[who].refuses = EINVAL;
+		assert_int_equal(restore(fd), -EINVAL);
+		assert_int_equal(which, who);
+		assert_says("the device refused its state: Invalid argument");
+		assert_all_home(1);
+	}
+}
+
+/* Its owner may have reset it and begun another restore: that one is left alone. */
+static void test_owner_goes_on(void **state)
+{
+	static const struct backend borrowed = {
+		.name = "a test",
+		.flags = BACKEND_SESSION_GOES_ON | BACKEND_OWNER_MAY_SAVE,
+	};
+	int fd = new_image();
+
+	(void)state;
+	kernel.m[1].dev->backend = &borrowed;
+	kernel.m[1].refuses = ENODEV;
+	assert_int_equal(restore(fd), -ENOTRECOVERABLE);
+	assert_int_equal(which, 1);
+	assert_says("is running, and may have reset it and begun another restore");
+	assert_int_equal(kernel.m[1].resets, 0);
+	assert_int_equal(results[1].state, S(RESUMING));
+	assert_false(results[1].home);
+	for (int i = 0; i < COUNT; i += 2)
+		assert_true(results[i].home && kernel.m[i].resets == 1);
+}
+
 /* The image comes through a pipe, and is damaged at one place: nothing of it is loaded. */
 static void test_damaged(void **state)
 {
@@ -711,7 +779,7 @@ int main(void)
 		TEST(test_lost),	   TEST(test_full_disk),     TEST(test_restore_arc_fails),
 		TEST(test_damaged),	   TEST(test_interrupted),   TEST(test_restore_interrupted),
 		TEST(test_no_p2p),	   TEST(test_names_refused), TEST(test_one_image),
-		TEST(test_set_refused),
+		TEST(test_set_refused),	   TEST(test_refuses),	     TEST(test_owner_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
