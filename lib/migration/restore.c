@@ -320,6 +320,7 @@ static int start(struct part *p)
 	if (err)
 		return err;
 	p->transfer = VFIOMIG_STATE_RESUMING;
+	p->resumed = true;
 	r->state.fd = r->data_fd;
 	return 0;
 }

@@ -396,7 +396,7 @@ static int abort_part(struct part *p)
 		set->err = err;
 		set->why = ctx_get_failure(set->ctx);
 	}
-	drops = ours && p->result->loaded;
+	drops = ours && p->resumed && !p->result->reset;
 	if (drops)
 		session_drop(p->dev, p->result);
 	set_go_home(p, ours && !drops);

@@ -24,8 +24,9 @@ struct part {
 	/* The data transfer state that the device must be in; negative where an arc may have left
 	 * it anywhere, or its session has not begun. */
 	int transfer;
-	bool ready; /* it can be stopped, see set_stops() */
-	int err;    /* the first failure of this device, or 0 */
+	bool resumed; /* it was in RESUMING: what it held is lost, and it may have loaded anything */
+	bool ready;   /* it can be stopped, see set_stops() */
+	int err;      /* the first failure of this device, or 0 */
 	/* A save: when the device began to leave the state that it was found in, and when it was
 	 * back; CLOCK_MONOTONIC. */
 	uint64_t stop_ns, home_ns;
@@ -107,7 +108,7 @@ int set_revive(struct part *p, int state);
 void set_go_home(struct part *p, bool moves);
 
 /* After the failure @err all devices go home, as with session_abort(). But what one of several has
- * got from an image is dropped by a reset. Returns what is to be returned. */
+ * got from an image, be it whole or not, is dropped by a reset. Returns what is to be returned. */
 int set_abort(struct set *set, int err);
 
 /* What came of all devices together: see vfiomig_save_set(). */

@@ -554,6 +554,25 @@ static void test_restore_arc_fails(void **state)
 		}
 }
 
+/* The arc out of RESUMING fails, and the device is in STOP all the same: nobody knows what it has
+ * loaded, so that it does not run with that. */
+static void test_loads_half(void **state)
+{
+	(void)state;
+	for (int who = 0; who < COUNT; who++) {
+		int fd;
+
+		again();
+		fd = new_image();
+		kernel.m[who].fail_at = 4;
+		kernel.m[who].fail_state = S(STOP);
+		assert_int_equal(restore(fd), -EIO);
+		assert_int_equal(which, who);
+		assert_says("arc RESUMING -> STOP failed");
+		assert_all_home(1);
+	}
+}
+
 /* A device that refuses its state is the one that has failed. */
 static void test_refuses(void **state)
 {
@@ -780,6 +799,7 @@ int main(void)
 		TEST(test_damaged),	   TEST(test_interrupted),   TEST(test_restore_interrupted),
 		TEST(test_no_p2p),	   TEST(test_names_refused), TEST(test_one_image),
 		TEST(test_set_refused),	   TEST(test_refuses),	     TEST(test_owner_goes_on),
+		TEST(test_loads_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
