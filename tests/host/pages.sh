@@ -114,10 +114,10 @@ listing() {
 }
 
 listing man/vfiomig.1 '#!\/bin\/sh' >"$work/migrate.sh"
-check "the script is there" grep -q '^vfiomig release' "$work/migrate.sh"
+check "the script is there" grep -q 'vfiomig release' "$work/migrate.sh"
 # SC2029: the shell is to expand these words on this host.
 check "shellcheck" shellcheck -s sh -e SC2029 "$work/migrate.sh"
-check "it says how it is used" sh -c "sh '$work/migrate.sh' 2>&1 | grep -q '^usage: migrate.sh SRC_DEV HOST DST_DEV\$'"
+check "it says how it is used" sh -c "sh '$work/migrate.sh' 2>&1 | grep -q '^usage: migrate.sh HOST SRC_DEV=DST_DEV\.\.\.\$'"
 
 # ---- The library -------------------------------------------------------------
 
