@@ -19,7 +19,7 @@ a=0000:3b:00.1 b=0000:3b:00.2 c=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001
 note_arcs() {
 	: >order
 	for device in $a $b $c; do
-		[ $device = $b ] && slow='sleep 0.1; ' || slow=''
+		[ "$device" = $b ] && slow='sleep 0.1; ' || slow=''
 		for state in RUNNING RUNNING_P2P STOP STOP_COPY PRE_COPY PRE_COPY_P2P RESUMING; do
 			fault "$device" to $state "run=${slow}echo $device $state >>/run/test/order"
 		done
