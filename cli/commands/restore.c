@@ -172,16 +172,28 @@ static int make_holders(struct ending *end, const bool borrowed[])
 	return STATUS_OK;
 }
 
+/* End the holder of device @i. One that does not end stays in the result. */
+static void end_holder(struct ending *end, size_t i)
+{
+	struct cli *cli = end->t->cli;
+	struct vfiomig_device *dev = end->devices->device[i];
+
+	vfiomig_device_close(dev);
+	if (!vfiomig_device_release(dev)) {
+		end->pid[i] = 0;
+		return;
+	}
+	speak_of(cli, end->devices, i);
+	warn(cli, "process %d still holds it: %s", end->pid[i], vfiomig_get_error(cli->ctx));
+	speak_of(cli, end->devices, end->devices->count);
+}
+
 /* Of several holders all are there, or none. */
 static void end_holders(struct ending *end)
 {
-	for (size_t i = 0; i < end->devices->count; i++) {
-		if (!end->pid[i])
-			continue;
-		vfiomig_device_close(end->devices->device[i]);
-		vfiomig_device_release(end->devices->device[i]);
-		end->pid[i] = 0;
-	}
+	for (size_t i = 0; i < end->devices->count; i++)
+		if (end->pid[i])
+			end_holder(end, i);
 }
 
 /* Some of the devices will be closed, which ends their states. Nobody keeps one that does not
@@ -205,6 +217,7 @@ static void fail_holder(struct ending *end, size_t i, int err)
 {
 	struct cli *cli = end->t->cli;
 	struct devices *devices = end->devices;
+	bool interrupted;
 
 	note_error(end, i);
 	if (devices->count == 1) {
@@ -215,8 +228,12 @@ static void fail_holder(struct ending *end, size_t i, int err)
 			end->error);
 		return;
 	}
+	/* What ends the command is not to keep the devices as they are. */
+	interrupted = vfiomig_resume(cli->ctx);
 	drop_all(devices);
 	end_holders(end);
+	if (interrupted)
+		vfiomig_interrupt(cli->ctx);
 	end->status = fail_devices(cli, MOVE_STATE, err, end->error, devices, i);
 }
 

@@ -265,6 +265,11 @@ for failing in $b $c; do
 	check "no holder for $failing: there is none" test -z "$(openers $b)$(openers $c)"
 	check "no holder for $failing: who has a device keeps it" vfiomig state $a
 done
+UNDER="strace -qq -o /dev/null -e inject=socketpair:signal=TERM:when=2"
+ends 143 "a signal between two holders" vfiomig restore $a $b $c -i set
+UNDER=
+says "$b had to be reset (its state is lost) and is now in RUNNING"
+check "a signal between two holders: there is none" test -z "$(openers $b)$(openers $c)"
 status 0 "as JSON" vfiomig restore --json $a $b $c -i set
 for device in $b $c; do
 	vfiomig -q release "$device"
