@@ -198,8 +198,8 @@ static void kick_all(const struct run *run)
 	}
 }
 
-/* Wait for @cond with the lock held, for some nanoseconds. Returns whether the time is over. */
-static bool wait_for(struct run *run, pthread_cond_t *cond, long ns)
+/* Wait for @cond with the lock held, for some nanoseconds at most. */
+static void wait_for(struct run *run, pthread_cond_t *cond, long ns)
 {
 	struct timespec until;
 
@@ -207,7 +207,7 @@ static bool wait_for(struct run *run, pthread_cond_t *cond, long ns)
 	until.tv_nsec += ns;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	return pthread_cond_clockwait(cond, &run->lock, CLOCK_MONOTONIC, &until) != 0;
+	pthread_cond_clockwait(cond, &run->lock, CLOCK_MONOTONIC, &until);
 }
 
 /*
@@ -538,8 +538,10 @@ static void set_ended(struct lane *lane)
 	else
 		for (int i = 0; i < run->nr_lanes; i++)
 			end_lane(&run->lanes[i]);
-	if (!run->nr_reading)
+	if (!run->nr_reading) {
 		pthread_cond_broadcast(&run->work);
+		pthread_cond_signal(&run->ready);
+	}
 	/* The others have a larger share. */
 	pthread_cond_broadcast(&run->room);
 }
@@ -833,9 +835,9 @@ static void wait_ready(struct run *run, struct window *w)
 		pthread_cond_wait(&run->ready, &run->lock);
 		return;
 	}
-	/* A look after the workers is due more often than a call. */
-	if (!wait_for(run, &run->ready, w->since ? HELP_NS : TICK_NS) ||
-	    now_ns() - run->ticked < TICK_NS)
+	/* The looks after the workers, and the wakes, are more often than a call is due. */
+	wait_for(run, &run->ready, w->since ? HELP_NS : TICK_NS);
+	if (now_ns() - run->ticked < TICK_NS)
 		return;
 	run->ticked = now_ns();
 	tell_progress(run);
@@ -941,7 +943,8 @@ static void writer(struct run *run)
 	struct window window = { 0 };
 
 	pthread_mutex_lock(&run->lock);
-	while (!run->failed && run->nr_open) {
+	/* A reader of several lanes goes on when they have ended. */
+	while (!run->failed && (run->nr_open || run->nr_reading)) {
 		struct lane *lane = find_ready(run);
 
 		if (lane)

@@ -777,18 +777,90 @@ static void test_progress_ends(void **state)
 	free(image.data);
 }
 
+static int end_early(void *data, uint64_t bytes, uint64_t expected)
+{
+	(void)data;
+	return bytes < expected ? 7 : 0;
+}
+
+/* It is called in time, also while the worker asks for help with each chunk. */
+static void test_progress_while_busy(void **state)
+{
+	struct vfiomig_options opt = options(0);
+	int ins[] = { new_file("", 0), new_file("", 0) };
+	int image = memfd_create("image", MFD_CLOEXEC), out = open("/dev/null", O_WRONLY);
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(ftruncate(ins[i], 256 * MIB), 0);
+	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, &opt, NULL), 0);
+	opt.threads = 1;
+	opt.device = names[1];
+	opt.progress = end_early;
+	lseek(image, 0, SEEK_SET);
+	assert_int_equal(vfiomig_unpack(ctx, image, out, &opt, NULL), 7);
+	for (int i = 0; i < 2; i++)
+		close(ins[i]);
+	close(image);
+	close(out);
+}
+
+static int end_late(void *data, uint64_t bytes, uint64_t expected)
+{
+	int *calls = data;
+
+	return bytes == expected && ++*calls == 3 ? 7 : 0;
+}
+
+/* Nor does it wait for a trailer of the set that does not come. */
+static void test_progress_before_trailer(void **state)
+{
+	struct vfiomig_options opt = options(0);
+	struct bytes b = small_set(0);
+	int fds[2], out = open("/dev/null", O_WRONLY), calls = 0;
+	size_t at[FRAMES_MAX], size;
+
+	(void)state;
+	find_frames(b, at);
+	size = at[nth(b, MAGIC_TRAILER, 3)];
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_true(fcntl(fds[1], F_SETPIPE_SZ, MIB) >= (int)size);
+	assert_int_equal(write(fds[1], b.data, size), size);
+	opt.device = names[0];
+	opt.progress = end_late;
+	opt.progress_data = &calls;
+	alarm(20);
+	assert_int_equal(vfiomig_unpack(ctx, fds[0], out, &opt, NULL), 7);
+	alarm(0);
+	close(fds[0]);
+	close(fds[1]);
+	close(out);
+	free(b.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	    cmocka_unit_test(test_most),
-		cmocka_unit_test(test_names),	    cmocka_unit_test(test_choice),
-		cmocka_unit_test(test_flipped),	    cmocka_unit_test(test_truncated),
-		cmocka_unit_test(test_rearranged),  cmocka_unit_test(test_headers),
-		cmocka_unit_test(test_labels),	    cmocka_unit_test(test_trailers),
-		cmocka_unit_test(test_slow_reader), cmocka_unit_test(test_slow_writer),
-		cmocka_unit_test(test_one_fails),   cmocka_unit_test(test_one_is_damaged),
-		cmocka_unit_test(test_progress),    cmocka_unit_test(test_progress_ends),
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_most),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_flipped),
+		cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_rearranged),
+		cmocka_unit_test(test_headers),
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_trailers),
+		cmocka_unit_test(test_slow_reader),
+		cmocka_unit_test(test_slow_writer),
+		cmocka_unit_test(test_one_fails),
+		cmocka_unit_test(test_one_is_damaged),
+		cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_progress_ends),
+		cmocka_unit_test(test_progress_while_busy),
+		cmocka_unit_test(test_progress_before_trailer),
 	};
 
+	interrupt_on_alarm();
 	return cmocka_run_group_tests_name("set", tests, make_ctx, free_ctx);
 }
