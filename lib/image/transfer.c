@@ -256,7 +256,7 @@ static struct set *new_set(struct member *members, int count, struct image *imag
 	for (int i = 0; i < count; i++) {
 		set->lanes[i].set = set;
 		set->lanes[i].member = &members[i];
-		set->states[i] = members[i].raw;
+		set->states[i] = members[i].raw ?: &set->lanes[i].nowhere;
 	}
 	return set;
 }
@@ -390,8 +390,6 @@ static int begin_in(struct set *set, int count)
 
 		if (err)
 			return err;
-		if (!set->states[i])
-			set->states[i] = &lane->nowhere;
 		set->writers[i] = (struct writer){ .write = write_in, .end = end_in, .to = lane };
 	}
 	return 0;

@@ -185,6 +185,38 @@ static int round_trip(const struct vfiomig_options *opt)
 	return err;
 }
 
+/* The same for two states in one image, which is verified, too. */
+static int set_round_trip(const struct vfiomig_options *opt)
+{
+	static const char *const names[] = { "a", "b" };
+	struct vfiomig_options one = *opt;
+	int ins[] = { new_file("state", 5), new_file(state, SIZE) };
+	int image = new_file("", 0), to = new_file("", 0), err;
+	struct vfiomig_image *looked = NULL;
+	static char got[SIZE + 1];
+
+	one.device = "b";
+	err = vfiomig_pack_set(ctx, ins, names, 2, image, opt, NULL);
+	lseek(image, 0, SEEK_SET);
+	if (!err)
+		err = vfiomig_image_open(ctx, image, &looked);
+	if (!err)
+		err = vfiomig_image_verify(looked, opt, NULL);
+	vfiomig_image_free(looked);
+	lseek(image, 0, SEEK_SET);
+	if (!err)
+		err = vfiomig_unpack(ctx, image, to, &one, NULL);
+	if (!err) {
+		assert_int_equal(__real_pread64(to, got, sizeof(got), 0), SIZE);
+		assert_memory_equal(got, state, SIZE);
+	}
+	close(ins[0]);
+	close(ins[1]);
+	close(image);
+	close(to);
+	return err;
+}
+
 static void test_short_counts(void **unused)
 {
 	static const size_t most[] = { 1000, 4097, 65536, SIZE };
@@ -616,14 +648,13 @@ static void test_memory(void **unused)
 }
 
 /*
- * Each allocation fails once. The result is an error with a sentence, no leak (the sanitizer looks
- * for leaks) and no hang, and the next attempt works.
+ * Each allocation of a round trip fails once. The result is an error with a sentence, no leak (the
+ * sanitizer looks for leaks) and no hang, and the next attempt works.
  */
-static void test_no_memory(void **unused)
+static void fail_each(int (*trip)(const struct vfiomig_options *opt))
 {
 	unsigned int failed = 0;
 
-	(void)unused;
 	for (int level = 0; level <= 3; level += 3) {
 		const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
 						     .leave = -1,
@@ -636,7 +667,7 @@ static void test_no_memory(void **unused)
 			allocations = 0;
 			thread_failed = false;
 			ctx->error[0] = '\0';
-			err = round_trip(&opt);
+			err = trip(&opt);
 			if (allocations < fail_at)
 				break;
 			/* Without a thread that watches a header, only signals end its read. */
@@ -649,13 +680,20 @@ static void test_no_memory(void **unused)
 			failed++;
 		}
 		fail_at = 0;
-		assert_int_equal(round_trip(&opt), 0);
+		assert_int_equal(trip(&opt), 0);
 	}
 	assert_true(failed > 20);
-	fail_at = 1;
-	allocations = 0;
+}
+
+static void test_no_memory(void **unused)
+{
 	struct vfiomig_ctx *none;
 
+	(void)unused;
+	fail_each(round_trip);
+	fail_each(set_round_trip);
+	fail_at = 1;
+	allocations = 0;
 	assert_int_equal(vfiomig_new(&none), -ENOMEM);
 	fail_at = 0;
 }
