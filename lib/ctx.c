@@ -134,7 +134,9 @@ int ctx_progress(struct vfiomig_ctx *ctx)
 {
 	struct progress *p = &ctx->progress;
 
-	if (p->ended || !ctx_has_progress(ctx))
+	if (!ctx_has_progress(ctx))
+		return 0;
+	if (p->ended)
 		return p->ended;
 	p->ended = p->fn(p->data, p->bytes ? *p->bytes : p->moved, p->expected);
 	if (is_negative_errno(p->ended))

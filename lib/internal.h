@@ -33,7 +33,7 @@ struct progress {
 	const _Atomic uint64_t *bytes;
 	uint64_t moved;
 	uint64_t expected;
-	_Atomic int ended; /* what @fn returned to end the transfer, or 0 */
+	int ended; /* what @fn returned to end the transfer, or 0 */
 };
 
 /* What a process that works apart tells its parent of, in shared memory: see device/apart.h. */
@@ -154,8 +154,8 @@ struct failure ctx_end_other(struct vfiomig_ctx *ctx, struct other *other);
 /* Whether this thread is to call the progress function now and then. */
 bool ctx_has_progress(const struct vfiomig_ctx *ctx);
 /*
- * Call the progress function of the transfer that runs; on other threads than the caller's, only
- * look whether it has ended the transfer. Returns 0 to go on. Otherwise returns what that function
+ * Call the progress function of the transfer that runs; on other threads than the caller's, do
+ * nothing: ctx_cancel() ends them. Returns 0 to go on. Otherwise returns what that function
  * returned to end the transfer, after ctx_fail().
  */
 int ctx_progress(struct vfiomig_ctx *ctx);

@@ -777,6 +777,28 @@ static void test_progress_ends(void **state)
 	free(image.data);
 }
 
+static void *progress_elsewhere(void *err)
+{
+	*(int *)err = ctx_progress(ctx);
+	return NULL;
+}
+
+/* Other threads do not see that it has ended the transfer before there is a sentence about it: the
+ * value that it returned is the first failure. */
+static void test_progress_elsewhere(void **state)
+{
+	pthread_t thread;
+	int err = -1;
+
+	(void)state;
+	ctx->progress = (struct progress){ .fn = end_it, .caller = pthread_self(), .ended = 7 };
+	assert_int_equal(ctx_progress(ctx), 7);
+	assert_int_equal(pthread_create(&thread, NULL, progress_elsewhere, &err), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(err, 0);
+	ctx->progress = (struct progress){ 0 };
+}
+
 static int end_early(void *data, uint64_t bytes, uint64_t expected)
 {
 	(void)data;
@@ -857,6 +879,7 @@ int main(void)
 		cmocka_unit_test(test_one_is_damaged),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_progress_ends),
+		cmocka_unit_test(test_progress_elsewhere),
 		cmocka_unit_test(test_progress_while_busy),
 		cmocka_unit_test(test_progress_before_trailer),
 	};
