@@ -418,15 +418,30 @@ static uint64_t most_under_way(const struct run *run)
 	return run->p->work ? run->nr_workers + 2u * run->nr_lanes : PLAIN_CHUNKS;
 }
 
+/* How many chunks no worker is through with. */
+static uint64_t nr_undigested(const struct run *run)
+{
+	uint64_t count = 0;
+
+	for (int i = 0; i < run->nr_lanes; i++)
+		count += run->lanes[i].filled - run->lanes[i].digested;
+	return count;
+}
+
 /* How many chunks this reader has under way, and how many it may have. What others have left, when
- * they have come to their end, is for those that go on. */
+ * they have come to their end, is for those that go on. The reader of several lanes gets ahead of a
+ * slow writer, but not of the workers. */
 static bool has_room(const struct lane *lane, bool ahead)
 {
 	const struct run *run = lane->run;
-	uint64_t most = ahead ? run->nr_slots : most_under_way(run);
+	uint64_t most = most_under_way(run);
 	uint64_t used = has_lane_readers(run) ? lane->filled - lane->written
 					      : run->nr_made - run->nr_unused;
 
+	if (ahead && has_lane_writers(run) && nr_undigested(run) >= most)
+		return false;
+	if (ahead || most > run->nr_slots)
+		most = run->nr_slots;
 	most /= run->nr_reading;
 	return used < (most ? most : 1);
 }
@@ -646,7 +661,7 @@ static void digest(struct run *run, struct slot *slot)
 	slot->done = true;
 	if (++lane->digested < lane->taken)
 		pthread_cond_signal(&slot_of(lane, lane->digested)->turn);
-	if (!run->begun)
+	if (!run->begun || has_lane_writers(run))
 		pthread_cond_broadcast(&run->room);
 	run->begun = true;
 	/* The writer waits for the first chunk that is not written. */

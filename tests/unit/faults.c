@@ -128,12 +128,31 @@ static void note_buffer(const void *buf)
 	pthread_mutex_unlock(&buffers_used.lock);
 }
 
+/* How far the reader of a file may be ahead of what a worker fetches. */
+static struct {
+	bool on;
+	off_t most;
+} ahead;
+
+static void note_ahead(int fd, off_t at)
+{
+	off_t now;
+
+	if (!ahead.on)
+		return;
+	/* The reader has time to find the next chunks. */
+	poll(NULL, 0, 1);
+	now = __real_lseek64(fd, 0, SEEK_CUR) - at;
+	ahead.most = now > ahead.most ? now : ahead.most;
+}
+
 ssize_t __real_pread64(int fd, void *buf, size_t size, off_t at);
 ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at);
 ssize_t __wrap_pread64(int fd, void *buf, size_t size, off_t at)
 {
 	io.fetches++;
 	note_buffer(buf);
+	note_ahead(fd, at);
 	if (io.end && at >= io.end)
 		return 0;
 	if (io.liar == fd && io.truths-- <= 0)
@@ -370,6 +389,39 @@ static void test_holes(void **unused)
 	close(from);
 	close(image);
 	close(to);
+}
+
+/* The reader of a set does not run ahead of the workers. */
+static void test_set_in_step(void **unused)
+{
+	static const char *const names[] = { "a", "b" };
+	const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+					     .leave = -1,
+					     .threads = 1,
+					     .chunk_size = VFIOMIG_CHUNK_SIZE_MIN };
+	const int chunks = 60;
+	const size_t size = chunks * VFIOMIG_CHUNK_SIZE_MIN;
+	char *large = malloc(size);
+	int ins[2], image = new_file("", 0);
+	struct vfiomig_image *looked;
+
+	(void)unused;
+	for (size_t i = 0; i < size; i++)
+		large[i] = i * i % 251;
+	for (int i = 0; i < 2; i++)
+		ins[i] = new_file(large, size);
+	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, &opt, NULL), 0);
+	lseek(image, 0, SEEK_SET);
+	assert_int_equal(vfiomig_image_open(ctx, image, &looked), 0);
+	ahead.on = true;
+	assert_int_equal(vfiomig_image_verify(looked, &opt, NULL), 0);
+	ahead.on = false;
+	assert_in_range(ahead.most, 1, 16 * VFIOMIG_CHUNK_SIZE_MIN);
+	vfiomig_image_free(looked);
+	free(large);
+	close(ins[0]);
+	close(ins[1]);
+	close(image);
 }
 
 /* ---- No memory ----------------------------------------------------------- */
@@ -758,8 +810,9 @@ int main(void)
 		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_lies),
 		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_processors),
 		cmocka_unit_test(test_locks),	     cmocka_unit_test(test_shrinking),
-		cmocka_unit_test(test_holes),	     cmocka_unit_test(test_cut_hole),
-		cmocka_unit_test(test_help),	     cmocka_unit_test(test_poor_workers),
+		cmocka_unit_test(test_set_in_step),  cmocka_unit_test(test_holes),
+		cmocka_unit_test(test_cut_hole),     cmocka_unit_test(test_help),
+		cmocka_unit_test(test_poor_workers),
 	};
 
 	return cmocka_run_group_tests(tests, make, free_ctx);
