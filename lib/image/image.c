@@ -303,28 +303,30 @@ void image_add(struct image *image, int device, const void *frame, size_t size)
 		XXH64_update(device_of(image, device)->frames_digest, frame, size);
 }
 
-/* Whose the next frame of a set is. */
-static int write_label(struct image *image, int device)
-{
-	uint8_t label[SIZE_FRAME + LABEL_FRAME];
+#define LABEL_SIZE (SIZE_FRAME + LABEL_FRAME)
 
+/* Put before the pieces of a chunk whose frame of a set it is. */
+static void add_label(const struct image *image, struct chunk *c, uint8_t label[LABEL_SIZE])
+{
 	frame_put_size(label, LABEL_FRAME);
-	frame_put_label(label + SIZE_FRAME, device, image->devices[device].frames);
-	image->size += sizeof(label);
-	return fd_write(image->ctx, image->fd, label, sizeof(label));
+	frame_put_label(label + SIZE_FRAME, c->lane, image->devices[c->lane].frames);
+	memmove(c->iov + 1, c->iov, c->iov_count++ * sizeof(*c->iov));
+	c->iov[0] = (struct iovec){ label, LABEL_SIZE };
 }
 
 int image_write(void *data, struct chunk *c)
 {
 	struct image *image = data;
-	int err = image->nr_devices ? write_label(image, c->lane) : 0;
+	uint8_t label[LABEL_SIZE];
+	int err;
 
+	if (image->nr_devices)
+		add_label(image, c, label);
 	for (int i = 0; i < c->iov_count; i++)
 		image->size += c->iov[i].iov_len;
 	image->frames++;
 	device_of(image, c->lane)->frames++;
-	if (!err)
-		err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
+	err = fd_writev(image->ctx, image->fd, c->iov, c->iov_count);
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
@@ -828,7 +830,14 @@ int image_fetch(void *data, struct chunk *c)
 
 	if (n < 0)
 		return fd_fail(image->ctx, n, "reading the image");
-	return (size_t)n < c->in_size ? fail_truncated(image, c->number) : 0;
+	if ((size_t)n == c->in_size)
+		return 0;
+	/* Of the chunks before it in the image, those of other devices are not counted here. */
+	if (image->nr_devices)
+		return ctx_fail(image->ctx, -EBADMSG,
+				"the image is truncated: it ends in chunk %" PRIu64 " of %s",
+				c->number, image->names[c->lane]);
+	return fail_truncated(image, c->number);
 }
 
 /* Past @size bytes: without reading them where that can be done. */

@@ -54,6 +54,7 @@ int image_check_names(struct vfiomig_ctx *ctx, const char *const *names, size_t 
 /* Write the @header, of one device or of a set; the image owns it from then on, also after a
  * failure. */
 int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header);
+/* Write a frame. In a set, chunk->iov has room for one more piece. */
 int image_write(void *image, struct chunk *chunk);
 /* Add the next frame of this device, 0 if there is one, to the digest of its compressed frames. */
 void image_add(struct image *image, int device, const void *frame, size_t size);

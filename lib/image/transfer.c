@@ -97,7 +97,8 @@ static void encode(struct pipeline *p, const struct frame_how *how)
 	p->in_room = how->chunk_size;
 	p->out_room = frame_room(how->chunk_size, how->level);
 	p->worker_room = frame_encoder_room(how->chunk_size, how->level);
-	p->iov_room = frame_pieces(how->chunk_size);
+	/* And the label */
+	p->iov_room = frame_pieces(how->chunk_size) + 1;
 	p->work = frame_encode;
 	p->worker_new = frame_encoder_new;
 	p->worker_free = frame_encoder_free;

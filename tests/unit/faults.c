@@ -27,6 +27,7 @@ static struct {
 	/* A file seems to end where bytes from this offset on are fetched; 0 for nowhere. */
 	off_t end;
 	_Atomic int fetches; /* how often bytes were fetched */
+	int writes;	     /* how often bytes were written */
 	/* A file is cut to this size when somebody looks for a hole there or beyond; 0 for
 	 * never. */
 	off_t cut;
@@ -176,6 +177,7 @@ ssize_t __wrap_writev(int fd, const struct iovec *iov, int count)
 		return size;
 	}
 	work(WRITING);
+	io.writes++;
 	if (!io.on)
 		return __real_writev(fd, iov, count);
 	if (hinder())
@@ -391,7 +393,33 @@ static void test_holes(void **unused)
 	close(to);
 }
 
-/* The reader of a set does not run ahead of the workers. */
+/* The state of a device of a set becomes shorter. */
+static void test_set_shrinking(void **unused)
+{
+	static const char *const names[] = { "a", "b" };
+	const struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
+					     .leave = -1,
+					     .device = "b",
+					     .threads = 1,
+					     .chunk_size = VFIOMIG_CHUNK_SIZE_MIN };
+	int ins[] = { new_file("state", 5), new_file(state, SIZE) };
+	int image = new_file("", 0), to = new_file("", 0);
+
+	(void)unused;
+	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, &opt, NULL), 0);
+	lseek(image, 0, SEEK_SET);
+	io.end = 3 * VFIOMIG_CHUNK_SIZE_MIN;
+	assert_int_equal(vfiomig_unpack(ctx, image, to, &opt, NULL), -EBADMSG);
+	assert_says("the image is truncated: it ends in chunk ");
+	assert_says(" of b");
+	io.end = 0;
+	close(ins[0]);
+	close(ins[1]);
+	close(image);
+	close(to);
+}
+
+/* The reader of a set does not run ahead of the workers, and each chunk is one write. */
 static void test_set_in_step(void **unused)
 {
 	static const char *const names[] = { "a", "b" };
@@ -410,7 +438,10 @@ static void test_set_in_step(void **unused)
 		large[i] = i * i % 251;
 	for (int i = 0; i < 2; i++)
 		ins[i] = new_file(large, size);
+	io.writes = 0;
 	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, &opt, NULL), 0);
+	/* And the header, and three trailers */
+	assert_int_equal(io.writes, 2 * chunks + 4);
 	lseek(image, 0, SEEK_SET);
 	assert_int_equal(vfiomig_image_open(ctx, image, &looked), 0);
 	ahead.on = true;
@@ -806,13 +837,13 @@ static int make(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_short_counts), cmocka_unit_test(test_single_bytes),
-		cmocka_unit_test(test_no_memory),    cmocka_unit_test(test_lies),
-		cmocka_unit_test(test_memory),	     cmocka_unit_test(test_processors),
-		cmocka_unit_test(test_locks),	     cmocka_unit_test(test_shrinking),
-		cmocka_unit_test(test_set_in_step),  cmocka_unit_test(test_holes),
-		cmocka_unit_test(test_cut_hole),     cmocka_unit_test(test_help),
-		cmocka_unit_test(test_poor_workers),
+		cmocka_unit_test(test_short_counts),  cmocka_unit_test(test_single_bytes),
+		cmocka_unit_test(test_no_memory),     cmocka_unit_test(test_lies),
+		cmocka_unit_test(test_memory),	      cmocka_unit_test(test_processors),
+		cmocka_unit_test(test_locks),	      cmocka_unit_test(test_shrinking),
+		cmocka_unit_test(test_set_shrinking), cmocka_unit_test(test_set_in_step),
+		cmocka_unit_test(test_holes),	      cmocka_unit_test(test_cut_hole),
+		cmocka_unit_test(test_help),	      cmocka_unit_test(test_poor_workers),
 	};
 
 	return cmocka_run_group_tests(tests, make, free_ctx);
