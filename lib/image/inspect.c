@@ -45,16 +45,6 @@ int inspect_skim(struct vfiomig_image *image)
 	return err ? err : image_skim(&image->image);
 }
 
-static int verify_set(struct image *image, const struct vfiomig_options *opt,
-		      struct vfiomig_result *result)
-{
-	int err = transfer_one_in(opt, image, -1, NULL, result);
-
-	result->bytes = image->bytes;
-	result->complete = !err;
-	return err;
-}
-
 int inspect_verify(struct vfiomig_image *image, const struct vfiomig_options *opt,
 		   struct vfiomig_result *result)
 {
@@ -66,7 +56,7 @@ int inspect_verify(struct vfiomig_image *image, const struct vfiomig_options *op
 	if (!err) {
 		result->expected = meta_number(image->image.header, "expected_bytes", 0);
 		err = image->image.nr_devices
-			      ? verify_set(&image->image, opt, result)
+			      ? transfer_one_in(opt, &image->image, -1, NULL, result)
 			      : transfer_in(opt, NULL, &image->image, &nowhere, result);
 	}
 	raw_free(&nowhere);

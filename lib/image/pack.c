@@ -70,7 +70,6 @@ static int open_states(struct set *set, const int ins[], const char *const names
 			err = name_failure(set->ctx, raw_peek(state, opt->force), names[i]);
 		set->results[i].expected = fd_file_size(ins[i]);
 		set->members[i] = (struct member){
-			.name = names[i],
 			.raw = state,
 			.result = &set->results[i],
 		};
@@ -103,7 +102,6 @@ int pack_set(struct vfiomig_ctx *ctx, const int ins[], const char *const names[]
 {
 	_cleanup_close_ int pipe = fd_reopen_pipe(out);
 	struct image image = { .fd = -1 };
-	uint64_t start = now_ns();
 	struct set *set;
 	int err = image_check_names(ctx, names, count);
 
@@ -118,14 +116,11 @@ int pack_set(struct vfiomig_ctx *ctx, const int ins[], const char *const names[]
 	if (!err)
 		err = begin_set(set, names, pipe < 0 ? out : pipe, opt, &image);
 	if (!err)
-		err = transfer_set_out(opt, set->members, set->count, &image);
+		err = transfer_set_out(opt, set->members, set->count, &image, result);
 	if (!err)
 		err = image_end_set(&image);
-	for (size_t i = 0; i < count; i++) {
-		result->bytes += set->results[i].bytes;
+	for (size_t i = 0; i < count; i++)
 		raw_free(&set->states[i]);
-	}
-	result->ns = now_ns() - start;
 	result->complete = !err;
 	image_free(&image);
 	free(set);

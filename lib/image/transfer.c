@@ -302,8 +302,23 @@ static bool any_reader_ends(const struct member *members, int count)
 	return false;
 }
 
+/* The result of all members. */
+static void sum_up(const struct set *set, int count, struct vfiomig_result *whole)
+{
+	uint64_t last = 0;
+
+	if (!whole)
+		return;
+	for (int i = 0; i < count; i++)
+		if (set->lanes[i].moved.at_ns > last)
+			last = set->lanes[i].moved.at_ns;
+	whole->bytes = set->bytes;
+	whole->expected = all_expected(set->members, count);
+	whole->ns = (last ?: now_ns()) - set->start;
+}
+
 int transfer_set_out(const struct vfiomig_options *opt, struct member *members, int count,
-		     struct image *image)
+		     struct image *image, struct vfiomig_result *whole)
 {
 	const struct frame_how how = { .ctx = image->ctx,
 				       .level = opt->level,
@@ -341,6 +356,7 @@ int transfer_set_out(const struct vfiomig_options *opt, struct member *members, 
 		members[i].result->bytes = moved->bytes;
 		members[i].result->ns = (moved->at_ns ?: now_ns()) - set->start;
 	}
+	sum_up(set, count, whole);
 	free(set);
 	return err;
 }
@@ -411,7 +427,7 @@ static void end_set_in(struct set *set, int count, int err)
 }
 
 int transfer_set_in(const struct vfiomig_options *opt, struct member *members, int count,
-		    struct image *image)
+		    struct image *image, struct vfiomig_result *whole)
 {
 	const struct reader reader = {
 		.read = image_read,
@@ -441,6 +457,9 @@ int transfer_set_in(const struct vfiomig_options *opt, struct member *members, i
 	err = begin_in(set, count);
 	if (!err)
 		err = run(&p, &set->bytes, all_expected(members, count));
+	sum_up(set, count, whole);
+	if (whole)
+		whole->complete = !err;
 	end_set_in(set, count, err);
 	return err;
 }
@@ -460,5 +479,5 @@ int transfer_one_in(const struct vfiomig_options *opt, struct image *image, int 
 	}
 	if (device >= 0)
 		members[device].raw = to;
-	return transfer_set_in(opt, members, image->nr_devices, image);
+	return transfer_set_in(opt, members, image->nr_devices, image, device < 0 ? result : NULL);
 }

@@ -20,8 +20,7 @@ int transfer_in(const struct vfiomig_options *opt, struct raw *from, struct imag
 
 /* One of several devices whose states are transferred together, in one image. */
 struct member {
-	const char *name; /* the device's name in the image */
-	struct raw *raw;  /* its state: read from (out), or written to (in) */
+	struct raw *raw; /* its state: read from (out), or written to (in) */
 	/* Out: how its chunks are read, as for transfer_out(); raw_read() without a @read. Each
 	 * member has a thread for this, in which @end is called when its last chunk was read. The
 	 * others go on meanwhile. */
@@ -41,10 +40,11 @@ struct member {
  * begun with a header of their names, in their order. Each has its trailer when it has ended; the
  * trailer of the set is for image_end_set().
  *
- * When one of them fails all of them end. These return 0 or what ctx_fail() returned.
+ * When one of them fails all of them end. These return 0 or what ctx_fail() returned. Unless @whole
+ * is NULL, they set its bytes, ns and expected, and on the way in its complete.
  */
 int transfer_set_out(const struct vfiomig_options *opt, struct member *members, int count,
-		     struct image *image);
+		     struct image *image, struct vfiomig_result *whole);
 /*
  * Read the states of all devices of @image, and write each to its member: member i is device i of
  * the image, and there are as many. What belongs to a member without @raw is checked, and not
@@ -52,9 +52,10 @@ int transfer_set_out(const struct vfiomig_options *opt, struct member *members, 
  * @complete is set.
  */
 int transfer_set_in(const struct vfiomig_options *opt, struct member *members, int count,
-		    struct image *image);
+		    struct image *image, struct vfiomig_result *whole);
 /* The same for whoever wants the state of one device of @image: that goes @to, and all others, if
- * there are any, are checked. Sets @result as transfer_in() does. */
+ * there are any, are checked. Sets @result as transfer_in() does. If @device is -1, all devices of
+ * a set are checked, and @result is of the whole. */
 int transfer_one_in(const struct vfiomig_options *opt, struct image *image, int device,
 		    struct raw *to, struct vfiomig_result *result);
 

@@ -90,13 +90,12 @@ static int transfer(struct restores *all)
 				   (*all->parts)->result);
 	for (int i = 0; i < count; i++)
 		members[i] = (struct member){
-			.name = image->devices[i].name,
 			.raw = &restore_of(all->parts[i])->state,
 			.write = write_device,
 			.to = restore_of(all->parts[i]),
 			.result = all->parts[i]->result,
 		};
-	return transfer_set_in(all->opt, members, count, image);
+	return transfer_set_in(all->opt, members, count, image, NULL);
 }
 
 static int begin_state(struct restore *r, bool compare)

@@ -188,12 +188,11 @@ static int pump_set(struct saves *all)
 
 	for (int i = 0; i < count; i++)
 		members[i] = (struct member){
-			.name = all->parts[i]->dev->name,
 			.raw = &all->save[i].state,
 			.reader = reader_of(&all->save[i]),
 			.result = all->parts[i]->result,
 		};
-	return transfer_set_out(all->opt, members, count, &all->image);
+	return transfer_set_out(all->opt, members, count, &all->image, NULL);
 }
 
 static void note_precopy(const struct save *s)

@@ -62,8 +62,9 @@ static struct bytes pack(const struct bytes *states, int count, int level)
 		bytes += states[i].size;
 	}
 	assert_int_equal(vfiomig_pack_set(ctx, ins, names, count, out, &opt, &r), 0);
-	assert_true(r.complete);
+	assert_true(r.complete && r.ns);
 	assert_int_equal(r.bytes, bytes);
+	assert_int_equal(r.expected, bytes);
 	for (int i = 0; i < count; i++)
 		close(ins[i]);
 	return bytes_of(out);
@@ -120,6 +121,34 @@ static struct bytes small_set(int level)
 	for (int i = 0; i < 3; i++)
 		free(states[i].data);
 	return b;
+}
+
+/* What it says of the whole, also of a set that fails. */
+static void test_results(void **state)
+{
+	struct bytes b = small_set(0);
+	struct vfiomig_options opt = options(0);
+
+	(void)state;
+	opt.threads = 1;
+	for (int damaged = 0; damaged <= 1; damaged++) {
+		struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+		struct vfiomig_image *image;
+		int fd;
+
+		/* The set's trailer, which comes when all was read. */
+		b.data[b.size - 2] ^= damaged;
+		fd = file_of(b);
+		assert_int_equal(vfiomig_image_open(ctx, fd, &image), 0);
+		assert_int_equal(vfiomig_image_verify(image, &opt, &r), damaged ? -EBADMSG : 0);
+		assert_int_equal(r.complete, !damaged);
+		assert_int_equal(r.expected, 3 * CHUNK + 30);
+		assert_true(r.ns && r.bytes <= r.expected);
+		assert_true(damaged || r.bytes == r.expected);
+		vfiomig_image_free(image);
+		close(fd);
+	}
+	free(b.data);
 }
 
 /* ---- Whole images -------------------------------------------------------- */
@@ -618,9 +647,7 @@ static void begin_restore(struct restore *r, struct bytes image, int count)
 		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 		r->sinks[i].fd = fds[0];
 		assert_int_equal(raw_init(&r->raws[i], ctx, fds[1], "writing the state"), 0);
-		r->members[i] = (struct member){ .name = r->image.names[i],
-						 .raw = &r->raws[i],
-						 .result = &r->results[i] };
+		r->members[i] = (struct member){ .raw = &r->raws[i], .result = &r->results[i] };
 	}
 }
 
@@ -631,7 +658,7 @@ static int run_restore(struct restore *r, int count)
 
 	for (int i = 0; i < count; i++)
 		assert_int_equal(pthread_create(&r->sinks[i].thread, NULL, take, &r->sinks[i]), 0);
-	err = transfer_set_in(&opt, r->members, count, &r->image);
+	err = transfer_set_in(&opt, r->members, count, &r->image, NULL);
 	for (int i = 0; i < count; i++) {
 		close(r->raws[i].fd);
 		pthread_join(r->sinks[i].thread, NULL);
@@ -686,7 +713,7 @@ static void test_one_fails(void **state)
 	free(image.data);
 }
 
-/* A damaged device of the set ends the restore of all, before its member is told of success. */
+/* A damaged device of the set ends the restore of all, and none is complete. */
 static void test_one_is_damaged(void **state)
 {
 	struct bytes b = small_set(0);
@@ -705,7 +732,8 @@ static void test_one_is_damaged(void **state)
 	}
 	assert_int_equal(run_restore(&r, 3), -EBADMSG);
 	assert_says("the image is damaged: chunk 0 of ");
-	assert_false(r.results[0].complete);
+	for (int i = 0; i < 3; i++)
+		assert_false(r.results[i].complete);
 	free(b.data);
 }
 
@@ -879,8 +907,9 @@ int main(void)
 		cmocka_unit_test(test_one_is_damaged),
 		cmocka_unit_test(test_progress),
 		cmocka_unit_test(test_progress_ends),
-		cmocka_unit_test(test_progress_elsewhere),
+		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_progress_while_busy),
+		cmocka_unit_test(test_progress_elsewhere),
 		cmocka_unit_test(test_progress_before_trailer),
 	};
 
