@@ -1136,9 +1136,9 @@ struct vfiomig_result {
  *		know; the device was not touched
  *  -EUCLEAN	no arcs lead from the state that the device is in to the transfer (ERROR, RESUMING),
  *		or its owner may be saving it; the device was not touched
- *  -EDESTADDRREQ	the image is of several devices, and the options do not say which one is
- *		meant; or it has none of that name; or a restore has not got exactly its devices;
- *		the sentence names those that it has; no device was touched
+ *  -EDESTADDRREQ	the image is of several devices, and vfiomig_options.device does not say
+ *		which one is meant; or it has none of that name; or the devices of a restore are not
+ *		exactly those of the image. vfiomig_get_error() names those; no device was touched
  *  -ENODATA	there is no image: nothing to read, or it has no state in it
  *  -EPROTONOSUPPORT	one of several devices has no P2P states; none was touched
  *  -EBADMSG	the image is damaged, truncated, or no image at all; or the state in it is cut off
@@ -1347,7 +1347,8 @@ bool vfiomig_format_is_known(const char *driver);
  * @fd: where an image or raw state comes from
  * @driver: whose state it is, the name of a format or of a driver; NULL to take the driver from the
  *	image, or else to guess by how the state begins
- * @options: threads, chunk_size and progress; NULL for the defaults
+ * @options: threads, chunk_size and progress, and device, which does not matter for raw state; NULL
+ *	for the defaults
  * @fn: called for each piece, in the order of the stream, until it does not return 0
  * @data: passed to @fn
  *
@@ -1409,7 +1410,8 @@ typedef int (*vfiomig_difference_fn)(void *data, const struct vfiomig_difference
  * vfiomig_diff - compare two states
  * @fds: where A and B come from: images or raw state
  * @driver: whose states they are, as for vfiomig_walk()
- * @options: force and progress; NULL for the defaults
+ * @options: force and progress, and device, the one of both images, which does not matter for raw
+ *	state; NULL for the defaults
  * @fn: called for each difference, in the order of the streams, until it does not return 0
  * @data: passed to @fn
  *
