@@ -226,7 +226,7 @@ set -- "vfiomig inspect $files/a.zst --device=" "vfiomig diff $files/a.zst --dev
 for shell in words bash zsh fish; do
 	ask "$shell" "$@"
 	offers "$shell" "vfiomig diff $files/a.zst --device " 0000:3b:00.1 b
-	option= renamed=
+	option="" renamed=""
 	[ "$shell" != fish ] || option=--device= renamed=b=
 	for line in "vfiomig inspect $files/a.zst --device=" "vfiomig unpack $files/a.zst --device="; do
 		offers "$shell" "$line" "${option}0000:3b:00.1" "${option}b"

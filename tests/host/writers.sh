@@ -4,7 +4,7 @@
 # Everybody writes to the memory of a device while it is saved: boot a guest with a device whose memory is in a file, and write
 # to that file. The other writers are in tests/guest/writers.sh. The arguments are the kernel (tests/guest/run -k), and the
 # number of saves (tests/guest/tracking.c).
-# kernels: stock newest
+# kernels: stock
 
 cd "$(dirname "$0")/../.." || exit
 work=$(mktemp -d "${TMPDIR:-/tmp}/vfiomig-writers.XXXXXX")
@@ -22,7 +22,8 @@ build/tests/host/scribbler "$work/memory" &
 scribbler=$!
 export GUEST_QEMU_ARGS="-object memory-backend-file,id=shared,mem-path=$work/memory,size=1M,share=on
 	-device ivshmem-plain,memdev=shared,addr=8"
-GUEST_FILES=$(echo "$(tests/guest/kernel "${1-stock}")"/kvm/*.ko)
+# KVM's modules, of the kernel that has some
+GUEST_FILES=$(find "$(tests/guest/kernel "${1-stock}")" -path '*/kvm/*.ko')
 export GUEST_FILES
 # The kernel must let programs map what a driver has claimed.
 export GUEST_BOOT_ARGS=iomem=relaxed
