@@ -24,7 +24,7 @@ struct part {
 	/* The data transfer state that the device must be in; negative where an arc may have left
 	 * it anywhere, or its session has not begun. */
 	int transfer;
-	bool resumed; /* it was in RESUMING: what it held is lost, and it may have loaded anything */
+	bool resumed; /* it was in RESUMING: what it held is lost, and it may hold anything */
 	bool ready;   /* it can be stopped, see set_stops() */
 	int err;      /* the first failure of this device, or 0 */
 	/* A save: when the device began to leave the state that it was found in, and when it was
