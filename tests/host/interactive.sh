@@ -99,7 +99,7 @@ check "its exit status is told" on_screen "first.sh: exit status 3"
 check "a terminal without a size is no error" sh -c "! grep -q '^stty:' '$work/screen'"
 # shellcheck disable=SC2016
 keys 'kill -0 $(cat leftover) && echo "$(ls) $((40 + 2))"\n'
-wait_for on_screen 42
+wait_for on_screen 'leftover 42'
 check "the shell comes to where the script was, and to what it has left running" on_screen here
 keys '\035x'
 ended 125
