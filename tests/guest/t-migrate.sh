@@ -73,6 +73,8 @@ begin() {
 	before=$(memory "$from")
 	vfiomig hold -q "$from"
 	vfiomig hold -q "$mtty"
+	# Closing mtty and opening it again leaves it in STOP.
+	vfiomig state -q "$mtty" RUNNING
 	region "$mtty" 0 7 0x5a >/dev/null
 }
 
