@@ -1,11 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# qemu.sh RUNS, in the guest: save an ivshmem device with vfiomig, and let QEMU migrate a paused machine that has it to a file,
+# migrate.sh RUNS, in the guest: save an ivshmem device with vfiomig, and let QEMU migrate a paused machine that has it to a file,
 # in turn. Prints the lines of "measure", with an "a" before those of vfiomig and a "b" before those of QEMU, whose times begin
 # when QEMU is told to migrate and have no memory.
-
-set -eu
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
