@@ -425,13 +425,13 @@ static int set_call_begin(struct set_call **sp, const struct vfiomig_member *mem
 	return take_members(s, members);
 }
 
-static int set_call_end(struct set_call *s, const struct vfiomig_member *members, size_t n, int err,
+static int set_call_end(struct set_call *s, const struct vfiomig_member *members, int err,
 			size_t *which)
 {
 	struct vfiomig_ctx *ctx = members[0].device->ctx;
 
-	if (which)
-		*which = s && err && s->n ? (size_t)s->failed : n;
+	if (which && s && err && s->n)
+		*which = s->failed;
 	if (!s)
 		return api_end_zero(ctx, err);
 	for (size_t i = 0; i < s->n; i++)
@@ -448,6 +448,8 @@ EXPORT int vfiomig_save_set(const struct vfiomig_member members[], size_t n, int
 	struct set_call *s;
 	int err;
 
+	if (which)
+		*which = n;
 	if (!n)
 		return -EINVAL;
 	err = set_call_begin(&s, members, n, options, result);
@@ -459,7 +461,7 @@ EXPORT int vfiomig_save_set(const struct vfiomig_member members[], size_t n, int
 	if (!err)
 		err = save_devices(s->devices, n, fd, &s->call.opt, s->results, &s->call.result,
 				   &s->failed);
-	return set_call_end(s, members, n, err, which);
+	return set_call_end(s, members, err, which);
 }
 
 EXPORT int vfiomig_restore_set(const struct vfiomig_member members[], size_t n, int fd,
@@ -469,13 +471,15 @@ EXPORT int vfiomig_restore_set(const struct vfiomig_member members[], size_t n, 
 	struct set_call *s;
 	int err;
 
+	if (which)
+		*which = n;
 	if (!n)
 		return -EINVAL;
 	err = set_call_begin(&s, members, n, options, result);
 	if (!err)
 		err = restore_devices(s->devices, s->names, n, fd, &s->call.opt, s->results,
 				      &s->call.result, &s->failed);
-	return set_call_end(s, members, n, err, which);
+	return set_call_end(s, members, err, which);
 }
 
 EXPORT int vfiomig_save(struct vfiomig_device *dev, int fd, const struct vfiomig_options *options,

@@ -438,8 +438,9 @@ int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
  * their names, so that two programs that want some of the same devices never wait for each other.
  * vfiomig_device_set_wait() is about all of them together then, and the first one's counts.
  *
- * Returns 0, -ENOTUNIQ when a device was given twice, whatever its names, or what
- * vfiomig_device_open() returns. Then all of them are closed.
+ * Returns 0, -ENOTUNIQ when a device was given twice, whatever its names, -EBUSY also when one of
+ * them is open here already or has kept its lock, or what vfiomig_device_open() returns. After a
+ * failure those that were closed are closed, and the others stay open.
  */
 int vfiomig_devices_open(struct vfiomig_device *const devices[], size_t n, unsigned int flags,
 			 size_t *which);
@@ -1206,6 +1207,10 @@ struct vfiomig_member {
  * back all are in STOP before any is in RUNNING_P2P, and there before any is in RUNNING. A failure
  * of one takes all of them back. Each device has threads of its own meanwhile; functions of the
  * caller are called one at a time. An image of one device is the one that vfiomig_save() makes.
+ *
+ * Returns what vfiomig_save() returns, or -EINVAL, without a sentence if @n is 0; -ENOTUNIQ when a
+ * device was given twice; -EPROTONOSUPPORT when there are several, one has no P2P states, and
+ * @no_p2p is not set.
  */
 int vfiomig_save_set(const struct vfiomig_member members[], size_t n, int fd,
 		     const struct vfiomig_options *options, struct vfiomig_result *result,
@@ -1219,7 +1224,7 @@ int vfiomig_save_set(const struct vfiomig_member members[], size_t n, int fd,
  * image, in any order. As for vfiomig_restore(), but no device leaves RESUMING before all of the
  * image was right. Then all are in STOP before any is in RUNNING_P2P, and there before any is in
  * RUNNING. After a failure of one, all that have lost their state or have got one of the image are
- * reset.
+ * reset. Returns what vfiomig_restore() returns, or the errors of vfiomig_save_set().
  */
 int vfiomig_restore_set(const struct vfiomig_member members[], size_t n, int fd,
 			const struct vfiomig_options *options, struct vfiomig_result *result,

@@ -771,6 +771,12 @@ static void test_set_refused(void **state)
 
 	(void)state;
 	members[2].device = members[0].device;
+	which = 7;
+	assert_int_equal(vfiomig_save_set(NULL, 0, -1, NULL, NULL, &which), -EINVAL);
+	assert_int_equal(which, 0);
+	which = 7;
+	assert_int_equal(vfiomig_restore_set(NULL, 0, -1, NULL, NULL, &which), -EINVAL);
+	assert_int_equal(which, 0);
 	assert_refused(save(false, -1), -ENOTUNIQ, "device-0 was given twice");
 	assert_int_equal(which, 2);
 	members[2].device = kernel.m[2].dev;
