@@ -180,8 +180,7 @@ const char *image_header(const struct image *image, int device)
 
 #define MORE_NAMES " and %d more"
 
-/* "A, B and C", or "A, B and 3 more": as many whole names as there is room for. */
-static void list_names(const struct image *image, char *list, size_t size)
+void image_list_names(const struct image *image, char *list, size_t size)
 {
 	int last = image->nr_devices - 1, i;
 	size_t used = 0;
@@ -224,7 +223,7 @@ int image_choose(const struct image *image, const char *name)
 	device = name ? image_find(image, name) : -1;
 	if (device >= 0)
 		return device;
-	list_names(image, list, sizeof(list));
+	image_list_names(image, list, sizeof(list));
 	if (name)
 		return ctx_fail(image->ctx, -EDESTADDRREQ,
 				"the image has no device %s: it is of %s", name, list);

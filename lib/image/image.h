@@ -71,6 +71,8 @@ int image_open(struct image *image, struct vfiomig_ctx *ctx, int fd);
 int image_open_peeked(struct image *image, const struct raw *peeked);
 /* Which device of a set has this name, or -1. */
 int image_find(const struct image *image, const char *name);
+/* "A, B and C", or "A, B and 3 more": as many whole names of devices as there is room for. */
+void image_list_names(const struct image *image, char *list, size_t size);
 /*
  * For whoever wants one state: the one of @device, which may be NULL if there is only one. Returns
  * its number, 0 for an image of format 1; or -EDESTADDRREQ after ctx_fail(), with a sentence that

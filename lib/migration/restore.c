@@ -5,7 +5,6 @@
  * each other is in set.h.
  */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -196,23 +195,12 @@ static const char *name_of(const struct restores *all, const char *const *names,
 	return names && names[i] ? names[i] : all->restore[i].part.dev->name;
 }
 
-/* For the sentence about devices that do not fit: "a, b, c" */
-static void list_names(const struct image *image, char *text, size_t size)
-{
-	size_t used = 0;
-
-	text[0] = '\0';
-	for (int i = 0; i < image->nr_devices && used < size; i++)
-		used += snprintf(text + used, size - used, "%s%s", i ? ", " : "",
-				 image->devices[i].name);
-}
-
 /* @what, about the device that the image calls @name */
 static int fail_names(struct restores *all, const char *what, const char *name)
 {
 	char has[300];
 
-	list_names(&all->image, has, sizeof(has));
+	image_list_names(&all->image, has, sizeof(has));
 	return ctx_fail(all->set.ctx, -EDESTADDRREQ,
 			"%s %s; the image is of %s; NAME=DEV says which of them goes to DEV", what,
 			name, has);

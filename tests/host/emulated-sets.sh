@@ -146,7 +146,7 @@ untouched "twice, in short" 2 "the device $a was given twice" vfiomig save 3b:00
 untouched "twice, by its cdev" 2 "the device $a was given twice" vfiomig save $a vfio0 -o other
 untouched "twice, by its path" 2 "the device $a was given twice" vfiomig save /sys/bus/pci/devices/$a $a -o other
 check "no file was made" test ! -e other
-untouched "too few" 2 "no device was given for $c; the image is of $a, $b, $c" vfiomig restore $a $b -i set
+untouched "too few" 2 "no device was given for $c; the image is of $a, $b and $c" vfiomig restore $a $b -i set
 untouched "one" 2 "no device was given for $b" vfiomig restore $a -i set
 untouched "an unknown name" 2 "the image has no device 0000:3b:00.7" vfiomig restore 3b:00.7=$a $b $c -i set
 untouched "two for one" 2 "two devices were given for $a" vfiomig restore $a $a=$b $c -i set
@@ -159,6 +159,10 @@ head -c 150000 set >cut.set
 untouched "a file that is cut" 5 "truncated" vfiomig restore $a $b $c -i cut.set
 vfiomig -q save $a -o one
 untouched "an image of one device" 2 "the image is of one device, not of 2" vfiomig restore $a $b -i one
+# shellcheck disable=SC2046 # words
+vfiomig -q pack $(seq -f 'device-%g=one' 10 73) --force -o many
+untouched "many names, which are whole" 2 ", device-35 and 38 more; NAME=DEV says which of them goes to DEV" \
+	vfiomig restore $a -i many
 untouched "a name that it has not" 2 "the image has no device $b: it is of $a" vfiomig restore $b=$a -i one
 status 0 "its name" vfiomig restore $a=$a -i one
 status 0 "all again" vfiomig restore $a $b $c -i set

@@ -744,7 +744,7 @@ static void test_restore_set(void **state)
 	lseek(image, 0, SEEK_SET);
 	assert_int_equal(vfiomig_restore(dev, image, NULL, &r), -EDESTADDRREQ);
 	assert_says("the image has no device ");
-	assert_says("; the image is of a, b; NAME=DEV says which of them goes to DEV");
+	assert_says("; the image is of a and b; NAME=DEV says which of them goes to DEV");
 	assert_int_equal(kernel.set_states, 0);
 	assert_false(r.touched);
 	close(ins[0]);
