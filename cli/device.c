@@ -196,15 +196,26 @@ void drop_devices(struct devices *devices)
 	devices->count = 0;
 }
 
-/* Those that are stopped come to their P2P states together, before any of them runs. */
+/* Whether a device that was left somewhere passes @station on its way home. */
+static bool passes(const struct vfiomig_result *r, int station)
+{
+	if (!r->home || r->before == r->state || r->before == VFIOMIG_STATE_STOP_COPY)
+		return false;
+	if (station == VFIOMIG_STATE_STOP)
+		return r->state == VFIOMIG_STATE_STOP_COPY;
+	return r->before != VFIOMIG_STATE_STOP &&
+	       (r->state == VFIOMIG_STATE_STOP || r->state == VFIOMIG_STATE_STOP_COPY);
+}
+
+/* All come to each station before any of them goes on. */
 void bring_all_home(struct devices *devices)
 {
-	for (size_t i = 0; i < devices->count && devices->count > 1; i++) {
-		const struct vfiomig_result *r = &devices->result[i];
+	static const int stations[] = { VFIOMIG_STATE_STOP, VFIOMIG_STATE_RUNNING_P2P };
 
-		if (r->home && r->state == VFIOMIG_STATE_STOP && r->before != r->state)
-			vfiomig_device_walk_home(devices->device[i], VFIOMIG_STATE_RUNNING_P2P);
-	}
+	for (size_t s = 0; s < 2 && devices->count > 1; s++)
+		for (size_t i = 0; i < devices->count; i++)
+			if (passes(&devices->result[i], stations[s]))
+				vfiomig_device_walk_home(devices->device[i], stations[s]);
 	for (size_t i = 0; i < devices->count; i++)
 		if (devices->result[i].home &&
 		    devices->result[i].state != devices->result[i].before)

@@ -97,6 +97,19 @@ check "and there before any runs" before RUNNING_P2P RUNNING
 check "they run" are RUNNING
 check "zstd takes it" zstd -qt set
 
+# The output does not keep what the devices have given.
+for left in STOP STOP_COPY; do
+	note_arcs
+	UNDER="strace -qq -o /dev/null -e inject=fsync:error=EIO"
+	status 1 "a disk that fails, --leave=$left" vfiomig save $a $b $c -o lost --leave=$left
+	UNDER=
+	no_faults
+	check "a disk that fails, --leave=$left: they run" are RUNNING
+	since STOP_COPY
+	check "a disk that fails, --leave=$left: all are in STOP before any is in RUNNING_P2P" before STOP RUNNING_P2P
+	check "a disk that fails, --leave=$left: and there before any runs" before RUNNING_P2P RUNNING
+done
+
 status 0 "through a pipe" sh -c "vfiomig save $a $b $c | vfiomig inspect --json - >piped"
 status 0 "--json" vfiomig save --json $a $b $c -o set
 check "an object of the set, and one of each" sh -c "grep -c '\"device\":' '$OUT' | grep -qx 3"
