@@ -315,7 +315,7 @@ static int make_header(const struct saves *all, char **header)
 {
 	const struct vfiomig_result *results[VFIOMIG_SET_MAX];
 	struct vfiomig_device *devices[VFIOMIG_SET_MAX];
-	const char *names[VFIOMIG_SET_MAX];
+	const char *names[VFIOMIG_SET_MAX] = { NULL };
 	int count = all->set.count;
 
 	for (int i = 0; i < count; i++) {

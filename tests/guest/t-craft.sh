@@ -3,6 +3,6 @@
 #
 # Streams that are refused, or accepted, for their contents.
 # guest: -m 2M -s 240
-# kernels: stock cdev 6.1
+# kernels: stock 6.1
 
 craft "$IVSHMEM"

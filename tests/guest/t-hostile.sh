@@ -21,7 +21,7 @@ if [ "${1-}" = long ]; then
 	of_tiny=15000 of_small=4500 of_large=500 of_mtty=20000 of_tool=100
 	seed=${2:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 else
-	of_tiny=1500 of_small=200 of_large=20 of_mtty=1000 of_tool=5
+	of_tiny=500 of_small=100 of_large=10 of_mtty=300 of_tool=5
 	seed=0
 fi
 echo "# from seed $seed"

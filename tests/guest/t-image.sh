@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Images of real devices: restored into the right device, into a wrong one, and after damage.
-# guest: -m 16M -m 16M -m 32M -s 600
+# guest: -m 4M -m 4M -m 8M -s 600
 # kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh
@@ -12,7 +12,7 @@ from=$device to=$other bigger=$third
 
 # fill_half ADDRESS: put noise into one half of the memory, and zeroes into the other one
 fill_half() {
-	fill "$1" 8388608
+	fill "$1" 2097152
 }
 
 fill_half "$from"

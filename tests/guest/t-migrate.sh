@@ -3,7 +3,7 @@
 #
 # The script for an offline migration in vfiomig(1), of two devices at once. Its "ssh" runs the command here, after the test
 # has arranged some trouble.
-# guest: -m 4M -m 4M -m 1M -s 480
+# guest: -m 2M -m 2M -m 1M -s 480
 # kernels: stock
 # env: GUEST_FILES=man/vfiomig.1
 

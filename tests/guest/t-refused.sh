@@ -5,7 +5,7 @@
 # open, it wants a VF token.
 # guest: -m 1M -s 600
 # env: GUEST_BOOT_ARGS=intremap=off GUEST_QEMU_ARGS='-object memory-backend-ram,id=a,size=1M,share=on -object memory-backend-ram,id=b,size=1M,share=on -device ivshmem-plain,memdev=a,addr=6.0,multifunction=on -device ivshmem-plain,memdev=b,addr=6.1 -device pcie-root-port,id=r,chassis=1,slot=1,addr=7 -device nvme-subsys,id=s -device nvme,serial=1,subsys=s,sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=2,bus=r'
-# kernels: cdev newest
+# kernels: newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -5,7 +5,7 @@
 # PCI cannot reset, and of one that has a neighbour on its bus.
 # guest: -m 1M -s 240
 # env: GUEST_QEMU_ARGS='-device pcie-root-port,id=downstream,chassis=1,addr=8 -object memory-backend-ram,id=below,size=1M,share=on -device ivshmem-plain,memdev=below,bus=downstream -device pcie-root-port,id=pair,chassis=2,addr=9 -object memory-backend-ram,id=pair0,size=4M,share=on -device ivshmem-plain,memdev=pair0,bus=pair,multifunction=on,addr=0.0 -object memory-backend-ram,id=pair1,size=1M,share=on -device ivshmem-plain,memdev=pair1,bus=pair,addr=0.1'
-# kernels: cdev 6.1 newest
+# kernels: 6.1 newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Save and restore, byte for byte.
-# guest: -m 1M -m 1M -m 16M -m 16M -m 256M -m 256M -s 600
+# Save and restore, byte for byte. The long variant has larger devices, too.
+# guest: -m 1M -m 1M -m 64M -m 64M -s 600
+# long: -m 256M -m 256M
 # kernels: stock
 
 # shellcheck source=tests/guest/lib/lib.sh

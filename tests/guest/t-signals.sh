@@ -15,7 +15,7 @@
 if [ "${1-}" = long ]; then
 	all_signals 25 200
 else
-	all_signals 2 12
+	all_signals 1 9
 fi
 
 finish

@@ -25,7 +25,7 @@ sed -i -e 's/^\tconst char \*device;$/&\n\tuint64_t added_option;/' \
 	-e '/^struct vfiomig_pci_id {/,/^};/s/^};/\tuint64_t added_number;\n};/' \
 	-e 's/^\tchar doubtful\[256\];$/&\n\tuint64_t added_result;/' "$work/next/lib/vfiomig.h"
 check "the next version's header has four fields more" test "$(grep -c '^	.*added_.*;' "$work/next/lib/vfiomig.h")" -eq 4
-check "the next version's library" make -s -C "$work/next" build/libvfiomig.so
+check "the next version's library" make -s -C "$work/next" CFLAGS=-O0 build/libvfiomig.so
 
 cat >"$work/program.c" <<'END'
 /* program OPTION: pack standard input to standard output, and tell what the result says. */

@@ -28,7 +28,8 @@ check "nobody's names, and the commit's time" test "$(TZ=UTC tar -tvf "$tarball"
 	"root/root $(TZ=UTC git log -1 --format=%cd --date='format-local:%Y-%m-%d %H:%M:%S')"
 
 tar -xf "$tarball" -C "$work"
-check "it builds" make -s -C "$work/$release"
+# Not optimized, which takes half the time.
+check "it builds" make -s -C "$work/$release" CFLAGS=-O0
 check "the program has the version" test "$("$work/$release/build/vfiomig" --version)" = "vfiomig $version"
 make -s -C "$work/$release" dist >"$work/log" 2>&1
 check "without git there is no tarball" grep -x 'make dist packs what git has committed, and this is no git checkout' "$work/log"

@@ -48,7 +48,14 @@ PATH=$PATH:/usr/sbin
 status 125 "no debootstrap" without debootstrap
 says 'fresh: there is no debootstrap; install the package debootstrap (tests/deps fresh does)'
 
-ends 0 "the root is in the cache from here on" tests/fresh bookworm true
+# The root is in the cache from here on.
+mkdir "$work/roots"
+# shellcheck disable=SC2016 # the inner shell's
+TMPDIR=$work/roots ends 3 "the command's status" tests/fresh bookworm sh -c 'sleep 4711 & printf "%s:" "$PWD" "$@"; exit 3' \
+	sh 'two  words' "a'b" 3 4 5 6 7 8 9 10
+prints "/root/vfiomig:two  words:a'b:3:4:5:6:7:8:9:10:"
+check "what it has left running is killed" sh -c "! pgrep -f -x 'sleep 4711'"
+check "the root is gone" test -z "$(ls "$work/roots")"
 
 # offline: run tests/fresh with an empty cache, in a network name space without a network
 # shellcheck disable=SC2317 # status calls it
@@ -73,21 +80,11 @@ says 'fresh: cannot install git in the root of bookworm (is the network there?):
 says ': E: '
 ln -s "$(tests/debian cache)/fresh/bookworm-git.tar" "$cache/fresh/"
 
-# ---- What it promises ----
-
 # apt's lists in the cache contain its path, so the root has the cache at the same one.
 rm -r "$cache/apt"
 VFIOMIG_CACHE=$work/cache status 0 "a cache at another place" tests/fresh bookworm \
 	'tests/debian apt bookworm apt-cache show linux-image-6.12-amd64'
 prints 'Package: linux-image-6.12-amd64'
-
-mkdir "$work/roots"
-# shellcheck disable=SC2016 # the inner shell's
-TMPDIR=$work/roots ends 3 "the command's status" tests/fresh bookworm sh -c 'sleep 4711 & printf "%s:" "$PWD" "$@"; exit 3' \
-	sh 'two  words' "a'b" 3 4 5 6 7 8 9 10
-prints "/root/vfiomig:two  words:a'b:3:4:5:6:7:8:9:10:"
-check "what it has left running is killed" sh -c "! pgrep -f -x 'sleep 4711'"
-check "the root is gone" test -z "$(ls "$work/roots")"
 
 # began: succeed if the command has begun
 # shellcheck disable=SC2317 # wait_for calls it

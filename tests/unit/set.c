@@ -113,7 +113,7 @@ static void expect(struct bytes b, int err, const char *why)
 /* A set of small states, of 1, 2 and 3 chunks. */
 static struct bytes small_set(int level)
 {
-	struct bytes states[3], b;
+	struct bytes states[3] = { { 0 } }, b;
 
 	for (int i = 0; i < 3; i++)
 		states[i] = make_state(i, i * CHUNK + 10);
@@ -172,7 +172,7 @@ static void test_good(void **state)
 	(void)state;
 	for (int level = 0; level <= 3; level += 3)
 		for (int count = 2; count <= 4; count += 2) {
-			struct bytes states[4], image;
+			struct bytes states[4] = { { 0 } }, image;
 
 			for (int i = 0; i < count; i++)
 				states[i] = make_state(i, sizes[(i + count) % 4]);

@@ -191,7 +191,7 @@ check_device() {
 	restore*)
 		if [ "$rc" -eq 0 ]; then
 			where=RUNNING whose=theirs.raw
-		elif grep -q "with the image's state" "$ERR"; then
+		elif grep -q "with the image's state\|and the device has it" "$ERR"; then
 			whose=theirs.raw
 		fi
 		;;
