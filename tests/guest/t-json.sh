@@ -3,7 +3,7 @@
 #
 # --json: the keys that the pages promise, their types, and whether they describe what the commands
 # do. Also the table of list.
-# guest: -m 1M -m 1M -s 240
+# guest: -m 1M -m 1M -s 480
 # kernels: cdev
 # env: GUEST_FILES=/usr/bin/script
 
