@@ -4,12 +4,11 @@
 
 /*
  * The rest of the driver is written for the newest kernel. This file provides
- * what older kernels lack, down to Linux 6.1, and hides what newer kernels have
- * dropped.
+ * what older kernels lack, down to Linux 6.1.
  *
  * Features that have a macro in the uAPI are detected by that macro. Kbuild
- * detects the others in the kernel's headers, and leaves out the source files
- * that this kernel has no use for.
+ * detects the others in the kernel's headers, and builds compat.c where the
+ * tables in main.c have members that the kernel lacks.
  */
 
 #include <linux/io.h>

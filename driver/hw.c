@@ -104,11 +104,12 @@ u64 ivshmem_vfio_hw_memory_size(struct ivshmem_vfio_device *ivdev)
  * accesses out. The user's mappings and regions stay switched off, because
  * vfio_pci_core looks at what the user has written to the command register.
  *
- * An access does not hold core.memory_lock, which a hot reset of a neighbouring
- * function only tries to take: that would fail. The exception is an access
- * during such a call of the user. It could not wait for the end of the call,
- * which may take as long as the user likes. vfio_pci_core holds memory_lock
- * while it changes the command register, so the access takes that, too.
+ * An access does not hold core.memory_lock. A hot reset of a neighbouring
+ * function only tries to take the lock, and fails if somebody has it. The
+ * exception is an access during a call of the user that may change the command
+ * register. The access cannot wait for the end of the call, which may take as
+ * long as the user likes. vfio_pci_core holds memory_lock while it changes the
+ * command register, so the access takes that lock, too.
  *
  * An access wakes a device that sleeps. VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
  * "the host will move the device out of the low power state as necessary prior

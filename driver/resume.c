@@ -24,8 +24,8 @@
 
 /*
  * Note in the kernel's log why a stream is refused, and where in the stream, so
- * that whoever has to find out need not guess. Returns -EINVAL, which nothing
- * else returns.
+ * that whoever has to find out need not guess. Returns -EINVAL. Errors of the
+ * device are others, so this one tells that the stream was refused.
  */
 #define ivshmem_vfio_refuse(migf, fmt, ...) ({				\
 	struct ivshmem_vfio_migf *_migf = (migf);			\
