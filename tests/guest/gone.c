@@ -1,40 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * gone DEV PORT: the device, which is below this port, vanishes while it is saved and restored, as
- * if it had been pulled out. The port is told that the bus below it has another number, so that
- * nobody finds the device any more: it reads as all ones. It is also reset without anybody's
- * knowledge, and sent to sleep.
+ * if it had been pulled out. It is also reset without anybody's knowledge, and sent to sleep.
  */
+#include "port.h"
 #include "tap.h"
 #include "whole.h"
 
 static struct vfiomig_device *dev;
 static const char *port;
 static struct whole good, part;
-
-/* Read or write some of a function's configuration space behind VFIO's back. */
-static void config(const char *name, bool writes, off_t at, void *data, size_t size)
-{
-	int fd = open(pci_file(name, "config"), O_RDWR | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : (writes ? pwrite(fd, data, size, at) : pread(fd, data, size, at));
-
-	if (n != (ssize_t)size)
-		err(1, "%s", name);
-	close(fd);
-}
-
-static void vanish(bool gone)
-{
-	static unsigned char buses[2];
-	static unsigned char nowhere[2] = { 0xee, 0xee };
-
-	if (!gone) {
-		config(port, true, PCI_SECONDARY_BUS, buses, 2);
-		return;
-	}
-	config(port, false, PCI_SECONDARY_BUS, buses, 2);
-	config(port, true, PCI_SECONDARY_BUS, nowhere, 2);
-}
 
 /* Read up to an error. What is no error is the end of the stream. */
 static int read_rest(int fd)
@@ -50,12 +25,12 @@ static void test_save(int state, const char *what)
 
 	if (read(fd, some, sizeof(some)) <= 0)
 		err(1, "read");
-	vanish(true);
+	port_vanish(port, true);
 	error = read_rest(fd);
 	tap(error == EIO, "%s: what is no device is not read (%s)", what, strerror(error));
 	error = read_rest(fd);
 	tap(error == EIO, "%s: nor is it later (%s)", what, strerror(error));
-	vanish(false);
+	port_vanish(port, false);
 	close(fd);
 	device_reset(dev);
 	tap(whole_load(dev, &good) && whole_is(dev, &good), "%s: the device is back", what);
@@ -68,11 +43,11 @@ static void test_restore(void)
 
 	if (!write_all(fd, good.data, done))
 		err(1, "write");
-	vanish(true);
+	port_vanish(port, true);
 	done += write_up_to(fd, good.data + done, good.size - done);
 	tap(done < good.size && errno == EIO,
 	    "restoring: what is no device is not written to (%m)");
-	vanish(false);
+	port_vanish(port, false);
 	tap(device_set_state(dev, VFIOMIG_STATE_STOP, &none) == -EINVAL &&
 		    vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING,
 	    "restoring: the state does not pass for loaded");
@@ -86,11 +61,11 @@ static void test_restore(void)
 	fd = device_go(dev, VFIOMIG_STATE_RESUMING);
 	if (!write_all(fd, good.data, good.size))
 		err(1, "write");
-	vanish(true);
+	port_vanish(port, true);
 	tap(device_set_state(dev, VFIOMIG_STATE_STOP, &none) == -EIO &&
 		    vfiomig_device_get_state(dev) == VFIOMIG_STATE_RESUMING,
 	    "restoring: the registers cannot be loaded");
-	vanish(false);
+	port_vanish(port, false);
 	tap(device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0,
 	    "restoring: they can when the device is back");
 	close(fd);
@@ -212,6 +187,53 @@ static void test_sleep_in_precopy(void)
 	    "asleep in PRE_COPY: the device has been saved");
 }
 
+/* Tell the kernel that the device is in D3hot, or in D0 again. */
+static void device_is_in_d3(const char *name, bool asleep)
+{
+	char command[64];
+
+	if (asleep)
+		snprintf(command, sizeof(command), "modprobe asleep device=%s", name);
+	if (system(asleep ? command : "rmmod asleep"))
+		errx(1, "asleep");
+}
+
+/* A device that does not wake up for an access is not accessed. */
+static void test_d3(const char *name)
+{
+	static char some[100000];
+	int fd = device_go(dev, VFIOMIG_STATE_STOP_COPY), error, none;
+	size_t done = sizeof(some);
+
+	if (read(fd, some, done) != (ssize_t)done)
+		err(1, "read");
+	part.size = 0;
+	memcpy(whole_room(&part, done), some, done);
+	part.size = done;
+	device_is_in_d3(name, true);
+	error = whole_read(&part, fd);
+	tap(error == EIO, "D3, saving: the device is not read (%s)", strerror(error));
+	device_is_in_d3(name, false);
+	error = whole_read(&part, fd);
+	tap(!error && part.size == good.size && memcmp(part.data, good.data, part.size) == 0,
+	    "D3, saving: the rest can be read in D0 (%s)", strerror(error));
+	close(fd);
+
+	fd = device_go(dev, VFIOMIG_STATE_RESUMING);
+	if (!write_all(fd, good.data, done))
+		err(1, "write");
+	device_is_in_d3(name, true);
+	done += write_up_to(fd, good.data + done, good.size - done);
+	tap(done < good.size && errno == EIO, "D3, restoring: the device is not written to (%m)");
+	device_is_in_d3(name, false);
+	tap(write_all(fd, good.data + done, good.size - done) &&
+		    device_set_state(dev, VFIOMIG_STATE_STOP, &none) == 0,
+	    "D3, restoring: the rest can be written in D0");
+	close(fd);
+	device_go(dev, VFIOMIG_STATE_RUNNING);
+	tap(whole_is(dev, &good), "D3, restoring: the device has the state");
+}
+
 int main(int argc, char **argv)
 {
 	struct vfiomig_ctx *ctx;
@@ -232,6 +254,7 @@ int main(int argc, char **argv)
 	test_sleep();
 	if (!old_kernel())
 		test_sleep_in_precopy();
+	test_d3(argv[1]);
 	test_secret_reset(argv[1], PCI_COMMAND_MEMORY);
 	test_secret_reset(argv[1], 0);
 	vfiomig_device_unref(dev);
