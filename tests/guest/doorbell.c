@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * doorbell DEV PEER: the interrupts that an ivshmem-doorbell device gets from another one, in each
- * state, and after everything that might lift their mask.
+ * doorbell DEV PEER [PORT]: the interrupts that an ivshmem-doorbell device gets from another one, in
+ * each state, and after everything that might lift their mask. With PORT, the device is below this
+ * port, and vanishes once.
  */
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 
+#include "klog.h"
+#include "port.h"
 #include "tap.h"
 #include "whole.h"
 
@@ -191,6 +194,25 @@ static void test_set_irqs(void)
 	go(VFIOMIG_STATE_RUNNING);
 	pending("RUNNING");
 	heard("RUNNING");
+}
+
+/* What is no device has no mask. The log says so, and nothing else is amiss. */
+static void test_set_irqs_gone(const char *port)
+{
+	int log = klog_open();
+	bool set, told;
+
+	go(VFIOMIG_STATE_STOP);
+	port_vanish(port, true);
+	set = set_irqs();
+	told = klog_next(log, "migration: the interrupts cannot be masked");
+	port_vanish(port, false);
+	close(log);
+	tap(set && told, "VFIO_DEVICE_SET_IRQS in STOP, without a device: the log says so");
+	device_reset(dev);
+	enable(dev);
+	forget();
+	heard("RUNNING after the device has come back");
 }
 
 /* Waking up lifts the mask, too. Therefore a stopped device must not sleep. */
@@ -398,8 +420,8 @@ static void test_close(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
-		errx(2, "usage: doorbell DEV PEER");
+	if (argc < 3)
+		errx(2, "usage: doorbell DEV PEER [PORT]");
 	name = argv[1];
 	ctx = new_context();
 	dev = device_open(ctx, name);
@@ -415,6 +437,8 @@ int main(int argc, char **argv)
 	test_states();
 	test_reset();
 	test_set_irqs();
+	if (argc > 3)
+		test_set_irqs_gone(argv[3]);
 	test_low_power();
 	test_pci_reset();
 	test_reset_in_transfer();
