@@ -68,7 +68,11 @@ static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const 
 {
 	struct vfiomig_device *dev;
 
-	if (vfiomig_device_new(ctx, name, &dev) || vfiomig_device_open(dev, 0))
+	if (vfiomig_device_new(ctx, name, &dev))
+		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
+	/* A busy machine takes a debug kernel more than the second that the library would give it. */
+	vfiomig_device_set_wait(dev, -1);
+	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
 	return dev;
 }
