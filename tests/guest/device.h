@@ -64,14 +64,24 @@ static inline struct vfiomig_ctx *new_context(void)
 	return ctx;
 }
 
-static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const char *name)
+/*
+ * Find the device. Opening it may take as long as it takes: a debug kernel on a busy machine needs
+ * more than the second that is the default.
+ */
+static inline struct vfiomig_device *device_new(struct vfiomig_ctx *ctx, const char *name)
 {
 	struct vfiomig_device *dev;
 
 	if (vfiomig_device_new(ctx, name, &dev))
 		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
-	/* A busy machine takes a debug kernel more than the second that the library would give it. */
 	vfiomig_device_set_wait(dev, -1);
+	return dev;
+}
+
+static inline struct vfiomig_device *device_open(struct vfiomig_ctx *ctx, const char *name)
+{
+	struct vfiomig_device *dev = device_new(ctx, name);
+
 	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
 	return dev;

@@ -92,8 +92,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: hotreset DEV [NEIGHBOUR]");
 	name = argv[1];
 	ctx = new_context();
-	if (vfiomig_device_new(ctx, name, &dev))
-		errx(1, "%s", vfiomig_get_error(ctx));
+	dev = device_new(ctx, name);
 	vfiomig_device_set_via(dev, VFIOMIG_VIA_GROUP);
 	if (vfiomig_device_open(dev, 0))
 		errx(1, "%s", vfiomig_get_error(ctx));

@@ -95,13 +95,15 @@ static void watch(void)
 	_exit(1);
 }
 
+static struct vfiomig_ctx *ctx;
+
 static void open_device(bool by_group)
 {
 	struct vfiomig_fds fds = VFIOMIG_FDS_INIT;
 
 	vfiomig_device_set_via(dev, by_group ? VFIOMIG_VIA_GROUP : VFIOMIG_VIA_AUTO);
 	if (vfiomig_device_open(dev, 0))
-		errx(1, "cannot open %s", name);
+		errx(1, "%s: %s", name, vfiomig_get_error(ctx));
 	device_fd = vfiomig_device_get_fd(dev);
 	vfiomig_device_get_fds(dev, &fds);
 	group_fd = fds.group;
@@ -197,7 +199,6 @@ static void session(unsigned int nr, int seconds)
 int main(int argc, char **argv)
 {
 	struct sigaction act = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
-	struct vfiomig_ctx *ctx;
 	unsigned long steps = 0;
 	unsigned int nr = 0;
 	time_t end;
@@ -211,8 +212,7 @@ int main(int argc, char **argv)
 		errx(2, "usage: stress [--still] DEV SECONDS [SEED]");
 	name = argv[1];
 	ctx = new_context();
-	if (vfiomig_device_new(ctx, name, &dev))
-		errx(1, "%s", name);
+	dev = device_new(ctx, name);
 	for (size_t i = 0; i < WORKERS; i++)
 		workers[i].seed = 0x9e3779b97f4a7c15 * (i + 1) + (argc > 3 ? atoll(argv[3]) : 0);
 	open_device(true);
