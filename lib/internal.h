@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "uapi.h"
@@ -185,6 +186,14 @@ static inline bool is_exhausted(int err)
 static inline bool is_negative_errno(int ret)
 {
 	return ret < 0 && ret >= -4095;
+}
+
+/* Whether two paths lead to the same file. */
+static inline bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 /* Whether all bytes are equal. */

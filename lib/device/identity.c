@@ -126,12 +126,13 @@ static int note_group(void *data, int number, const char *target)
 	struct search *search = data;
 	char path[PATH_MAX], real[PATH_MAX];
 	int group, *all;
+	mode_t type;
 	dev_t rdev;
 
 	if (!process_fd_is_path(target))
 		return 0;
 	snprintf(path, sizeof(path), "%s/%d/fd/%d", search->ctx->procfs, search->pid, number);
-	if (process_fd_type(AT_FDCWD, path, &rdev) != S_IFCHR ||
+	if (!process_fd_type(AT_FDCWD, path, &type, &rdev) || type != S_IFCHR ||
 	    !char_device(search->ctx, rdev, real) || !group_of_node(real, &group) ||
 	    has_group(search, group))
 		return 0;

@@ -49,30 +49,43 @@ struct openers {
 
 /* ---- The look, in a process of its own ----------------------------------- */
 
-/* The name of the node in /dev, "" if it has none. @target may lose its end. */
-static void note_name(const struct openers *o, char *target, char name[40])
+/* The name of the node in /dev, "" if it has none. Returns false if the descriptor is gone, or is of
+ * no path. */
+static bool read_name(const struct openers *o, int dir, const char *link, char name[40])
 {
 	size_t length = strlen(o->ctx->devfs);
-	char *deleted = strstr(target, " (deleted)");
+	char target[PATH_MAX], *deleted;
+	ssize_t n = readlinkat(dir, link, target, sizeof(target) - 1);
 
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	if (!process_fd_is_path(target))
+		return false;
+	deleted = strstr(target, " (deleted)");
 	if (deleted)
 		*deleted = '\0';
-
 	name[0] = '\0';
 	if (strncmp(target, o->ctx->devfs, length) == 0 && target[length] == '/' &&
 	    strlen(target + length + 1) < 40)
 		strcpy(name, target + length + 1);
+	return true;
 }
 
-static void note(struct openers *o, const struct opener *found, size_t first)
+/* A process may have the same node open any number of times. */
+static bool is_noted(const struct openers *o, const struct opener *found, size_t first)
+{
+	for (size_t i = first; i < o->count; i++)
+		if (o->list[i].type == found->type && o->list[i].number == found->number &&
+		    (found->type || strcmp(o->list[i].name, found->name) == 0))
+			return true;
+	return false;
+}
+
+static void note(struct openers *o, const struct opener *found)
 {
 	size_t n = o->count;
 
-	/* A process may have the same node open any number of times. */
-	for (size_t i = first; i < n; i++)
-		if (o->list[i].type == found->type && o->list[i].number == found->number &&
-		    (found->type || strcmp(o->list[i].name, found->name) == 0))
-			return;
 	if (n == OPENERS_MAX) {
 		o->full = true;
 		return;
@@ -81,23 +94,20 @@ static void note(struct openers *o, const struct opener *found, size_t first)
 	o->count = n + 1;
 }
 
-static void look_at_fd(struct openers *o, int dir, const char *name, size_t first)
+/* The link of a descriptor is read only where it tells more than the file's type: most descriptors
+ * are of no node, or of one that was seen. */
+static void look_at_fd(struct openers *o, int dir, const char *link, size_t first)
 {
 	struct opener found = { .pid = o->pid };
-	char target[PATH_MAX];
-	ssize_t n = readlinkat(dir, name, target, sizeof(target) - 1);
+	bool known = process_fd_type(dir, link, &found.type, &found.number);
 
-	if (n < 0)
+	if (known &&
+	    ((found.type != S_IFCHR && found.type != S_IFBLK) || is_noted(o, &found, first)))
 		return;
-	target[n] = '\0';
-	if (!process_fd_is_path(target))
+	if (!read_name(o, dir, link, found.name))
 		return;
-	note_name(o, target, found.name);
-	found.type = process_fd_type(dir, name, &found.number);
-	if (found.type == S_IFCHR || found.type == S_IFBLK)
-		note(o, &found, first);
-	else if (!found.type && strncmp(found.name, "vfio/", 5) == 0)
-		note(o, &found, first);
+	if (known || (strncmp(found.name, "vfio/", 5) == 0 && !is_noted(o, &found, first)))
+		note(o, &found);
 }
 
 static void look_at_process(struct openers *o, int pid, int after)

@@ -311,14 +311,15 @@ bool process_fd_is_path(const char *target)
 	return target[length] == '/';
 }
 
-mode_t process_fd_type(int dir, const char *name, dev_t *number)
+bool process_fd_type(int dir, const char *name, mode_t *type, dev_t *number)
 {
 	struct statx st;
 
 	if (statx(dir, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_TYPE, &st))
-		return 0;
+		return false;
+	*type = st.stx_mode & S_IFMT;
 	*number = makedev(st.stx_rdev_major, st.stx_rdev_minor);
-	return st.stx_mode & S_IFMT;
+	return true;
 }
 
 static unsigned long switches_of(const char *task, const char *tid)

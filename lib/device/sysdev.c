@@ -118,6 +118,18 @@ static bool has_device(const struct sysdevs *all, const char *syspath)
 	return false;
 }
 
+/* Whether the link @path leads to the device of the same name. Nearly all links in a group do, and
+ * this takes less than to find out where it leads. */
+static bool is_link_to_device(const struct sysdevs *all, const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (strcmp(all->list[i].name, name) == 0)
+			return is_same_file(path, all->list[i].syspath);
+	return false;
+}
+
 /* Have room for one more device, and return it. */
 static struct sysdev *next(struct sysdevs *all)
 {
@@ -134,10 +146,13 @@ static struct sysdev *next(struct sysdevs *all)
 static int add(struct vfiomig_ctx *ctx, struct sysdevs *all, const char *path,
 	       const struct sysdevs *known)
 {
-	struct sysdev *s = next(all);
 	_cleanup_free_ char *syspath = NULL;
+	struct sysdev *s;
 	int err;
 
+	if (known && is_link_to_device(known, path))
+		return 0;
+	s = next(all);
 	if (!s)
 		return ctx_fail_memory(ctx);
 	err = name_to_syspath(ctx, path, &syspath);

@@ -81,13 +81,6 @@ static uid_t user_of(const struct vfiomig_ctx *ctx, int pid)
 	return stat(path, &st) ? (uid_t)-1 : st.st_uid;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* @path is where the process @pid has bound its socket. Returns where that file is seen from here,
  * which is @there if the process has other mounts; or NULL if it is gone. */
 static const char *locate(const struct vfiomig_ctx *ctx, int pid, const char *path,
@@ -97,7 +90,7 @@ static const char *locate(const struct vfiomig_ctx *ctx, int pid, const char *pa
 
 	/* It must fit into an address. */
 	if (n < (int)sizeof(((struct search *)0)->path) && access(there, F_OK) == 0)
-		return is_same(path, there) ? path : there;
+		return is_same_file(path, there) ? path : there;
 	return access(path, F_OK) == 0 ? path : NULL;
 }
 

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "bind/step.h"
+#include "device/apart.h"
 #include "device/node.h"
 #include "machine.h"
 #include "once.h"
@@ -12,6 +13,7 @@
 
 static char said[512];
 static const char *stuck; /* the name of the descriptor that does not answer, or NULL */
+static int *links;	  /* how many were read, if that is counted */
 
 ssize_t __real_readlinkat(int dir, const char *name, char *target, size_t size);
 ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size);
@@ -21,6 +23,8 @@ ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size)
 
 	while (stuck && strcmp(name, stuck) == 0)
 		pause();
+	if (links)
+		++*links;
 	nanosleep(&slow, NULL);
 	return __real_readlinkat(dir, name, target, size);
 }
@@ -130,6 +134,32 @@ static void test_stuck(void **state)
 	vfiomig_device_unref(dev);
 }
 
+/* Returns how many links one look reads. */
+static int count_links(void)
+{
+	struct openers *openers;
+
+	*links = 0;
+	assert_int_equal(openers_look(ctx, 0, &openers), 0);
+	openers_free(openers);
+	return *links;
+}
+
+/* The type of most files says enough. Of the descriptors of one node a single link is read. */
+static void test_links(void **state)
+{
+	int before;
+
+	(void)state;
+	links = apart_alloc(sizeof(*links));
+	before = count_links();
+	sh("cd proc/%d/fd; for i in 0 1 2; do ln -s /dev/null 20$i; ln -s /bin/sh 30$i; done",
+	   STRANGER);
+	assert_int_equal(count_links(), before + 1);
+	apart_free(links, sizeof(*links));
+	links = NULL;
+}
+
 /* One look does for all devices of a group. */
 static void test_group(void **state)
 {
@@ -202,8 +232,8 @@ static void test_notice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_usage), TEST(test_idle),	   TEST(test_stuck),  TEST(test_group),
-		TEST(test_step),  TEST(test_time_is_over), TEST(test_notice),
+		TEST(test_usage), TEST(test_idle), TEST(test_stuck),	    TEST(test_links),
+		TEST(test_group), TEST(test_step), TEST(test_time_is_over), TEST(test_notice),
 	};
 
 	return cmocka_run_group_tests_name("look", tests, NULL, NULL);
