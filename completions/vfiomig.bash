@@ -106,12 +106,12 @@ _vfiomig_states_of()
 	echo "${states:-$_vfiomig_states}"
 }
 
-# Print the names of the devices in the images that were given.
+# Print the names of the devices in these images.
 _vfiomig_names()
 {
 	local file
 
-	for file in "${operands[@]}"; do
+	for file; do
 		[[ -f $file ]] && timeout 2 vfiomig inspect -q "$file" 2>/dev/null | sed -n 's/^device: *//p'
 	done
 }
@@ -172,6 +172,14 @@ _vfiomig_reply_devices()
 	esac
 }
 
+# Offer NAME= for the devices in the image, and the devices themselves.
+_vfiomig_reply_targets()
+{
+	_vfiomig_reply "$(_vfiomig_names "$input" | sed 's/$/=/')"
+	_vfiomig_reply_devices all
+	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && _vfiomig_no_space
+}
+
 # Offer the values of an option.
 _vfiomig_reply_value()
 {
@@ -183,7 +191,7 @@ _vfiomig_reply_value()
 			_vfiomig_reply "$(_vfiomig_pci drivers)"
 		fi
 		;;
-	--device) _vfiomig_reply "$(_vfiomig_names)" ;;
+	--device) _vfiomig_reply "$(_vfiomig_names "${operands[@]}")" ;;
 	--via) _vfiomig_reply 'auto cdev group' ;;
 	--progress) _vfiomig_reply 'auto always never' ;;
 	--precopy) _vfiomig_reply 'auto never' ;;
@@ -208,7 +216,8 @@ _vfiomig_reply_operand()
 	case $command:${#operands[@]} in
 	state:1) _vfiomig_reply "$(_vfiomig_states_of "${operands[0]}")" ignore-case ;;
 	release:0) _vfiomig_reply_devices held ;;
-	info:0 | state:0 | watch:0 | save:* | restore:* | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
+	restore:*) _vfiomig_reply_targets ;;
+	info:0 | state:0 | watch:0 | save:* | check:0 | doctor:0 | hold:0 | exec:0) _vfiomig_reply_devices all ;;
 	bind:0) _vfiomig_reply "$(_vfiomig_pci devices)" ;;
 	unbind:0) _vfiomig_reply "$(_vfiomig_devices all)" ;;
 	inspect:0 | diff:[01] | unpack:0) _vfiomig_reply_files images ;;
@@ -246,7 +255,7 @@ _vfiomig_read_words()
 	done
 }
 
-# Find the command, its operands, and the option whose value comes next.
+# Find the command, its operands, the image of a restore, and the option whose value comes next.
 _vfiomig_read_line()
 {
 	local i word
@@ -254,6 +263,7 @@ _vfiomig_read_line()
 	for ((i = 1; i < ${#words[@]} - 1; i++)); do
 		word=${words[i]}
 		if [[ $waiting ]]; then
+			[[ $waiting == -i || $waiting == --input ]] && input=$word
 			waiting=
 		elif [[ $word == -- ]]; then
 			no_options=yes
@@ -262,6 +272,8 @@ _vfiomig_read_line()
 			-o | -i | -T | -d) waiting=$word ;;
 			-n) [[ $command == watch ]] && waiting=$word ;;
 			-g | -t) [[ $command == check ]] && waiting=$word ;;
+			-i*) input=${word#-i} ;;
+			--input=*) input=${word#*=} ;;
 			--*=*) ;;
 			--*) [[ " $(_vfiomig_options "$command" | tr '\n' ' ') " == *" $word= "* ]] && waiting=$word ;;
 			esac
@@ -280,7 +292,7 @@ _vfiomig_read_line()
 
 _vfiomig()
 {
-	local words=() first=() operands=() command='' waiting='' no_options='' command_line='' cur whole
+	local words=() first=() operands=() command='' waiting='' no_options='' command_line='' input='' cur whole
 
 	COMPREPLY=()
 	_vfiomig_read_words
@@ -315,7 +327,7 @@ _vfiomig()
 	elif [[ $command == restore && $cur == *=* ]]; then
 		# NAME=DEV
 		cur=${cur#*=}
-		_vfiomig_reply_operand
+		_vfiomig_reply_devices all
 		COMPREPLY=("${COMPREPLY[@]/#/${whole%%=*}=}")
 		cur=$whole
 	else

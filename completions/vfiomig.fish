@@ -76,15 +76,36 @@ function __vfiomig_devices
     end
 end
 
-# Print the devices for the NAME= that has been typed.
+# Print the devices for the NAME= that has been typed, or each NAME= of the image.
 function __vfiomig_renamed
     set -l name (string match -r '^.*=' -- (commandline -ct))
-    test -n "$name"; and printf '%s\n' $name(__vfiomig_devices)
+    if test -n "$name"
+        printf '%s\n' $name(__vfiomig_devices)
+    else
+        for device in (__vfiomig_names (__vfiomig_input))
+            printf '%s=\tdevice of the image\n' $device
+        end
+    end
 end
 
-# Print the names of the devices in the images that were given.
+# Print the image that a restore is to read.
+function __vfiomig_input
+    set -l next
+    for token in (commandline -opc)[2..]
+        if test -n "$next"
+            set next
+            echo $token
+        else if contains -- $token -i --input
+            set next yes
+        else
+            string replace -rf -- '^(--input=|-i)(?=.)' '' $token
+        end
+    end
+end
+
+# Print the names of the devices in these images.
 function __vfiomig_names
-    for file in (__vfiomig_words)[2..]
+    for file in $argv
         test -f $file; and timeout 2 vfiomig inspect -q $file 2>/dev/null | string replace -rf '^device: *' ''
     end
 end
@@ -227,7 +248,7 @@ complete -c vfiomig -n '__vfiomig_is watch' -l data-fd -x -d 'The number of the 
 complete -c vfiomig -n '__vfiomig_is watch' -s n -l interval -x -a '0.01 0.1 1' -d 'Seconds between two looks'
 complete -c vfiomig -n '__vfiomig_is watch' -l precopy-info -x -a 'auto always' -d 'Ask how much is left in PRE_COPY'
 complete -c vfiomig -n '__vfiomig_is watch' -l until -x -a '(__vfiomig_states) ERROR' -d 'End when the device is in this state'
-complete -c vfiomig -n '__vfiomig_is inspect diff unpack' -l device -x -a '(__vfiomig_names)' -d 'The device of an image of several'
+complete -c vfiomig -n '__vfiomig_is inspect diff unpack' -l device -x -a '(__vfiomig_names (__vfiomig_words)[2..])' -d 'The device of an image of several'
 complete -c vfiomig -n '__vfiomig_is inspect' -l records -d 'Tell what the state consists of'
 complete -c vfiomig -n '__vfiomig_is inspect' -l verify -d 'Decode and check all of the image'
 set -l groups feature state stop session precopy resume reset size dma slow

@@ -241,6 +241,25 @@ offers fish 'vfiomig restore x b=0000:00:' b=0000:00:10.0 b=0000:00:11.0
 # What follows the option is its value.
 offers words "vfiomig inspect --device b $files/" "$files/a.zst"
 offers fish "vfiomig inspect --device b $files/" "$files/a.zst"
+# Where the image is known, so are its names.
+set -- 'vfiomig restore ' 'vfiomig restore x -i ' "vfiomig restore x -i $files/other " "vfiomig save -o $files/a.zst "
+for shell in words bash zsh fish; do
+	ask "$shell" "$@" "vfiomig restore -i $files/a.zst " "vfiomig restore -q --input $files/a.zst x 0000:3" \
+		"vfiomig restore --input=$files/a.zst " "vfiomig restore -i$files/a.zst b" "vfiomig restore -i $files/a.zst b="
+	case $shell in
+	words | bash) rest=3b:00.1= ;;
+	*) rest=0000:3b:00.1= ;;
+	esac
+	for line in "vfiomig restore -i $files/a.zst " "vfiomig restore --input=$files/a.zst "; do
+		offers "$shell" "$line" 0000:3b:00.1= b= 0000:00:10.0
+	done
+	offers "$shell" "vfiomig restore -q --input $files/a.zst x 0000:3" "$rest"
+	offers "$shell" "vfiomig restore -i$files/a.zst b" b=
+	lacks "$shell" "vfiomig restore -i $files/a.zst b=" b=b=
+	for line; do
+		lacks "$shell" "$line" 0000:3b:00.1= b= =
+	done
+done
 check "no device was opened" sh -c "grep -v -E '^(list|info -q unix:.*|inspect -q .*)\$' '$work/log' | { ! grep .; }"
 
 # In a directory without images, all files are offered.
