@@ -41,16 +41,26 @@ bool identity_may_be_device(const char *target)
 		strncmp(target + length - folder, "/vfio/devices/", folder + 1) == 0);
 }
 
+static const char *name_of(const char *syspath)
+{
+	return strrchr(syspath, '/') + 1;
+}
+
 int identity_add(struct vfiomig_ctx *ctx, struct identity *identity, const char *syspath)
 {
 	char **all = reallocarray(identity->syspath, identity->count + 1, sizeof(*all));
+	char *copy = strdup(syspath);
+	size_t i = identity->count;
 
-	if (!all)
+	if (all)
+		identity->syspath = all;
+	if (!all || !copy) {
+		free(copy);
 		return ctx_fail_memory(ctx);
-	identity->syspath = all;
-	all[identity->count] = strdup(syspath);
-	if (!all[identity->count])
-		return ctx_fail_memory(ctx);
+	}
+	for (; i > 0 && strcmp(name_of(all[i - 1]), name_of(syspath)) > 0; i--)
+		all[i] = all[i - 1];
+	all[i] = copy;
 	identity->count++;
 	return 0;
 }

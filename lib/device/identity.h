@@ -5,7 +5,8 @@
 
 #include "internal.h"
 
-/* The devices in sysfs that a descriptor can be: one, if that is certain. */
+/* The devices in sysfs that a descriptor can be: one, if that is certain. They are in the order of
+ * their names, in which they are locked: see devices_open(). */
 struct identity {
 	size_t count;
 	char **syspath;

@@ -397,6 +397,15 @@ done
 
 # ---- Two sets at once
 
+# Others are at work on two of the devices. Whatever the order on the command line, the first lock is that of the first name.
+exec 8>/run/vfiomig/$a.lock 9>/run/vfiomig/$b.lock
+check "two locks" sh -c "flock 8 && flock 9"
+for set in "$a $b $c" "$c $b $a"; do
+	# shellcheck disable=SC2086 # a list
+	status 4 "the first one is busy" vfiomig save $set -o other
+	says "save $a: busy: another command is at work on it"
+done
+exec 8>&- 9>&-
 vfiomig save --wait=60 $a $b $c -o one.set 2>/dev/null &
 first=$!
 vfiomig save --wait=60 $c $b $a -o two.set 2>/dev/null &

@@ -14,6 +14,8 @@
 #define NAME "0000:01:00.0"
 
 static bool no_flock, no_fchmod;
+/* The names of the files that were to be locked, each with a blank behind it. */
+static char locked[256];
 /* How often a closed descriptor was closed again: by then its number may belong to another file. */
 static unsigned int closed_twice;
 
@@ -21,6 +23,12 @@ int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation)
 {
+	char link[32], path[PATH_MAX] = "/";
+	size_t n = strlen(locked);
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	assert_true(readlink(link, path, sizeof(path) - 1) > 0);
+	snprintf(locked + n, sizeof(locked) - n, "%s ", strrchr(path, '/') + 1);
 	if (!no_flock)
 		return __real_flock(fd, operation);
 	errno = ENOLCK;
@@ -57,6 +65,7 @@ static int make(void **state)
 	   "; mkdir -p $d bus/pci/devices bus/pci/drivers; ln -s $PWD/bus/pci $d/subsystem; ln -s $PWD/$d bus/pci/devices/");
 	no_flock = no_fchmod = false;
 	closed_twice = 0;
+	locked[0] = '\0';
 	return 0;
 }
 
@@ -125,6 +134,33 @@ static void test_not_to_lock(void **state)
 	sh("rm run/*; echo precious >file; ln -s ../file run/" NAME ".lock");
 	expect_no_lock(-ELOOP, "cannot open run/" NAME ".lock: Too many");
 	sh("test \"$(cat file)\" = precious");
+}
+
+/* Whoever takes several locks takes them in the order of their names. */
+static void test_order(void **state)
+{
+	static const char *const others[] = { "0000:02:00.0", "0000:00:00.0" };
+	struct vfiomig_device *devices[2];
+	size_t which;
+
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		sh("cp -a devices/pci0/" NAME
+		   " devices/pci0/%s; ln -s $PWD/devices/pci0/%s bus/pci/devices/",
+		   others[i], others[i]);
+	devices[0] = new_device(others[0]);
+	/* A descriptor that can be one of two */
+	devices[1] = new_device(NAME);
+	assert_int_equal(identity_add(ctx, &devices[1]->identity, "/devices/pci0/0000:00:00.0"), 0);
+	assert_int_equal(device_lock(devices[1]), 0);
+	assert_string_equal(locked, "0000:00:00.0.lock " NAME ".lock ");
+	device_unlock(devices[1]);
+
+	locked[0] = '\0';
+	assert_int_equal(vfiomig_devices_open(devices, 2, 0, &which), -EOPNOTSUPP);
+	assert_string_equal(locked, "0000:00:00.0.lock " NAME ".lock 0000:02:00.0.lock ");
+	for (int i = 0; i < 2; i++)
+		vfiomig_device_unref(devices[i]);
 }
 
 /*
@@ -206,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_busy),	 TEST(test_stale),    TEST(test_not_to_lock),
 		TEST(test_no_directory), TEST(test_too_long), TEST(test_write),
+		TEST(test_order),
 	};
 
 	return cmocka_run_group_tests_name("lock", tests, NULL, NULL);
