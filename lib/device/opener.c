@@ -49,8 +49,8 @@ struct openers {
 
 /* ---- The look, in a process of its own ----------------------------------- */
 
-/* The name of the node in /dev, "" if it has none. Returns false if the descriptor is gone, or is of
- * no path. */
+/* The name of the node in /dev, "" if it has none. Returns false if the descriptor is gone, or is
+ * of no path. */
 static bool read_name(const struct openers *o, int dir, const char *link, char name[40])
 {
 	size_t length = strlen(o->ctx->devfs);

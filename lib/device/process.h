@@ -53,10 +53,10 @@ int process_io(const struct vfiomig_ctx *ctx, int pid, uint64_t *bytes_read, uin
  * anonymous inodes have none: they are called "KIND:[NUMBER]" or "anon_inode:NAME". */
 bool process_fd_is_path(const char *target);
 /*
- * Receive the type of the file that the link @name in /proc/PID/fd leads to: S_IFCHR, S_IFBLK..., or
- * 0 if it has none. @number receives the number of a device node. Returns false if that cannot be
- * told. This does not ask the server of a file for its attributes, which may never answer: those of
- * a device node are known without that.
+ * Receive the type of the file that the link @name in /proc/PID/fd leads to: S_IFCHR, S_IFBLK...,
+ * or 0 if it has none. @number receives the number of a device node. Returns false if that cannot
+ * be told. This does not ask the server of a file for its attributes, which may never answer: those
+ * of a device node are known without that.
  */
 bool process_fd_type(int dir, const char *name, mode_t *type, dev_t *number);
 
