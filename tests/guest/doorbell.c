@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * doorbell DEV PEER [PORT]: the interrupts that an ivshmem-doorbell device gets from another one, in
- * each state, and after everything that might lift their mask. With PORT, the device is below this
- * port, and vanishes once.
+ * doorbell DEV PEER [PORT]: the interrupts that an ivshmem-doorbell device gets from another one,
+ * in each state, and after everything that might lift their mask. With PORT, the device is below
+ * this port, and vanishes once.
  */
 #include <poll.h>
 #include <pthread.h>

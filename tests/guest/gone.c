@@ -190,11 +190,11 @@ static void test_sleep_in_precopy(void)
 /* Tell the kernel that the device is in D3hot, or in D0 again. */
 static void device_is_in_d3(const char *name, bool asleep)
 {
-	char command[64];
+	char command[64] = "rmmod asleep";
 
 	if (asleep)
 		snprintf(command, sizeof(command), "modprobe asleep device=%s", name);
-	if (system(asleep ? command : "rmmod asleep"))
+	if (system(command))
 		errx(1, "asleep");
 }
 

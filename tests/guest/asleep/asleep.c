@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A kernel module that lets the kernel believe, until it is unloaded, that a PCI device is in D3hot:
- * "modprobe asleep device=0000:00:10.0". A device with power management gets there by itself, or is
- * taken there by its platform. QEMU's ivshmem device cannot.
+ * A kernel module that lets the kernel believe, until it is unloaded, that a PCI device is in
+ * D3hot: "modprobe asleep device=0000:00:10.0". QEMU's ivshmem device has no power states.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
