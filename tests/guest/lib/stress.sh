@@ -18,6 +18,6 @@ stress_device() {
 	echo "# stress $* $seconds $seed"
 	run_tap stress "$@" "$seconds" "$seed"
 	for device; do :; done
-	status 0 "$device can be opened" vfiomig state "$device"
+	status 0 "$device can be opened" vfiomig state "$device" --wait
 	prints RUNNING
 }
