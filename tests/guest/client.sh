@@ -39,18 +39,6 @@ followed() {
 		END { exit at != n }' seen told
 }
 
-# counter NAME NUMBER: one of the numbers that the software counts
-counter() {
-	tell "$1" human-monitor-command '{"command-line": "xp /3wd 0x1000"}'
-	sed -n 's/.*00001000: *\([-0-9 ]*\).*/\1/p' answer | awk "{ print \$$2 }"
-}
-
-# has_written NAME NUMBER: the software has written so many pages
-# shellcheck disable=SC2317 # wait_long calls it
-has_written() {
-	[ "$(counter "$1" 2)" -gt "$2" ]
-}
-
 # memory NAME: write what the machine sees of the device's memory to the file NAME.memory
 memory() {
 	tell "$1" pmemsave "{\"val\": $((0xe0000000)), \"size\": $((4 << 20)), \"filename\": \"$PWD/$1.memory\"}"

@@ -41,6 +41,18 @@ tell() {
 	grep -q '"return"' answer || not_ok "QEMU does not $2" "$(cat answer)"
 }
 
+# counter NAME NUMBER: one of the numbers that the software in the machine counts (see firmware.S)
+counter() {
+	tell "$1" human-monitor-command '{"command-line": "xp /3wd 0x1000"}'
+	sed -n 's/.*00001000: *\([-0-9 ]*\).*/\1/p' answer | awk "{ print \$$2 }"
+}
+
+# has_written NAME NUMBER: the software has written so many pages
+# shellcheck disable=SC2317 # wait_long calls it
+has_written() {
+	[ "$(counter "$1" 2)" -gt "$2" ]
+}
+
 # count_of NAME STATUS: how many migrations of this QEMU, to it or from it, have come to this status
 count_of() {
 	grep -c "\"event\": \"MIGRATION\", \"data\": {\"status\": \"$2\"}" "$1.out"
