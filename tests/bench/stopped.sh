@@ -1,0 +1,15 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# stopped.sh RUNS, in the guest: print for how many microseconds a device is stopped whose image nobody takes for seconds, after
+# an "a"; and in turn, after a "b", for how many by a program that reads the state and does nothing with it.
+
+# shellcheck source=tests/guest/lib/lib.sh
+. /tests/lib.sh
+
+fill "$device"
+for _ in $(seq "$1"); do
+	vfiomig save --precopy=never --json "$device" 2>json | { sleep 5 && cat >/dev/null; }
+	echo "a $(jq '.downtime_seconds * 1000000 | floor' json)"
+	echo "b $(bareloop "$device" 2>&1 >/dev/null)"
+done
