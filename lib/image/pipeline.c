@@ -99,6 +99,7 @@ struct run {
 	struct slot **unused; /* the stack */
 	int nr_unused;
 	int nr_reading, nr_open;      /* readers that go on, and lanes that are not closed */
+	int nr_filling;		      /* readers that have not come to the end of their bytes */
 	int nr_waiting;		      /* chunks that no worker has taken */
 	int next_taken, next_written; /* the lanes whose turn it is */
 	bool begun;		      /* a chunk was digested */
@@ -442,7 +443,7 @@ static bool has_room(const struct lane *lane, bool ahead)
 		return false;
 	if (ahead || most > run->nr_slots)
 		most = run->nr_slots;
-	most /= run->nr_reading;
+	most /= run->nr_filling;
 	return used < (most ? most : 1);
 }
 
@@ -557,8 +558,6 @@ static void set_ended(struct lane *lane)
 		pthread_cond_broadcast(&run->work);
 		pthread_cond_signal(&run->ready);
 	}
-	/* The others have a larger share. */
-	pthread_cond_broadcast(&run->room);
 }
 
 /* Nothing more is read, because of @err or because there is nothing more. @number: that of the
@@ -569,6 +568,8 @@ static void end_reading(struct lane *lane, struct slot *slot, int number, int er
 	const struct reader *r = &run->p->readers[lane->number];
 
 	pthread_mutex_lock(&run->lock);
+	/* The others have a larger share, also while this one's end waits for theirs. */
+	run->nr_filling--;
 	put_back(run, slot);
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
@@ -1009,6 +1010,7 @@ int pipeline_run(const struct pipeline *p)
 		.p = p,
 		.nr_lanes = p->nr_readers > p->nr_writers ? p->nr_readers : p->nr_writers,
 		.nr_reading = p->nr_readers,
+		.nr_filling = p->nr_readers,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.room = PTHREAD_COND_INITIALIZER,
 		.work = PTHREAD_COND_INITIALIZER,

@@ -23,6 +23,7 @@ struct machine {
 	uint64_t flags;
 	int state;
 	char holds[64]; /* the device's state */
+	off_t more;	/* up to there is more of it */
 	int data_fd;	/* the test's own descriptor of it */
 	int sets;
 	int fail_at,
@@ -62,6 +63,9 @@ static int begin_data(struct machine *m, bool with_state)
 {
 	int fd = new_file(m->holds, with_state ? strlen(m->holds) : 0);
 
+	/* Not the same byte for long: that would take no room in the image. */
+	for (off_t at = sizeof(m->holds); with_state && at < m->more; at += 65536)
+		assert_int_equal(pwrite(fd, "x", 1, at), 1);
 	if (m->data_fd >= 0)
 		close(m->data_fd);
 	m->data_fd = dup(fd);
@@ -428,6 +432,51 @@ static void test_restore_names(void **state)
 		snprintf(want, sizeof(want), "the state of device %d", (i + 1) % COUNT);
 		assert_string_equal(kernel.m[i].holds, want);
 	}
+}
+
+/* Whether all devices are back in RUNNING. */
+static bool are_back(void)
+{
+	bool back = true;
+
+	pthread_mutex_lock(&kernel.lock);
+	for (int i = 0; i < COUNT; i++)
+		back = back && first_into(i, 0, S(RUNNING)) < INT_MAX;
+	pthread_mutex_unlock(&kernel.lock);
+	return back;
+}
+
+/* Who takes the image begins when the devices are back, or after a minute. */
+static void *take_late(void *arg)
+{
+	static char buf[65536];
+	int *fd = arg;
+	uint64_t until = now_ns() + 60000000000ULL;
+
+	while (!are_back() && now_ns() < until)
+		usleep(10000);
+	*fd = are_back() ? *fd : -*fd;
+	while (read(abs(*fd), buf, sizeof(buf)) > 0)
+		;
+	return NULL;
+}
+
+/* Those that have been read wait for the last one, which has all of the memory then. */
+static void test_memory_for_the_last(void **state)
+{
+	pthread_t thread;
+	int fds[2];
+
+	(void)state;
+	kernel.m[1].more = 150 << 20;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	assert_int_equal(pthread_create(&thread, NULL, take_late, &fds[0]), 0);
+	assert_int_equal(save_to(fds[1], false, -1), 0);
+	close(fds[1]);
+	pthread_join(thread, NULL);
+	assert_in_range(results[1].bytes, 149 << 20, 150 << 20);
+	assert_true(fds[0] > 0);
+	close(fds[0]);
 }
 
 /* ---- Failures --------------------------------------------------------------- */
@@ -798,14 +847,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_save_order),	   TEST(test_precopy_order), TEST(test_mixed_order),
-		TEST(test_waits_for_all),  TEST(test_restore_order), TEST(test_restore_names),
-		TEST(test_save_arc_fails), TEST(test_leave_fails),   TEST(test_way_home_order),
-		TEST(test_lost),	   TEST(test_full_disk),     TEST(test_restore_arc_fails),
-		TEST(test_damaged),	   TEST(test_interrupted),   TEST(test_restore_interrupted),
-		TEST(test_no_p2p),	   TEST(test_names_refused), TEST(test_one_image),
-		TEST(test_set_refused),	   TEST(test_refuses),	     TEST(test_owner_goes_on),
-		TEST(test_loads_half),
+		TEST(test_save_order),		TEST(test_precopy_order),  TEST(test_mixed_order),
+		TEST(test_waits_for_all),	TEST(test_restore_order),  TEST(test_restore_names),
+		TEST(test_memory_for_the_last), TEST(test_save_arc_fails), TEST(test_leave_fails),
+		TEST(test_way_home_order),	TEST(test_lost),	   TEST(test_full_disk),
+		TEST(test_restore_arc_fails),	TEST(test_damaged),	   TEST(test_interrupted),
+		TEST(test_restore_interrupted), TEST(test_no_p2p),	   TEST(test_names_refused),
+		TEST(test_one_image),		TEST(test_set_refused),	   TEST(test_refuses),
+		TEST(test_owner_goes_on),	TEST(test_loads_half),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
