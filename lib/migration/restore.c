@@ -395,10 +395,10 @@ static int default_leave(struct vfiomig_device *dev)
 	return state < 0 ? VFIOMIG_STATE_RUNNING : state;
 }
 
-static int look_at(struct restore *r)
+static int look_at(struct part *p)
 {
+	struct restore *r = restore_of(p);
 	const struct vfiomig_options *opt = r->all->opt;
-	struct part *p = &r->part;
 
 	r->leave = opt->leave < 0 ? default_leave(p->dev) : opt->leave;
 	return session_check(p->dev, VFIOMIG_STATE_RESUMING, r->leave, p->result);
@@ -406,13 +406,8 @@ static int look_at(struct restore *r)
 
 static int restore_all(struct restores *all, int count, const char *const *names, int *failed)
 {
-	int err = 0;
+	int err = set_look(all->parts, count, look_at, failed);
 
-	for (int i = 0; i < count && !err; i++) {
-		err = look_at(&all->restore[i]);
-		if (err)
-			*failed = i;
-	}
 	if (!err)
 		err = set_begin(&all->set, all->restore->part.dev->ctx, all->parts, count,
 				all->opt->no_p2p);

@@ -287,8 +287,9 @@ static int save(struct saves *all)
 /* ---- What comes before it ------------------------------------------------ */
 
 /* Find out what is known of a device before it is touched. */
-static int look_at(struct save *s)
+static int look_at(struct part *p)
 {
+	struct save *s = save_of(p);
 	const struct vfiomig_options *opt = s->all->opt;
 	struct vfiomig_device *dev = s->part.dev;
 	struct vfiomig_result *result = s->part.result;
@@ -340,13 +341,8 @@ static int begin(struct saves *all)
 
 static int save_all(struct saves *all, int count, int *failed)
 {
-	int err = 0;
+	int err = set_look(all->parts, count, look_at, failed);
 
-	for (int i = 0; i < count && !err; i++) {
-		err = look_at(&all->save[i]);
-		if (err)
-			*failed = i;
-	}
 	if (!err)
 		err = set_begin(&all->set, all->save->part.dev->ctx, all->parts, count,
 				all->opt->no_p2p);

@@ -84,6 +84,22 @@ static int check_p2p(const struct set *set)
 	return 0;
 }
 
+int set_look(struct part **parts, int count, int (*look)(struct part *p), int *failed)
+{
+	struct vfiomig_ctx *ctx = parts[0]->dev->ctx;
+	struct failure why = { 0 };
+
+	for (int i = 0; i < count; i++) {
+		if (!look(parts[i]) || why.err)
+			continue;
+		why = ctx_get_failure(ctx);
+		*failed = i;
+	}
+	if (why.err)
+		ctx_set_failure(ctx, &why);
+	return why.err;
+}
+
 int set_begin(struct set *set, struct vfiomig_ctx *ctx, struct part **parts, int count, bool no_p2p)
 {
 	int err = 0;

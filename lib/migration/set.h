@@ -56,6 +56,10 @@ struct set {
 	struct failure why;
 };
 
+/* Before that: have @look find out about each device. Also after a failure, of which @failed
+ * receives the device: what is told of the others is then what was read of them. */
+int set_look(struct part **parts, int count, int (*look)(struct part *p), int *failed);
+
 /*
  * Begin with these devices, whose parts have @dev and @result. Returns 0 or what ctx_fail()
  * returned: -EPROTONOSUPPORT if there are several, and one has no P2P states, unless they do not

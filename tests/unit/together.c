@@ -843,18 +843,58 @@ static void test_set_refused(void **state)
 	assert_int_equal(which, 1);
 }
 
+/* A refusal is about one device, and the states of all are told as they were read. */
+static void test_refused_states(void **state)
+{
+	(void)state;
+	for (int who = 0; who < COUNT; who++) {
+		int fd;
+
+		again();
+		fd = new_image();
+		kernel.m[who].state = S(ERROR);
+		kernel.m[(who + 1) % COUNT].state = S(STOP);
+		assert_refused(restore(fd), -EUCLEAN, "the device is in ERROR");
+		assert_int_equal(which, who);
+		assert_refused(save(false, -1), -EUCLEAN, "the device is in ERROR");
+		assert_int_equal(which, who);
+		for (int i = 0; i < COUNT; i++) {
+			assert_int_equal(results[i].state, kernel.m[i].state);
+			assert_int_equal(results[i].before, kernel.m[i].state);
+			assert_true(results[i].home && !results[i].touched);
+		}
+		assert_true(whole.home && !whole.touched);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_save_order),		TEST(test_precopy_order),  TEST(test_mixed_order),
-		TEST(test_waits_for_all),	TEST(test_restore_order),  TEST(test_restore_names),
-		TEST(test_memory_for_the_last), TEST(test_save_arc_fails), TEST(test_leave_fails),
-		TEST(test_way_home_order),	TEST(test_lost),	   TEST(test_full_disk),
-		TEST(test_restore_arc_fails),	TEST(test_damaged),	   TEST(test_interrupted),
-		TEST(test_restore_interrupted), TEST(test_no_p2p),	   TEST(test_names_refused),
-		TEST(test_one_image),		TEST(test_set_refused),	   TEST(test_refuses),
-		TEST(test_owner_goes_on),	TEST(test_loads_half),
+		TEST(test_save_order),
+		TEST(test_precopy_order),
+		TEST(test_mixed_order),
+		TEST(test_waits_for_all),
+		TEST(test_restore_order),
+		TEST(test_restore_names),
+		TEST(test_memory_for_the_last),
+		TEST(test_save_arc_fails),
+		TEST(test_leave_fails),
+		TEST(test_way_home_order),
+		TEST(test_lost),
+		TEST(test_full_disk),
+		TEST(test_restore_arc_fails),
+		TEST(test_damaged),
+		TEST(test_interrupted),
+		TEST(test_restore_interrupted),
+		TEST(test_no_p2p),
+		TEST(test_names_refused),
+		TEST(test_one_image),
+		TEST(test_set_refused),
+		TEST(test_refuses),
+		TEST(test_owner_goes_on),
+		TEST(test_loads_half),
+		TEST(test_refused_states),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
