@@ -419,11 +419,24 @@ static int abort_part(struct part *p)
 	return 0;
 }
 
+/* A device that is alone keeps what it has loaded, but not a part of that. */
+static int abort_one(struct part *p, int err)
+{
+	struct vfiomig_result *result = p->result;
+
+	if (!session_settle(p->dev, p->transfer, &err, result))
+		return err;
+	if (p->resumed && !result->loaded && !result->reset)
+		session_drop(p->dev, result);
+	else
+		session_go_home(p->dev, result);
+	return err;
+}
+
 int set_abort(struct set *set, int err)
 {
 	if (set->count == 1)
-		return session_abort(set->parts[0]->dev, set->parts[0]->transfer, err,
-				     set->parts[0]->result);
+		return abort_one(set->parts[0], err);
 	set_each(set, abort_part);
 	if (!set->failed)
 		return err;

@@ -86,6 +86,7 @@ arc STOP-STOP_COPY errno=EIO to=ERROR		|7|save DEV -o image --precopy=never	|the
 arc STOP-STOP_COPY errno=EIO to=ERROR;reset errno=EIO	|7|save DEV -o image --precopy=never	|the device could not be reset and is left in ERROR, not in RUNNING
 arc STOP-STOP_COPY errno=EIO to=ERROR;reset skip	|7|save DEV -o image --precopy=never	|in ERROR, not in RUNNING
 arc RESUMING-STOP errno=EINVAL to=ERROR		|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device had to be reset
+arc RESUMING-STOP errno=EINVAL to=STOP		|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device had to be reset
 arc RESUMING-STOP errno=EINVAL			|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device had to be reset
 arc RUNNING_P2P-STOP errno=EIO times=1	|1|state DEV STOP		|arc RUNNING_P2P -> STOP failed: Input/output error; the device is back in RUNNING
 read errno=EIO at=70000				|1|save DEV -o image		|reading the device's state: Input/output error; the device is back in RUNNING
