@@ -64,8 +64,9 @@ static void tell_where(const struct vfiomig_result *r, const char *name, FILE *t
 		fprintf(to, "; %.200s is %s in %s%s", name, r->touched ? "back" : "still", state,
 			loaded);
 	else if (r->reset)
-		fprintf(to, "; %.200s had to be reset (its state is lost) and is now in %s%s%s",
-			name, state, r->home ? "" : ", not in ", r->home ? "" : before);
+		/* By this command, or by somebody else. */
+		fprintf(to, "; %.200s was reset (its state is lost) and is now in %s%s%s", name,
+			state, r->home ? "" : ", not in ", r->home ? "" : before);
 	else
 		fprintf(to, "; %.200s is left in %s, not in %s%s", name, state, before, loaded);
 }

@@ -110,8 +110,8 @@ done
 # A set that is cut, or whose devices are swapped
 # shellcheck disable=SC2086 # a list
 status 5 "a set that is cut" sh -c "head -c 3000000 set-never | vfiomig restore $there"
-says "$other_large had to be reset (its state is lost) and is now in RUNNING"
-says "$other_mtty had to be reset (its state is lost) and is now in RUNNING"
+says "$other_large was reset (its state is lost) and is now in RUNNING"
+says "$other_mtty was reset (its state is lost) and is now in RUNNING"
 check "nobody holds them" test -z "$(holder_of "$other_small")$(holder_of "$other_large")$(holder_of "$other_mtty")"
 dmesg -c >/dev/null
 head -c 3000000 set-never >cut.set

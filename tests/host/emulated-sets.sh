@@ -223,7 +223,7 @@ for failing in $a $b $c; do
 			if grep -q "$device is back in RUNNING" "$ERR"; then
 				check "restore: $failing $arc: $device has its memory" cmp "$emulated/$device/memory" "memory-$device"
 			else
-				check "restore: $failing $arc: $device is told of" grep -q "$device had to be reset" "$ERR"
+				check "restore: $failing $arc: $device is told of" grep -q "$device was reset" "$ERR"
 				check "restore: $failing $arc: $device has none" cmp -n 100 "$emulated/$device/memory" /dev/zero
 			fi
 		done
@@ -255,7 +255,7 @@ check "all run" are RUNNING
 check "with their memory" same
 status 5 "an image that breaks off" sh -c "head -c 250000 set | vfiomig restore $a $b $c"
 says "truncated"
-says "$c had to be reset (its state is lost) and is now in RUNNING"
+says "$c was reset (its state is lost) and is now in RUNNING"
 check "all run" are RUNNING
 status 0 "restore" vfiomig restore $a $b $c -i set
 fault $b write errno=EINVAL
@@ -263,6 +263,16 @@ status 7 "a device that refuses its state" vfiomig restore $a $b $c -i set
 no_faults
 says "restore $b: the device refused its state: Invalid argument"
 check "all run" are RUNNING
+
+# Somebody else resets a device while another one fails.
+vfiomig -q restore $a $b $c -i set
+fault $a read errno=EIO times=1 "run=echo RUNNING >$emulated/$b/state"
+no_log $b
+status 7 "one is reset by somebody else" vfiomig save --precopy=never $a $b $c -o other
+no_faults
+says "$a is back in RUNNING"
+says "$b was reset (its state is lost) and is now in RUNNING"
+check "one is reset by somebody else, and not by the command" sh -c "! grep reset '$emulated/$b/log'"
 release_all
 
 # The last of the holders cannot be left: there is none, and nobody keeps a state of the set, not even who had one before.
@@ -276,7 +286,7 @@ for failing in $b $c; do
 	UNDER=
 	says "restore $failing: cannot make a socket: Too many open files"
 	for device in $a $b $c; do
-		says "$device had to be reset (its state is lost) and is now in RUNNING"
+		says "$device was reset (its state is lost) and is now in RUNNING"
 		check "no holder for $failing: $device has no state" cmp -n 100 "$emulated/$device/memory" /dev/zero
 	done
 	check "no holder for $failing: there is none" test -z "$(openers $b)$(openers $c)"
@@ -285,7 +295,7 @@ done
 UNDER="strace -qq -o /dev/null -e inject=socketpair:signal=TERM:when=2"
 ends 143 "a signal between two holders" vfiomig restore $a $b $c -i set
 UNDER=
-says "$b had to be reset (its state is lost) and is now in RUNNING"
+says "$b was reset (its state is lost) and is now in RUNNING"
 check "a signal between two holders: there is none" test -z "$(openers $b)$(openers $c)"
 status 0 "as JSON" vfiomig restore --json $a $b $c -i set
 for device in $b $c; do
@@ -333,7 +343,7 @@ fault $c write errno=EINVAL
 # shellcheck disable=SC2086 # a list
 status 7 "borrowed: one refuses its state" vfiomig restore $held -i held.set
 no_faults
-says "pid:$(openers $a)/$a had to be reset (its state is lost) and is now in STOP"
+says "pid:$(openers $a)/$a was reset (its state is lost) and is now in STOP"
 check "borrowed: as they were" test "$(state_of $a) $(state_of $b) $(state_of $c)" = "STOP RUNNING RUNNING"
 release_all
 
