@@ -238,18 +238,27 @@ static int begin(struct diff *d, const char *driver)
 static int open_sides(struct diff *d, const int fds[2], const struct vfiomig_options *opt)
 {
 	struct progress *progress = &d->c.ctx->progress;
+	struct failure choice = { 0 };
+
 	for (int i = 0; i < 2; i++) {
 		struct source *s = &d->c.w[i].source;
 		int err = source_open(s, d->c.ctx, fds[i], i ? "B" : "A", opt);
 
-		if (err)
+		/* What is wrong with the other one weighs more than which device is meant. */
+		if (err && err != -EDESTADDRREQ)
 			return err;
+		if (err && !choice.err)
+			choice = ctx_get_failure(d->c.ctx);
+		if (choice.err)
+			continue;
 		progress->expected += source_expected(s);
 		/* The sum is not known if one of them is not. */
 		if (i && (!source_expected(s) || !source_expected(&d->c.w[0].source)))
 			progress->expected = 0;
 	}
-	return 0;
+	if (choice.err)
+		ctx_set_failure(d->c.ctx, &choice);
+	return choice.err;
 }
 
 static int peek(struct diff *d)

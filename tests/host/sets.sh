@@ -153,7 +153,7 @@ for pair in 'set text' 'text set' 'image other'; do
 	says 'choose one by --device=NAME'
 done
 head -c 100 set >bad
-for pair in 'bad text' 'text bad' 'bad set'; do
+for pair in 'bad text' 'text bad' 'bad set' 'set bad'; do
 	# shellcheck disable=SC2086 # words
 	status 5 "no whole header, of $pair" vfiomig diff $pair
 	says 'the image is truncated'
