@@ -3,6 +3,9 @@
  * allocs DEV: in each operation on an ivshmem device, one of the kernel's allocations fails: the
  * first one, then the second one, and so on, until the operation succeeds without a fault. An
  * operation that failed can be repeated, and has left the device in a state that the uAPI allows.
+ *
+ * The allocations are those of this thread, so it makes the calls itself: the library makes some of
+ * them in other threads and processes.
  */
 #include <poll.h>
 #include <sys/mman.h>
@@ -22,14 +25,31 @@ typedef int operation(void);
 
 /* ---- The operations ------------------------------------------------------ */
 
+static int group = -1, opened = -1;
+
+/* Prepare the device's group, through which the device is opened. Returns the container. */
+static int open_group(void)
+{
+	int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", vfiomig_device_get_group(dev));
+	group = open(path, O_RDWR | O_CLOEXEC);
+	if (container < 0 || group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
+	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
+		err(1, "%s", path);
+	return container;
+}
+
 static int open_it(void)
 {
-	return -vfiomig_device_open(dev, 0);
+	opened = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, vfiomig_device_get_name(dev));
+	return opened < 0 ? errno : 0;
 }
 
 static int set_state(int state)
 {
-	int fd, ret = -vfiomig_device_set_state(dev, state, &fd);
+	int fd, ret = -device_set_state(dev, state, &fd);
 
 	if (fd >= 0)
 		data_fd = fd;
@@ -162,7 +182,7 @@ static int access_it(void)
 
 static int reset_it(void)
 {
-	return -vfiomig_device_reset(dev);
+	return ioctl(vfiomig_device_get_fd(dev), VFIO_DEVICE_RESET) ? errno : 0;
 }
 
 /* ---- Between two operations ---------------------------------------------- */
@@ -221,7 +241,9 @@ static void home(void)
 
 static void closed(void)
 {
-	vfiomig_device_close(dev);
+	if (opened >= 0)
+		close(opened);
+	opened = -1;
 }
 
 static void nothing(void)
@@ -255,6 +277,19 @@ static void test_streams(void)
 	    "the device has the state that was written");
 }
 
+static void test_open(void)
+{
+	int container;
+
+	vfiomig_device_close(dev);
+	container = open_group();
+	sweep("opening the device", open_it, closed, 2000);
+	closed();
+	close(group);
+	close(container);
+	device_reopen(dev);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -286,7 +321,7 @@ int main(int argc, char **argv)
 	sweep("access to the regions", access_it, nothing, 100);
 	sweep("a reset", reset_it, nothing, 100);
 	tap(whole_works(dev, &good), "the device can be saved and restored");
-	sweep("opening the device", open_it, closed, 2000);
+	test_open();
 	tap(whole_works(dev, &good), "the device can be saved and restored");
 	printf("# %d faults\n", fault_count);
 	free(out.data);
