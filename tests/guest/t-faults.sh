@@ -43,25 +43,25 @@ works() {
 
 # save_fails NAME FUNCTION NTH TIMES [OPTION...]
 save_fails() {
-	name="save${held:+ of a held device}, $1" function=$2 nth=$3 times=$4
+	title="save${held:+ of a held device}, $1" function=$2 nth=$3 times=$4
 	shift 4
 	arm "$function" "$nth" "$times"
-	status 1 "$name" vfiomig save "$device" -o new "$@"
+	status 1 "$title" vfiomig save "$device" -o new "$@"
 	says 'Remote I/O error; the device is back in RUNNING'
-	disarm "$name"
-	check "$name: nothing is left behind" test -z "$(find . -name '*new*')"
-	works "$name"
+	disarm "$title"
+	check "$title: nothing is left behind" test -z "$(find . -name '*new*')"
+	works "$title"
 }
 
 # restore_fails NAME FUNCTION NTH TIMES [OPTION...]
 restore_fails() {
-	name="restore${held:+ of a held device}, $1" function=$2 nth=$3 times=$4
+	title="restore${held:+ of a held device}, $1" function=$2 nth=$3 times=$4
 	shift 4
 	arm "$function" "$nth" "$times"
-	status 7 "$name" vfiomig restore "$device" $no_hold -i packed "$@"
+	status 7 "$title" vfiomig restore "$device" $no_hold -i packed "$@"
 	says 'Remote I/O error; the device had to be reset (its state is lost) and is now in RUNNING'
-	disarm "$name"
-	works "$name"
+	disarm "$title"
+	works "$title"
 }
 
 # transfers N: the N-th call of hw_load_regs is the restore's, because opening the device may be the
@@ -83,18 +83,18 @@ transfers() {
 	restore_fails "the last of the memory" hw_write_memory 16 2
 	restore_fails "the registers" hw_load_regs "$1" 1
 
-	name="restore${held:+ of a held device}, the stop"
+	title="restore${held:+ of a held device}, the stop"
 	arm hw_mask_irqs 1 1
-	status 1 "$name" vfiomig restore "$device" $no_hold -i packed
+	status 1 "$title" vfiomig restore "$device" $no_hold -i packed
 	says 'Remote I/O error; the device is back in RUNNING'
-	disarm "$name"
-	works "$name"
-	name="restore${held:+ of a held device}, the start"
+	disarm "$title"
+	works "$title"
+	title="restore${held:+ of a held device}, the start"
 	arm migf_begin 1 1
-	status 1 "$name" vfiomig restore "$device" $no_hold -i packed
+	status 1 "$title" vfiomig restore "$device" $no_hold -i packed
 	says 'Remote I/O error; the device is back in RUNNING'
-	disarm "$name"
-	works "$name"
+	disarm "$title"
+	works "$title"
 }
 
 run_tap faults "$device"
