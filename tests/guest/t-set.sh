@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # Several devices at one instant: ivshmem and mtty in one set. The order of the arcs is that of the drivers' own messages
-# in the kernel's log.
+# in the kernel's log. The long variant also has larger devices, opened in both ways, and more moments of SIGKILL.
 # guest: -m 1M -m 4M -m 1M -m 4M -s 600
+# long: -m 16M -m 64M -m 256M -s 3000
 # kernels: cdev
 
 # shellcheck source=tests/guest/lib/lib.sh
@@ -13,9 +14,13 @@ for module in ivshmem_vfio_pci mtty; do
 	echo "module $module +p" >/sys/kernel/debug/dynamic_debug/control || exit
 done
 
+variant=${1-} kills=10
+[ "$variant" != long ] || kills=100
 # shellcheck disable=SC2086 # a list
 set -- $IVSHMEM
 small=$1 large=$2 other_small=$3 other_large=$4
+shift 4
+more=$*
 all="$small $large $mtty"
 there="$small=$other_small $large=$other_large $mtty=$other_mtty"
 
@@ -128,19 +133,96 @@ status 2 "too few" vfiomig restore "$small=$other_small" -i set-never
 # shellcheck disable=SC2086 # a list
 status 2 "twice" vfiomig save $all "$small" -o twice
 
-# A save that is killed: the holders bring the devices back.
-for moment in 01 02 03 05 08 12 16 20 30 40; do
+# killed WHAT COMMAND...: kill the command at so many moments of the time that it takes. The holders bring the devices
+# back.
+killed() {
+	what=$1
+	shift
+	start=$(cut -d ' ' -f 1 /proc/uptime)
+	for n in 1 2 3; do
+		"$@" >/dev/null 2>&1
+	done
+	span=$(awk -v from="$start" '{ print int(($1 - from) / 3 * 1000000 * 1.1) }' /proc/uptime)
+	midway=0
+	for n in $(seq $kills); do
+		moment=$((span * n / kills))
+		interrupt 9 $moment "$@" >/dev/null 2>&1 || midway=$((midway + 1))
+		# shellcheck disable=SC2086 # a list
+		check "a $what that is killed after $moment us: all run" within 100 are RUNNING $all
+	done
+	echo "# $what: up to $span us, $midway of $kills were killed"
+	check "a $what: some are killed" test $midway -gt 0
+}
+
+# have SET: the devices have the states that are in this set
+have() {
 	# shellcheck disable=SC2086 # a list
-	timeout -s KILL 0.$moment vfiomig save -q $all >/dev/null 2>&1
-	# shellcheck disable=SC2086 # a list
-	check "killed after 0.$moment s: all run" within 100 are RUNNING $all
-done
+	status 0 "save" vfiomig save --precopy=never $all -o after
+	for one in $all; do
+		vfiomig unpack --device="$one" "$1" >before.raw
+		vfiomig unpack --device="$one" after >after.raw
+		check "$one has its state" cmp before.raw after.raw
+	done
+}
+
 # shellcheck disable=SC2086 # a list
-status 0 "save" vfiomig save --precopy=never $all -o after
+killed save vfiomig save -q $all -o killed.set
+have set-never
+# shellcheck disable=SC2086 # a list
+killed restore vfiomig restore -q $all -i set-never
+# shellcheck disable=SC2086 # a list
+status 0 "a restore after that" vfiomig restore -q $all -i set-never
+have set-never
 for one in $all; do
-	vfiomig unpack --device="$one" set-never >before.raw
-	vfiomig unpack --device="$one" after >after.raw
-	check "$one has its state" cmp before.raw after.raw
 	vfiomig -q release "$one"
 done
+rm -f ./*.set set-* ./*.raw after
+
+# digests FILE: what the memory of each device is, but of the mtty
+digests() {
+	for one in $sized; do
+		bar "$one" digest
+	done >"$1"
+}
+
+# From 1 MiB to 256 MiB
+sizes() {
+	for one in $set; do
+		check "$via: hold $one" vfiomig hold --via="$via" "$one"
+	done
+	for precopy in auto never; do
+		for one in $sized; do
+			fill "$one"
+		done
+		region "$mtty" 0 7 0x5a
+		digests saved
+		# shellcheck disable=SC2086 # a list
+		status 0 "$via, $precopy: save" vfiomig save --precopy=$precopy $set -o sizes
+		echo "# $via, $precopy: $(tail -n 1 "$ERR")"
+		digests kept
+		check "$via, $precopy: they have what they had" cmp saved kept
+		status 0 "$via, $precopy: verify" vfiomig inspect --verify sizes
+		for one in $sized; do
+			fill "$one"
+		done
+		region "$mtty" 0 7 0xa5
+		# shellcheck disable=SC2086 # a list
+		status 0 "$via, $precopy: restore" sh -c "cat sizes | vfiomig restore $set"
+		digests restored
+		check "$via, $precopy: byte for byte" cmp saved restored
+		check "$via, $precopy: and the mtty" test "$(region "$mtty" 0 7)" = 90
+		# shellcheck disable=SC2086 # a list
+		check "$via, $precopy: they run" are RUNNING $set
+	done
+	for one in $set; do
+		vfiomig -q release "$one"
+	done
+}
+
+if [ "$variant" = long ]; then
+	sized="$small $large $more" set="$sized $mtty"
+	for via in cdev group; do
+		sizes
+	done
+fi
 finish
