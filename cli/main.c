@@ -78,7 +78,7 @@ static char *help_filter(int key, const char *text, void *input)
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		fprintf(f, "  %-10s %s\n", commands[i]->name, commands[i]->help);
 	fprintf(f,
-		"\n\"vfiomig COMMAND --help\" describes each of them.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy, not viable or not permitted; 5 image damaged, truncated or not an image; 6 image is of another device; 7 the device entered ERROR or had to be reset, or its holder ended; 128+N ended by signal N.");
+		"\n\"vfiomig COMMAND --help\" describes each of them.\n\nExit status: 0 done; 1 failed; 2 usage; 3 no migration support; 4 busy, not viable or not permitted; 5 image damaged, truncated or not an image; 6 image is of another device; 7 the device entered ERROR or was reset, or its holder ended; 128+N ended by signal N.");
 	fclose(f);
 	return help;
 }

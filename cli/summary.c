@@ -10,6 +10,19 @@
 #include "signals.h"
 #include "summary.h"
 
+#define AMISS 64
+
+/* What is wrong with a device that is not at home: its state or, if that is the former one, what it
+ * has. */
+static void name_what_is_amiss(const struct vfiomig_result *r, char amiss[AMISS])
+{
+	if (r->state == r->before)
+		snprintf(amiss, AMISS, ", and may have lost what it had");
+	else
+		snprintf(amiss, AMISS, ", not in %s%s", vfiomig_state_name(r->before),
+			 r->loaded ? ", with the image's state" : "");
+}
+
 int fail_transfer(const struct cli *cli, enum task task, int err, const char *why,
 		  const struct vfiomig_result *result)
 {
@@ -17,7 +30,7 @@ int fail_transfer(const struct cli *cli, enum task task, int err, const char *wh
 	const char *state =
 		result->state < 0 ? "an unknown state" : vfiomig_state_name(result->state);
 	enum status status = status_of(task, err);
-	char further[FURTHER];
+	char further[FURTHER], amiss[AMISS];
 	bool tried;
 
 	find_further(cli, task, err, why, further);
@@ -43,14 +56,14 @@ int fail_transfer(const struct cli *cli, enum task task, int err, const char *wh
 	if (result->reset)
 		return fail(
 			cli, status,
-			"%s; the device had to be reset (its state is lost) and is now in %s%s%s%s",
+			"%s; the device was reset (its state is lost) and is now in %s%s%s%s",
 			why, state, result->home ? "" : ", not in ", result->home ? "" : before,
 			further);
 	/* Nothing leads back to RESUMING: no reset was tried. */
 	tried = !signals_came() && result->before != VFIOMIG_STATE_RESUMING;
-	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s, not in %s%s%s", why,
-		    tried ? "could not be reset and " : "", state, before,
-		    result->loaded ? ", with the image's state" : "", further);
+	name_what_is_amiss(result, amiss);
+	return fail(cli, STATUS_DEVICE_LOST, "%s; the device %sis left in %s%s%s", why,
+		    tried ? "could not be reset and " : "", state, amiss, further);
 }
 
 /* Where a device is after a failure of several, as a part of a sentence. */
@@ -59,7 +72,9 @@ static void tell_where(const struct vfiomig_result *r, const char *name, FILE *t
 	const char *before = vfiomig_state_name(r->before);
 	const char *state = r->state < 0 ? "an unknown state" : vfiomig_state_name(r->state);
 	const char *loaded = r->loaded ? ", with the image's state" : "";
+	char amiss[AMISS];
 
+	name_what_is_amiss(r, amiss);
 	if (r->home && !r->reset)
 		fprintf(to, "; %.200s is %s in %s%s", name, r->touched ? "back" : "still", state,
 			loaded);
@@ -68,7 +83,7 @@ static void tell_where(const struct vfiomig_result *r, const char *name, FILE *t
 		fprintf(to, "; %.200s was reset (its state is lost) and is now in %s%s%s", name,
 			state, r->home ? "" : ", not in ", r->home ? "" : before);
 	else
-		fprintf(to, "; %.200s is left in %s, not in %s%s", name, state, before, loaded);
+		fprintf(to, "; %.200s is left in %s%s", name, state, amiss);
 }
 
 /* A bad image is the cause of a reset. */

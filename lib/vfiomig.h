@@ -1096,7 +1096,8 @@ struct vfiomig_result {
 	bool loaded;   /* a restore: the device has the image's state */
 	bool precopy;  /* a save: the device was read before it was stopped */
 	bool gave_up;  /* pre-copy: it ended before the rest could be read within the downtime */
-	bool home;     /* the device is in @before, or in the state that it was to be left in */
+	bool home;     /* the device is in @before, or in the state that it was to be left in, and
+			* has no part of an image's state */
 	bool reset;    /* what the device held is lost: a reset was needed to get there, or somebody
 			* else has reset the device during the transfer */
 	bool outpaced; /* @gave_up, because the device changes as fast as it can be read */

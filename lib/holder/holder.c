@@ -198,7 +198,7 @@ static void bring_home(struct vfiomig_holder *h)
 
 	ctx_log(h->dev->ctx, "process %d ended without giving %s back; the device %s%s%s",
 		h->claimer->pid, h->dev->name,
-		reset ? "had to be reset (its state is lost) and " : "",
+		reset ? "was reset (its state is lost) and " : "",
 		h->home < 0 ? "has no state to be brought back to"
 		: home	    ? "is in "
 			    : "is not in ",

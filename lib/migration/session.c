@@ -161,9 +161,13 @@ void session_drop(struct vfiomig_device *dev, struct vfiomig_result *result)
 {
 	struct failure why = ctx_get_failure(dev->ctx);
 	bool reset, again = false;
+	int err = state_reset_home(dev, result->before, &reset);
 
-	if (state_reset_home(dev, result->before, &reset))
+	if (err && (reset || result->loaded))
 		state_bring_home(dev, result->before, &again);
 	ctx_set_failure(dev->ctx, &why);
 	arrive(dev, reset || again, result);
+	/* With a part of a state no device is what it was, in whatever state it is. */
+	if (!result->reset && !result->loaded)
+		result->home = false;
 }

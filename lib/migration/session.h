@@ -40,8 +40,8 @@ int session_abort(struct vfiomig_device *dev, int state, int err, struct vfiomig
  */
 bool session_settle(struct vfiomig_device *dev, int state, int *err, struct vfiomig_result *result);
 
-/* The device has the state of an image, which it is not to keep: bring it back by a reset, or by
- * arcs if it cannot be reset. */
+/* The device has the state of an image, which it is not to keep: bring it back by a reset. If it
+ * cannot be reset, a whole state comes back by arcs, and a part of one stays where it is. */
 void session_drop(struct vfiomig_device *dev, struct vfiomig_result *result);
 
 /* Do no more than bring the device back. */

@@ -111,8 +111,9 @@ int set_revive(struct part *p, int state);
  * is. */
 void set_go_home(struct part *p, bool moves);
 
-/* After the failure @err all devices go home, as with session_abort(). But what one of several has
- * got from an image, be it whole or not, is dropped by a reset. Returns what is to be returned. */
+/* After the failure @err all devices go home, as with session_abort(). But a part of an image's
+ * state is dropped by a reset, and what one of several has got, be it whole or not. Returns what is
+ * to be returned. */
 int set_abort(struct set *set, int err);
 
 /* What came of all devices together: see vfiomig_save_set(). */

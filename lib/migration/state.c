@@ -431,6 +431,7 @@ int state_reset_home(struct vfiomig_device *dev, int home, bool *reset)
 	*reset = false;
 	if (err)
 		return err;
+	path_add(dev, state_get(dev));
 	err = state_reset(dev);
 	*reset = !err;
 	return err ? err : state_walk_home(dev, home);

@@ -69,7 +69,7 @@ restore_fails() {
 	shift 4
 	arm "$function" "$nth" "$times"
 	status 7 "$title" vfiomig restore "$device" $no_hold -i packed "$@"
-	says 'Remote I/O error; the device had to be reset (its state is lost) and is now in RUNNING'
+	says 'Remote I/O error; the device was reset (its state is lost) and is now in RUNNING'
 	disarm "$title"
 	works "$title"
 }

@@ -294,7 +294,7 @@ kill -9 $client
 wait $client
 kill $feeder
 check "kill -9 in a restore: the device is back in STOP" test "$(vfiomig state "$device")" = STOP
-check "the journal says that it was reset" logged "process $client ended without giving $device back; the device had to be reset (its state is lost) and is in STOP"
+check "the journal says that it was reset" logged "process $client ended without giving $device back; the device was reset (its state is lost) and is in STOP"
 # The holder dies during a restore. This must not count as success.
 {
 	cat half

@@ -92,9 +92,9 @@ damaged "an empty file" "the image is empty"
 # From a pipe, damage at the end is found while the device is RESUMING, so the device is reset.
 head -c $((size - 1)) image >bad
 status 5 "truncated, from a pipe" sh -c "cat bad | vfiomig restore $to --no-hold"
-says 'the device had to be reset (its state is lost) and is now in RUNNING'
+says 'the device was reset (its state is lost) and is now in RUNNING'
 status 5 "truncated, not verified" vfiomig restore "$to" --no-hold --no-verify -i bad
-says 'the device had to be reset (its state is lost) and is now in RUNNING'
+says 'the device was reset (its state is lost) and is now in RUNNING'
 check "a good image can be restored afterwards" vfiomig restore "$to" --no-hold -q -i image
 
 # The image cannot be written: the device comes home, although --leave names another state.

@@ -129,7 +129,7 @@ status 5 "raw state that is cut off" sh -c "head -c 100 image | vfiomig restore 
 says 'the stream of ivshmem ends in the middle of record 2'
 
 # Status 7. t-stream.sh has more causes.
-status 7 "a device that had to be reset" sh -c "head -c 100 image | vfiomig restore $device --raw --force"
+status 7 "a device that was reset" sh -c "head -c 100 image | vfiomig restore $device --raw --force"
 
 # Status 128 + N: the device comes home first. A pipe that nobody reads stops the save in its
 # middle.
@@ -152,7 +152,7 @@ wait_for grep -q 'STOP -> RESUMING' log
 kill -TERM $!
 wait $!
 check "SIGTERM in a restore ends it" test $? -eq 143
-check "the device was reset" grep -q 'the device had to be reset (its state is lost) and is now in RUNNING' log
+check "the device was reset" grep -q 'the device was reset (its state is lost) and is now in RUNNING' log
 kill $feeder
 
 # A kernel without VFIO

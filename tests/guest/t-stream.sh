@@ -24,7 +24,7 @@ refused() {
 	wait
 	sleep 1.25 &
 	status 7 "$1: refused" vfiomig restore "$3" --no-hold --force --raw -i "$2"
-	says 'the device had to be reset (its state is lost) and is now in RUNNING'
+	says 'the device was reset (its state is lost) and is now in RUNNING'
 	check "$1: a good image is restored afterwards" vfiomig restore "$3" --no-hold --raw -i "$4"
 	vfiomig save "$3" --raw -q -o after
 	check "$1: the device has the good image's state" cmp after "$4"

@@ -79,24 +79,26 @@ in STOP_COPY					|1|state DEV PRE_COPY		|cannot go from STOP_COPY to PRE_COPY: t
 in STOP_COPY					|0|save DEV -o image		|saved 100000 bytes
 arc STOP-STOP_COPY nofd				|1|save DEV -o image --precopy=never	|STOP_COPY came without a data_fd; the device is back in RUNNING
 arc RUNNING-PRE_COPY nofd			|1|save DEV -o image		|PRE_COPY came without a data_fd; the device is back in RUNNING
-arc STOP-RESUMING nofd				|7|restore DEV -i good		|RESUMING came without a data_fd; the device had to be reset
+arc STOP-RESUMING nofd				|7|restore DEV -i good		|RESUMING came without a data_fd; the device was reset
 arc STOP-STOP_COPY errno=EIO			|1|save DEV -o image --precopy=never	|arc STOP -> STOP_COPY failed: Input/output error; the device is back in RUNNING
 arc RUNNING-PRE_COPY errno=EIO			|1|save DEV -o image		|arc RUNNING -> PRE_COPY failed: Input/output error; the device is back in RUNNING
-arc STOP-STOP_COPY errno=EIO to=ERROR		|7|save DEV -o image --precopy=never	|the device had to be reset (its state is lost) and is now in RUNNING
+arc STOP-STOP_COPY errno=EIO to=ERROR		|7|save DEV -o image --precopy=never	|the device was reset (its state is lost) and is now in RUNNING
 arc STOP-STOP_COPY errno=EIO to=ERROR;reset errno=EIO	|7|save DEV -o image --precopy=never	|the device could not be reset and is left in ERROR, not in RUNNING
 arc STOP-STOP_COPY errno=EIO to=ERROR;reset skip	|7|save DEV -o image --precopy=never	|in ERROR, not in RUNNING
-arc RESUMING-STOP errno=EINVAL to=ERROR		|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device had to be reset
-arc RESUMING-STOP errno=EINVAL to=STOP		|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device had to be reset
-arc RESUMING-STOP errno=EINVAL			|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device had to be reset
+arc RESUMING-STOP errno=EINVAL to=ERROR		|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device was reset
+arc RESUMING-STOP errno=EINVAL to=STOP		|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device was reset
+arc RESUMING-STOP errno=EINVAL to=STOP;reset errno=EIO	|7|restore DEV -i good	|the device could not be reset and is left in STOP, not in RUNNING
+in STOP;arc RESUMING-STOP errno=EINVAL to=STOP;reset errno=EIO	|7|restore DEV -i good	|the device could not be reset and is left in STOP, and may have lost what it had
+arc RESUMING-STOP errno=EINVAL			|7|restore DEV -i good		|arc RESUMING -> STOP failed: Invalid argument; the device was reset
 arc RUNNING_P2P-STOP errno=EIO times=1	|1|state DEV STOP		|arc RUNNING_P2P -> STOP failed: Input/output error; the device is back in RUNNING
 read errno=EIO at=70000				|1|save DEV -o image		|reading the device's state: Input/output error; the device is back in RUNNING
 read errno=EIO at=30000				|1|save DEV -o image		|reading the device's state: Input/output error; the device is back in RUNNING
-read errno=EIO at=70000;to RUNNING errno=EIO	|7|save DEV -o image		|the device had to be reset (its state is lost) and is now in
+read errno=EIO at=70000;to RUNNING errno=EIO	|7|save DEV -o image		|the device was reset (its state is lost) and is now in
 read errno=EINTR times=3			|0|save DEV -o image		|saved 100000 bytes
 read errno=EAGAIN at=60000 times=3		|0|save DEV -o image		|saved 100000 bytes
 read most=1000					|0|save DEV -o image		|saved 100000 bytes
-write errno=EINVAL at=70000			|7|restore DEV -i good		|the device refused its state: Invalid argument; the device had to be reset
-write return=0					|7|restore DEV -i good		|the device refused its state: Input/output error; the device had to be reset
+write errno=EINVAL at=70000			|7|restore DEV -i good		|the device refused its state: Invalid argument; the device was reset
+write return=0					|7|restore DEV -i good		|the device refused its state: Input/output error; the device was reset
 write errno=EINTR times=3			|0|restore DEV -i good		|restored 100000 bytes
 write errno=EAGAIN times=3			|0|restore DEV -i good		|restored 100000 bytes
 write most=1000					|0|restore DEV -i good		|restored 100000 bytes

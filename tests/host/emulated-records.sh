@@ -52,13 +52,13 @@ for driver in hisi_acc_vfio_pci ivshmem_vfio_pci mlx5_vfio_pci mtty qat_vfio_pci
 	untouched "$format: cut off, in an image"
 	for how in '--raw <short' '<image'; do
 		status 5 "$format: $how, through a pipe" sh -c "cat ${how#*<} | vfiomig restore --no-hold $device ${how%<*}"
-		says 'the device had to be reset (its state is lost) and is now in RUNNING'
+		says 'the device was reset (its state is lost) and is now in RUNNING'
 		check "$format: RESUMING was left by a reset" sh -c "grep -q ' reset' '$emulated/$device/log' &&
 			! grep -q 'arc RESUMING-' '$emulated/$device/log'"
 		no_log "$device"
 	done
 	status 5 "$format: not looked at before" vfiomig restore --no-hold --no-verify "$device" --raw -i short
-	says 'the device had to be reset'
+	says 'the device was reset'
 	status 0 "$format: --force" vfiomig restore --no-hold --force "$device" --raw -i short
 	check "$format: the device has it" cmp short "$emulated/$device/memory"
 	status 0 "$format: whole" vfiomig restore --no-hold "$device" --raw -i good

@@ -244,6 +244,16 @@ check "the others run" test "$(state_of $a) $(state_of $c)" = "RUNNING RUNNING"
 vfiomig -q state --reset $b
 vfiomig -q restore $a $b $c -i set
 
+fault $b arc RESUMING-STOP errno=EIO to=STOP
+fault $b reset errno=EIO
+status 7 "a device with a part of a state that cannot be reset" vfiomig restore $a $b $c -i set
+no_faults
+says "$a was reset (its state is lost) and is now in RUNNING"
+says "$b is left in STOP, not in RUNNING"
+check "it does not run" test "$(state_of $a) $(state_of $b) $(state_of $c)" = "RUNNING STOP RUNNING"
+vfiomig -q state --reset $b
+vfiomig -q restore $a $b $c -i set
+
 # A read that fails, a full disk, and an image that breaks off
 fault $a read errno=EIO
 status 1 "a read that fails" vfiomig save $a $b $c -o other

@@ -97,6 +97,11 @@ check "the device has it" same "$device" memory
 status 1 "save, and the holder does not take the device back" vfiomig save unix:/run/unwilling -o image
 says "its holder did not take it back: Input/output error; the image is whole"
 kill $unwilling
+fault "$device" arc RESUMING-STOP errno=EINVAL to=ERROR
+status 7 "a restore that ends in ERROR" vfiomig restore --json "$device" -i image
+no_faults "$device"
+check "JSON: the states that the device went through, with ERROR" jq -e '.reset and
+	.path == ["RUNNING", "RUNNING_P2P", "STOP", "RESUMING", "ERROR", "RUNNING"]' "$OUT"
 end_holder "$device"
 
 # A function that does not answer is not opened: the kernel would wait for it for a minute or more.

@@ -265,7 +265,7 @@ begin restore "$device" -i image
 signalled TERM "arc RESUMING -> STOP"
 kill -s TERM "$command"
 broken_off 15 "restore, which hangs in an arc"
-says "the device had to be reset (its state is lost) and is now in RUNNING"
+says "the device was reset (its state is lost) and is now in RUNNING"
 no_faults "$device"
 
 # The first arc, in which nothing is lost

@@ -92,7 +92,7 @@ bad_arcs() {
 judge() {
 	[ $rc -eq 7 ] || complain "not 7"
 	one_line || complain "not one line"
-	grep -q 'returned success, but the device is in ERROR;.* the device had to be reset (its state is lost) and is now in RUNNING' \
+	grep -q 'returned success, but the device is in ERROR;.* the device was reset (its state is lost) and is now in RUNNING' \
 		$ERR || complain "this is not said"
 	[ "$(state_of "$device")" = RUNNING ] || complain "the device is in $(state_of "$device")"
 	case $line in
@@ -108,7 +108,7 @@ verdict "a device that is in ERROR after each arc in turn"
 judge() {
 	case $rc in
 	1) grep -q 'returned success, but the device is in .*; the device is back in RUNNING' $ERR || complain "this is not said" ;;
-	7) grep -q 'but the device is in RESUMING; the device had to be reset (its state is lost) and is now in RUNNING' \
+	7) grep -q 'but the device is in RESUMING; the device was reset (its state is lost) and is now in RUNNING' \
 		$ERR || complain "this is not said" ;;
 	*) complain "neither 1 nor 7" ;;
 	esac
@@ -224,7 +224,7 @@ check "there is no image" test ! -e new
 home
 fault "$device" read at=90000 return=0 run="echo ERROR >$commands/state"
 status 7 "the device enters ERROR at the end of a save" vfiomig save "$device" --precopy=never -o new
-says 'the device has left STOP_COPY for ERROR; the device had to be reset (its state is lost) and is now in RUNNING'
+says 'the device has left STOP_COPY for ERROR; the device was reset (its state is lost) and is now in RUNNING'
 check "there is no image" test ! -e new
 
 # ---- The driver's own failure ----
@@ -241,7 +241,7 @@ for of in "$device" "$borrowed"; do
 	home
 	fault "$device" write errno=ENODEV at=70000
 	status 7 "a restore's data_fd is dead, ${of%%:*}" vfiomig restore "$of" --raw -i raw
-	says 'No such device; the device had to be reset (its state is lost) and is now in RUNNING'
+	says 'No such device; the device was reset (its state is lost) and is now in RUNNING'
 	check "it is there" test "$(state_of "$device")" = RUNNING
 done
 
@@ -249,7 +249,7 @@ done
 home
 fault "$device" write after=1 times=1 errno=ENODEV
 status 7 "a restore's session is over before its state is loaded" vfiomig restore "$device" --raw -i raw
-says "the restore's session is over: No such device; the device had to be reset (its state is lost) and is now in RUNNING"
+says "the restore's session is over: No such device; the device was reset (its state is lost) and is now in RUNNING"
 
 # ---- No state ----
 
