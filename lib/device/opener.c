@@ -49,23 +49,23 @@ struct openers {
 
 /* ---- The look, in a process of its own ----------------------------------- */
 
-/* The name of the node in /dev, "" if it has none. Returns false if the descriptor is gone, or is
- * of no path. */
+/* The name of the node in /dev, "" if it has none, or if the link cannot be read (a path may be too
+ * long). Returns false if the descriptor is gone, or is of no path. */
 static bool read_name(const struct openers *o, int dir, const char *link, char name[40])
 {
 	size_t length = strlen(o->ctx->devfs);
 	char target[PATH_MAX], *deleted;
 	ssize_t n = readlinkat(dir, link, target, sizeof(target) - 1);
 
+	name[0] = '\0';
 	if (n < 0)
-		return false;
+		return errno != ENOENT;
 	target[n] = '\0';
 	if (!process_fd_is_path(target))
 		return false;
 	deleted = strstr(target, " (deleted)");
 	if (deleted)
 		*deleted = '\0';
-	name[0] = '\0';
 	if (strncmp(target, o->ctx->devfs, length) == 0 && target[length] == '/' &&
 	    strlen(target + length + 1) < 40)
 		strcpy(name, target + length + 1);

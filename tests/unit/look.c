@@ -12,8 +12,10 @@
 #define S	1000000000ULL
 
 static char said[512];
-static const char *stuck; /* the name of the descriptor that does not answer, or NULL */
-static int *links;	  /* how many were read, if that is counted */
+static const char *stuck;      /* the name of the descriptor that does not answer, or NULL */
+static const char *unreadable; /* the name of the descriptor whose link cannot be read, or NULL */
+static int unreadable_errno;
+static int *links; /* how many were read, if that is counted */
 
 ssize_t __real_readlinkat(int dir, const char *name, char *target, size_t size);
 ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size);
@@ -26,6 +28,10 @@ ssize_t __wrap_readlinkat(int dir, const char *name, char *target, size_t size)
 	if (links)
 		++*links;
 	nanosleep(&slow, NULL);
+	if (unreadable && strcmp(name, unreadable) == 0) {
+		errno = unreadable_errno;
+		return -1;
+	}
 	return __real_readlinkat(dir, name, target, size);
 }
 
@@ -160,6 +166,24 @@ static void test_links(void **state)
 	links = NULL;
 }
 
+/* The number says which node it is, also where the link cannot be read. */
+static void test_unreadable(void **state)
+{
+	struct vfiomig_device *dev = new_device(A);
+
+	(void)state;
+	sh("echo 1:3 >class/vfio-dev/vfio0/dev; ln -s /dev/null proc/%d/fd/3", STRANGER);
+	unreadable = "3";
+	unreadable_errno = ENAMETOOLONG;
+	assert_int_equal(check_idle_once(dev, false), -EBUSY);
+	assert_says("busy: process 4711 (qemu) has the device or its group open");
+	/* This descriptor was closed meanwhile. */
+	unreadable_errno = ENOENT;
+	assert_int_equal(check_idle_once(dev, false), 0);
+	unreadable = NULL;
+	vfiomig_device_unref(dev);
+}
+
 /* One look does for all devices of a group. */
 static void test_group(void **state)
 {
@@ -232,8 +256,9 @@ static void test_notice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_usage), TEST(test_idle), TEST(test_stuck),	    TEST(test_links),
-		TEST(test_group), TEST(test_step), TEST(test_time_is_over), TEST(test_notice),
+		TEST(test_usage), TEST(test_idle),	   TEST(test_stuck),
+		TEST(test_links), TEST(test_unreadable),   TEST(test_group),
+		TEST(test_step),  TEST(test_time_is_over), TEST(test_notice),
 	};
 
 	return cmocka_run_group_tests_name("look", tests, NULL, NULL);
