@@ -17,7 +17,7 @@ fill_half() {
 
 fill_half "$from"
 before=$(bar "$from" digest)
-for how in '' -z '-z -T4' --chunk-size=64K '--chunk-size=32M -z1'; do
+for how in '' -z '--chunk-size=256K -z -T4' --chunk-size=64K '--chunk-size=32M -z1'; do
 	fill_half "$to"
 	# shellcheck disable=SC2086 # words
 	check "save $how" vfiomig save "$from" $how -o image
