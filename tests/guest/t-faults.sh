@@ -88,9 +88,11 @@ transfers() {
 	save_fails "the registers" hw_save_regs 1 2 --precopy=never
 	save_fails "the registers after pre-copy" hw_save_regs 1 2
 
-	restore_fails "the first of the memory" hw_write_memory 1 2
-	restore_fails "the middle of the memory" hw_write_memory 8 2
-	restore_fails "the last of the memory" hw_write_memory 16 2
+	# Writes have 256 KiB: pieces 1 to 3 of 64 KiB are complete with the first write, 4 to 7 with the second one, and so
+	# on. If a later one of these fails, the write is a short one, and the next write fails.
+	restore_fails "the first of the memory" hw_write_memory 1 1
+	restore_fails "the middle of the memory" hw_write_memory 10 2
+	restore_fails "the last of the memory" hw_write_memory 16 1
 	restore_fails "the registers" hw_load_regs "$1" 1
 
 	title="restore${held:+ of a held device}, the stop"
@@ -182,7 +184,7 @@ check "the image is whole" cmp image new
 
 # The same for a write.
 check "the device has another state" vfiomig restore "$device" --raw -i changed
-arm hw_write_memory 8 1
+arm hw_write_memory 10 1
 status 0 "restore of a held device, one piece at the second attempt" vfiomig restore "$device" --raw -i image
 disarm "restore, one piece at the second attempt"
 vfiomig save "$device" --raw -q -o new
