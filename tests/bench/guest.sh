@@ -11,12 +11,15 @@ for address in $IVSHMEM; do
 done
 state "$1" "$3" | bar "$dev" write
 # The first run is always slower, so do not measure it.
-bareloop "$dev" >/tmp/image 2>/dev/null
+bareloop "$dev" >/tmp/image
 rm /tmp/image
 for _ in $(seq "$2"); do
 	measure /tmp/a sh -c "exec vfiomig save $dev >/tmp/image"
 	rm /tmp/image
-	measure /tmp/b sh -c "exec bareloop $dev >/tmp/image 2>/dev/null"
+	if ! measure /tmp/b sh -c "exec bareloop $dev >/tmp/image 2>/tmp/errors"; then
+		cat /tmp/errors >&2
+		exit 1
+	fi
 	rm /tmp/image
 done
 for side in a b; do

@@ -29,6 +29,10 @@ migrate() {
 	tell a migrate '{"uri": "file:/tmp/image"}'
 	# A look now and then: each takes processor time, which QEMU has to wait for.
 	until has_reached a completed 1; do
+		if has_reached a failed 1 || ! kill -0 "$pid"; then
+			cat a.out a.err >&2
+			exit 1
+		fi
 		sleep 1
 	done
 	used=$(($(ticks "$pid") - before))
@@ -41,7 +45,10 @@ migrate() {
 
 # copy SIDE COMMAND: measure a command that writes the state to a file
 copy() {
-	measure "/tmp/$1" sh -c "exec $2 >/tmp/image" || exit
+	if ! measure "/tmp/$1" sh -c "exec $2 >/tmp/image 2>/tmp/errors"; then
+		cat /tmp/errors >&2
+		exit 1
+	fi
 	rm /tmp/image
 }
 
@@ -50,7 +57,7 @@ for _ in $(seq "$1"); do
 	copy a "vfiomig save -q $device"
 	migrate
 	copy c "vfiomig save -q --raw $device"
-	copy d "bareloop $device 2>/dev/null"
+	copy d "bareloop $device"
 done
 for side in a b c d; do
 	sed "s/^/$side /" "/tmp/$side"

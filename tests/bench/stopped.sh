@@ -9,7 +9,14 @@
 
 fill "$device"
 for _ in $(seq "$1"); do
-	vfiomig save --precopy=never --json "$device" 2>json | { sleep 5 && cat >/dev/null; }
+	{
+		vfiomig save --precopy=never --json "$device" 2>json
+		echo $? >rc
+	} | { sleep 5 && cat >/dev/null; }
+	if [ "$(cat rc)" -ne 0 ] || ! bareloop "$device" 2>us >/dev/null; then
+		cat json us >&2
+		exit 1
+	fi
 	echo "a $(jq '.downtime_seconds * 1000000 | floor' json)"
-	echo "b $(bareloop "$device" 2>&1 >/dev/null)"
+	echo "b $(cat us)"
 done
