@@ -89,8 +89,9 @@ transfers() {
 	save_fails "the registers after pre-copy" hw_save_regs 1 2
 
 	# Writes have 256 KiB: pieces 1 to 3 of 64 KiB are complete with the first write, 4 to 7 with the second one, and so
-	# on. If a later one of these fails, the write is a short one, and the next write fails.
-	restore_fails "the first of the memory" hw_write_memory 1 1
+	# on. If a later one of these fails, or the very first one, which comes after the header, the write is a short one, and
+	# the next write fails.
+	restore_fails "the first of the memory" hw_write_memory 1 2
 	restore_fails "the middle of the memory" hw_write_memory 10 2
 	restore_fails "the last of the memory" hw_write_memory 16 1
 	restore_fails "the registers" hw_load_regs "$1" 1
