@@ -65,9 +65,17 @@ ask() {
 	esac >"$work/$shell" 2>&1
 }
 
-# answer SHELL LINE: print the words that were offered, one on a line, without their descriptions
+# answer SHELL LINE: print the words that were offered, one on a line, without their descriptions, and without the line
+# itself, which a shell shows again
 answer() {
-	awk -v line="--- $2" '/^--- / { here = $0 == line; next } here' "$work/$1" |
+	line=$2 awk '
+		BEGIN { line = ENVIRON["line"] }
+		/^--- / { here = $0 == "--- " line; next }
+		here {
+			while ((i = index($0, line)))
+				$0 = substr($0, 1, i - 1) " " substr($0, i + length(line))
+			print
+		}' "$work/$1" |
 		case $1 in
 		fish) cut -f1 ;;
 		words) cat ;;
@@ -255,7 +263,7 @@ for shell in words bash zsh fish; do
 	done
 	offers "$shell" "vfiomig restore -q --input $files/a.zst x 0000:3" "$rest"
 	offers "$shell" "vfiomig restore -i$files/a.zst b" b=
-	lacks "$shell" "vfiomig restore -i $files/a.zst b=" b=b=
+	lacks "$shell" "vfiomig restore -i $files/a.zst b=" b= b=b=
 	for line; do
 		lacks "$shell" "$line" 0000:3b:00.1= b= =
 	done
