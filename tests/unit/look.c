@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A look at the descriptors of all processes that takes long: reading each one's link is slow. */
+/*
+ * A look at the descriptors of all processes that takes long: reading each one's link is slow. The
+ * links dangle, so that the type cannot be told and the link has to be read.
+ */
 #include <time.h>
 
 #include "bind/step.h"
