@@ -106,12 +106,14 @@ _vfiomig_states_of()
 	echo "${states:-$_vfiomig_states}"
 }
 
-# Print the names of the devices in these images.
+# Print the names of the devices in these images, which may be quoted.
 _vfiomig_names()
 {
-	local file
+	local word file
 
-	for file; do
+	for word; do
+		file=$(xargs printf '%s\n' 2>/dev/null <<<"$word")
+		[[ $word == \~/* ]] && file=$HOME/${file:2}
 		[[ -f $file ]] && timeout 2 vfiomig inspect -q "$file" 2>/dev/null | sed -n 's/^device: *//p'
 	done
 }
@@ -268,6 +270,9 @@ _vfiomig_read_line()
 		elif [[ $word == -- ]]; then
 			no_options=yes
 		elif [[ $word == -* && ! $no_options ]]; then
+			while [[ $word == -[qv]?* ]]; do
+				word=-${word:2}
+			done
 			case $word in
 			-o | -i | -T | -d) waiting=$word ;;
 			-n) [[ $command == watch ]] && waiting=$word ;;

@@ -105,7 +105,7 @@ end
 
 # Print the names of the devices in these images.
 function __vfiomig_names
-    for file in $argv
+    for file in (string replace -r '^~/' "$HOME/" -- $argv)
         test -f $file; and timeout 2 vfiomig inspect -q $file 2>/dev/null | string replace -rf '^device: *' ''
     end
 end

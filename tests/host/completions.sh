@@ -13,7 +13,7 @@ trap 'rm -rf "$OUT" "$ERR" "$work"' EXIT
 
 real=$PWD/build/vfiomig
 mkdir -p "$work/bin" "$work/run/vfiomig" "$work/files/dir"
-touch "$work/files/a.zst" "$work/files/b.vfiomig" "$work/files/other"
+touch "$work/files/dir/my image.zst" "$work/files/a.zst" "$work/files/b.vfiomig" "$work/files/other"
 cat >"$work/bin/vfiomig" <<END
 #!/bin/sh
 echo "\$*" >>$work/log
@@ -31,7 +31,7 @@ LIST
 	echo "device:     0000:00:10.0"
 	echo "states:     STOP RUNNING STOP_COPY RESUMING"
 	;;
-"inspect -q $work/files/a.zst")
+"inspect -q $work/files/a.zst" | "inspect -q $work/files/dir/my image.zst")
 	echo "set:         2 devices"
 	echo "device:      0000:3b:00.1"
 	echo "state:       5 bytes"
@@ -267,6 +267,16 @@ for shell in words bash zsh fish; do
 	for line; do
 		lacks "$shell" "$line" 0000:3b:00.1= b= =
 	done
+done
+for shell in words bash zsh fish; do
+	HOME=$files ask "$shell" 'vfiomig restore -i ~/a.zst b'
+	offers "$shell" 'vfiomig restore -i ~/a.zst b' b=
+done
+set -- "vfiomig restore -i '$files/dir/my image.zst' b" "vfiomig restore -i $files/dir/my\\ image.zst b" \
+	"vfiomig restore -qi $files/a.zst b" "vfiomig restore -vqi$files/a.zst b"
+ask bash "$@"
+for line; do
+	offers bash "$line" b=
 done
 check "no device was opened" sh -c "grep -v -E '^(list|info -q unix:.*|inspect -q .*)\$' '$work/log' | { ! grep .; }"
 
