@@ -54,11 +54,10 @@ int fail_transfer(const struct cli *cli, enum task task, int err, const char *wh
 	if (status != STATUS_IMAGE && status != STATUS_OTHER_DEVICE)
 		status = STATUS_DEVICE_LOST;
 	if (result->reset)
-		return fail(
-			cli, status,
-			"%s; the device was reset (its state is lost) and is now in %s%s%s%s",
-			why, state, result->home ? "" : ", not in ", result->home ? "" : before,
-			further);
+		return fail(cli, status,
+			    "%s; the device was reset (its state is lost) and is now in %s%s%s%s",
+			    why, state, result->home ? "" : ", not in ", result->home ? "" : before,
+			    further);
 	/* Nothing leads back to RESUMING: no reset was tried. */
 	tried = !signals_came() && result->before != VFIOMIG_STATE_RESUMING;
 	name_what_is_amiss(result, amiss);

@@ -197,8 +197,7 @@ static void bring_home(struct vfiomig_holder *h)
 	bool reset = false, home = h->home >= 0 && !state_bring_home(h->dev, h->home, &reset);
 
 	ctx_log(h->dev->ctx, "process %d ended without giving %s back; the device %s%s%s",
-		h->claimer->pid, h->dev->name,
-		reset ? "was reset (its state is lost) and " : "",
+		h->claimer->pid, h->dev->name, reset ? "was reset (its state is lost) and " : "",
 		h->home < 0 ? "has no state to be brought back to"
 		: home	    ? "is in "
 			    : "is not in ",
