@@ -184,8 +184,9 @@ static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 
 /*
  * Read on as long as this device, or another one of the set, is not ready to be stopped. Returns as
- * read_running(), 0 when the time to stop has come. A driver may go through all of a device's memory
- * to find that nothing has changed, which those that are not ready should not have to wait for.
+ * read_running(), 0 when the time to stop has come. A driver may go through all of a device's
+ * memory to find that nothing has changed. Those that are not ready should not have to wait for
+ * that.
  */
 static ssize_t read_until_stop(struct precopy *p, void *buf, size_t size)
 {

@@ -397,8 +397,8 @@ static void test_waits_for_all(void **state)
 	assert_order(0, S(PRE_COPY_P2P), S(STOP_COPY));
 }
 
-/* A device that waits is not looked at all the time: a look may go through all of its memory. Of its
- * looks only the first one finds something, and the last one ends its wait. */
+/* A device that waits is not looked at all the time: a look may go through all of its memory. Of
+ * its looks only the first one finds something, and the last one ends its wait. */
 static void test_rests(void **state)
 {
 	struct machine *m = &kernel.m[0];
