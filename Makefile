@@ -323,10 +323,10 @@ LONG_DEBUG_TESTS = faults hostile stress stress-decode
 LONG_TESTS = $(foreach kernel,$(DEBUG_KERNELS),$(LONG_DEBUG_TESTS:%=guest/t-%@$(kernel)+long)) \
 	guest/t-signals+long guest/t-signals@cdev+long guest/t-inject+long guest/t-inject@cdev+long \
 	guest/t-destinations@cdev+long guest/t-roundtrip+long guest/t-set@cdev+long guest/t-bind@6.1 guest/t-stream@6.1 \
-	guest/t-set@$(NEWEST_KERNEL) host/writers@$(NEWEST_KERNEL) host/doorbell@6.1 \
+	guest/t-set@$(NEWEST_KERNEL) host/writers@$(NEWEST_KERNEL) host/doorbell host/doorbell@6.1 \
 	$(REPEATED:%=guest/t-%) $(REPEATED_CDEV:%=guest/t-%@cdev) $(QEMU_TESTS)
 REPEATED = arcs bind destinations json live precopy process refused reset status
-REPEATED_CDEV = craft hold image migrate precopy process refused reset stream
+REPEATED_CDEV = claimed craft hold image migrate noiommu precopy process refused reset session stream via
 
 check-long: deps
 	@$(SUBMAKE) -s WERROR=1 tests

@@ -4,7 +4,7 @@
 # A device cannot be opened while somebody else has claimed one of its BARs, and can be opened
 # afterwards. Since Linux 7.2 vfio_pci_core leaves this check to the driver.
 # guest: -m 1M
-# kernels: stock cdev 6.1 newest
+# kernels: stock 6.1 newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

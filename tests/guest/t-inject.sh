@@ -18,7 +18,7 @@ if [ "${1-}" = long ]; then
 elif [ "$KERNEL" = stock ]; then
 	all_faults 389
 else
-	all_faults 97
+	all_faults 197
 fi
 
 finish

@@ -3,7 +3,7 @@
 #
 # A device without an IOMMU, in the kernel's noiommu mode.
 # guest: -m 1M
-# kernels: cdev newest
+# kernels: newest
 # env: GUEST_BOOT_ARGS='intel_iommu=off vfio.enable_unsafe_noiommu_mode=1'
 
 # shellcheck source=tests/guest/lib/lib.sh

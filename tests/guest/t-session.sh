@@ -3,7 +3,7 @@
 #
 # Data transfer sessions on both devices if both support migration.
 # guest: -m 1M -s 600
-# kernels: stock cdev 6.1 newest
+# kernels: stock 6.1 newest
 
 failed=0
 session "$IVSHMEM" ivshmem || failed=1

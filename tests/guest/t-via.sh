@@ -4,7 +4,7 @@
 # Both ways to a device, its cdev and its group, on a kernel that has both. And what is shown of a
 # device that somebody else has open.
 # guest: -m 1M -m 1M -s 240
-# kernels: cdev newest
+# kernels: newest
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh

@@ -3,7 +3,7 @@
 #
 # The interrupts of ivshmem-doorbell: boot a guest with two such devices, of which PCI can reset one, and run the server
 # that they need. The tests are in tests/guest/doorbell.sh. The argument is the kernel (tests/guest/run -k).
-# kernels: stock newest
+# kernels: newest
 
 cd "$(dirname "$0")/../.." || exit
 work=$(mktemp -d "${TMPDIR:-/tmp}/vfiomig-doorbell.XXXXXX")
