@@ -20,7 +20,6 @@
 #define REINITS_MAX   8
 #define NO_BETTER_MAX 3
 #define SECONDS_MIN   30 /* for the rounds after the first pass, at least */
-#define REST	      3	 /* times what a look takes that finds nothing, before the next one */
 #define NS_PER_S      1000000000ULL
 
 bool precopy_possible(struct vfiomig_device *dev, int state)
@@ -182,27 +181,19 @@ static ssize_t read_running(struct precopy *p, void *buf, size_t size)
 	return n < 0 ? -errno : fd_count(n, size);
 }
 
-/*
- * Read on as long as this device, or another one of the set, is not ready to be stopped. Returns as
- * read_running(), 0 when the time to stop has come. A driver may go through all of a device's
- * memory to find that nothing has changed. Those that are not ready should not have to wait for
- * that.
- */
+/* Read on as long as this device, or another one of the set, is not ready to be stopped. Returns as
+ * read_running(), 0 when the time to stop has come. */
 static ssize_t read_until_stop(struct precopy *p, void *buf, size_t size)
 {
 	ssize_t n = 0;
 
-	while (!n) {
-		uint64_t start = now_ns();
-
-		if (set_stops(p->part, is_time(p)))
-			break;
+	while (!n && !set_stops(p->part, is_time(p))) {
 		n = read_running(p, buf, size);
 		/* With nothing to read, it only waits for the others. */
 		if (!n && set_stops(p->part, true))
 			break;
 		if (!n)
-			set_rest(p->part, REST * (now_ns() - start));
+			set_rest(p->part);
 	}
 	return n;
 }

@@ -302,16 +302,13 @@ int set_wait_stop(struct part *p)
 	return stops ? 0 : give_up(set);
 }
 
-void set_rest(struct part *p, uint64_t ns)
+void set_rest(struct part *p)
 {
 	struct set *set = p->set;
-	uint64_t until = now_ns() + ns;
 
 	pthread_mutex_lock(&set->lock);
-	do {
-		if (!set->stops && !is_over(set))
-			wait_change(set);
-	} while (!set->stops && !is_over(set) && now_ns() < until);
+	if (!set->stops && !is_over(set))
+		wait_change(set);
 	pthread_mutex_unlock(&set->lock);
 }
 

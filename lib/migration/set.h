@@ -89,10 +89,10 @@ int set_meet(struct set *set);
 
 /* Say whether this device can be stopped now. Returns whether all could be, at one time. */
 bool set_stops(struct part *p, bool ready);
-/* For a device that has nothing to do until the set stops: wait for that, or for it and at most for
- * about @ns nanoseconds. Returns 0, or a negative errno as set_meet() does. */
+/* For a device that has nothing to do until the set stops: wait for that, or for a moment. Returns
+ * 0, or a negative errno as set_meet() does. */
 int set_wait_stop(struct part *p);
-void set_rest(struct part *p, uint64_t ns);
+void set_rest(struct part *p);
 
 /*
  * From the state @from, where this transfer has left the device, to the P2P state, in which it no

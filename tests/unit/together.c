@@ -32,8 +32,6 @@ struct machine {
 	int refuses; /* what a write to its data_fd fails with */
 	int busy;    /* it is not ready to be stopped before the others were asked so often */
 	int asked, resets;
-	uint64_t asked_first, asked_last; /* when */
-	useconds_t slow;		  /* how long it takes to ask */
 };
 
 static struct {
@@ -133,9 +131,6 @@ static int get_info(struct machine *m, struct vfio_precopy_info *info)
 	info->initial_bytes = 0;
 	info->dirty_bytes = 0;
 	m->asked++;
-	m->asked_last = now_ns();
-	if (m->asked == 1)
-		m->asked_first = m->asked_last;
 	/* The first copy of one is not over before the others were asked some times. */
 	for (int i = 0; m->busy && i < COUNT; i++)
 		busy = busy || (&kernel.m[i] != m && kernel.m[i].asked < m->busy);
@@ -177,8 +172,6 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	else
 		ret = answer(m, arg);
 	pthread_mutex_unlock(&kernel.lock);
-	if (m && request == VFIO_MIG_GET_PRECOPY_INFO)
-		usleep(m->slow);
 	return ret;
 }
 
@@ -395,22 +388,6 @@ static void test_waits_for_all(void **state)
 	assert_int_equal(save(true, -1), 0);
 	assert_true(kernel.m[0].asked >= 3 && kernel.m[2].asked >= 3);
 	assert_order(0, S(PRE_COPY_P2P), S(STOP_COPY));
-}
-
-/* A device that waits is not looked at all the time: a look may go through all of its memory. Of
- * its looks only the first one finds something, and the last one ends its wait. */
-static void test_rests(void **state)
-{
-	struct machine *m = &kernel.m[0];
-	unsigned int slow_ms = 30;
-
-	(void)state;
-	m->slow = slow_ms * 1000;
-	kernel.m[1].slow = 10000;
-	kernel.m[1].busy = 5;
-	assert_int_equal(save(true, -1), 0);
-	assert_true(m->asked >= 5);
-	assert_true(m->asked_last - m->asked_first >= (m->asked - 2) * 4 * slow_ms * 1000000ULL);
 }
 
 static void test_restore_order(void **state)
@@ -898,7 +875,6 @@ int main(void)
 		TEST(test_precopy_order),
 		TEST(test_mixed_order),
 		TEST(test_waits_for_all),
-		TEST(test_rests),
 		TEST(test_restore_order),
 		TEST(test_restore_names),
 		TEST(test_memory_for_the_last),
