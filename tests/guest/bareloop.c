@@ -4,8 +4,8 @@
  * and print on standard error for how many microseconds the device was stopped. The benchmark
  * compares a save with this.
  */
+#include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
 #include "device.h"
 
@@ -22,19 +22,11 @@ static void copy(int from)
 		err(1, "read");
 }
 
-static long long now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
-}
-
 int main(int argc, char **argv)
 {
 	struct vfiomig_device *dev;
 	struct vfiomig_ctx *ctx;
-	long long start;
+	uint64_t start;
 	int data_fd;
 
 	if (argc != 2)
@@ -46,7 +38,7 @@ int main(int argc, char **argv)
 	copy(data_fd);
 	close(data_fd);
 	device_go(dev, VFIOMIG_STATE_RUNNING);
-	fprintf(stderr, "%lld\n", now_us() - start);
+	fprintf(stderr, "%" PRIu64 "\n", now_us() - start);
 	vfiomig_device_unref(dev);
 	vfiomig_unref(ctx);
 	return 0;

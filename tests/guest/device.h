@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <vfiomig.h>
 
 #include "file.h"
@@ -53,6 +54,14 @@ static inline bool is_saving(int state)
 {
 	return state == VFIOMIG_STATE_PRE_COPY || state == VFIOMIG_STATE_PRE_COPY_P2P ||
 	       state == VFIOMIG_STATE_STOP_COPY;
+}
+
+static inline uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
 static inline struct vfiomig_ctx *new_context(void)

@@ -18,7 +18,6 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/time.h>
-#include <time.h>
 
 #include "random.h"
 #include "tap.h"
@@ -250,14 +249,6 @@ static void read_running(int fd)
 	if (errno != ENOMSG)
 		err(1, "read in PRE_COPY");
 	usleep(100);
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
 /* Save, mostly beyond the first pass. Returns how many bytes were read in STOP_COPY. */
