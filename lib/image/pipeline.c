@@ -12,7 +12,9 @@
  *
  * The slots that are in no lane lie on a stack. The reader takes the one that was written last,
  * whose buffer is in the processor's caches if anything is. A reader that is to get ahead makes
- * more of them when the stack is empty.
+ * more of them when the stack is empty. It gets ahead of a slow writer, so that the workers have
+ * time then: they leave the chunks that wait, and make the slots, which is half of what it costs to
+ * fill them.
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -36,6 +38,7 @@
 #define DEAF_NS	     2000000000ULL /* of kicks, before the user is told that they do not help */
 #define HELP_NS	     2000000
 #define HUGE_PAGE    (2u << 20)
+#define PAGE	     4096 /* the smallest that any machine has */
 /* The chunks of a pipeline without workers: one is read, one is written, and some wait. */
 #define PLAIN_CHUNKS 4
 /* Of a worker: its stack, and what the allocator keeps for the thread. */
@@ -66,6 +69,7 @@ struct lane {
 	struct slot **ring;
 	/* With run->lock held: */
 	uint64_t filled, taken, digested, written;
+	bool ahead;	      /* its reader gets ahead of the writer */
 	bool ended;	      /* there are no more chunks to read */
 	bool closed;	      /* the writer has done all */
 	pthread_cond_t ready; /* for the lane's own writer, if it has one */
@@ -432,9 +436,10 @@ static uint64_t nr_undigested(const struct run *run)
 /* How many chunks this reader has under way, and how many it may have. What others have left, when
  * they have come to their end, is for those that go on. The reader of several lanes gets ahead of a
  * slow writer, but not of the workers. */
-static bool has_room(const struct lane *lane, bool ahead)
+static bool has_room(const struct lane *lane)
 {
 	const struct run *run = lane->run;
+	bool ahead = lane->ahead;
 	uint64_t most = most_under_way(run);
 	uint64_t used = has_lane_readers(run) ? lane->filled - lane->written
 					      : run->nr_made - run->nr_unused;
@@ -448,14 +453,14 @@ static bool has_room(const struct lane *lane, bool ahead)
 }
 
 /* Returns NULL if there is none. */
-static struct slot *find_room(const struct lane *lane)
+static struct slot *find_room(struct lane *lane)
 {
 	struct run *run = lane->run;
 	const struct reader *r = &run->p->readers[lane->number];
-	/* The first worker comes first: without its memory nothing goes on. */
-	bool ahead = r->ahead && (run->begun || !run->p->work) && r->ahead(r->from);
 
-	if (!has_room(lane, ahead))
+	/* The first worker comes first: without its memory nothing goes on. */
+	lane->ahead = r->ahead && (run->begun || !run->p->work) && r->ahead(r->from);
+	if (!has_room(lane))
 		return NULL;
 	if (!run->nr_unused && (run->nr_made == run->nr_slots || !make_slot(run)))
 		return NULL;
@@ -463,7 +468,7 @@ static struct slot *find_room(const struct lane *lane)
 }
 
 /* Wait for a slot to read into. Returns NULL if the pipeline has failed. */
-static struct slot *wait_room(const struct lane *lane)
+static struct slot *wait_room(struct lane *lane)
 {
 	struct run *run = lane->run;
 	struct slot *slot = NULL;
@@ -532,6 +537,9 @@ static void put_back(struct run *run, struct slot *slot)
 {
 	run->unused[run->nr_unused++] = slot;
 	pthread_cond_broadcast(&run->room);
+	/* See has_time(). */
+	if (run->nr_waiting)
+		pthread_cond_signal(&run->work);
 }
 
 /* A chunk that says that there are no more of its lane. */
@@ -570,7 +578,9 @@ static void end_reading(struct lane *lane, struct slot *slot, int number, int er
 	pthread_mutex_lock(&run->lock);
 	/* The others have a larger share, also while this one's end waits for theirs. */
 	run->nr_filling--;
+	lane->ahead = false;
 	put_back(run, slot);
+	pthread_cond_broadcast(&run->work);
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
 	if (!err && r->end)
@@ -619,13 +629,57 @@ static struct lane *find_filled(struct run *run)
 	return lane;
 }
 
+/*
+ * Whether the chunks that wait are better left for later: a reader gets ahead, so a device is
+ * stopped, and the writer is so slow that the device needs the processors more than it does.
+ */
+static bool has_time(const struct run *run)
+{
+	uint64_t under_way = 0;
+	bool ahead = false;
+
+	/* The reader of several lanes waits for the workers. */
+	if (has_lane_writers(run))
+		return false;
+	for (int i = 0; i < run->nr_lanes; i++) {
+		under_way += run->lanes[i].taken - run->lanes[i].written;
+		ahead = ahead || run->lanes[i].ahead;
+	}
+	return ahead && under_way >= most_under_way(run);
+}
+
+/* Have the kernel find the memory of a buffer now. */
+static void touch(volatile uint8_t *buf, size_t size)
+{
+	for (size_t at = 0; at < size; at += PAGE)
+		buf[at] = 0;
+}
+
+/* A worker that has time makes the slot that a reader takes next, with the lock held but for the
+ * longest part of it. Returns false if there is no need, or no memory. */
+static bool prepare_slot(struct run *run)
+{
+	struct slot *slot;
+
+	if (!has_time(run) || run->nr_unused >= run->nr_filling || run->nr_made == run->nr_slots ||
+	    !make_slot(run))
+		return false;
+	slot = run->unused[--run->nr_unused];
+	pthread_mutex_unlock(&run->lock);
+	touch(slot->chunk.in, run->p->in_room);
+	pthread_mutex_lock(&run->lock);
+	put_back(run, slot);
+	return true;
+}
+
 /* Wait, with the lock held, for a chunk to work on. Returns NULL if there is none any more. */
 static struct slot *take_chunk(struct run *run)
 {
 	struct lane *lane;
 
-	while (!run->failed && run->nr_reading && !run->nr_waiting)
-		pthread_cond_wait(&run->work, &run->lock);
+	while (!run->failed && run->nr_reading && (!run->nr_waiting || has_time(run)))
+		if (!prepare_slot(run))
+			pthread_cond_wait(&run->work, &run->lock);
 	if (run->failed || !run->nr_waiting)
 		return NULL;
 	lane = find_filled(run);

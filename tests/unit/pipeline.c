@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the workers do for a stopped device while the writer is slow. */
+#include <pthread.h>
+
+#include "image/pipeline.h"
+#include "unit.h"
+
+#define CHUNKS 30
+#define SIZE   (4u << 20)
+#define PAGE   4096u
+
+static struct {
+	bool running; /* the device is not stopped */
+	int reads, writes;
+	_Atomic int works, digests;
+	int works_then;	     /* when the last chunk had been read */
+	int fresh, resident; /* chunks whose memory was there, or not, when they were read into */
+	_Atomic bool ended;  /* all was read */
+} now;
+
+static bool is_resident(uint8_t *buf)
+{
+	unsigned char pages[SIZE / PAGE + 1];
+	uint8_t *start = buf - (uintptr_t)buf % PAGE;
+
+	assert_int_equal(mincore(start, SIZE, pages), 0);
+	return pages[0] & pages[SIZE / PAGE - 1] & 1;
+}
+
+static int read_some(void *from, struct chunk *c)
+{
+	(void)from;
+	if (now.reads == CHUNKS)
+		return 0;
+	/* Time for the others */
+	usleep(5000);
+	if (is_resident(c->in))
+		now.resident++;
+	else
+		now.fresh++;
+	memset(c->in, now.reads++, SIZE);
+	c->in_size = SIZE;
+	return 0;
+}
+
+static bool is_stopped(const void *from)
+{
+	(void)from;
+	return !now.running;
+}
+
+static int end(void *from)
+{
+	(void)from;
+	now.works_then = now.works;
+	now.ended = true;
+	return 0;
+}
+
+static void *new_worker(const void *how)
+{
+	(void)how;
+	return malloc(1);
+}
+
+static int work(void *own, struct chunk *c)
+{
+	(void)own;
+	c->iov[0] = (struct iovec){ c->in, c->in_size };
+	c->iov_count = 1;
+	now.works++;
+	return 0;
+}
+
+static void digest(void *digests, const struct chunk *c)
+{
+	(void)digests;
+	assert_int_equal(c->number, now.digests++);
+}
+
+/* Take the first chunk when all of them were read. */
+static int write_late(void *to, struct chunk *c)
+{
+	(void)to;
+	for (int i = 0; i < 30000 && !now.ended && !now.running; i++)
+		usleep(1000);
+	assert_int_equal(*c->in, now.writes++);
+	return 0;
+}
+
+static void run(void)
+{
+	const struct reader reader = { .read = read_some, .ahead = is_stopped, .end = end };
+	const struct writer writer = { .write = write_late };
+	const struct pipeline p = {
+		.ctx = ctx,
+		.threads = 1,
+		.in_room = SIZE,
+		.iov_room = 1,
+		.readers = &reader,
+		.nr_readers = 1,
+		.writers = &writer,
+		.nr_writers = 1,
+		.work = work,
+		.worker_new = new_worker,
+		.worker_free = free,
+		.digest = digest,
+	};
+
+	assert_int_equal(pipeline_run(&p), 0);
+	assert_true(now.ended);
+	assert_int_equal(now.writes, CHUNKS);
+	assert_int_equal(now.digests, CHUNKS);
+}
+
+static void test_stopped(void **state)
+{
+	(void)state;
+	memset(&now, 0, sizeof(now));
+	run();
+	/* One is written, one is worked on, and one waits. */
+	assert_in_range(now.works_then, 1, 3);
+	/* Most, if the worker gets a processor at once. */
+	assert_in_range(now.resident, 3, CHUNKS);
+}
+
+/* As long as the device runs, nobody gets ahead. */
+static void test_runs(void **state)
+{
+	(void)state;
+	memset(&now, 0, sizeof(now));
+	now.running = true;
+	run();
+	assert_in_range(now.works_then, CHUNKS - 3, CHUNKS);
+	assert_in_range(now.fresh, 1, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_stopped, make_ctx, free_ctx),
+		cmocka_unit_test_setup_teardown(test_runs, make_ctx, free_ctx),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
