@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# guest.sh KIND RUNS MIB, in the guest: save an ivshmem device with vfiomig and without it, in turn. Prints the lines of
-# "measure", with an "a" before those of vfiomig and a "b" before the others.
+# guest.sh KIND RUNS MIB, in the guest: save an ivshmem device that is stopped with vfiomig and without it, in turn. Prints the
+# lines of "measure", with an "a" before those of vfiomig and a "b" before the others.
 
 set -eu
 
@@ -14,7 +14,7 @@ state "$1" "$3" | bar "$dev" write
 bareloop "$dev" >/tmp/image
 rm /tmp/image
 for _ in $(seq "$2"); do
-	measure /tmp/a sh -c "exec vfiomig save $dev >/tmp/image"
+	measure /tmp/a sh -c "exec vfiomig save --precopy=never $dev >/tmp/image"
 	rm /tmp/image
 	if ! measure /tmp/b sh -c "exec bareloop $dev >/tmp/image 2>/tmp/errors"; then
 		cat /tmp/errors >&2

@@ -1,11 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# migrate.sh RUNS, in the guest: save an ivshmem device with vfiomig, let QEMU migrate a machine that has it to a file, and copy its
-# state in a loop, in turn. Prints the lines of "measure", with an "a" before those of vfiomig; with a "b" before those of QEMU for a
-# paused machine; with a "c" before those of a raw save; and with a "d" before those of the loop. In all these the device is stopped.
-# With an "e" before those of vfiomig and an "f" before those of QEMU it runs first. QEMU's times begin when it is told to migrate
-# and have no memory.
+# migrate.sh RUNS, in the guest: save an ivshmem device with vfiomig, let QEMU migrate a machine that has it to a file,
+# and copy its state in a loop, in turn. Prints the lines of "measure", with an "a" before those of vfiomig; with a "b"
+# before those of QEMU for a paused machine; with a "c" before those of a raw save; and with a "d" before those of the
+# loop. In all these the device is stopped. With an "e" before those of vfiomig and an "f" before those of QEMU it runs
+# first. QEMU's times begin when it is told to migrate and have no memory.
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
@@ -17,14 +17,19 @@ ticks() {
 	awk '{ print $14 + $15 }' "/proc/$1/stat"
 }
 
-# migrate SIDE [COMMAND]: let QEMU migrate after this command, and note the microseconds that this has taken, and those of its
-# processor time. QEMU goes through the memory again and again until it takes what is left to be moved within the downtime limit. All
-# of a paused machine's device is left, and QEMU has moved next to nothing by which to tell how fast that goes, so it is told.
+# migrate SIDE HOW: let QEMU migrate a machine that is "paused" or "running", and note the microseconds that this has
+# taken, and those of its processor time. QEMU goes through the memory again and again until it takes what is left to be
+# moved within the downtime limit. All of a paused machine's device is left, and QEMU has moved next to nothing by which
+# to tell how fast that goes, so it is told.
 migrate() {
+	how=$2
 	start a "$device"
 	wait_long has_written a 0
-	[ -z "${2-}" ] || tell a "$2"
-	tell a migrate-set-parameters '{"max-bandwidth": 1099511627776, "avail-switchover-bandwidth": 1099511627776}'
+	tell a migrate-set-parameters '{"max-bandwidth": 1099511627776}'
+	if [ "$how" = paused ]; then
+		tell a stop
+		tell a migrate-set-parameters '{"avail-switchover-bandwidth": 1099511627776}'
+	fi
 	pid=$(cat a.pid)
 	before=$(ticks "$pid")
 	tell a migrate '{"uri": "file:/tmp/image"}'
@@ -56,11 +61,11 @@ copy() {
 fill "$device"
 for _ in $(seq "$1"); do
 	copy a "vfiomig save -q --precopy=never $device"
-	migrate b stop
+	migrate b paused
 	copy c "vfiomig save -q --precopy=never --raw $device"
 	copy d "bareloop $device"
 	copy e "vfiomig save -q $device"
-	migrate f
+	migrate f running
 done
 for side in a b c d e f; do
 	sed "s/^/$side /" "/tmp/$side"
