@@ -265,7 +265,6 @@ static int write_meta(struct image *image, uint32_t magic, char *text)
 	uint8_t head[SIZE_FRAME + 8];
 	size_t size = strlen(text);
 	struct iovec iov[2];
-	struct watch watch;
 	int err;
 
 	frame_put_size(head, 8 + size);
@@ -274,10 +273,20 @@ static int write_meta(struct image *image, uint32_t magic, char *text)
 	iov[0] = (struct iovec){ head, sizeof(head) };
 	iov[1] = (struct iovec){ text, size };
 	image->size += sizeof(head) + size;
-	watch_begin(&watch, image->ctx);
 	err = fd_writev(image->ctx, image->fd, iov, 2);
-	watch_end(&watch);
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
+}
+
+/* Outside of a pipeline. */
+static int write_alone(struct image *image, uint32_t magic, char *text)
+{
+	struct watch watch;
+	int err;
+
+	watch_begin(&watch, image->ctx);
+	err = write_meta(image, magic, text);
+	watch_end(&watch);
+	return err;
 }
 
 int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *header)
@@ -292,7 +301,7 @@ int image_begin(struct image *image, struct vfiomig_ctx *ctx, int fd, char *head
 	if (!image->header)
 		return ctx_fail_memory(ctx);
 	err = use_header(image);
-	return err ? err : write_meta(image, MAGIC_HEADER, text);
+	return err ? err : write_alone(image, MAGIC_HEADER, text);
 }
 
 /* The checks of a stored frame leave nothing to a digest. */
@@ -343,7 +352,7 @@ int image_end(struct image *image, const struct raw *raw)
 	digest_text(image->one.frames_digest, frames_digest);
 	err = meta_trailer(image->ctx, raw->bytes, image->frames, digest,
 			   image->compressed ? frames_digest : NULL, &image->trailer);
-	return err ? err : write_meta(image, MAGIC_TRAILER, image->trailer);
+	return err ? err : write_alone(image, MAGIC_TRAILER, image->trailer);
 }
 
 int image_end_device(struct image *image, int number, const struct raw *raw)
@@ -371,7 +380,7 @@ int image_end_set(struct image *image)
 	digest_text(image->metadata_digest, digest);
 	err = meta_set_trailer(image->ctx, image->nr_devices, image->bytes, image->frames, digest,
 			       &image->trailer);
-	return err ? err : write_meta(image, MAGIC_TRAILER, image->trailer);
+	return err ? err : write_alone(image, MAGIC_TRAILER, image->trailer);
 }
 
 /* ---- Reading ------------------------------------------------------------- */

@@ -2,7 +2,8 @@
 /*
  * Reads and writes of the caller's thread outside of a pipeline: of a header or a trailer.
  * vfiomig_interrupt() may come from another thread, and such a call may sleep although poll(2) has
- * said that it would not.
+ * said that it would not. In a pipeline its watcher does this. There must not be two, because each
+ * takes the other one's wakes.
  */
 #ifndef VFIOMIG_WATCH_H
 #define VFIOMIG_WATCH_H

@@ -419,7 +419,8 @@ static void test_set_shrinking(void **unused)
 	close(to);
 }
 
-/* The reader of a set does not run ahead of the workers, and each chunk is one write. */
+/* The reader of a set does not run ahead of the workers, and each chunk is one write. The trailers
+ * of the devices are written in the pipeline, which watches for itself. */
 static void test_set_in_step(void **unused)
 {
 	static const char *const names[] = { "a", "b" };
@@ -438,10 +439,13 @@ static void test_set_in_step(void **unused)
 		large[i] = i * i % 251;
 	for (int i = 0; i < 2; i++)
 		ins[i] = new_file(large, size);
-	io.writes = 0;
+	io.writes = threads = 0;
 	assert_int_equal(vfiomig_pack_set(ctx, ins, names, 2, image, &opt, NULL), 0);
 	/* And the header, and three trailers */
 	assert_int_equal(io.writes, 2 * chunks + 4);
+	/* Two readers, a worker and a watcher; and one for the first bytes of each state, one for
+	 * the header and one for the set's trailer */
+	assert_int_equal(threads, 4 + 4);
 	lseek(image, 0, SEEK_SET);
 	assert_int_equal(vfiomig_image_open(ctx, image, &looked), 0);
 	ahead.on = true;
