@@ -12,9 +12,9 @@
  *
  * The slots that are in no lane lie on a stack. The reader takes the one that was written last,
  * whose buffer is in the processor's caches if anything is. A reader that is to get ahead makes
- * more of them when the stack is empty. It gets ahead of a slow writer, so that the workers have
- * time then: they leave the chunks that wait, and make the slots, which is half of what it costs to
- * fill them.
+ * more of them when the stack is empty. It gets ahead of a slower writer, so that the workers have
+ * time then: they leave the chunks that wait, and make the slots, which costs about half as much as
+ * to fill them.
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -631,7 +631,7 @@ static struct lane *find_filled(struct run *run)
 
 /*
  * Whether the chunks that wait are better left for later: a reader gets ahead, so a device is
- * stopped, and the writer is so slow that the device needs the processors more than it does.
+ * stopped, and needs the processors more than the writer, for which the next chunk is there.
  */
 static bool has_time(const struct run *run)
 {
@@ -645,7 +645,7 @@ static bool has_time(const struct run *run)
 		under_way += run->lanes[i].taken - run->lanes[i].written;
 		ahead = ahead || run->lanes[i].ahead;
 	}
-	return ahead && under_way >= most_under_way(run);
+	return ahead && under_way > (uint64_t)run->nr_workers;
 }
 
 /* Have the kernel find the memory of a buffer now. */
