@@ -69,7 +69,7 @@ struct lane {
 	struct slot **ring;
 	/* With run->lock held: */
 	uint64_t filled, taken, digested, written;
-	bool ahead;	      /* its reader gets ahead of the writer */
+	bool ahead;	      /* its reader reads ahead of the writer */
 	bool ended;	      /* there are no more chunks to read */
 	bool closed;	      /* the writer has done all */
 	pthread_cond_t ready; /* for the lane's own writer, if it has one */
@@ -107,6 +107,8 @@ struct run {
 	int nr_waiting;		      /* chunks that no worker has taken */
 	int next_taken, next_written; /* the lanes whose turn it is */
 	bool begun;		      /* a chunk was digested */
+	bool full;		      /* a reader that gets ahead had no room */
+	int nr_preparing;	      /* slots whose memory a worker touches */
 	int nr_workers, nr_idle;      /* an idle worker waits for a chunk, or has just started */
 	bool failed;		      /* ctx->error says how */
 	bool over;		      /* all threads but the watcher have ended */
@@ -439,17 +441,27 @@ static uint64_t nr_undigested(const struct run *run)
 static bool has_room(const struct lane *lane)
 {
 	const struct run *run = lane->run;
-	bool ahead = lane->ahead;
 	uint64_t most = most_under_way(run);
 	uint64_t used = has_lane_readers(run) ? lane->filled - lane->written
 					      : run->nr_made - run->nr_unused;
 
-	if (ahead && has_lane_writers(run) && nr_undigested(run) >= most)
+	if (lane->ahead && has_lane_writers(run) && nr_undigested(run) >= most)
 		return false;
-	if (ahead || most > run->nr_slots)
+	if (lane->ahead || most > run->nr_slots)
 		most = run->nr_slots;
 	most /= run->nr_filling;
 	return used < (most ? most : 1);
+}
+
+static struct slot *take_unused(const struct lane *lane)
+{
+	struct run *run = lane->run;
+
+	if (!has_room(lane))
+		return NULL;
+	if (!run->nr_unused && (run->nr_made == run->nr_slots || !make_slot(run)))
+		return NULL;
+	return run->unused[--run->nr_unused];
 }
 
 /* Returns NULL if there is none. */
@@ -457,14 +469,19 @@ static struct slot *find_room(struct lane *lane)
 {
 	struct run *run = lane->run;
 	const struct reader *r = &run->p->readers[lane->number];
+	struct slot *slot;
 
 	/* The first worker comes first: without its memory nothing goes on. */
 	lane->ahead = r->ahead && (run->begun || !run->p->work) && r->ahead(r->from);
-	if (!has_room(lane))
-		return NULL;
-	if (!run->nr_unused && (run->nr_made == run->nr_slots || !make_slot(run)))
-		return NULL;
-	return run->unused[--run->nr_unused];
+	slot = take_unused(lane);
+	if (lane->ahead && slot) {
+		/* The next one can be made. */
+		pthread_cond_signal(&run->work);
+	} else if (lane->ahead && !run->full) {
+		run->full = true;
+		pthread_cond_broadcast(&run->work);
+	}
+	return slot;
 }
 
 /* Wait for a slot to read into. Returns NULL if the pipeline has failed. */
@@ -631,7 +648,8 @@ static struct lane *find_filled(struct run *run)
 
 /*
  * Whether the chunks that wait are better left for later: a reader gets ahead, so a device is
- * stopped, and needs the processors more than the writer, for which the next chunk is there.
+ * stopped, and needs the processors more than the writer, for which the next chunk is there. When
+ * there is no more memory, the device waits for the writer, and so for all of them.
  */
 static bool has_time(const struct run *run)
 {
@@ -639,7 +657,7 @@ static bool has_time(const struct run *run)
 	bool ahead = false;
 
 	/* The reader of several lanes waits for the workers. */
-	if (has_lane_writers(run))
+	if (has_lane_writers(run) || run->full)
 		return false;
 	for (int i = 0; i < run->nr_lanes; i++) {
 		under_way += run->lanes[i].taken - run->lanes[i].written;
@@ -661,13 +679,15 @@ static bool prepare_slot(struct run *run)
 {
 	struct slot *slot;
 
-	if (!has_time(run) || run->nr_unused >= run->nr_filling || run->nr_made == run->nr_slots ||
-	    !make_slot(run))
+	if (!has_time(run) || run->nr_unused + run->nr_preparing >= run->nr_filling ||
+	    run->nr_made == run->nr_slots || !make_slot(run))
 		return false;
 	slot = run->unused[--run->nr_unused];
+	run->nr_preparing++;
 	pthread_mutex_unlock(&run->lock);
 	touch(slot->chunk.in, run->p->in_room);
 	pthread_mutex_lock(&run->lock);
+	run->nr_preparing--;
 	put_back(run, slot);
 	return true;
 }

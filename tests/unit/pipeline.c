@@ -6,14 +6,15 @@
 #include "unit.h"
 
 #define CHUNKS 30
+#define MANY   80 /* more than there is memory for */
 #define SIZE   (4u << 20)
 #define PAGE   4096u
 
 static struct {
 	bool running; /* the device is not stopped */
-	int reads, writes;
+	int chunks, reads, writes;
 	_Atomic int works, digests;
-	int works_then;	     /* when the last chunk had been read */
+	int works_then;	     /* when all chunks had been read */
 	int fresh, resident; /* chunks whose memory was there, or not, when they were read into */
 	_Atomic bool ended;  /* all was read */
 } now;
@@ -30,8 +31,10 @@ static bool is_resident(uint8_t *buf)
 static int read_some(void *from, struct chunk *c)
 {
 	(void)from;
-	if (now.reads == CHUNKS)
+	if (now.reads == now.chunks) {
+		now.works_then = now.works;
 		return 0;
+	}
 	/* Time for the others */
 	usleep(5000);
 	if (is_resident(c->in))
@@ -52,7 +55,6 @@ static bool is_stopped(const void *from)
 static int end(void *from)
 {
 	(void)from;
-	now.works_then = now.works;
 	now.ended = true;
 	return 0;
 }
@@ -78,17 +80,23 @@ static void digest(void *digests, const struct chunk *c)
 	assert_int_equal(c->number, now.digests++);
 }
 
-/* Take the first chunk when all of them were read. */
+static bool is_late(void)
+{
+	return now.running || now.ended || (now.chunks == MANY && now.works >= CHUNKS);
+}
+
+/* Take the first chunk when all of them were read, or all that there is memory for. */
 static int write_late(void *to, struct chunk *c)
 {
 	(void)to;
-	for (int i = 0; i < 30000 && !now.ended && !now.running; i++)
+	for (int i = 0; i < 30000 && !is_late(); i++)
 		usleep(1000);
+	assert_true(is_late());
 	assert_int_equal(*c->in, now.writes++);
 	return 0;
 }
 
-static void run(void)
+static void run(bool running, int chunks)
 {
 	const struct reader reader = { .read = read_some, .ahead = is_stopped, .end = end };
 	const struct writer writer = { .write = write_late };
@@ -107,30 +115,38 @@ static void run(void)
 		.digest = digest,
 	};
 
+	memset(&now, 0, sizeof(now));
+	now.running = running;
+	now.chunks = chunks;
 	assert_int_equal(pipeline_run(&p), 0);
 	assert_true(now.ended);
-	assert_int_equal(now.writes, CHUNKS);
-	assert_int_equal(now.digests, CHUNKS);
+	assert_int_equal(now.writes, chunks);
+	assert_int_equal(now.digests, chunks);
 }
 
 static void test_stopped(void **state)
 {
 	(void)state;
-	memset(&now, 0, sizeof(now));
-	run();
-	/* One is written, and one waits. */
-	assert_in_range(now.works_then, 1, 2);
+	run(false, CHUNKS);
+	/* One is written, and one waits; one more before the reader gets ahead. */
+	assert_in_range(now.works_then, 1, 3);
 	/* Most, if the worker gets a processor at once. */
 	assert_in_range(now.resident, 3, CHUNKS);
+}
+
+/* A device for whose state there is no memory waits for the writer, which is not to wait for the
+ * workers then. */
+static void test_full(void **state)
+{
+	(void)state;
+	run(false, MANY);
 }
 
 /* As long as the device runs, nobody gets ahead. */
 static void test_runs(void **state)
 {
 	(void)state;
-	memset(&now, 0, sizeof(now));
-	now.running = true;
-	run();
+	run(true, CHUNKS);
 	assert_in_range(now.works_then, CHUNKS - 3, CHUNKS);
 	assert_in_range(now.fresh, 1, 3);
 }
@@ -139,6 +155,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stopped, make_ctx, free_ctx),
+		cmocka_unit_test_setup_teardown(test_full, make_ctx, free_ctx),
 		cmocka_unit_test_setup_teardown(test_runs, make_ctx, free_ctx),
 	};
 
