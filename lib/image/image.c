@@ -277,7 +277,7 @@ static int write_meta(struct image *image, uint32_t magic, char *text)
 	return err ? fd_fail(image->ctx, err, "writing the image") : 0;
 }
 
-/* Outside of a pipeline. */
+/* Outside of a pipeline, which has a watcher of its own. */
 static int write_alone(struct image *image, uint32_t magic, char *text)
 {
 	struct watch watch;

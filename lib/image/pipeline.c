@@ -12,9 +12,8 @@
  *
  * The slots that are in no lane lie on a stack. The reader takes the one that was written last,
  * whose buffer is in the processor's caches if anything is. A reader that is to get ahead makes
- * more of them when the stack is empty. It gets ahead of a slower writer, so that the workers have
- * time then: they leave the chunks that wait, and make the slots, which costs about half as much as
- * to fill them.
+ * more of them when the stack is empty. The workers have time then, because the writer is slower:
+ * they leave the chunks that wait, and make the slots for the reader.
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -475,7 +474,7 @@ static struct slot *find_room(struct lane *lane)
 	lane->ahead = r->ahead && (run->begun || !run->p->work) && r->ahead(r->from);
 	slot = take_unused(lane);
 	if (lane->ahead && slot) {
-		/* The next one can be made. */
+		/* A worker that has time can make the next one. */
 		pthread_cond_signal(&run->work);
 	} else if (lane->ahead && !run->full) {
 		run->full = true;
@@ -554,7 +553,7 @@ static void put_back(struct run *run, struct slot *slot)
 {
 	run->unused[run->nr_unused++] = slot;
 	pthread_cond_broadcast(&run->room);
-	/* See has_time(). */
+	/* A chunk that was left until this one was written: see has_time(). */
 	if (run->nr_waiting)
 		pthread_cond_signal(&run->work);
 }

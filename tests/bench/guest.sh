@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# guest.sh KIND RUNS MIB, in the guest: save an ivshmem device that is stopped with vfiomig and without it, in turn. Prints the
-# lines of "measure", with an "a" before those of vfiomig and a "b" before the others.
+# guest.sh KIND RUNS MIB, in the guest: save an ivshmem device, which is stopped all the time, with vfiomig and without it,
+# in turn. Prints the lines of "measure", with an "a" before those of vfiomig and a "b" before the others.
 
 set -eu
 

@@ -4,8 +4,8 @@
 # migrate.sh RUNS, in the guest: save an ivshmem device with vfiomig, let QEMU migrate a machine that has it to a file,
 # and copy its state in a loop, in turn. Prints the lines of "measure", with an "a" before those of vfiomig; with a "b"
 # before those of QEMU for a paused machine; with a "c" before those of a raw save; and with a "d" before those of the
-# loop. In all these the device is stopped. With an "e" before those of vfiomig and an "f" before those of QEMU it runs
-# first. QEMU's times begin when it is told to migrate and have no memory.
+# loop. In all these the device is stopped all the time. An "e" is before those of vfiomig with pre-copy, and an "f" before
+# those of QEMU with a running machine. QEMU's times begin when it is told to migrate and have no memory.
 
 # shellcheck source=tests/guest/lib/lib.sh
 . /tests/lib.sh
