@@ -151,7 +151,7 @@ $(B)/tests/unit/bindfail: WRAP = step_write geteuid mkdirat kmod_module_probe_in
 $(B)/tests/unit/bindmem: WRAP = step_write malloc calloc reallocarray strdup kmod_new
 $(B)/tests/unit/borrow: WRAP = ioctl syscall
 $(B)/tests/unit/device: WRAP = ioctl
-$(B)/tests/unit/faults: WRAP = frame_encoder_new read pread64 lseek64 writev now_ns malloc calloc aligned_alloc pthread_create \
+$(B)/tests/unit/faults: WRAP = frame_encoder_new frame_decoder_new read pread64 lseek64 writev now_ns malloc calloc aligned_alloc pthread_create \
 	pthread_mutex_init pthread_mutex_destroy eventfd sched_getaffinity sysconf ZSTD_compress2 ZSTD_createCCtx ZSTD_createDCtx XXH3_createState XXH64_createState XXH64_update
 $(B)/tests/unit/held: WRAP = ioctl now_ns geteuid getsockopt
 $(B)/tests/unit/identity: WRAP = statx stat64

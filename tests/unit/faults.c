@@ -500,7 +500,8 @@ void *__wrap_XXH64_createState(void)
 	return is_out() ? NULL : __real_XXH64_createState();
 }
 
-static bool thread_failed;
+/* Failures after which the work goes on where another thread does it. */
+static _Atomic bool thread_failed, worker_failed;
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 			  void *arg);
@@ -654,7 +655,22 @@ void *__real_frame_encoder_new(const void *how);
 void *__wrap_frame_encoder_new(const void *how);
 void *__wrap_frame_encoder_new(const void *how)
 {
-	return encoders-- > 0 ? __real_frame_encoder_new(how) : NULL;
+	void *encoder = encoders-- > 0 ? __real_frame_encoder_new(how) : NULL;
+
+	if (!encoder)
+		worker_failed = true;
+	return encoder;
+}
+
+void *__real_frame_decoder_new(const void *how);
+void *__wrap_frame_decoder_new(const void *how);
+void *__wrap_frame_decoder_new(const void *how)
+{
+	void *decoder = __real_frame_decoder_new(how);
+
+	if (!decoder)
+		worker_failed = true;
+	return decoder;
 }
 
 /* A worker that has no memory is only missed if there is no other one. */
@@ -752,13 +768,14 @@ static void fail_each(int (*trip)(const struct vfiomig_options *opt))
 			int err;
 
 			allocations = 0;
-			thread_failed = false;
+			thread_failed = worker_failed = false;
 			ctx->error[0] = '\0';
 			err = trip(&opt);
 			if (allocations < fail_at)
 				break;
-			/* Without a thread that watches a header, only signals end its read. */
-			if (!err && thread_failed)
+			/* Without a thread that watches a header, only signals end its read.
+			 * Without the second worker the first one does all. */
+			if (!err && (thread_failed || worker_failed))
 				continue;
 			assert_true(err == -ENOMEM || err == -EAGAIN);
 			if (err == -EAGAIN)
