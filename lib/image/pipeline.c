@@ -594,14 +594,15 @@ static void end_reading(struct lane *lane, struct slot *slot, int number, int er
 	pthread_mutex_lock(&run->lock);
 	/* The others have a larger share, also while this one's end waits for theirs. */
 	run->nr_filling--;
-	lane->ahead = false;
 	put_back(run, slot);
-	pthread_cond_broadcast(&run->work);
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
 	if (!err && r->end)
 		err = r->end(r->from);
 	pthread_mutex_lock(&run->lock);
+	/* A stopped device is home only now. */
+	lane->ahead = false;
+	pthread_cond_broadcast(&run->work);
 	if (err)
 		set_failed(run);
 	else

@@ -14,9 +14,9 @@ static struct {
 	bool running; /* the device is not stopped */
 	int chunks, reads, writes;
 	_Atomic int works, digests;
-	int works_then;	     /* when all chunks had been read */
+	int works_then;	     /* when the device was home */
 	int fresh, resident; /* chunks whose memory was there, or not, when they were read into */
-	_Atomic bool ended;  /* all was read */
+	_Atomic bool ended;  /* the device is home */
 } now;
 
 static bool is_resident(uint8_t *buf)
@@ -31,10 +31,8 @@ static bool is_resident(uint8_t *buf)
 static int read_some(void *from, struct chunk *c)
 {
 	(void)from;
-	if (now.reads == now.chunks) {
-		now.works_then = now.works;
+	if (now.reads == now.chunks)
 		return 0;
-	}
 	/* Time for the others */
 	usleep(5000);
 	if (is_resident(c->in))
@@ -55,6 +53,9 @@ static bool is_stopped(const void *from)
 static int end(void *from)
 {
 	(void)from;
+	/* Time for the workers, which are to leave it to the device's way home */
+	usleep(50000);
+	now.works_then = now.works;
 	now.ended = true;
 	return 0;
 }
@@ -85,7 +86,7 @@ static bool is_late(void)
 	return now.running || now.ended || (now.chunks == MANY && now.works >= CHUNKS);
 }
 
-/* Take the first chunk when all of them were read, or all that there is memory for. */
+/* Take the first chunk when the device is home, or waits for memory. */
 static int write_late(void *to, struct chunk *c)
 {
 	(void)to;
