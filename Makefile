@@ -239,6 +239,10 @@ $(B)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $< -pthread
 
+$(B)/tests/bench/fast: tests/bench/fast.c $(LIB_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,--wrap=ioctl -Wl,--wrap=read -o $@ $< $(LIB_OBJS) $(LIB_LIBS) -pthread
+
 $(B)/tests/host/emulate.so: $(wildcard tests/host/emulate/*)
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -MMD -MP,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^)
