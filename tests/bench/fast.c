@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fast FILE HOW STATE: save a device that delivers the state in the file STATE as fast as memory is
- * copied, to standard output. Add a line to FILE: the time that this took, its processor time, and
- * for how long the device was stopped, in microseconds. The kernel is replaced at ioctl(2) and
+ * fast FILE HOW STATE [COUNT SPEED]: save a device that delivers the state in the file STATE as
+ * fast as memory is copied, to standard output; or a set of COUNT of them, each of which delivers
+ * SPEED megabytes in a second. Add a line to FILE: the time that this took, its processor time, and
+ * for how long the devices were stopped, in microseconds. The kernel is replaced at ioctl(2) and
  * read(2) (see --wrap in the Makefile). HOW:
  *
  *	loop	reads and writes of 1 MiB, without vfiomig
@@ -24,20 +25,52 @@
 #define HUGE_PAGE (2u << 20)
 #define READ	  (1u << 20)
 
-static struct {
+static struct device {
+	struct vfiomig_device *dev;
 	int state, data_fd;
-	char *bytes;
-	size_t size, at;
-} device = { .state = VFIOMIG_STATE_RUNNING, .data_fd = -1 };
+	long start; /* of its stream */
+	size_t at;
+} devices[VFIOMIG_SET_MAX];
+
+static int count = 1;
+static long speed; /* bytes in a microsecond; 0 for all that is possible */
+
+/* What each of the devices delivers */
+static char *bytes;
+static size_t total;
+
+static long now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000L + ts.tv_nsec / 1000;
+}
 
 /* ---- The kernel ---------------------------------------------------------- */
 
+static struct device *device_of(int fd)
+{
+	for (int i = 0; i < count; i++)
+		if (devices[i].dev && devices[i].dev->fd == fd)
+			return &devices[i];
+	errx(1, "descriptor %d is no device", fd);
+}
+
+/* The call that is answered is of this device. */
+static __thread struct device *asked;
+
+static int begin_stream(struct device *d)
+{
+	d->start = now_us();
+	d->data_fd = feature_null();
+	return d->data_fd;
+}
+
 static int set_state(struct vfio_device_feature_mig_state *mig)
 {
-	mig->data_fd = -1;
-	if (mig->device_state == VFIOMIG_STATE_STOP_COPY)
-		mig->data_fd = device.data_fd = feature_null();
-	device.state = mig->device_state;
+	asked->state = mig->device_state;
+	mig->data_fd = asked->state == VFIOMIG_STATE_STOP_COPY ? begin_stream(asked) : -1;
 	return 0;
 }
 
@@ -52,20 +85,37 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (request != VFIO_DEVICE_FEATURE)
 		errx(1, "ioctl %#lx of descriptor %d", request, fd);
-	return feature_answer(feature, VFIOMIG_STOP_COPY | VFIOMIG_P2P, device.state, set_state);
+	asked = device_of(fd);
+	return feature_answer(feature, VFIOMIG_STOP_COPY | VFIOMIG_P2P, asked->state, set_state);
+}
+
+static void sleep_until(long us)
+{
+	struct timespec ts = { us / 1000000, us % 1000000 * 1000 };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL))
+		;
+}
+
+static ssize_t deliver(struct device *d, void *buf, size_t size)
+{
+	if (size > total - d->at)
+		size = total - d->at;
+	memcpy(buf, bytes + d->at, size);
+	d->at += size;
+	if (speed)
+		sleep_until(d->start + d->at / speed);
+	return size;
 }
 
 ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
 {
-	if (fd != device.data_fd)
-		return __real_read(fd, buf, size);
-	if (size > device.size - device.at)
-		size = device.size - device.at;
-	memcpy(buf, device.bytes + device.at, size);
-	device.at += size;
-	return size;
+	for (int i = 0; i < count; i++)
+		if (devices[i].data_fd == fd && devices[i].start)
+			return deliver(&devices[i], buf, size);
+	return __real_read(fd, buf, size);
 }
 
 /* ---- Memory -------------------------------------------------------------- */
@@ -82,19 +132,19 @@ static char *new_memory(size_t size)
 	return memory;
 }
 
-static void load_device(const char *path)
+static void load_state(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
 		err(1, "%s", path);
-	device.size = st.st_size;
-	device.bytes = new_memory(device.size);
+	total = st.st_size;
+	bytes = new_memory(total);
 	/* A device's memory is no part of the process. */
-	madvise(device.bytes, device.size, MADV_DONTFORK);
-	for (size_t done = 0; done < device.size;) {
-		ssize_t n = __real_read(fd, device.bytes + done, device.size - done);
+	madvise(bytes, total, MADV_DONTFORK);
+	for (size_t done = 0; done < total;) {
+		ssize_t n = __real_read(fd, bytes + done, total - done);
 
 		if (n <= 0)
 			err(1, "%s", path);
@@ -105,14 +155,6 @@ static void load_device(const char *path)
 
 /* ---- Both sides ---------------------------------------------------------- */
 
-static long now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000L + ts.tv_nsec / 1000;
-}
-
 static long cpu_us(void)
 {
 	struct timespec ts;
@@ -121,10 +163,10 @@ static long cpu_us(void)
 	return ts.tv_sec * 1000000L + ts.tv_nsec / 1000;
 }
 
-static void write_all(const char *bytes, size_t size)
+static void write_all(const char *from, size_t size)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t n = write(STDOUT_FILENO, bytes + done, size - done);
+		ssize_t n = write(STDOUT_FILENO, from + done, size - done);
 
 		if (n < 0)
 			err(1, "write");
@@ -135,35 +177,43 @@ static void write_all(const char *bytes, size_t size)
 /* Returns for how many microseconds the device was stopped. */
 static long loop(bool keep)
 {
-	char *buf = new_memory(keep ? device.size + READ : READ), *to = buf;
+	char *buf = new_memory(keep ? total + READ : READ), *to = buf;
 	long start = now_us(), stopped;
+	int fd = begin_stream(devices);
 	ssize_t n;
 
-	device.data_fd = feature_null();
-	while ((n = read(device.data_fd, to, READ)) > 0)
+	while ((n = read(fd, to, READ)) > 0)
 		if (keep)
 			to += n;
 		else
 			write_all(to, n);
 	stopped = now_us() - start;
-	close(device.data_fd);
+	close(fd);
 	free(buf);
 	return stopped;
 }
 
-/* Returns the same. */
+/* Returns the same, of all devices. */
 static long save(struct vfiomig_ctx *ctx, const char *how)
 {
-	struct vfiomig_device *dev = feature_device(ctx, feature_null());
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;
 	struct vfiomig_result result = VFIOMIG_RESULT_INIT;
+	struct vfiomig_member members[VFIOMIG_SET_MAX] = { 0 };
 
-	dev->name = strdup("device");
+	for (int i = 0; i < count; i++) {
+		struct vfiomig_device *dev = feature_device(ctx, feature_null());
+
+		if (asprintf(&dev->name, "device-%d", i) < 0)
+			err(1, "no memory");
+		devices[i].dev = members[i].device = dev;
+		devices[i].state = VFIOMIG_STATE_RUNNING;
+	}
 	opt.raw = strcmp(how, "raw") == 0;
 	opt.level = opt.raw ? 0 : atoi(how);
-	if (vfiomig_save(dev, STDOUT_FILENO, &opt, &result))
+	if (vfiomig_save_set(members, count, STDOUT_FILENO, &opt, &result, NULL))
 		errx(1, "%s", vfiomig_get_error(ctx));
-	vfiomig_device_unref(dev);
+	for (int i = 0; i < count; i++)
+		vfiomig_device_unref(members[i].device);
 	return result.downtime_ns / 1000;
 }
 
@@ -174,20 +224,26 @@ int main(int argc, char **argv)
 	bool keep, bare;
 	FILE *f;
 
-	if (argc != 4)
-		errx(2, "usage: fast FILE HOW STATE");
+	if (argc != 4 && argc != 6)
+		errx(2, "usage: fast FILE HOW STATE [COUNT SPEED]");
+	if (argc == 6) {
+		count = atoi(argv[4]);
+		speed = atol(argv[5]);
+	}
+	if (count < 1 || count > VFIOMIG_SET_MAX || speed < 0)
+		errx(2, "no such devices");
 	keep = strcmp(argv[2], "keep") == 0;
 	bare = keep || strcmp(argv[2], "loop") == 0;
 	if (vfiomig_new(&ctx))
 		errx(1, "no context");
-	load_device(argv[3]);
+	load_state(argv[3]);
 	start = now_us();
 	cpu = cpu_us();
 	stopped = bare ? loop(keep) : save(ctx, argv[2]);
 	cpu = cpu_us() - cpu;
 	start = now_us() - start;
 	vfiomig_unref(ctx);
-	free(device.bytes);
+	free(bytes);
 	f = fopen(argv[1], "a");
 	if (!f || fprintf(f, "%ld %ld %ld\n", start, cpu, stopped) < 0 || fclose(f))
 		err(1, "%s", argv[1]);
