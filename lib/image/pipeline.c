@@ -68,7 +68,7 @@ struct lane {
 	struct slot **ring;
 	/* With run->lock held: */
 	uint64_t filled, taken, digested, written;
-	bool ahead;	      /* its reader reads ahead of the writer */
+	bool ahead;	      /* its reader reads ahead of the writer, or has, and is in its @end */
 	bool ended;	      /* there are no more chunks to read */
 	bool closed;	      /* the writer has done all */
 	pthread_cond_t ready; /* for the lane's own writer, if it has one */
@@ -647,9 +647,10 @@ static struct lane *find_filled(struct run *run)
 }
 
 /*
- * Whether the chunks that wait are better left for later: a reader gets ahead, so a device is
- * stopped, and needs the processors more than the writer, for which the next chunk is there. When
- * there is no more memory, the device waits for the writer, and so for all of them.
+ * Whether the chunks that wait are better left for later: a reader gets ahead, or is in its @end
+ * after that, so a device is stopped, and needs the processors more than the writer, for which the
+ * next chunk is there. When there is no more memory, the device waits for the writer, and so for
+ * all of them.
  */
 static bool has_time(const struct run *run)
 {

@@ -9,7 +9,7 @@
  * one over all bytes, so that the workers take turns, in the order of the chunks. There is a bound
  * to the number of chunks under way, so that memory is bounded, and the slower side holds up the
  * other one. A reader that is waited for, a stopped device's, gets ahead as far as memory allows,
- * and the workers do no more meanwhile than the writer needs next.
+ * and the workers do no more than the writer needs next until the device is home.
  *
  * All chunks of a file are written by one thread because the kernel lets only one write at a time
  * to a file, whichever thread it is from.
