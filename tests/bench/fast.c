@@ -70,6 +70,8 @@ static int begin_stream(struct device *d)
 static int set_state(struct vfio_device_feature_mig_state *mig)
 {
 	asked->state = mig->device_state;
+	/* The number of a data_fd that was closed is soon that of another file. */
+	asked->start = 0;
 	mig->data_fd = asked->state == VFIOMIG_STATE_STOP_COPY ? begin_stream(asked) : -1;
 	return 0;
 }
