@@ -60,7 +60,8 @@ struct reader {
 	/* Whether to read on now although chunks wait to be written, as far as memory allows. NULL
 	 * for never. */
 	bool (*ahead)(const void *from);
-	/* After the last chunk was read; others may not be written yet. NULL for nothing. */
+	/* After the last chunk was read; others may not be written yet. The workers leave the
+	 * processors to a reader that was ahead until this has returned. NULL for nothing. */
 	int (*end)(void *from);
 	void *from;
 };

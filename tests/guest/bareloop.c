@@ -2,7 +2,8 @@
 /*
  * bareloop DEV [MIB]: copy the device's state to standard output in a loop of reads and writes of 1
  * MiB, and print on standard error for how many microseconds the device was stopped. With MIB, read
- * into so much new memory, and write nothing. The benchmark compares a save with this.
+ * into so much new memory, which is to be 1 MiB more than the state, and write nothing. The
+ * benchmark compares a save with this.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,9 +39,11 @@ static void keep(int from, size_t room)
 	madvise(memory, room, MADV_HUGEPAGE);
 	while (room - done >= READ && (n = read(from, memory + done, READ)) > 0)
 		done += n;
-	if (room - done < READ || n < 0)
+	if (room - done < READ)
+		errx(1, "the state does not fit into %zu bytes", room);
+	if (n < 0)
 		err(1, "read");
-	free(memory);
+	/* The memory ends with the program, because to free it takes time. */
 }
 
 int main(int argc, char **argv)
