@@ -6,8 +6,8 @@
  * for how long the devices were stopped, in microseconds. The kernel is replaced at ioctl(2) and
  * read(2) (see --wrap in the Makefile). HOW:
  *
- *	loop	reads and writes of 1 MiB, without vfiomig
- *	keep	reads of 1 MiB into memory that is kept, and no writes, without vfiomig
+ *	loop	the loop of reads and writes in loops.h, without vfiomig
+ *	keep	the loop there that keeps what it reads, and writes nothing
  *	raw	raw state
  *	0 to 19	an image, at this level of compression
  */
@@ -15,15 +15,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "../unit/feature.h"
-
-#define HUGE_PAGE (2u << 20)
-#define READ	  (1u << 20)
+#include "loops.h"
 
 static struct device {
 	struct vfiomig_device *dev;
@@ -120,20 +116,6 @@ ssize_t __wrap_read(int fd, void *buf, size_t size)
 	return __real_read(fd, buf, size);
 }
 
-/* ---- Memory -------------------------------------------------------------- */
-
-static char *new_memory(size_t size)
-{
-	char *memory;
-
-	size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-	memory = aligned_alloc(HUGE_PAGE, size);
-	if (!memory)
-		err(1, "no memory");
-	madvise(memory, size, MADV_HUGEPAGE);
-	return memory;
-}
-
 static void load_state(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -142,7 +124,7 @@ static void load_state(const char *path)
 	if (fd < 0 || fstat(fd, &st))
 		err(1, "%s", path);
 	total = st.st_size;
-	bytes = new_memory(total);
+	bytes = huge_alloc(total);
 	/* A device's memory is no part of the process. */
 	madvise(bytes, total, MADV_DONTFORK);
 	for (size_t done = 0; done < total;) {
@@ -165,37 +147,20 @@ static long cpu_us(void)
 	return ts.tv_sec * 1000000L + ts.tv_nsec / 1000;
 }
 
-static void write_all(const char *from, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = write(STDOUT_FILENO, from + done, size - done);
-
-		if (n < 0)
-			err(1, "write");
-		done += n;
-	}
-}
-
-/* Returns for how many microseconds the device was stopped. */
+/* Both return for how many microseconds the devices were stopped. */
 static long loop(bool keep)
 {
-	char *buf = new_memory(keep ? total + READ : READ), *to = buf;
-	long start = now_us(), stopped;
-	int fd = begin_stream(devices);
-	ssize_t n;
+	long start = now_us();
+	int data_fd = begin_stream(devices);
 
-	while ((n = read(fd, to, READ)) > 0)
-		if (keep)
-			to += n;
-		else
-			write_all(to, n);
-	stopped = now_us() - start;
-	close(fd);
-	free(buf);
-	return stopped;
+	if (keep)
+		loop_keep(data_fd, total);
+	else
+		loop_copy(data_fd);
+	close(data_fd);
+	return now_us() - start;
 }
 
-/* Returns the same, of all devices. */
 static long save(struct vfiomig_ctx *ctx, const char *how)
 {
 	struct vfiomig_options opt = VFIOMIG_OPTIONS_INIT;

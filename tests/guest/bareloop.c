@@ -1,50 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bareloop DEV [MIB]: copy the device's state to standard output in a loop of reads and writes of 1
- * MiB, and print on standard error for how many microseconds the device was stopped. With MIB, read
- * into so much new memory, which is to be 1 MiB more than the state, and write nothing. The
- * benchmark compares a save with this.
+ * bareloop DEV [MIB]: copy the device's state to standard output in a loop, and print on standard
+ * error for how many microseconds the device was stopped. With MIB, read a state of at most that
+ * size into new memory, and write nothing. The benchmark compares a save with this.
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
+#include "../bench/loops.h"
 #include "device.h"
-
-#define READ	  (1u << 20)
-#define HUGE_PAGE (2u << 20)
-
-static char buf[READ];
-
-static void copy(int from)
-{
-	ssize_t n;
-
-	while ((n = read(from, buf, READ)) > 0)
-		if (!write_all(STDOUT_FILENO, buf, n))
-			err(1, "write");
-	if (n < 0)
-		err(1, "read");
-}
-
-static void keep(int from, size_t room)
-{
-	char *memory = aligned_alloc(HUGE_PAGE, room);
-	size_t done = 0;
-	ssize_t n;
-
-	if (!memory)
-		err(1, "no memory");
-	madvise(memory, room, MADV_HUGEPAGE);
-	while (room - done >= READ && (n = read(from, memory + done, READ)) > 0)
-		done += n;
-	if (room - done < READ)
-		errx(1, "the state does not fit into %zu bytes", room);
-	if (n < 0)
-		err(1, "read");
-	/* The memory ends with the program, because to free it takes time. */
-}
 
 int main(int argc, char **argv)
 {
@@ -60,9 +24,9 @@ int main(int argc, char **argv)
 	start = now_us();
 	data_fd = device_go(dev, VFIOMIG_STATE_STOP_COPY);
 	if (argc == 3)
-		keep(data_fd, (size_t)atoi(argv[2]) << 20);
+		loop_keep(data_fd, (size_t)atoi(argv[2]) << 20);
 	else
-		copy(data_fd);
+		loop_copy(data_fd);
 	close(data_fd);
 	device_go(dev, VFIOMIG_STATE_RUNNING);
 	fprintf(stderr, "%" PRIu64 "\n", now_us() - start);
