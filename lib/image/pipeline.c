@@ -13,7 +13,9 @@
  * The slots that are in no lane lie on a stack. The reader takes the one that was written last,
  * whose buffer is in the processor's caches if anything is. A reader that is to get ahead makes
  * more of them when the stack is empty. The workers have time then, because the writer is slower:
- * they leave the chunks that wait, and make the slots for the reader.
+ * they leave the chunks that wait, and make the slots for the reader. The kernel finds the memory
+ * of a slot when it is touched, which takes as long as to fill it; so slots are touched before a
+ * device is stopped, as many as it is to deliver, see pipeline_prepare().
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -42,9 +44,12 @@
 #define PLAIN_CHUNKS 4
 /* Of a worker: its stack, and what the allocator keeps for the thread. */
 #define WORKER_ROOM  (256u << 10)
+/* What slots that are made early leave: room for the stacks of threads that take arcs. */
+#define LEFT_ROOM    (32u << 20)
 
 struct slot {
 	struct chunk chunk;
+	bool warm;	     /* the kernel has found its memory */
 	bool done;	     /* the chunk is to be written */
 	pthread_cond_t turn; /* for the worker that is to digest the chunk */
 };
@@ -101,16 +106,17 @@ struct run {
 	pthread_cond_t gone;  /* for the watcher: the other threads have ended */
 	struct slot **unused; /* the stack */
 	int nr_unused;
-	int nr_reading, nr_open;      /* readers that go on, and lanes that are not closed */
-	int nr_filling;		      /* readers that have not come to the end of their bytes */
-	int nr_waiting;		      /* chunks that no worker has taken */
-	int next_taken, next_written; /* the lanes whose turn it is */
-	bool begun;		      /* a chunk was digested */
-	bool full;		      /* a reader that gets ahead had no room */
-	int nr_preparing;	      /* slots whose memory a worker touches */
-	int nr_workers, nr_idle;      /* an idle worker waits for a chunk, or has just started */
-	bool failed;		      /* ctx->error says how */
-	bool over;		      /* all threads but the watcher have ended */
+	int nr_reading, nr_open;       /* readers that go on, and lanes that are not closed */
+	int nr_filling;		       /* readers that have not come to the end of their bytes */
+	int nr_waiting;		       /* chunks that no worker has taken */
+	int next_taken, next_written;  /* the lanes whose turn it is */
+	bool begun;		       /* a chunk was digested */
+	bool full;		       /* a reader that gets ahead had no room */
+	int nr_preparing;	       /* slots that are being touched */
+	uint64_t nr_warm, warm_wanted; /* slots that are warm, and how many are to be */
+	int nr_workers, nr_idle;       /* an idle worker waits for a chunk, or has just started */
+	bool failed;		       /* ctx->error says how */
+	bool over;		       /* all threads but the watcher have ended */
 	uint64_t ticked; /* when the writer has last called the progress function while it waited */
 	struct sleeper *sleepers; /* all threads but the watcher, as they have started */
 	int nr_sleepers;
@@ -452,15 +458,25 @@ static bool has_room(const struct lane *lane)
 	return used < (most ? most : 1);
 }
 
+static void set_warm(struct run *run, struct slot *slot)
+{
+	run->nr_warm += !slot->warm;
+	slot->warm = true;
+}
+
 static struct slot *take_unused(const struct lane *lane)
 {
 	struct run *run = lane->run;
+	struct slot *slot;
 
 	if (!has_room(lane))
 		return NULL;
 	if (!run->nr_unused && (run->nr_made == run->nr_slots || !make_slot(run)))
 		return NULL;
-	return run->unused[--run->nr_unused];
+	slot = run->unused[--run->nr_unused];
+	/* It is read into now. */
+	set_warm(run, slot);
+	return slot;
 }
 
 /* Returns NULL if there is none. */
@@ -537,6 +553,7 @@ static int read_chunk(const struct lane *lane, struct chunk *chunk)
 	const struct reader *r = &lane->run->p->readers[lane->number];
 
 	chunk->in_size = 0;
+	chunk->run = lane->run;
 	chunk->lane = lane->number;
 	chunk->fetch = chunk->zero = chunk->ends_lane = false;
 	return r->read(r->from, chunk);
@@ -632,6 +649,70 @@ static void *reader(void *arg)
 	return NULL;
 }
 
+/* ---- Memory that is there before it is read into ------------------------- */
+
+/* Have the kernel find the memory of a buffer now. */
+static void touch(volatile uint8_t *buf, size_t size)
+{
+	for (size_t at = 0; at < size; at += PAGE)
+		buf[at] = 0;
+}
+
+/* A slot that is not warm, off the stack, or a new one. Returns NULL if there is none. */
+static struct slot *take_cold(struct run *run)
+{
+	for (int i = 0; i < run->nr_unused; i++) {
+		struct slot *slot = run->unused[i];
+
+		if (slot->warm)
+			continue;
+		run->unused[i] = run->unused[--run->nr_unused];
+		return slot;
+	}
+	if (run->nr_made == run->nr_slots || !make_slot(run))
+		return NULL;
+	return run->unused[--run->nr_unused];
+}
+
+/* With the lock held but for the longest part of it. Returns false if there is no slot, or no
+ * memory for another one. */
+static bool warm_slot(struct run *run)
+{
+	struct slot *slot = take_cold(run);
+
+	if (!slot)
+		return false;
+	set_warm(run, slot);
+	run->nr_preparing++;
+	pthread_mutex_unlock(&run->lock);
+	touch(slot->chunk.in, run->p->in_room);
+	pthread_mutex_lock(&run->lock);
+	run->nr_preparing--;
+	put_back(run, slot);
+	return true;
+}
+
+void pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
+{
+	struct run *run = chunk->run;
+	const struct pipeline *p = run->p;
+	uint64_t most = run->nr_slots / p->nr_readers, count = bytes / p->in_room + 1;
+	/* The first worker comes first: without its memory nothing goes on. The compiler is not to
+	 * find out that nobody uses this. */
+	void *volatile left = malloc(p->worker_room + LEFT_ROOM);
+
+	touch(chunk->in + chunk->in_size, p->in_room - chunk->in_size);
+	pthread_mutex_lock(&run->lock);
+	if (left)
+		run->warm_wanted += count < most ? count : most;
+	/* A worker that has time helps. */
+	pthread_cond_signal(&run->work);
+	while (!run->failed && run->nr_warm < run->warm_wanted && warm_slot(run))
+		;
+	pthread_mutex_unlock(&run->lock);
+	free(left);
+}
+
 /* ---- Working ------------------------------------------------------------- */
 
 /* The lane whose turn it is, of those that have a chunk that no worker has taken. */
@@ -667,30 +748,11 @@ static bool has_time(const struct run *run)
 	return ahead && under_way > (uint64_t)run->nr_workers;
 }
 
-/* Have the kernel find the memory of a buffer now. */
-static void touch(volatile uint8_t *buf, size_t size)
+/* Whether a slot is to be touched, or made, for a reader that soon takes it. */
+static bool needs_slot(const struct run *run)
 {
-	for (size_t at = 0; at < size; at += PAGE)
-		buf[at] = 0;
-}
-
-/* A worker that has time makes the slot that a reader takes next, with the lock held but for the
- * longest part of it. Returns false if there is no need, or no memory. */
-static bool prepare_slot(struct run *run)
-{
-	struct slot *slot;
-
-	if (!has_time(run) || run->nr_unused + run->nr_preparing >= run->nr_filling ||
-	    run->nr_made == run->nr_slots || !make_slot(run))
-		return false;
-	slot = run->unused[--run->nr_unused];
-	run->nr_preparing++;
-	pthread_mutex_unlock(&run->lock);
-	touch(slot->chunk.in, run->p->in_room);
-	pthread_mutex_lock(&run->lock);
-	run->nr_preparing--;
-	put_back(run, slot);
-	return true;
+	return run->nr_warm < run->warm_wanted ||
+	       (has_time(run) && run->nr_unused + run->nr_preparing < run->nr_filling);
 }
 
 /* Wait, with the lock held, for a chunk to work on. Returns NULL if there is none any more. */
@@ -699,7 +761,7 @@ static struct slot *take_chunk(struct run *run)
 	struct lane *lane;
 
 	while (!run->failed && run->nr_reading && (!run->nr_waiting || has_time(run)))
-		if (!prepare_slot(run))
+		if (!needs_slot(run) || !warm_slot(run))
 			pthread_cond_wait(&run->work, &run->lock);
 	if (run->failed || !run->nr_waiting)
 		return NULL;

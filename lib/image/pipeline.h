@@ -35,6 +35,7 @@
 #define PIPELINE_MEMORY_MAX (240u << 20)
 
 struct chunk {
+	struct run *run; /* for pipeline_prepare() */
 	uint64_t number; /* from 0, in its lane */
 	int lane;	 /* which of several states it is of, from 0 */
 	bool ends_lane;	 /* it has no bytes: its lane ends here, and others may go on */
@@ -103,6 +104,13 @@ struct pipeline {
 	void (*digest)(void *digests, const struct chunk *chunk);
 	void *digests;
 };
+
+/*
+ * For a reader that is about to stop a device, with the chunk that it fills, of which it has read
+ * in_size bytes: have the kernel find the memory for so many bytes more now, as far as this reader
+ * may get ahead of the writer. While the device is stopped that would take time.
+ */
+void pipeline_prepare(const struct chunk *chunk, uint64_t bytes);
 
 /* Run until all readers have come to the end and everything is written, or a stage fails. Returns 0
  * or what ctx_fail() returned for the first failure. */

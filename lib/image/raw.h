@@ -28,6 +28,7 @@ struct raw {
 	uint8_t peeked[RAW_PEEK_MAX]; /* bytes that were read already */
 	size_t peeked_size;
 	_Atomic uint64_t bytes; /* that have gone by; read by the progress function's thread */
+	uint64_t since_ns;	/* CLOCK_MONOTONIC, when its reader could begin; 0: at once */
 	XXH3_state_t *digest;	/* NULL where nobody wants it */
 	/* Called for all bytes that go by, in order; may be NULL. It returns 0 or what ctx_fail()
 	 * returned, and then the transfer ends. A state that raw_find() finds has none. */

@@ -71,6 +71,12 @@ struct moved {
 	uint64_t at_ns;		/* CLOCK_MONOTONIC, when the last of them were written; or 0 */
 };
 
+/* For how long a state was moved that is read, by a transfer that began at @start. */
+static uint64_t moved_ns(const struct raw *state, const struct moved *moved, uint64_t start)
+{
+	return (moved->at_ns ?: now_ns()) - (state->since_ns ?: start);
+}
+
 static void add_moved(struct moved *moved, const struct chunk *c)
 {
 	moved->bytes += c->in_size;
@@ -181,8 +187,8 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 	/* What was read ahead is not moved yet. */
 	err = run(&p, &counted.moved.bytes, result->expected);
 	result->bytes = counted.moved.bytes;
-	/* Without what came after it, the way home of a device. */
-	result->ns = (counted.moved.at_ns ?: now_ns()) - start;
+	/* Without what came before it and after it, the arcs of a device. */
+	result->ns = moved_ns(from, &counted.moved, start);
 	return err;
 }
 
@@ -354,7 +360,7 @@ int transfer_set_out(const struct vfiomig_options *opt, struct member *members, 
 		struct moved *moved = &set->lanes[i].moved;
 
 		members[i].result->bytes = moved->bytes;
-		members[i].result->ns = (moved->at_ns ?: now_ns()) - set->start;
+		members[i].result->ns = moved_ns(members[i].raw, moved, set->start);
 	}
 	sum_up(set, count, whole);
 	free(set);

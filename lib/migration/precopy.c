@@ -124,6 +124,7 @@ static bool is_time(struct precopy *p)
 		p->gave_up = now_ns() - p->start_ns > SECONDS_MIN * NS_PER_S;
 		return p->gave_up;
 	}
+	p->left = info.initial_bytes + info.dirty_bytes;
 	/* Without MIG_PRECOPY_INFOv2 the kernel leaves the flags as they were written here: 0. */
 	if (in_first_copy(p, &info))
 		return false;
@@ -143,11 +144,12 @@ static bool is_time(struct precopy *p)
  * between these states alters what is streamed in session, but does not terminate or otherwise
  * affect the associated fd."
  */
-static int stop(struct precopy *p)
+static int stop(struct precopy *p, const struct chunk *c)
 {
 	struct part *part = p->part;
 	int state, err;
 
+	pipeline_prepare(c, p->left);
 	p->bytes = p->state->bytes;
 	part->stop_ns = now_ns();
 	part->transfer = -1;
@@ -198,8 +200,10 @@ static ssize_t read_until_stop(struct precopy *p, void *buf, size_t size)
 	return n;
 }
 
-static ssize_t read_some(struct precopy *p, void *buf, size_t size)
+static ssize_t read_some(struct precopy *p, const struct chunk *c)
 {
+	size_t size = p->state->chunk_size - c->in_size;
+	void *buf = c->in + c->in_size;
 	ssize_t n;
 	int err;
 
@@ -207,7 +211,7 @@ static ssize_t read_some(struct precopy *p, void *buf, size_t size)
 		n = read_until_stop(p, buf, size);
 		if (n)
 			return n < 0 ? raw_fail(p->state, n) : n;
-		err = stop(p);
+		err = stop(p, c);
 		if (err)
 			return err;
 	}
@@ -218,23 +222,21 @@ static ssize_t read_some(struct precopy *p, void *buf, size_t size)
 int precopy_read(void *data, struct chunk *c)
 {
 	struct precopy *p = data;
-	size_t room = p->state->chunk_size, done = 0;
 
-	while (done < room) {
-		ssize_t n = read_some(p, c->in + done, room - done);
+	while (c->in_size < p->state->chunk_size) {
+		ssize_t n = read_some(p, c);
 		int err;
 
 		if (n < 0)
 			return n;
 		if (n == 0)
 			break;
-		err = raw_account(p->state, c->in + done, n);
+		err = raw_account(p->state, c->in + c->in_size, n);
 		if (err)
 			return err;
-		done += n;
+		c->in_size += n;
 	}
-	c->in_size = done;
-	c->iov[0] = (struct iovec){ c->in, done };
+	c->iov[0] = (struct iovec){ c->in, c->in_size };
 	c->iov_count = 1;
 	return 0;
 }

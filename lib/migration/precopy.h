@@ -17,6 +17,7 @@ struct precopy {
 	uint64_t downtime; /* nanoseconds that moving the rest may take */
 	uint64_t start_ns;
 	uint64_t initial_end; /* bytes at which the first copy is over */
+	uint64_t left;	      /* bytes that there were to read when the driver was last asked */
 	bool has_info, seen_initial;
 	unsigned int reinits;	/* first copies that began anew */
 	unsigned int rounds;	/* passes over what had changed */

@@ -35,7 +35,6 @@ struct saves {
 	struct image image;
 	struct save *save; /* of each device */
 	struct part **parts;
-	bool any_live;
 	int fd;
 };
 
@@ -50,6 +49,24 @@ static bool is_stopped(const void *data)
 
 	return s->part.transfer == VFIOMIG_STATE_STOP_COPY;
 }
+
+/* Those that are read while they run begin that. The others run on until their readers stop them. */
+static int start(struct part *p)
+{
+	struct save *s = save_of(p);
+	int err;
+
+	if (!s->is_live)
+		return 0;
+	err = session_start(p->dev, VFIOMIG_STATE_PRE_COPY, &s->state.fd, p->result);
+	if (err)
+		return err;
+	p->transfer = VFIOMIG_STATE_PRE_COPY;
+	precopy_init(&s->live, p, &s->state, s->all->opt->downtime_ms * 1000000ULL);
+	return 0;
+}
+
+/* ---- In the thread that reads -------------------------------------------- */
 
 /* Enter STOP_COPY, with the others. */
 static int stop(struct save *s)
@@ -68,26 +85,6 @@ static int stop(struct save *s)
 	return err;
 }
 
-/* Those that are read while they run begin that. The others run on meanwhile. */
-static int start(struct part *p)
-{
-	struct save *s = save_of(p);
-	int err;
-
-	if (!s->all->any_live)
-		return stop(s);
-	if (!s->is_live)
-		return 0;
-	err = session_start(p->dev, VFIOMIG_STATE_PRE_COPY, &s->state.fd, p->result);
-	if (err)
-		return err;
-	p->transfer = VFIOMIG_STATE_PRE_COPY;
-	precopy_init(&s->live, p, &s->state, s->all->opt->downtime_ms * 1000000ULL);
-	return 0;
-}
-
-/* ---- In the thread that reads -------------------------------------------- */
-
 static int read_state(struct save *s, struct chunk *c)
 {
 	int err = 0;
@@ -95,9 +92,11 @@ static int read_state(struct save *s, struct chunk *c)
 	if (s->is_live)
 		return precopy_read(&s->live, c);
 	if (!is_stopped(s)) {
+		pipeline_prepare(c, s->part.result->expected);
 		err = set_wait_stop(&s->part);
 		if (!err)
 			err = stop(s);
+		s->state.since_ns = now_ns();
 	}
 	return err ? err : raw_read(&s->state, c);
 }
@@ -308,7 +307,6 @@ static int look_at(struct part *p)
 		result->expected = 0;
 	s->is_live = result->precopy =
 		!err && !opt->no_precopy && precopy_possible(dev, result->before);
-	s->all->any_live |= s->is_live;
 	return err;
 }
 

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the workers do for a stopped device while the writer is slow. */
+/*
+ * What is done for a stopped device while the writer is slow: what the workers do, and the memory
+ * that is there before.
+ */
+#include <malloc.h>
 #include <pthread.h>
 
 #include "image/pipeline.h"
@@ -12,12 +16,53 @@
 
 static struct {
 	bool running; /* the device is not stopped */
+	bool slow;    /* the worker is slower than the reader */
 	int chunks, reads, writes;
 	_Atomic int works, digests;
-	int works_then;	     /* when the device was home */
+	int works_then, works_on_the_way; /* when the device was home, and since its last byte */
 	int fresh, resident; /* chunks whose memory was there, or not, when they were read into */
-	_Atomic bool ended;  /* the device is home */
+	_Atomic bool ending, ended; /* the device is on its way home; it is home */
+
+	bool prepares; /* for so many bytes, before the first read */
+	uint64_t bytes;
+	size_t part;		/* of the first chunk is read then */
+	size_t worker_room;	/* that the worker takes, late; 0 for nothing */
+	_Atomic int64_t budget; /* that can be allocated, if @limited */
+	bool limited;
 } now;
+
+/* ---- Memory -------------------------------------------------------------- */
+
+static bool pay(int64_t size)
+{
+	now.budget -= size;
+	if (!now.limited || now.budget >= 0)
+		return true;
+	now.budget += size;
+	return false;
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	return pay(size) ? __real_malloc(size) : NULL;
+}
+
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size)
+{
+	return pay(size) ? __real_aligned_alloc(align, size) : NULL;
+}
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+void __wrap_free(void *p)
+{
+	now.budget += malloc_usable_size(p);
+	__real_free(p);
+}
 
 static bool is_resident(uint8_t *buf)
 {
@@ -28,11 +73,26 @@ static bool is_resident(uint8_t *buf)
 	return pages[0] & pages[SIZE / PAGE - 1] & 1;
 }
 
+/* As a device's reader does before it stops the device */
+static void prepare(struct chunk *c)
+{
+	memset(c->in, 'x', now.part);
+	c->in_size = now.part;
+	pipeline_prepare(c, now.bytes);
+	for (size_t i = 0; i < now.part; i++)
+		assert_int_equal(c->in[i], 'x');
+	c->in_size = 0;
+}
+
+/* ---- The stages ---------------------------------------------------------- */
+
 static int read_some(void *from, struct chunk *c)
 {
 	(void)from;
 	if (now.reads == now.chunks)
 		return 0;
+	if (now.prepares && !now.reads)
+		prepare(c);
 	/* Time for the others */
 	usleep(5000);
 	if (is_resident(c->in))
@@ -52,10 +112,14 @@ static bool is_stopped(const void *from)
 
 static int end(void *from)
 {
+	int works = now.works;
+
 	(void)from;
+	now.ending = true;
 	/* Time for the workers, which are to leave it to the device's way home */
-	usleep(50000);
+	usleep(now.slow ? 300000 : 50000);
 	now.works_then = now.works;
+	now.works_on_the_way = now.works - works;
 	now.ended = true;
 	return 0;
 }
@@ -63,12 +127,16 @@ static int end(void *from)
 static void *new_worker(const void *how)
 {
 	(void)how;
-	return malloc(1);
+	if (now.worker_room)
+		usleep(50000);
+	return malloc(now.worker_room + 1);
 }
 
 static int work(void *own, struct chunk *c)
 {
 	(void)own;
+	if (now.slow)
+		usleep(20000);
 	c->iov[0] = (struct iovec){ c->in, c->in_size };
 	c->iov_count = 1;
 	now.works++;
@@ -81,12 +149,15 @@ static void digest(void *digests, const struct chunk *c)
 	assert_int_equal(c->number, now.digests++);
 }
 
+/* Take the first chunk when the device waits for memory, and the next ones until it is on its way
+ * home, or when it is home. */
 static bool is_late(void)
 {
-	return now.running || now.ended || (now.chunks == MANY && now.works >= CHUNKS);
+	bool full = now.chunks == MANY && now.works >= CHUNKS;
+
+	return now.running || now.ended || (full && !now.ending);
 }
 
-/* Take the first chunk when the device is home, or waits for memory. */
 static int write_late(void *to, struct chunk *c)
 {
 	(void)to;
@@ -97,32 +168,43 @@ static int write_late(void *to, struct chunk *c)
 	return 0;
 }
 
-static void run(bool running, int chunks)
+static int try_run(bool running, int chunks, bool works)
 {
 	const struct reader reader = { .read = read_some, .ahead = is_stopped, .end = end };
 	const struct writer writer = { .write = write_late };
 	const struct pipeline p = {
 		.ctx = ctx,
 		.threads = 1,
+		.worker_room = now.worker_room,
 		.in_room = SIZE,
 		.iov_room = 1,
 		.readers = &reader,
 		.nr_readers = 1,
 		.writers = &writer,
 		.nr_writers = 1,
-		.work = work,
+		.work = works ? work : NULL,
 		.worker_new = new_worker,
 		.worker_free = free,
 		.digest = digest,
 	};
 
-	memset(&now, 0, sizeof(now));
 	now.running = running;
 	now.chunks = chunks;
-	assert_int_equal(pipeline_run(&p), 0);
+	return pipeline_run(&p);
+}
+
+static void run(bool running, int chunks)
+{
+	assert_int_equal(try_run(running, chunks, true), 0);
 	assert_true(now.ended);
 	assert_int_equal(now.writes, chunks);
 	assert_int_equal(now.digests, chunks);
+}
+
+static int setup(void **state)
+{
+	memset(&now, 0, sizeof(now));
+	return make_ctx(state);
 }
 
 static void test_stopped(void **state)
@@ -152,12 +234,72 @@ static void test_runs(void **state)
 	assert_in_range(now.fresh, 1, 3);
 }
 
+static void again(void **state)
+{
+	free_ctx(state);
+	setup(state);
+}
+
+static void prepare_for(uint64_t bytes)
+{
+	now.prepares = true;
+	now.bytes = bytes;
+}
+
+/* All of the memory is there before the first read, however many bytes there are to be. */
+static void test_prepares(void **state)
+{
+	(void)state;
+	prepare_for((CHUNKS - 1) * (uint64_t)SIZE);
+	run(false, CHUNKS);
+	assert_int_equal(now.fresh, 0);
+	again(state);
+	prepare_for(UINT64_MAX);
+	run(false, MANY);
+	assert_int_equal(now.fresh, 0);
+	again(state);
+	prepare_for((CHUNKS - 1) * (uint64_t)SIZE);
+	assert_int_equal(try_run(false, CHUNKS, false), 0);
+	assert_int_equal(now.fresh, 0);
+}
+
+/* No more than is needed is touched, and nothing that was read. */
+static void test_prepares_enough(void **state)
+{
+	(void)state;
+	prepare_for(SIZE / 2);
+	now.part = SIZE / 2 - 1;
+	run(true, CHUNKS);
+	assert_in_range(now.fresh, 1, 2);
+}
+
+/* The worker gets its memory, although it comes late. */
+static void test_leaves_memory(void **state)
+{
+	(void)state;
+	prepare_for(UINT64_MAX);
+	now.worker_room = 64 << 20;
+	now.budget = 150 << 20;
+	now.limited = true;
+	run(true, CHUNKS);
+	/* Also if there is little more than that */
+	again(state);
+	prepare_for(UINT64_MAX);
+	now.worker_room = 64 << 20;
+	now.budget = 90 << 20;
+	now.limited = true;
+	run(true, CHUNKS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_stopped, make_ctx, free_ctx),
-		cmocka_unit_test_setup_teardown(test_full, make_ctx, free_ctx),
-		cmocka_unit_test_setup_teardown(test_runs, make_ctx, free_ctx),
+		cmocka_unit_test_setup_teardown(test_stopped, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_full, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_runs, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_prepares, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_prepares_enough, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_leaves_memory, setup, free_ctx),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

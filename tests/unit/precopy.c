@@ -96,7 +96,8 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 	mig->data_fd = -1;
 	if (to == kernel.fail_state)
 		return refuse(EIO);
-	if (to == VFIOMIG_STATE_PRE_COPY) {
+	if (to == VFIOMIG_STATE_PRE_COPY ||
+	    (to == VFIOMIG_STATE_STOP_COPY && kernel.state == VFIOMIG_STATE_STOP)) {
 		mig->data_fd = memfd_create("data_fd", MFD_CLOEXEC);
 		kernel.data_fd = mig->data_fd;
 	}
@@ -141,6 +142,12 @@ static const struct backend borrowed = { .name = "a test",
 					 .flags =
 						 BACKEND_SESSION_GOES_ON | BACKEND_OWNER_MAY_SAVE };
 
+/* What memory is found for before the stop, and in which state the device is then */
+static struct {
+	int calls, state;
+	uint64_t bytes, expected;
+} prepared;
+
 static int setup(void **state)
 {
 	(void)state;
@@ -151,8 +158,20 @@ static int setup(void **state)
 	kernel.rest = REST;
 	kernel.data_fd = -1;
 	kernel.fail_state = -1;
+	memset(&prepared, 0, sizeof(prepared));
 	open_session();
 	return 0;
+}
+
+void __real_pipeline_prepare(const struct chunk *chunk, uint64_t bytes);
+void __wrap_pipeline_prepare(const struct chunk *chunk, uint64_t bytes);
+void __wrap_pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
+{
+	prepared.calls++;
+	prepared.state = kernel.state;
+	prepared.bytes = bytes;
+	prepared.expected = kernel.initial + kernel.dirty;
+	__real_pipeline_prepare(chunk, bytes);
 }
 
 static int save(const struct vfiomig_options *opt, struct vfiomig_result *r)
@@ -484,6 +503,30 @@ static void test_not_ahead(void **state)
 	assert_in_range(read_then, 1, 4 * CHUNK_SIZE_DEFAULT);
 }
 
+/* While the device runs, memory is found for what is left to be read when it is stopped. */
+static void test_memory(void **state)
+{
+	struct vfiomig_options never = { .size = sizeof(struct vfiomig_options),
+					 .leave = -1,
+					 .no_precopy = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+
+	(void)state;
+	kernel.dirtying = 10000;
+	expect_whole(&r);
+	assert_int_equal(prepared.calls, 1);
+	assert_int_equal(prepared.state, VFIOMIG_STATE_PRE_COPY);
+	assert_true(prepared.expected > 0);
+	assert_int_equal(prepared.bytes, prepared.expected);
+	close_session(NULL);
+	setup(NULL);
+	kernel.size_is_all = true;
+	assert_int_equal(save(&never, &r), 0);
+	assert_int_equal(prepared.calls, 1);
+	assert_int_equal(prepared.state, VFIOMIG_STATE_RUNNING);
+	assert_int_equal(prepared.bytes, 1ULL << 40);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_session)
@@ -495,7 +538,7 @@ int main(void)
 		TEST(test_reinit),	TEST(test_no_initial_bytes),
 		TEST(test_read_fails),	TEST(test_another_fd),
 		TEST(test_not_ahead),	TEST(test_ends_early),
-		TEST(test_arc_fails),
+		TEST(test_arc_fails),	TEST(test_memory),
 	};
 
 	return cmocka_run_group_tests_name("precopy", tests, NULL, NULL);
