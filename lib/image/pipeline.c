@@ -609,8 +609,10 @@ static void end_reading(struct lane *lane, struct slot *slot, int number, int er
 	const struct reader *r = &run->p->readers[lane->number];
 
 	pthread_mutex_lock(&run->lock);
-	/* The others have a larger share, also while this one's end waits for theirs. */
-	run->nr_filling--;
+	/* The others have a larger share, also while this one's end waits for theirs. The last one
+	 * has nobody wait for memory any more. */
+	if (!--run->nr_filling)
+		run->full = false;
 	put_back(run, slot);
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
