@@ -26,6 +26,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "calm.h"
@@ -73,9 +74,10 @@ struct lane {
 	struct slot **ring;
 	/* With run->lock held: */
 	uint64_t filled, taken, digested, written;
-	bool ahead;	      /* its reader reads ahead of the writer, or has, and is in its @end */
-	bool ended;	      /* there are no more chunks to read */
-	bool closed;	      /* the writer has done all */
+	bool ahead;  /* its reader reads ahead of the writer, or has, and is in its @end */
+	bool busy;   /* its reader keeps a processor busy: it has not slept in its last read */
+	bool ended;  /* there are no more chunks to read */
+	bool closed; /* the writer has done all */
 	pthread_cond_t ready; /* for the lane's own writer, if it has one */
 	struct stage digester, writer;
 };
@@ -110,10 +112,13 @@ struct run {
 	int nr_filling;		       /* readers that have not come to the end of their bytes */
 	int nr_waiting;		       /* chunks that no worker has taken */
 	int next_taken, next_written;  /* the lanes whose turn it is */
+	bool writer_busy;	       /* the caller's thread has not slept in its last write */
 	bool begun;		       /* a chunk was digested */
 	bool full;		       /* a reader that gets ahead had no room */
 	int nr_preparing;	       /* slots that are being touched */
 	uint64_t nr_warm, warm_wanted; /* slots that are warm, and how many are to be */
+	int nr_prepared;	       /* readers that have said how much they read */
+	uint64_t nr_expected;	       /* chunks of these */
 	int nr_workers, nr_idle;       /* an idle worker waits for a chunk, or has just started */
 	bool failed;		       /* ctx->error says how */
 	bool over;		       /* all threads but the watcher have ended */
@@ -135,6 +140,14 @@ static bool has_lane_readers(const struct run *run)
 static bool has_lane_writers(const struct run *run)
 {
 	return run->p->nr_writers > 1;
+}
+
+/* How often this thread has slept. */
+static long nr_sleeps(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? -1 : usage.ru_nvcsw;
 }
 
 /* These are called with the lock held. */
@@ -495,6 +508,7 @@ static struct slot *find_room(struct lane *lane)
 	} else if (lane->ahead && !run->full) {
 		run->full = true;
 		pthread_cond_broadcast(&run->work);
+		pthread_cond_signal(&run->ready);
 	}
 	return slot;
 }
@@ -530,11 +544,22 @@ static void signal_ready(struct lane *lane)
 	pthread_cond_signal(has_lane_writers(run) ? &lane->ready : &run->ready);
 }
 
-static void add_chunk(struct run *run, struct slot *slot)
+/* With the lock held. @lane: the reader's */
+static void set_busy(struct lane *lane, bool busy)
 {
+	lane->busy = busy;
+	/* The writer may wait for that: see readers_take_all(). */
+	if (!busy)
+		pthread_cond_signal(&lane->run->ready);
+}
+
+static void add_chunk(struct lane *from, struct slot *slot, bool busy)
+{
+	struct run *run = from->run;
 	struct lane *lane = &run->lanes[slot->chunk.lane];
 
 	pthread_mutex_lock(&run->lock);
+	set_busy(from, busy);
 	slot->chunk.number = lane->filled;
 	lane->ring[lane->filled++ % run->nr_slots] = slot;
 	slot->done = !run->p->work;
@@ -548,15 +573,20 @@ static void add_chunk(struct run *run, struct slot *slot)
 	pthread_mutex_unlock(&run->lock);
 }
 
-static int read_chunk(const struct lane *lane, struct chunk *chunk)
+/* @busy receives whether that took a processor all the time, as far as there was one. */
+static int read_chunk(const struct lane *lane, struct chunk *chunk, bool *busy)
 {
 	const struct reader *r = &lane->run->p->readers[lane->number];
+	long sleeps = nr_sleeps();
+	int err;
 
 	chunk->in_size = 0;
 	chunk->run = lane->run;
 	chunk->lane = lane->number;
 	chunk->fetch = chunk->zero = chunk->ends_lane = false;
-	return r->read(r->from, chunk);
+	err = r->read(r->from, chunk);
+	*busy = nr_sleeps() == sleeps;
+	return err;
 }
 
 /* With the lock held */
@@ -614,6 +644,7 @@ static void end_reading(struct lane *lane, struct slot *slot, int number, int er
 	if (!--run->nr_filling)
 		run->full = false;
 	put_back(run, slot);
+	set_busy(lane, false);
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
 	if (!err && r->end)
@@ -635,13 +666,14 @@ static void *reader(void *arg)
 	struct run *run = lane->run;
 	int number = begin_sleeping(run, true), err = 0;
 	struct slot *slot;
+	bool busy;
 
 	while ((slot = wait_room(lane))) {
-		err = read_chunk(lane, &slot->chunk);
+		err = read_chunk(lane, &slot->chunk, &busy);
 		if (!err && slot->chunk.ends_lane)
 			take_end(run, slot);
 		else if (!err && slot->chunk.in_size)
-			add_chunk(run, slot);
+			add_chunk(lane, slot, busy);
 		else
 			break;
 	}
@@ -705,10 +737,13 @@ void pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
 
 	touch(chunk->in + chunk->in_size, p->in_room - chunk->in_size);
 	pthread_mutex_lock(&run->lock);
+	run->nr_prepared += bytes > 0;
+	run->nr_expected += count;
 	if (left)
 		run->warm_wanted += count < most ? count : most;
 	/* A worker that has time helps. */
 	pthread_cond_signal(&run->work);
+	pthread_cond_signal(&run->ready);
 	while (!run->failed && run->nr_warm < run->warm_wanted && warm_slot(run))
 		;
 	pthread_mutex_unlock(&run->lock);
@@ -1012,17 +1047,21 @@ static void write_chunk(struct lane *lane)
 	struct run *run = lane->run;
 	const struct writer *w = &run->p->writers[has_lane_writers(run) ? lane->number : 0];
 	struct slot *slot = slot_of(lane, lane->written);
+	long sleeps = nr_sleeps();
+	bool busy;
 	int err;
 
 	stage_begin(&lane->writer);
 	pthread_mutex_unlock(&run->lock);
 
 	err = w->write(w->to, &slot->chunk);
+	busy = nr_sleeps() == sleeps;
 	if (!err)
 		err = ctx_progress(run->p->ctx);
 
 	pthread_mutex_lock(&run->lock);
 	stage_end(&lane->writer);
+	run->writer_busy = busy;
 	slot->done = false;
 	lane->written++;
 	if (err)
@@ -1051,6 +1090,21 @@ static void close_lane(struct lane *lane, int number)
 		set_failed(run);
 	else if (!--run->nr_open)
 		pthread_cond_signal(&run->ready);
+}
+
+/*
+ * Whether there are as many stopped devices as processors, and each device keeps one busy, as the
+ * writer does. Then the writer leaves the processors to them, if there is memory for all that they
+ * have: it would not be through earlier otherwise.
+ */
+static bool readers_take_all(const struct run *run)
+{
+	bool fits = run->nr_prepared == run->p->nr_readers && run->nr_expected <= run->nr_slots;
+	int busy = 0;
+
+	for (int i = 0; i < run->nr_lanes; i++)
+		busy += run->lanes[i].ahead && run->lanes[i].busy;
+	return run->writer_busy && fits && !run->full && busy && busy >= run->p->processors;
 }
 
 static void write_lane(struct lane *lane, int number)
@@ -1100,7 +1154,7 @@ static void writer(struct run *run)
 	pthread_mutex_lock(&run->lock);
 	/* A reader of several lanes goes on when they have ended. */
 	while (!run->failed && (run->nr_open || run->nr_reading)) {
-		struct lane *lane = find_ready(run);
+		struct lane *lane = readers_take_all(run) ? NULL : find_ready(run);
 
 		if (lane)
 			write_lane(lane, number);

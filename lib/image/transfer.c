@@ -47,9 +47,9 @@ static void digest_in(void *data, const struct chunk *c)
 
 /* ---- Running a pipeline -------------------------------------------------- */
 
-/* A thread for each processor that this process may run on, up to the limit. A very large machine
- * has more processors than the set has room for. */
-static int nr_threads(void)
+/* How many processors this process may run on, up to the limit of threads. A very large machine has
+ * more of them than the set has room for. */
+static int nr_processors(void)
 {
 	cpu_set_t set;
 	long cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set)
@@ -62,7 +62,7 @@ static int nr_threads(void)
 
 static int threads_of(const struct vfiomig_options *opt)
 {
-	return opt->threads ? opt->threads : nr_threads();
+	return opt->threads ? opt->threads : nr_processors();
 }
 
 /* What was written of a state that is read. */
@@ -165,6 +165,7 @@ int transfer_out(const struct vfiomig_options *opt, struct raw *from, const stru
 	const struct writer writer = { .write = write_counted, .to = &counted };
 	struct pipeline p = {
 		.ctx = from->ctx,
+		.processors = nr_processors(),
 		.threads = threads_of(opt),
 		.in_room = opt->chunk_size,
 		.iov_room = 1,
@@ -334,6 +335,7 @@ int transfer_set_out(const struct vfiomig_options *opt, struct member *members, 
 	struct digests digests;
 	struct pipeline p = {
 		.ctx = image->ctx,
+		.processors = nr_processors(),
 		.threads = threads_of(opt),
 		.nr_readers = count,
 		.writers = &writer,

@@ -17,7 +17,14 @@
 static struct {
 	bool running; /* the device is not stopped */
 	bool slow;    /* the worker is slower than the reader */
-	int chunks, reads, writes;
+	bool spins;   /* the reader takes a processor all the time */
+	bool prompt;  /* the writer waits for nothing */
+	int write_us; /* for which it sleeps then */
+	int writes_then,
+		writes_home; /* when so many chunks were read, and when the device was home */
+	int processors;
+	int chunks, reads;
+	_Atomic int writes;
 	_Atomic int works, digests;
 	int works_then, works_on_the_way; /* when the device was home, and since its last byte */
 	int fresh, resident; /* chunks whose memory was there, or not, when they were read into */
@@ -86,15 +93,28 @@ static void prepare(struct chunk *c)
 
 /* ---- The stages ---------------------------------------------------------- */
 
+static void spin(void)
+{
+	uint64_t until = now_ns() + 5000000;
+
+	while (now_ns() < until)
+		;
+}
+
 static int read_some(void *from, struct chunk *c)
 {
 	(void)from;
+	if (now.reads == CHUNKS)
+		now.writes_then = now.writes;
 	if (now.reads == now.chunks)
 		return 0;
 	if (now.prepares && !now.reads)
 		prepare(c);
 	/* Time for the others */
-	usleep(5000);
+	if (now.spins)
+		spin();
+	else
+		usleep(5000);
 	if (is_resident(c->in))
 		now.resident++;
 	else
@@ -120,6 +140,7 @@ static int end(void *from)
 	usleep(now.slow ? 300000 : 50000);
 	now.works_then = now.works;
 	now.works_on_the_way = now.works - works;
+	now.writes_home = now.writes;
 	now.ended = true;
 	return 0;
 }
@@ -161,9 +182,11 @@ static bool is_late(void)
 static int write_late(void *to, struct chunk *c)
 {
 	(void)to;
-	for (int i = 0; i < 30000 && !is_late(); i++)
+	for (int i = 0; i < 30000 && !now.prompt && !is_late(); i++)
 		usleep(1000);
-	assert_true(is_late());
+	assert_true(now.prompt || is_late());
+	if (now.write_us)
+		usleep(now.write_us);
 	assert_int_equal(*c->in, now.writes++);
 	return 0;
 }
@@ -174,6 +197,7 @@ static int try_run(bool running, int chunks, bool works)
 	const struct writer writer = { .write = write_late };
 	const struct pipeline p = {
 		.ctx = ctx,
+		.processors = now.processors,
 		.threads = 1,
 		.worker_room = now.worker_room,
 		.in_room = SIZE,
@@ -294,6 +318,56 @@ static void test_leaves_memory(void **state)
 	run(true, CHUNKS);
 }
 
+static void spin_for(uint64_t expected)
+{
+	now.spins = now.prompt = true;
+	now.processors = 1;
+	prepare_for(expected);
+}
+
+/* A device that keeps the only processor busy is read before the writer goes on, after its first
+ * write has shown that this takes the processor, too. */
+static void test_takes_all(void **state)
+{
+	(void)state;
+	spin_for((CHUNKS - 1) * (uint64_t)SIZE);
+	run(false, CHUNKS);
+	assert_in_range(now.writes_then, 1, 3);
+	/* Its way home needs no processor. */
+	assert_in_range(now.writes_home, now.writes_then + 1, CHUNKS);
+	/* It had more than was expected: */
+	again(state);
+	spin_for((CHUNKS - 1) * (uint64_t)SIZE);
+	run(false, MANY);
+}
+
+/* There is no use in that when a reader or the writer sleeps, or when there is another
+ * processor, or not memory enough, or when nobody knows. */
+static void test_leaves_some(void **state)
+{
+	static const struct {
+		bool sleeps;
+		int write_us, processors, chunks;
+		uint64_t expected;
+	} cases[] = {
+		{ true, 0, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
+		{ false, 1000, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
+		{ false, 0, 2, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
+		{ false, 0, 1, MANY, (MANY - 1) * (uint64_t)SIZE },
+		{ false, 0, 1, CHUNKS, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		again(state);
+		spin_for(cases[i].expected);
+		now.spins = !cases[i].sleeps;
+		now.write_us = cases[i].write_us;
+		now.processors = cases[i].processors;
+		run(false, cases[i].chunks);
+		assert_in_range(now.writes_then, 10, CHUNKS);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +377,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_prepares, setup, free_ctx),
 		cmocka_unit_test_setup_teardown(test_prepares_enough, setup, free_ctx),
 		cmocka_unit_test_setup_teardown(test_leaves_memory, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_takes_all, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_leaves_some, setup, free_ctx),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
