@@ -72,6 +72,14 @@ static int set_state(struct vfio_device_feature_mig_state *mig)
 	return 0;
 }
 
+static int answer_size(struct vfio_device_feature *feature)
+{
+	const struct vfio_device_feature_mig_data_size size = { total };
+
+	memcpy(feature->data, &size, sizeof(size));
+	return 0;
+}
+
 int __wrap_ioctl(int fd, unsigned long request, ...);
 int __wrap_ioctl(int fd, unsigned long request, ...)
 {
@@ -84,6 +92,8 @@ int __wrap_ioctl(int fd, unsigned long request, ...)
 	if (request != VFIO_DEVICE_FEATURE)
 		errx(1, "ioctl %#lx of descriptor %d", request, fd);
 	asked = device_of(fd);
+	if (feature->flags == (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_MIG_DATA_SIZE))
+		return answer_size(feature);
 	return feature_answer(feature, VFIOMIG_STOP_COPY | VFIOMIG_P2P, asked->state, set_state);
 }
 
