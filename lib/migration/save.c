@@ -50,7 +50,7 @@ static bool is_stopped(const void *data)
 	return s->part.transfer == VFIOMIG_STATE_STOP_COPY;
 }
 
-/* Those that are read while they run begin that. The others run on until their readers stop them. */
+/* Those that are read while they run begin that. The others run on until they are stopped. */
 static int start(struct part *p)
 {
 	struct save *s = save_of(p);
