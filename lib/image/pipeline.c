@@ -142,12 +142,18 @@ static bool has_lane_writers(const struct run *run)
 	return run->p->nr_writers > 1;
 }
 
-/* How often this thread has slept. */
+/* How often this thread has slept; negative if that is not known. */
 static long nr_sleeps(void)
 {
 	struct rusage usage;
 
 	return getrusage(RUSAGE_THREAD, &usage) ? -1 : usage.ru_nvcsw;
+}
+
+/* Whether this thread has not slept since it had done so @before times. */
+static bool is_awake(long before)
+{
+	return before >= 0 && nr_sleeps() == before;
 }
 
 /* These are called with the lock held. */
@@ -585,7 +591,7 @@ static int read_chunk(const struct lane *lane, struct chunk *chunk, bool *busy)
 	chunk->lane = lane->number;
 	chunk->fetch = chunk->zero = chunk->ends_lane = false;
 	err = r->read(r->from, chunk);
-	*busy = nr_sleeps() == sleeps;
+	*busy = is_awake(sleeps);
 	return err;
 }
 
@@ -1055,7 +1061,7 @@ static void write_chunk(struct lane *lane)
 	pthread_mutex_unlock(&run->lock);
 
 	err = w->write(w->to, &slot->chunk);
-	busy = nr_sleeps() == sleeps;
+	busy = is_awake(sleeps);
 	if (!err)
 		err = ctx_progress(run->p->ctx);
 

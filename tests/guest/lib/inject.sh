@@ -28,7 +28,7 @@ errors_of() {
 	# brk returns the break, and never an error.
 	brk) ;;
 	# These cannot fail with the arguments that they have here.
-	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list | waitid) ;;
+	rt_sigaction | rt_sigprocmask | munmap | umask | alarm | futex | rseq | set_robust_list | waitid | getrusage) ;;
 	# These never fail.
 	exit | exit_group | rt_sigpending | getpid | gettid | getuid | geteuid | rt_sigreturn | restart_syscall) ;;
 	# The C library asks the kernel for the time only if it has no clock that can be read without it, as on a slow machine.
