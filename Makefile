@@ -168,7 +168,7 @@ $(B)/tests/unit/refused: WRAP = ioctl pread64 pwrite64
 $(B)/tests/unit/sentences: WRAP = ioctl
 $(B)/tests/unit/serve: WRAP = ioctl now_ns socket bind listen accept4 getsockopt fork eventfd
 $(B)/tests/unit/sleep: WRAP = read pread64 writev clock_gettime pthread_create
-$(B)/tests/unit/together: WRAP = ioctl writev vfiomig_device_owner_runs
+$(B)/tests/unit/together: WRAP = ioctl writev vfiomig_device_owner_runs pipeline_prepare
 $(B)/tests/unit/transfer: WRAP = ioctl
 $(B)/tests/unit/untrue: WRAP = ioctl now_ns read write writev vfiomig_device_owner_runs
 

@@ -39,6 +39,8 @@
 #define KICK_NS	     20000000
 #define DEAF_NS	     2000000000ULL /* of kicks, before the user is told that they do not help */
 #define HELP_NS	     2000000
+#define PAUSE_NS     5000000   /* between the looks of a writer that leaves the processors */
+#define BUSY_NS	     500000000 /* after a read the reader is taken to be busy with the next one */
 #define HUGE_PAGE    (2u << 20)
 #define PAGE	     4096 /* the smallest that any machine has */
 /* The chunks of a pipeline without workers: one is read, one is written, and some wait. */
@@ -74,10 +76,11 @@ struct lane {
 	struct slot **ring;
 	/* With run->lock held: */
 	uint64_t filled, taken, digested, written;
-	bool ahead;  /* its reader reads ahead of the writer, or has, and is in its @end */
-	bool busy;   /* its reader keeps a processor busy: it has not slept in its last read */
-	bool ended;  /* there are no more chunks to read */
-	bool closed; /* the writer has done all */
+	bool ahead; /* its reader reads ahead of the writer, or has, and is in its @end */
+	uint64_t
+		busy_until; /* its reader keeps a processor busy: it did not sleep in its last read */
+	bool ended;	    /* there are no more chunks to read */
+	bool closed;	    /* the writer has done all */
 	pthread_cond_t ready; /* for the lane's own writer, if it has one */
 	struct stage digester, writer;
 };
@@ -117,11 +120,14 @@ struct run {
 	bool full;		       /* a reader that gets ahead had no room */
 	int nr_preparing;	       /* slots that are being touched */
 	uint64_t nr_warm, warm_wanted; /* slots that are warm, and how many are to be */
+	bool equipped;		       /* a worker has its memory */
 	int nr_prepared;	       /* readers that have said how much they read */
-	uint64_t nr_expected;	       /* chunks of these */
-	int nr_workers, nr_idle;       /* an idle worker waits for a chunk, or has just started */
-	bool failed;		       /* ctx->error says how */
-	bool over;		       /* all threads but the watcher have ended */
+	uint64_t nr_expected;	       /* the chunks that these expect */
+	int nr_preparing_readers;
+	void *left;		 /* memory that they leave for others */
+	int nr_workers, nr_idle; /* an idle worker waits for a chunk, or has just started */
+	bool failed;		 /* ctx->error says how */
+	bool over;		 /* all threads but the watcher have ended */
 	uint64_t ticked; /* when the writer has last called the progress function while it waited */
 	struct sleeper *sleepers; /* all threads but the watcher, as they have started */
 	int nr_sleepers;
@@ -514,7 +520,6 @@ static struct slot *find_room(struct lane *lane)
 	} else if (lane->ahead && !run->full) {
 		run->full = true;
 		pthread_cond_broadcast(&run->work);
-		pthread_cond_signal(&run->ready);
 	}
 	return slot;
 }
@@ -550,22 +555,13 @@ static void signal_ready(struct lane *lane)
 	pthread_cond_signal(has_lane_writers(run) ? &lane->ready : &run->ready);
 }
 
-/* With the lock held. @lane: the reader's */
-static void set_busy(struct lane *lane, bool busy)
-{
-	lane->busy = busy;
-	/* The writer may wait for that: see readers_take_all(). */
-	if (!busy)
-		pthread_cond_signal(&lane->run->ready);
-}
-
 static void add_chunk(struct lane *from, struct slot *slot, bool busy)
 {
 	struct run *run = from->run;
 	struct lane *lane = &run->lanes[slot->chunk.lane];
 
 	pthread_mutex_lock(&run->lock);
-	set_busy(from, busy);
+	from->busy_until = busy ? now_ns() + BUSY_NS : 0;
 	slot->chunk.number = lane->filled;
 	lane->ring[lane->filled++ % run->nr_slots] = slot;
 	slot->done = !run->p->work;
@@ -650,7 +646,7 @@ static void end_reading(struct lane *lane, struct slot *slot, int number, int er
 	if (!--run->nr_filling)
 		run->full = false;
 	put_back(run, slot);
-	set_busy(lane, false);
+	lane->busy_until = 0;
 	run->sleepers[number].ends = true;
 	pthread_mutex_unlock(&run->lock);
 	if (!err && r->end)
@@ -696,6 +692,8 @@ static void touch(volatile uint8_t *buf, size_t size)
 {
 	for (size_t at = 0; at < size; at += PAGE)
 		buf[at] = 0;
+	if (size)
+		buf[size - 1] = 0;
 }
 
 /* A slot that is not warm, off the stack, or a new one. Returns NULL if there is none. */
@@ -732,28 +730,53 @@ static bool warm_slot(struct run *run)
 	return true;
 }
 
+/* Whether the first worker has its memory, without which nothing goes on. It finds some of it while
+ * it works on its first chunk. */
+static bool has_worker(const struct run *run)
+{
+	bool taken = false;
+
+	for (int i = 0; i < run->nr_lanes; i++)
+		taken = taken || run->lanes[i].taken;
+	return !run->p->work || (run->equipped && (run->begun || !taken));
+}
+
+/* With the lock held. While slots are made early, leave memory for what comes later: for the work
+ * on the first chunk, which waits as long, and for the stacks of threads that take arcs. */
+static void begin_preparing(struct run *run)
+{
+	if (!run->nr_preparing_readers++)
+		run->left = malloc(run->p->worker_room + LEFT_ROOM);
+}
+
+static void end_preparing(struct run *run)
+{
+	if (--run->nr_preparing_readers)
+		return;
+	free(run->left);
+	run->left = NULL;
+	pthread_cond_broadcast(&run->work);
+}
+
 void pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
 {
 	struct run *run = chunk->run;
-	const struct pipeline *p = run->p;
-	uint64_t most = run->nr_slots / p->nr_readers, count = bytes / p->in_room + 1;
-	/* The first worker comes first: without its memory nothing goes on. The compiler is not to
-	 * find out that nobody uses this. */
-	void *volatile left = malloc(p->worker_room + LEFT_ROOM);
+	uint64_t most = run->nr_slots / run->p->nr_readers, count = bytes / run->p->in_room + 1;
 
-	touch(chunk->in + chunk->in_size, p->in_room - chunk->in_size);
+	touch(chunk->in + chunk->in_size, run->p->in_room - chunk->in_size);
 	pthread_mutex_lock(&run->lock);
+	while (!run->failed && !has_worker(run))
+		pthread_cond_wait(&run->room, &run->lock);
+	begin_preparing(run);
 	run->nr_prepared += bytes > 0;
 	run->nr_expected += count;
-	if (left)
-		run->warm_wanted += count < most ? count : most;
+	run->warm_wanted += count < most ? count : most;
 	/* A worker that has time helps. */
 	pthread_cond_signal(&run->work);
-	pthread_cond_signal(&run->ready);
-	while (!run->failed && run->nr_warm < run->warm_wanted && warm_slot(run))
+	while (!run->failed && run->left && run->nr_warm < run->warm_wanted && warm_slot(run))
 		;
+	end_preparing(run);
 	pthread_mutex_unlock(&run->lock);
-	free(left);
 }
 
 /* ---- Working ------------------------------------------------------------- */
@@ -794,7 +817,7 @@ static bool has_time(const struct run *run)
 /* Whether a slot is to be touched, or made, for a reader that soon takes it. */
 static bool needs_slot(const struct run *run)
 {
-	return run->nr_warm < run->warm_wanted ||
+	return (run->left && run->nr_warm < run->warm_wanted) ||
 	       (has_time(run) && run->nr_unused + run->nr_preparing < run->nr_filling);
 }
 
@@ -803,7 +826,8 @@ static struct slot *take_chunk(struct run *run)
 {
 	struct lane *lane;
 
-	while (!run->failed && run->nr_reading && (!run->nr_waiting || has_time(run)))
+	while (!run->failed && run->nr_reading &&
+	       (!run->nr_waiting || has_time(run) || (run->left && !run->begun)))
 		if (!needs_slot(run) || !warm_slot(run))
 			pthread_cond_wait(&run->work, &run->lock);
 	if (run->failed || !run->nr_waiting)
@@ -850,6 +874,13 @@ static void digest(struct run *run, struct slot *slot)
 		signal_ready(lane);
 }
 
+/* A worker has its memory. */
+static void set_equipped(struct run *run)
+{
+	run->equipped = true;
+	pthread_cond_broadcast(&run->room);
+}
+
 /* A worker has no memory to work with. The others go on without it, if there are any. */
 static void give_up(struct run *run)
 {
@@ -872,7 +903,9 @@ static void *worker(void *arg)
 	struct slot *slot;
 
 	pthread_mutex_lock(&run->lock);
-	if (!own)
+	if (own)
+		set_equipped(run);
+	else
 		give_up(run);
 	while (own && (slot = take_chunk(run))) {
 		int err;
@@ -1022,17 +1055,33 @@ static void tell_progress(struct run *run)
 		set_failed(run);
 }
 
-/* In the caller's thread: wait for a chunk to be done, but look after the workers, and call the
- * progress function, now and then. */
-static void wait_ready(struct run *run, struct window *w)
+/*
+ * Whether there are as many stopped devices as processors, and each device keeps one busy, as the
+ * writer does. Then the writer leaves the processors to them, if there is memory for all that they
+ * have: it would not be through earlier otherwise.
+ */
+static bool readers_take_all(const struct run *run)
+{
+	bool fits = run->nr_prepared == run->p->nr_readers && run->nr_expected <= run->nr_slots;
+	uint64_t now = now_ns();
+	int busy = 0;
+
+	for (int i = 0; i < run->nr_lanes; i++)
+		busy += run->lanes[i].ahead && now < run->lanes[i].busy_until;
+	return run->writer_busy && fits && !run->full && busy && busy >= run->p->processors;
+}
+
+/* In the caller's thread: wait for a chunk to be done, or for the readers (@pause), but look after
+ * the workers, and call the progress function, now and then. */
+static void wait_ready(struct run *run, struct window *w, bool pause)
 {
 	help_workers(run, w);
-	if (!w->since && !run->p->ctx->progress.fn) {
+	if (!w->since && !pause && !run->p->ctx->progress.fn) {
 		pthread_cond_wait(&run->ready, &run->lock);
 		return;
 	}
 	/* The looks after the workers, and the wakes, are more often than a call is due. */
-	wait_for(run, &run->ready, w->since ? HELP_NS : TICK_NS);
+	wait_for(run, &run->ready, w->since ? HELP_NS : pause ? PAUSE_NS : TICK_NS);
 	if (now_ns() - run->ticked < TICK_NS)
 		return;
 	run->ticked = now_ns();
@@ -1098,21 +1147,6 @@ static void close_lane(struct lane *lane, int number)
 		pthread_cond_signal(&run->ready);
 }
 
-/*
- * Whether there are as many stopped devices as processors, and each device keeps one busy, as the
- * writer does. Then the writer leaves the processors to them, if there is memory for all that they
- * have: it would not be through earlier otherwise.
- */
-static bool readers_take_all(const struct run *run)
-{
-	bool fits = run->nr_prepared == run->p->nr_readers && run->nr_expected <= run->nr_slots;
-	int busy = 0;
-
-	for (int i = 0; i < run->nr_lanes; i++)
-		busy += run->lanes[i].ahead && run->lanes[i].busy;
-	return run->writer_busy && fits && !run->full && busy && busy >= run->p->processors;
-}
-
 static void write_lane(struct lane *lane, int number)
 {
 	if (lane->written < lane->filled)
@@ -1160,12 +1194,13 @@ static void writer(struct run *run)
 	pthread_mutex_lock(&run->lock);
 	/* A reader of several lanes goes on when they have ended. */
 	while (!run->failed && (run->nr_open || run->nr_reading)) {
-		struct lane *lane = readers_take_all(run) ? NULL : find_ready(run);
+		bool pause = readers_take_all(run);
+		struct lane *lane = pause ? NULL : find_ready(run);
 
 		if (lane)
 			write_lane(lane, number);
 		else
-			wait_ready(run, &window);
+			wait_ready(run, &window, pause);
 	}
 	/* What the other threads have written last is not told yet. */
 	if (has_lane_writers(run) && !run->failed)

@@ -79,7 +79,9 @@ struct writer {
 /* All stages return 0 or what ctx_fail() returned. */
 struct pipeline {
 	struct vfiomig_ctx *ctx;
-	int processors;	    /* that there are, for readers that get ahead */
+	/* That there are. The writer waits for as many readers that are ahead and keep them
+	 * busy. */
+	int processors;
 	int threads;	    /* workers, at most, and if the memory allows as many */
 	size_t in_room;	    /* bytes at chunk->in */
 	size_t out_room;    /* bytes at chunk->out */

@@ -124,7 +124,8 @@ static bool is_time(struct precopy *p)
 		p->gave_up = now_ns() - p->start_ns > SECONDS_MIN * NS_PER_S;
 		return p->gave_up;
 	}
-	p->left = info.initial_bytes + info.dirty_bytes;
+	if (__builtin_add_overflow(info.initial_bytes, info.dirty_bytes, &p->left))
+		p->left = UINT64_MAX;
 	/* Without MIG_PRECOPY_INFOv2 the kernel leaves the flags as they were written here: 0. */
 	if (in_first_copy(p, &info))
 		return false;
@@ -150,9 +151,10 @@ static int stop(struct precopy *p, const struct chunk *c)
 	int state, err;
 
 	pipeline_prepare(c, p->left);
+	err = set_begin_stop(part);
+	if (err)
+		return err;
 	p->bytes = p->state->bytes;
-	part->stop_ns = now_ns();
-	part->transfer = -1;
 	state = set_calm(part, VFIOMIG_STATE_PRE_COPY, true);
 	if (state < 0)
 		return state;

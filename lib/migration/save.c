@@ -72,10 +72,10 @@ static int start(struct part *p)
 static int stop(struct save *s)
 {
 	struct part *p = &s->part;
-	int state, err;
+	int err = set_begin_stop(p), state;
 
-	p->stop_ns = now_ns();
-	p->transfer = -1;
+	if (err)
+		return err;
 	state = set_calm(p, p->result->before, false);
 	if (state < 0)
 		return state;

@@ -272,6 +272,19 @@ int set_meet(struct set *set)
 	return meet(set, is_over) ? 0 : give_up(set);
 }
 
+int set_begin_stop(struct part *p)
+{
+	int err = set_meet(p->set);
+
+	if (!err && is_over(p->set))
+		err = give_up(p->set);
+	if (err)
+		return err;
+	p->stop_ns = now_ns();
+	p->transfer = -1;
+	return 0;
+}
+
 bool set_stops(struct part *p, bool ready)
 {
 	struct set *set = p->set;
@@ -424,6 +437,8 @@ static int abort_one(struct part *p, int err)
 {
 	struct vfiomig_result *result = p->result;
 
+	if (!result->touched)
+		return err;
 	if (!session_settle(p->dev, p->transfer, &err, result))
 		return err;
 	if (p->resumed && !result->loaded && !result->reset)

@@ -83,6 +83,11 @@ int part_end(struct part *p, struct other *other, int err);
 /* Outside of threads: the same for one failure. Returns @err. */
 int set_blame(struct part *p, int err);
 
+/* The device is to be stopped, and all is ready for that. Wait for the others, and note the moment.
+ * Returns 0, or a negative errno as set_meet() does, also for a device that is alone: then it is
+ * not to be touched. */
+int set_begin_stop(struct part *p);
+
 /* Wait until the threads of all devices are here. Returns 0, or a negative errno when that is no
  * use any more: one has failed, or the user has interrupted it. */
 int set_meet(struct set *set);

@@ -32,10 +32,17 @@ static struct {
 
 	bool prepares; /* for so many bytes, before the first read */
 	uint64_t bytes;
-	size_t part;		/* of the first chunk is read then */
-	size_t worker_room;	/* that the worker takes, late; 0 for nothing */
+	size_t part; /* of the first chunk is read then */
+	/* The worker takes so many bytes, late, when it starts or for its first chunk */
+	size_t worker_room;
+	bool at_first;
+	void *first;
+	_Atomic bool leaves; /* memory for the worker, because it makes slots early */
+	_Atomic int working;
 	_Atomic int64_t budget; /* that can be allocated, if @limited */
 	bool limited;
+	int64_t least_left; /* of the budget */
+	_Atomic int buffers;
 } now;
 
 /* ---- Memory -------------------------------------------------------------- */
@@ -53,13 +60,23 @@ void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_malloc(size_t size)
 {
-	return pay(size) ? __real_malloc(size) : NULL;
+	void *p = pay(size) ? __real_malloc(size) : NULL;
+
+	/* What is left for the worker while memory is prepared: the time for a worker to miss it */
+	if (now.limited && size > now.worker_room + 2) {
+		now.leaves = true;
+		usleep(100000);
+	}
+	return p;
 }
 
 void *__real_aligned_alloc(size_t align, size_t size);
 void *__wrap_aligned_alloc(size_t align, size_t size);
 void *__wrap_aligned_alloc(size_t align, size_t size)
 {
+	now.buffers++;
+	if (now.leaves)
+		usleep(20000);
 	return pay(size) ? __real_aligned_alloc(align, size) : NULL;
 }
 
@@ -86,6 +103,11 @@ static void prepare(struct chunk *c)
 	memset(c->in, 'x', now.part);
 	c->in_size = now.part;
 	pipeline_prepare(c, now.bytes);
+	if (now.limited) {
+		/* Nor does a worker that has helped take what is left. */
+		usleep(20000);
+		assert_true(now.budget >= now.least_left);
+	}
 	for (size_t i = 0; i < now.part; i++)
 		assert_int_equal(c->in[i], 'x');
 	c->in_size = 0;
@@ -138,6 +160,8 @@ static int end(void *from)
 	now.ending = true;
 	/* Time for the workers, which are to leave it to the device's way home */
 	usleep(now.slow ? 300000 : 50000);
+	for (int i = 0; i < 400 && now.prompt && now.writes == now.writes_then; i++)
+		usleep(1000);
 	now.works_then = now.works;
 	now.works_on_the_way = now.works - works;
 	now.writes_home = now.writes;
@@ -148,14 +172,21 @@ static int end(void *from)
 static void *new_worker(const void *how)
 {
 	(void)how;
-	if (now.worker_room)
+	if (now.limited)
 		usleep(50000);
-	return malloc(now.worker_room + 1);
+	return malloc(now.at_first ? 1 : now.worker_room + 1);
 }
 
 static int work(void *own, struct chunk *c)
 {
 	(void)own;
+	now.working++;
+	if (now.at_first && !now.first) {
+		usleep(100000);
+		now.first = malloc(now.worker_room);
+		if (!now.first)
+			return ctx_fail_memory(ctx);
+	}
 	if (now.slow)
 		usleep(20000);
 	c->iov[0] = (struct iovec){ c->in, c->in_size };
@@ -300,23 +331,136 @@ static void test_prepares_enough(void **state)
 	assert_in_range(now.fresh, 1, 2);
 }
 
+static void limit(int64_t budget)
+{
+	now.worker_room = 64 << 20;
+	now.budget = budget;
+	now.limited = true;
+}
+
 /* The worker gets its memory, although it comes late. */
 static void test_leaves_memory(void **state)
 {
 	(void)state;
 	prepare_for(UINT64_MAX);
-	now.worker_room = 64 << 20;
-	now.budget = 150 << 20;
-	now.limited = true;
+	limit(220 << 20);
+	now.least_left = (64 + 32) << 20;
 	run(true, CHUNKS);
 	/* Also if there is little more than that */
 	again(state);
 	prepare_for(UINT64_MAX);
-	now.worker_room = 64 << 20;
-	now.budget = 90 << 20;
-	now.limited = true;
+	limit(90 << 20);
 	run(true, CHUNKS);
 }
+
+/* ---- Two readers --------------------------------------------------------- */
+
+#define FEW 3
+
+/* What each does. */
+static struct lane_test {
+	_Atomic int reads;
+	bool prepares;
+	/* It waits until the worker has begun with a chunk of the other one, or until that one
+	 * prepares. */
+	bool waits_work, waits_prepare;
+	uint64_t bytes;
+} lanes[2];
+
+static int read_lane(void *from, struct chunk *c)
+{
+	struct lane_test *l = from;
+
+	for (int i = 0; i < 30000 && l->waits_work && !now.working; i++)
+		usleep(1000);
+	for (int i = 0; i < 30000 && l->waits_prepare && !now.leaves; i++)
+		usleep(1000);
+	if (l->prepares && !l->reads)
+		pipeline_prepare(c, l->bytes);
+	if (l->reads == FEW)
+		return 0;
+	c->in_size = SIZE;
+	l->reads++;
+	return 0;
+}
+
+static int write_lane(void *to, struct chunk *c)
+{
+	(void)to;
+	(void)c;
+	now.writes++;
+	return 0;
+}
+
+static void digest_lane(void *digests, const struct chunk *c)
+{
+	(void)digests;
+	(void)c;
+}
+
+static bool is_late_lane(const void *from)
+{
+	return ((const struct lane_test *)from)->prepares;
+}
+
+static int run_lanes(void)
+{
+	const struct reader readers[] = {
+		{ .read = read_lane, .ahead = is_late_lane, .from = &lanes[0] },
+		{ .read = read_lane, .ahead = is_late_lane, .from = &lanes[1] },
+	};
+	const struct writer writer = { .write = write_lane };
+	const struct pipeline p = {
+		.ctx = ctx,
+		.processors = 2,
+		.threads = 1,
+		.worker_room = now.worker_room,
+		.in_room = SIZE,
+		.iov_room = 1,
+		.readers = readers,
+		.nr_readers = 2,
+		.writers = &writer,
+		.nr_writers = 1,
+		.work = work,
+		.worker_new = new_worker,
+		.worker_free = free,
+		.digest = digest_lane,
+	};
+	int err = pipeline_run(&p);
+
+	free(now.first);
+	return err;
+}
+
+/* One reader prepares, and another one has chunks meanwhile, or has had one. The worker that takes
+ * its memory for the first chunk finds it, be there much more or little. */
+static void test_leaves_first_memory(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		again(state);
+		limit(i & 1 ? 150 << 20 : 100 << 20);
+		now.at_first = true;
+		lanes[0] = (struct lane_test){ .waits_prepare = !(i & 2) };
+		lanes[1] = (struct lane_test){ .prepares = true,
+					       .waits_work = i & 2,
+					       .bytes = UINT64_MAX };
+		assert_int_equal(run_lanes(), 0);
+		assert_int_equal(now.writes, 2 * FEW);
+	}
+}
+
+/* Nobody takes more than a share. */
+static void test_share(void **state)
+{
+	(void)state;
+	lanes[0] = (struct lane_test){ .prepares = true, .bytes = UINT64_MAX };
+	lanes[1] = (struct lane_test){ .prepares = true, .bytes = FEW * SIZE };
+	assert_int_equal(run_lanes(), 0);
+	assert_in_range(now.buffers, PIPELINE_MEMORY_MAX / SIZE / 2 - 3,
+			PIPELINE_MEMORY_MAX / SIZE / 2 + 2 * FEW);
+}
+
+/* ---- Processors ---------------------------------------------------------- */
 
 static void spin_for(uint64_t expected)
 {
@@ -332,7 +476,7 @@ static void test_takes_all(void **state)
 	(void)state;
 	spin_for((CHUNKS - 1) * (uint64_t)SIZE);
 	run(false, CHUNKS);
-	assert_in_range(now.writes_then, 1, 3);
+	assert_in_range(now.writes_then, 1, 5);
 	/* Its way home needs no processor. */
 	assert_in_range(now.writes_home, now.writes_then + 1, CHUNKS);
 	/* It had more than was expected: */
@@ -342,19 +486,20 @@ static void test_takes_all(void **state)
 }
 
 /* There is no use in that when a reader or the writer sleeps, or when there is another
- * processor, or not memory enough, or when nobody knows. */
+ * processor, or not memory enough, or when nobody knows, or the device runs. */
 static void test_leaves_some(void **state)
 {
 	static const struct {
-		bool sleeps;
+		bool sleeps, running;
 		int write_us, processors, chunks;
 		uint64_t expected;
 	} cases[] = {
-		{ true, 0, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
-		{ false, 1000, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
-		{ false, 0, 2, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
-		{ false, 0, 1, MANY, (MANY - 1) * (uint64_t)SIZE },
-		{ false, 0, 1, CHUNKS, 0 },
+		{ true, false, 0, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
+		{ false, false, 1000, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
+		{ false, false, 0, 2, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
+		{ false, false, 0, 1, MANY, (MANY - 1) * (uint64_t)SIZE },
+		{ false, false, 0, 1, CHUNKS, 0 },
+		{ false, true, 0, 1, CHUNKS, (CHUNKS - 1) * (uint64_t)SIZE },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -363,8 +508,8 @@ static void test_leaves_some(void **state)
 		now.spins = !cases[i].sleeps;
 		now.write_us = cases[i].write_us;
 		now.processors = cases[i].processors;
-		run(false, cases[i].chunks);
-		assert_in_range(now.writes_then, 10, CHUNKS);
+		run(cases[i].running, cases[i].chunks);
+		assert_in_range(now.writes_then, 8, CHUNKS);
 	}
 }
 
@@ -377,6 +522,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_prepares, setup, free_ctx),
 		cmocka_unit_test_setup_teardown(test_prepares_enough, setup, free_ctx),
 		cmocka_unit_test_setup_teardown(test_leaves_memory, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_leaves_first_memory, setup, free_ctx),
+		cmocka_unit_test_setup_teardown(test_share, setup, free_ctx),
 		cmocka_unit_test_setup_teardown(test_takes_all, setup, free_ctx),
 		cmocka_unit_test_setup_teardown(test_leaves_some, setup, free_ctx),
 	};

@@ -146,6 +146,7 @@ static const struct backend borrowed = { .name = "a test",
 static struct {
 	int calls, state;
 	uint64_t bytes, expected;
+	bool interrupts, stops; /* a signal comes meanwhile; the owner stops the device */
 } prepared;
 
 static int setup(void **state)
@@ -172,6 +173,10 @@ void __wrap_pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
 	prepared.bytes = bytes;
 	prepared.expected = kernel.initial + kernel.dirty;
 	__real_pipeline_prepare(chunk, bytes);
+	if (prepared.stops)
+		kernel.state = VFIOMIG_STATE_STOP;
+	if (prepared.interrupts)
+		vfiomig_interrupt(ctx);
 }
 
 static int save(const struct vfiomig_options *opt, struct vfiomig_result *r)
@@ -527,18 +532,53 @@ static void test_memory(void **state)
 	assert_int_equal(prepared.bytes, 1ULL << 40);
 }
 
+/* A device is not stopped for a save that has ended before, and not touched if it was not yet. */
+static void test_interrupted_before(void **state)
+{
+	struct vfiomig_options never = { .size = sizeof(struct vfiomig_options),
+					 .leave = -1,
+					 .no_precopy = true };
+	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	(void)state;
+	prepared.interrupts = true;
+	assert_int_equal(save(NULL, &r), -EINTR);
+	assert_true(r.touched && r.home);
+	for (int i = 0; i < kernel.arcs; i++)
+		assert_int_not_equal(kernel.path[i], VFIOMIG_STATE_STOP_COPY);
+	assert_true(vfiomig_resume(ctx));
+	close_session(NULL);
+	setup(NULL);
+	prepared.interrupts = prepared.stops = true;
+	assert_int_equal(vfiomig_save(dev, fd, &never, &r), -EINTR);
+	assert_int_equal(prepared.calls, 1);
+	assert_int_equal(kernel.arcs, 0);
+	assert_false(r.touched);
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, close_session)
 	const struct CMUnitTest tests[] = {
-		TEST(test_idle),	TEST(test_borrowed),
-		TEST(test_held),	TEST(test_never),
-		TEST(test_empty_reads), TEST(test_does_not_converge),
-		TEST(test_size_is_all), TEST(test_initial_bytes_stay),
-		TEST(test_reinit),	TEST(test_no_initial_bytes),
-		TEST(test_read_fails),	TEST(test_another_fd),
-		TEST(test_not_ahead),	TEST(test_ends_early),
-		TEST(test_arc_fails),	TEST(test_memory),
+		TEST(test_idle),
+		TEST(test_borrowed),
+		TEST(test_held),
+		TEST(test_never),
+		TEST(test_empty_reads),
+		TEST(test_does_not_converge),
+		TEST(test_size_is_all),
+		TEST(test_initial_bytes_stay),
+		TEST(test_reinit),
+		TEST(test_no_initial_bytes),
+		TEST(test_read_fails),
+		TEST(test_another_fd),
+		TEST(test_not_ahead),
+		TEST(test_ends_early),
+		TEST(test_arc_fails),
+		TEST(test_memory),
+		TEST(test_interrupted_before),
 	};
 
 	return cmocka_run_group_tests_name("precopy", tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <sys/uio.h>
 
 #include "feature.h"
+#include "image/pipeline.h"
 #include "unit.h"
 
 #define COUNT 3
@@ -44,6 +45,9 @@ static struct {
 	int interrupt_at;   /* the arc, of all devices, during which a signal comes */
 	int interrupt_info; /* the same for VFIO_MIG_GET_PRECOPY_INFO */
 	int infos;
+	bool slow;	      /* memory is found slowly */
+	_Atomic int prepared; /* for how many devices it was found */
+	int early;	      /* arcs to a stop before it was for all */
 } kernel = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static bool is_saving(int state)
@@ -92,6 +96,8 @@ static int set_state(struct machine *m, struct vfio_device_feature_mig_state *mi
 		load(m);
 	if (to == S(RESUMING) || (is_saving(to) && !is_saving(from)))
 		mig->data_fd = begin_data(m, to != S(RESUMING));
+	if (kernel.slow && to != S(PRE_COPY) && kernel.prepared < COUNT)
+		kernel.early++;
 	m->state = to;
 	kernel.arcs[kernel.nr_arcs++] = (struct arc){ m - kernel.m, from, to };
 	if (kernel.nr_arcs == kernel.interrupt_at)
@@ -202,6 +208,17 @@ bool __wrap_vfiomig_device_owner_runs(const struct vfiomig_device *dev)
 	return true;
 }
 
+void __real_pipeline_prepare(const struct chunk *chunk, uint64_t bytes);
+void __wrap_pipeline_prepare(const struct chunk *chunk, uint64_t bytes);
+void __wrap_pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
+{
+	/* The others have time to go on. */
+	if (kernel.slow && chunk->lane == 0)
+		usleep(100000);
+	__real_pipeline_prepare(chunk, bytes);
+	kernel.prepared++;
+}
+
 /* ---- Fixtures --------------------------------------------------------------- */
 
 static struct vfiomig_member members[COUNT];
@@ -212,6 +229,8 @@ static int setup(void **state)
 {
 	(void)state;
 	assert_int_equal(vfiomig_new(&ctx), 0);
+	kernel.slow = false;
+	kernel.prepared = kernel.early = 0;
 	kernel.nr_arcs = kernel.interrupt_at = kernel.infos = kernel.interrupt_info = 0;
 	for (int i = 0; i < COUNT; i++) {
 		struct machine *m = &kernel.m[i];
@@ -755,6 +774,21 @@ static void assert_refused(int result, int err, const char *says)
 		assert_int_equal(kernel.m[i].resets, 0);
 }
 
+/* No device is stopped as long as memory is found for another one: all with PRE_COPY, some, none. */
+static void test_memory_first(void **state)
+{
+	(void)state;
+	for (int live = COUNT; live >= 0; live--) {
+		again();
+		kernel.slow = true;
+		for (int i = live; i < COUNT; i++)
+			kernel.m[i].flags = VFIOMIG_STOP_COPY | VFIOMIG_P2P;
+		assert_int_equal(save(true, -1), 0);
+		assert_int_equal(kernel.prepared, COUNT);
+		assert_int_equal(kernel.early, 0);
+	}
+}
+
 static void test_no_p2p(void **state)
 {
 	struct vfiomig_options opt = options(false);
@@ -887,6 +921,7 @@ int main(void)
 		TEST(test_damaged),
 		TEST(test_interrupted),
 		TEST(test_restore_interrupted),
+		TEST(test_memory_first),
 		TEST(test_no_p2p),
 		TEST(test_names_refused),
 		TEST(test_one_image),

@@ -454,9 +454,16 @@ static void test_progress_ends_silent(void **state)
 	close(out);
 }
 
+static bool is_stopped(void)
+{
+	return __atomic_load_n(&kernel.state, __ATOMIC_RELAXED) == VFIOMIG_STATE_STOP_COPY;
+}
+
 static void *interrupt_soon(void *unused)
 {
 	(void)unused;
+	for (int i = 0; i < 30000 && !is_stopped(); i++)
+		usleep(1000);
 	usleep(100000);
 	vfiomig_interrupt(ctx);
 	return NULL;
