@@ -15,7 +15,8 @@
  * more of them when the stack is empty. The workers have time then, because the writer is slower:
  * they leave the chunks that wait, and make the slots for the reader. The kernel finds the memory
  * of a slot when it is touched, which takes as long as to fill it; so slots are touched before a
- * device is stopped, as many as it is to deliver, see pipeline_prepare().
+ * device is stopped, as many as it is to deliver, unless there is not memory enough by far: see
+ * pipeline_prepare().
  *
  * There is one worker in the beginning. More start while a chunk waits for a worker, and neither
  * the digest nor the writer, which take one chunk at a time, is busy most of the time. So a slow
@@ -770,7 +771,9 @@ void pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
 	begin_preparing(run);
 	run->nr_prepared += bytes > 0;
 	run->nr_expected += count;
-	run->warm_wanted += count < most ? count : most;
+	/* If there is much more, the device waits for the writer, and this takes no time. */
+	if (count <= 2 * most)
+		run->warm_wanted += count < most ? count : most;
 	/* A worker that has time helps. */
 	pthread_cond_signal(&run->work);
 	while (!run->failed && run->left && run->nr_warm < run->warm_wanted && warm_slot(run))

@@ -111,7 +111,8 @@ struct pipeline {
 /*
  * For a reader that is about to stop a device, with the chunk that it fills, of which it has read
  * in_size bytes: have the kernel find the memory for so many bytes more now, as far as this reader
- * may get ahead of the writer. While the device is stopped that would take time.
+ * may get ahead of the writer. While the device is stopped that would take time. Does nothing if
+ * there are more than twice as many: then the device waits for the writer for longer than that.
  */
 void pipeline_prepare(const struct chunk *chunk, uint64_t bytes);
 
