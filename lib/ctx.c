@@ -133,18 +133,18 @@ bool ctx_has_progress(const struct vfiomig_ctx *ctx)
 int ctx_progress(struct vfiomig_ctx *ctx)
 {
 	struct progress *p = &ctx->progress;
+	int ret;
 
 	if (!ctx_has_progress(ctx))
 		return 0;
 	if (p->ended)
 		return p->ended;
-	p->ended = p->fn(p->data, p->bytes ? *p->bytes : p->moved, p->expected);
-	if (is_negative_errno(p->ended))
-		return ctx_fail(ctx, p->ended, "the progress function ended it: %s",
-				strerror(-p->ended));
-	if (p->ended)
-		return ctx_fail(ctx, p->ended, "the progress function ended it by returning %d",
-				p->ended);
+	ret = p->fn(p->data, p->bytes ? *p->bytes : p->moved, p->expected);
+	p->ended = ret;
+	if (is_negative_errno(ret))
+		return ctx_fail(ctx, ret, "the progress function ended it: %s", strerror(-ret));
+	if (ret)
+		return ctx_fail(ctx, ret, "the progress function ended it by returning %d", ret);
 	return 0;
 }
 

@@ -34,7 +34,7 @@ struct progress {
 	const _Atomic uint64_t *bytes;
 	uint64_t moved;
 	uint64_t expected;
-	int ended; /* what @fn returned to end the transfer, or 0 */
+	_Atomic int ended; /* what @fn returned to end the transfer, or 0 */
 };
 
 /* What a process that works apart tells its parent of, in shared memory: see device/apart.h. */

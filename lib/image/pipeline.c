@@ -78,10 +78,10 @@ struct lane {
 	/* With run->lock held: */
 	uint64_t filled, taken, digested, written;
 	bool ahead; /* its reader reads ahead of the writer, or has, and is in its @end */
-	uint64_t
-		busy_until; /* its reader keeps a processor busy: it did not sleep in its last read */
-	bool ended;	    /* there are no more chunks to read */
-	bool closed;	    /* the writer has done all */
+	/* Its reader keeps a processor busy until then: it did not sleep in its last read. */
+	uint64_t busy_until;
+	bool ended;	      /* there are no more chunks to read */
+	bool closed;	      /* the writer has done all */
 	pthread_cond_t ready; /* for the lane's own writer, if it has one */
 	struct stage digester, writer;
 };

@@ -274,12 +274,17 @@ int set_meet(struct set *set)
 
 int set_begin_stop(struct part *p)
 {
-	int err = set_meet(p->set);
+	struct set *set = p->set;
+	int err = set_meet(set);
+	bool over;
 
-	if (!err && is_over(p->set))
-		err = give_up(p->set);
 	if (err)
 		return err;
+	pthread_mutex_lock(&set->lock);
+	over = is_over(set);
+	pthread_mutex_unlock(&set->lock);
+	if (over)
+		return give_up(set);
 	p->stop_ns = now_ns();
 	p->transfer = -1;
 	return 0;

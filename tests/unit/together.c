@@ -774,7 +774,7 @@ static void assert_refused(int result, int err, const char *says)
 		assert_int_equal(kernel.m[i].resets, 0);
 }
 
-/* No device is stopped as long as memory is found for another one: all with PRE_COPY, some, none. */
+/* No device is stopped while memory is found for another one: all with PRE_COPY, some, none. */
 static void test_memory_first(void **state)
 {
 	(void)state;
