@@ -124,11 +124,11 @@ struct run {
 	bool equipped;		       /* a worker has its memory */
 	int nr_prepared;	       /* readers that have said how much they read */
 	uint64_t nr_expected;	       /* the chunks that these expect */
-	int nr_preparing_readers;
-	void *left;		 /* memory that they leave for others */
-	int nr_workers, nr_idle; /* an idle worker waits for a chunk, or has just started */
-	bool failed;		 /* ctx->error says how */
-	bool over;		 /* all threads but the watcher have ended */
+	int nr_preparing_readers;      /* they are in pipeline_prepare() */
+	void *left;		       /* the memory that these leave for others */
+	int nr_workers, nr_idle;       /* an idle worker waits for a chunk, or has just started */
+	bool failed;		       /* ctx->error says how */
+	bool over;		       /* all threads but the watcher have ended */
 	uint64_t ticked; /* when the writer has last called the progress function while it waited */
 	struct sleeper *sleepers; /* all threads but the watcher, as they have started */
 	int nr_sleepers;
@@ -149,18 +149,21 @@ static bool has_lane_writers(const struct run *run)
 	return run->p->nr_writers > 1;
 }
 
-/* How often this thread has slept; negative if that is not known. */
-static long nr_sleeps(void)
+/* How often this thread has slept; negative if that is not known, or if nobody asks, because no
+ * reader gets ahead. */
+static long nr_sleeps(const struct run *run)
 {
 	struct rusage usage;
 
-	return getrusage(RUSAGE_THREAD, &usage) ? -1 : usage.ru_nvcsw;
+	if (!run->p->readers->ahead || getrusage(RUSAGE_THREAD, &usage))
+		return -1;
+	return usage.ru_nvcsw;
 }
 
 /* Whether this thread has not slept since it had done so @before times. */
-static bool is_awake(long before)
+static bool is_awake(const struct run *run, long before)
 {
-	return before >= 0 && nr_sleeps() == before;
+	return before >= 0 && nr_sleeps(run) == before;
 }
 
 /* These are called with the lock held. */
@@ -580,7 +583,7 @@ static void add_chunk(struct lane *from, struct slot *slot, bool busy)
 static int read_chunk(const struct lane *lane, struct chunk *chunk, bool *busy)
 {
 	const struct reader *r = &lane->run->p->readers[lane->number];
-	long sleeps = nr_sleeps();
+	long sleeps = nr_sleeps(lane->run);
 	int err;
 
 	chunk->in_size = 0;
@@ -588,7 +591,7 @@ static int read_chunk(const struct lane *lane, struct chunk *chunk, bool *busy)
 	chunk->lane = lane->number;
 	chunk->fetch = chunk->zero = chunk->ends_lane = false;
 	err = r->read(r->from, chunk);
-	*busy = is_awake(sleeps);
+	*busy = is_awake(lane->run, sleeps);
 	return err;
 }
 
@@ -771,7 +774,8 @@ void pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
 	begin_preparing(run);
 	run->nr_prepared += bytes > 0;
 	run->nr_expected += count;
-	/* If there is much more, the device waits for the writer, and this takes no time. */
+	/* If there is much more, the device waits for the writer, and the memory is found
+	 * meanwhile. */
 	if (count <= 2 * most)
 		run->warm_wanted += count < most ? count : most;
 	/* A worker that has time helps. */
@@ -824,7 +828,8 @@ static bool needs_slot(const struct run *run)
 	       (has_time(run) && run->nr_unused + run->nr_preparing < run->nr_filling);
 }
 
-/* Wait, with the lock held, for a chunk to work on. Returns NULL if there is none any more. */
+/* Wait, with the lock held, for a chunk to work on; for the first one also until nothing has to be
+ * left for the work on it. Returns NULL if there is none any more. */
 static struct slot *take_chunk(struct run *run)
 {
 	struct lane *lane;
@@ -1105,7 +1110,7 @@ static void write_chunk(struct lane *lane)
 	struct run *run = lane->run;
 	const struct writer *w = &run->p->writers[has_lane_writers(run) ? lane->number : 0];
 	struct slot *slot = slot_of(lane, lane->written);
-	long sleeps = nr_sleeps();
+	long sleeps = nr_sleeps(run);
 	bool busy;
 	int err;
 
@@ -1113,7 +1118,7 @@ static void write_chunk(struct lane *lane)
 	pthread_mutex_unlock(&run->lock);
 
 	err = w->write(w->to, &slot->chunk);
-	busy = is_awake(sleeps);
+	busy = is_awake(run, sleeps);
 	if (!err)
 		err = ctx_progress(run->p->ctx);
 

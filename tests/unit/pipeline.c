@@ -304,7 +304,8 @@ static void prepare_for(uint64_t bytes)
 	now.bytes = bytes;
 }
 
-/* All of the memory is there before the first read, however many bytes there are to be. */
+/* All of the memory is there before the first read, also if it is not enough for all bytes, and
+ * without workers. */
 static void test_prepares(void **state)
 {
 	(void)state;

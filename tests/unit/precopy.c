@@ -179,6 +179,10 @@ void __wrap_pipeline_prepare(const struct chunk *chunk, uint64_t bytes)
 		vfiomig_interrupt(ctx);
 }
 
+static const struct vfiomig_options never = { .size = sizeof(struct vfiomig_options),
+					      .leave = -1,
+					      .no_precopy = true };
+
 static int save(const struct vfiomig_options *opt, struct vfiomig_result *r)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -240,9 +244,6 @@ static void test_held(void **state)
 
 static void test_never(void **state)
 {
-	struct vfiomig_options opt = { .size = sizeof(struct vfiomig_options),
-				       .leave = -1,
-				       .no_precopy = true };
 	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
@@ -250,7 +251,7 @@ static void test_never(void **state)
 	 * The save must not use PRE_COPY. STOP_COPY fails, because the test has no data_fd for it.
 	 */
 	kernel.fail_state = VFIOMIG_STATE_STOP_COPY;
-	assert_int_equal(save(&opt, &r), -EIO);
+	assert_int_equal(save(&never, &r), -EIO);
 	assert_false(r.precopy);
 	assert_int_equal(kernel.path[0], VFIOMIG_STATE_RUNNING_P2P);
 }
@@ -511,9 +512,6 @@ static void test_not_ahead(void **state)
 /* While the device runs, memory is found for what is left to be read when it is stopped. */
 static void test_memory(void **state)
 {
-	struct vfiomig_options never = { .size = sizeof(struct vfiomig_options),
-					 .leave = -1,
-					 .no_precopy = true };
 	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 
 	(void)state;
@@ -535,9 +533,6 @@ static void test_memory(void **state)
 /* A device is not stopped for a save that has ended before, and not touched if it was not yet. */
 static void test_interrupted_before(void **state)
 {
-	struct vfiomig_options never = { .size = sizeof(struct vfiomig_options),
-					 .leave = -1,
-					 .no_precopy = true };
 	struct vfiomig_result r = VFIOMIG_RESULT_INIT;
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
