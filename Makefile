@@ -145,6 +145,7 @@ $(B)/tests/unit/memory: tests/unit/memory.c $(LIB_OBJS)
 
 # The functions that a test replaces. With 64-bit offsets the C library's open() is open64(), and so on.
 $(B)/tests/unit/apart: WRAP = syscall fork kill prctl ctx_note_failure
+$(B)/tests/unit/atonce: WRAP = ioctl open64 close descriptors_close_others pthread_create
 $(B)/tests/unit/background: WRAP = fork kill syscall open64
 $(B)/tests/unit/bind: WRAP = step_write stat64 open64 readlinkat now_ns
 $(B)/tests/unit/bindfail: WRAP = step_write geteuid mkdirat kmod_module_probe_insert_module

@@ -87,15 +87,13 @@ int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flag
 	return fail_at(cli, OPEN_DEVICE, err);
 }
 
-bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then)
+void give_back(const struct cli *cli, struct vfiomig_device *dev, int *status)
 {
 	int err = vfiomig_device_close(dev);
 
 	/* An earlier failure has been reported. */
-	if (!err || *status)
-		return true;
-	*status = fail(cli, status_of(OPEN_DEVICE, err), "%s%s", vfiomig_get_error(cli->ctx), then);
-	return false;
+	if (err && !*status)
+		*status = fail(cli, status_of(OPEN_DEVICE, err), "%s", vfiomig_get_error(cli->ctx));
 }
 
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev)
@@ -149,8 +147,11 @@ static int open_all(struct cli *cli, struct devices *devices)
 {
 	uint64_t flags;
 	size_t which;
-	int err = vfiomig_devices_open(devices->device, devices->count, 0, &which);
+	int err;
 
+	/* What is said meanwhile may be about any of them. */
+	speak_of(cli, devices, devices->count);
+	err = vfiomig_devices_open(devices->device, devices->count, 0, &which);
 	for (size_t i = 0; i < devices->count && !err; i++) {
 		which = i;
 		err = vfiomig_device_get_migration(devices->device[i], &flags);

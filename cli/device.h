@@ -13,9 +13,8 @@ int open_found(struct cli *cli, struct vfiomig_device *dev, unsigned int flags);
 /* Find and open a device that must have migration support. */
 int open_migratable(struct cli *cli, struct vfiomig_device **dev, uint64_t *flags);
 /* Close the device before success is reported, because its holder may have ended meanwhile. If it
- * has, and *@status is still 0, print a message that ends with @then, set *@status, and return
- * false. */
-bool give_back(const struct cli *cli, struct vfiomig_device *dev, int *status, const char *then);
+ * has, and *@status is still 0, print a message and set *@status. */
+void give_back(const struct cli *cli, struct vfiomig_device *dev, int *status);
 /* Warn if the process that owns the device is running, and may change the device at any time. */
 void warn_of_owner(const struct cli *cli, struct vfiomig_device *dev);
 

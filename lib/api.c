@@ -155,6 +155,14 @@ EXPORT int vfiomig_devices_open(struct vfiomig_device *const devices[], size_t n
 	return api_end(ctx, err);
 }
 
+EXPORT int vfiomig_devices_close(struct vfiomig_device *const devices[], size_t n, int errors[])
+{
+	if (!n)
+		return 0;
+	api_begin(devices[0]->ctx);
+	return api_end(devices[0]->ctx, devices_close(devices, n, errors));
+}
+
 EXPORT int vfiomig_device_close(struct vfiomig_device *dev)
 {
 	api_begin(dev->ctx);

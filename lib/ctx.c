@@ -251,6 +251,16 @@ static void note(struct vfiomig_ctx *ctx, int err, const char *sentence)
 	}
 }
 
+const char *ctx_sentence(struct vfiomig_ctx *ctx)
+{
+	struct other *other;
+
+	pthread_mutex_lock(&ctx->lock);
+	other = find_other(ctx);
+	pthread_mutex_unlock(&ctx->lock);
+	return other ? other->failure.sentence : ctx->error;
+}
+
 struct failure ctx_get_failure(struct vfiomig_ctx *ctx)
 {
 	struct failure failure;

@@ -82,7 +82,7 @@ struct vfiomig_ctx {
 	pthread_rwlock_t arc;
 	pthread_mutex_t talk; /* the functions @log and @notice are called one at a time */
 
-	pthread_mutex_t lock; /* of the members below, while a pipeline runs */
+	pthread_mutex_t lock; /* of the members below, while several threads run */
 	bool keep_first, have_first;
 	int error_code;
 	char error[512];
@@ -143,6 +143,9 @@ int api_end(struct vfiomig_ctx *ctx, int ret);
 int api_end_zero(struct vfiomig_ctx *ctx, int ret);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
+/* Why something failed last in this thread. It is valid until something fails again, and may be an
+ * argument of the sentence of that. */
+const char *ctx_sentence(struct vfiomig_ctx *ctx);
 struct failure ctx_get_failure(struct vfiomig_ctx *ctx);
 void ctx_set_failure(struct vfiomig_ctx *ctx, const struct failure *failure);
 /* While @keep is set, only the first failure is noted: of the failures of a pipeline's threads, the

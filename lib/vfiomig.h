@@ -434,13 +434,21 @@ int vfiomig_device_open(struct vfiomig_device *dev, unsigned int flags);
  * @flags: as for vfiomig_device_open()
  * @which: receives the index of the device that a failure is about, or @n; may be NULL
  *
- * As vfiomig_device_open() does one after the other. But all locks are taken first, in the order of
- * their names, so that two programs that want some of the same devices never wait for each other.
- * vfiomig_device_set_wait() is about all of them together then, and the first one's counts.
+ * As vfiomig_device_open() does for each of them, at the same time, in threads that the library
+ * starts: many drivers reset their device then, which takes a tenth of a second. Only devices of
+ * the same IOMMU group are opened one after the other, and all if one has a VF token: give the
+ * physical function before its virtual ones. The functions of vfiomig_set_log() and
+ * vfiomig_set_notice() may be called by these threads, by one at a time, and the lines of several
+ * devices come in any order.
+ *
+ * All locks are taken first, in the order of their names, so that two programs that want some of
+ * the same devices never wait for each other. vfiomig_device_set_wait() is about all of them
+ * together then, and the first one's counts.
  *
  * Returns 0, -ENOTUNIQ when a device was given twice, whatever its names, -EBUSY also when one of
- * them is open here already or has kept its lock, or what vfiomig_device_open() returns. After a
- * failure those that were closed are closed, and the others stay open.
+ * them is open here already or has kept its lock, or what vfiomig_device_open() returned for the
+ * first device, in the order of @devices, that could not be opened. After a failure those that were
+ * closed are closed, and the others stay open.
  */
 int vfiomig_devices_open(struct vfiomig_device *const devices[], size_t n, unsigned int flags,
 			 size_t *which);
@@ -455,6 +463,18 @@ int vfiomig_devices_open(struct vfiomig_device *const devices[], size_t n, unsig
  * it back. The device is closed here in all cases.
  */
 int vfiomig_device_close(struct vfiomig_device *dev);
+
+/**
+ * vfiomig_devices_close - close several devices, or give them back
+ * @devices: @n devices, of one context
+ * @errors: receives what vfiomig_device_close() returned for each of them; may be NULL
+ *
+ * As vfiomig_device_close() does for each of them, at the same time, by a child process for each:
+ * many drivers reset their device then. Returns 0, or what it returned for the first device, in the
+ * order of @devices, for which it failed, and which vfiomig_get_error() is about. All devices are
+ * closed here in all cases.
+ */
+int vfiomig_devices_close(struct vfiomig_device *const devices[], size_t n, int errors[]);
 
 /* Flags of vfiomig_probe_devices(). */
 #define VFIOMIG_PROBE_FEATURES	  (1U << 0) /* probe each feature, and ask for the state's size */

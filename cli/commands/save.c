@@ -182,18 +182,25 @@ static int fail_after_image(const struct saving *s, int err)
 
 static int close_all(struct saving *s)
 {
+	struct devices *devices = s->devices;
 	char error[OUTPUT_WHY] = "";
-	int status = STATUS_OK;
+	int errors[VFIOMIG_SET_MAX], status = STATUS_OK;
+	int err = vfiomig_devices_close(devices->device, devices->count, errors);
 
-	for (size_t i = 0; i < s->devices->count; i++) {
-		speak_of(s->t->cli, s->devices, i);
-		if (give_back(s->t->cli, s->devices->device[i], &status, "; the image is whole"))
-			continue;
-		s->devices->result[i].state = -1;
-		s->which = i;
+	if (err)
 		snprintf(error, sizeof(error), "%s", vfiomig_get_error(s->t->cli->ctx));
+	for (size_t i = 0; i < devices->count; i++) {
+		if (!errors[i])
+			continue;
+		devices->result[i].state = -1;
+		if (status)
+			continue;
+		s->which = i;
+		speak_of(s->t->cli, devices, i);
+		status = fail(s->t->cli, status_of(OPEN_DEVICE, err), "%s; the image is whole",
+			      error);
 	}
-	speak_of(s->t->cli, s->devices, s->devices->count);
+	speak_of(s->t->cli, devices, devices->count);
 	return report(s, status, *error ? error : NULL);
 }
 

@@ -205,7 +205,7 @@ static int state(struct cli *cli, int argc, char **argv)
 	if (!status)
 		status = opt.state < 0 ? print_state(cli, dev) : drive(cli, dev, flags, opt.state);
 	closed = !vfiomig_device_is_borrowed(dev);
-	give_back(cli, dev, &status, "");
+	give_back(cli, dev, &status);
 	if (closed && !status)
 		tell_closed(cli, opt.state);
 	vfiomig_device_unref(dev);

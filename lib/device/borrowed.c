@@ -179,7 +179,7 @@ static int consider(void *data, int number, const char *target)
 	if (!err || err == -ENOTTY)
 		return 0;
 	return ctx_fail(dev->ctx, err, "descriptor %d of process %d: %s", number, search->pid,
-			dev->ctx->error);
+			ctx_sentence(dev->ctx));
 }
 
 static int fail_unbound(const struct vfiomig_device *dev, int pid)

@@ -130,7 +130,8 @@ static int fail_permission(struct vfiomig_device *dev, int err)
 {
 	if (dev->via != VFIOMIG_VIA_CDEV || !group_is_permitted(dev))
 		return err;
-	return ctx_fail(dev->ctx, err, "%s, or open the device with --via=group", dev->ctx->error);
+	return ctx_fail(dev->ctx, err, "%s, or open the device with --via=group",
+			ctx_sentence(dev->ctx));
 }
 
 static int open_nodes(struct vfiomig_device *dev)

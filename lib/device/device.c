@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A device: looked up by its name, locked, opened and closed. */
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "apart.h"
 #include "device.h"
 #include "facts.h"
 #include "header.h"
@@ -14,9 +12,6 @@
 #include "rundir.h"
 #include "sized.h"
 #include "variant.h"
-
-#define QUIET_NS 3000000000ULL /* of closing the device, before the notice */
-#define GRACE_NS 500000000ULL  /* after a signal, before its end is not waited for any more */
 
 static struct vfiomig_device *device_alloc(struct vfiomig_ctx *ctx)
 {
@@ -154,13 +149,13 @@ EXPORT struct vfiomig_device *vfiomig_device_unref(struct vfiomig_device *dev)
 	if (!dev || --dev->refs > 0)
 		return NULL;
 	dev->keeps_lock = false;
-	/* The device is closed last by its own descriptor, see close_apart(). */
+	/* The device is closed last by its own descriptor, see close_last(). */
 	if (dev->fd >= 0) {
 		close_fdp(&dev->origin.given.device);
 		dev->origin.given.device = -1;
 	}
 	if (device_close(dev) == -EINTR)
-		ctx_notice(dev->ctx, "%s", dev->ctx->error);
+		ctx_notice(dev->ctx, "%s", ctx_sentence(dev->ctx));
 	origin_free(&dev->origin);
 	identity_free(&dev->identity);
 	sysdev_free(&dev->sys);
@@ -290,11 +285,11 @@ int device_take_lock(struct vfiomig_device *dev, size_t i, const struct turn *tu
 	 */
 	if ((rundir_is_nowhere(err) && !dev->origin.backend) ||
 	    (err == -ENOENT && !dev->ctx->rundir)) {
-		ctx_log(dev->ctx, "no lock: %s", dev->ctx->error);
+		ctx_log(dev->ctx, "no lock: %s", ctx_sentence(dev->ctx));
 		err = 0;
 	}
 	if (rundir_is_nowhere(err))
-		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s", dev->ctx->error);
+		err = ctx_fail(dev->ctx, err, "nowhere to lock it: %s", ctx_sentence(dev->ctx));
 	return err;
 }
 
@@ -372,137 +367,14 @@ static size_t index_of(const struct backend *backend)
 	return i;
 }
 
-/* What is open of a device, in the order in which it is closed: the device comes before the
- * descriptors that it depends on. */
-enum {
-	NR_FDS = 4
-};
-
-static void take_fds(struct vfiomig_device *dev, int fds[NR_FDS])
-{
-	const int own[NR_FDS] = { dev->fd, dev->iommufd, dev->group_fd, dev->container };
-
-	memcpy(fds, own, sizeof(own));
-	dev->fd = dev->iommufd = dev->group_fd = dev->container = -1;
-}
-
-static void close_all(const int fds[NR_FDS])
-{
-	for (int i = 0; i < NR_FDS; i++)
-		close_fdp(&fds[i]);
-}
-
-/*
- * With the last descriptor of a device its driver closes it, and may sleep in that for ever if the
- * device has died. A process that does this cannot even end. So one of its own closes last.
- */
-struct closing {
-	int fds[NR_FDS];
-	int begin; /* has a byte when the caller has closed its descriptors, or hangs up */
-};
-
-static void close_last(void *arg)
-{
-	const struct closing *c = arg;
-
-	while (read(c->begin, &(char){ 0 }, 1) < 0 && errno == EINTR)
-		;
-	close_all(c->fds);
-}
-
-/* Returns 0, or -EINTR after ctx_fail() if the process was left behind. */
-static int wait_for_close(struct vfiomig_device *dev, struct apart *a)
-{
-	struct vfiomig_ctx *ctx = dev->ctx;
-	int err = apart_wait(ctx, a, now_ns() + QUIET_NS);
-
-	if (err == -ETIMEDOUT) {
-		ctx_notice(ctx, "still waiting for the kernel, which is closing %s", dev->name);
-		err = apart_wait(ctx, a, UINT64_MAX);
-	}
-	if (err == -EINTR)
-		err = apart_wait(NULL, a, now_ns() + GRACE_NS);
-	if (!err) {
-		apart_end(a);
-		return 0;
-	}
-	err = ctx_fail(
-		ctx, -EINTR,
-		"interrupted by a signal while the kernel was closing %s, which it goes on with in process %d",
-		dev->name, a->pid);
-	apart_leave(a);
-	return err;
-}
-
-/* -EINTR is for a process that goes on. */
-static int not_started(int err)
-{
-	return err == -EINTR ? -EAGAIN : err;
-}
-
-/* Returns 0, -EINTR as above, or another negative errno if there is no such process. Then nothing
- * was closed. */
-static int close_apart(struct vfiomig_device *dev, const int fds[NR_FDS])
-{
-	struct closing *c = apart_alloc(sizeof(*c));
-	int keep[NR_FDS + 1], ends[2], err;
-	struct apart a;
-
-	if (!c)
-		return -ENOMEM;
-	if (pipe2(ends, O_CLOEXEC)) {
-		err = not_started(-errno);
-		apart_free(c, sizeof(*c));
-		return err;
-	}
-	memcpy(c->fds, fds, sizeof(c->fds));
-	memcpy(keep, fds, sizeof(c->fds));
-	c->begin = keep[NR_FDS] = ends[0];
-	err = not_started(apart_start_with(&a, close_last, c, keep, NR_FDS + 1));
-	if (!err)
-		close_all(fds);
-	/* A child that another thread has just made may have the pipe, too: it does not hang up. */
-	if (!err && write(ends[1], "", 1) < 0)
-		ctx_log(dev->ctx, "cannot write to a pipe: %m");
-	close(ends[0]);
-	close(ends[1]);
-	if (!err)
-		err = wait_for_close(dev, &a);
-	apart_free(c, sizeof(*c));
-	return err;
-}
-
-/* A holder's end says that the device is closed, and nobody waits for it in a terminal. And what
- * works apart is left behind itself if it does not come back. */
-static bool closes_here(const struct vfiomig_device *dev)
-{
-	return dev->has_holder || dev->ctx->account || dev->ctx->mute;
-}
-
-static int close_fds(struct vfiomig_device *dev)
-{
-	int fds[NR_FDS], err = -ENOSYS;
-
-	if (dev->fd >= 0 && !closes_here(dev)) {
-		take_fds(dev, fds);
-		err = close_apart(dev, fds);
-	} else {
-		take_fds(dev, fds);
-	}
-	if (!err || err == -EINTR)
-		return err;
-	close_all(fds);
-	return 0;
-}
-
 static int open_by_backend(struct vfiomig_device *dev)
 {
 	int err = dev->backend->open(dev);
 
 	if (err && dev->backend->gives_way && dev->backend->gives_way(dev, err)) {
-		close_fds(dev);
+		device_close_fds(dev);
 		dev->backend = backends[index_of(dev->backend) + 1];
-		ctx_log(dev->ctx, "%s; trying its %s", dev->ctx->error, dev->backend->name);
+		ctx_log(dev->ctx, "%s; trying its %s", ctx_sentence(dev->ctx), dev->backend->name);
 		err = dev->backend->open(dev);
 	}
 	/* Only a cdev can stay unbound. */
@@ -515,26 +387,6 @@ static int open_by_backend(struct vfiomig_device *dev)
 static bool begins_session(const struct vfiomig_device *dev)
 {
 	return !(dev->backend->flags & BACKEND_SESSION_GOES_ON);
-}
-
-/* With the lock held, because whoever held it before may have changed what there is. */
-static int open_locked(struct vfiomig_device *dev)
-{
-	int err;
-
-	dev->backend = choose_backend(dev);
-	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
-	if (begins_session(dev) && !dev->sys.cdev)
-		return device_fail_not_bound(dev);
-	err = begins_session(dev) && dev->sys.is_pci ? header_check(dev) : 0;
-	if (!err)
-		err = open_by_backend(dev);
-	if (!err && !dev->unbound)
-		err = read_info(dev);
-	if (!err)
-		ctx_log(dev->ctx, "opened %s (%s) through its %s", dev->name,
-			dev->sys.driver ? dev->sys.driver : "no driver", dev->backend->name);
-	return err;
 }
 
 /* The message is about the first failure, even if the holder turns out to have ended as well. */
@@ -557,52 +409,64 @@ static int keep_lock(struct vfiomig_device *dev)
 	return 0;
 }
 
-int device_open(struct vfiomig_device *dev, unsigned int flags)
+int device_check_way(const struct vfiomig_device *dev, unsigned int flags)
 {
 	const unsigned int known =
 		VFIOMIG_OPEN_UNBOUND | VFIOMIG_OPEN_AS_IS | VFIOMIG_OPEN_KEEP_LOCK;
-	int err;
 
 	if (flags & ~known)
 		return ctx_fail(dev->ctx, -EINVAL, "flags 0x%x for opening a device are unknown",
 				flags & ~known);
-	if (dev->fd >= 0)
-		return flags & VFIOMIG_OPEN_KEEP_LOCK ? keep_lock(dev) : 0;
-	if (dev->via > VFIOMIG_VIA_GROUP)
+	/* An open device is not opened again. */
+	if (dev->fd < 0 && dev->via > VFIOMIG_VIA_GROUP)
 		return ctx_fail(dev->ctx, -EINVAL, "there is no way %d to open a device",
 				(int)dev->via);
-	/* A lock was kept, or taken before: see devices_open(). */
+	return 0;
+}
+
+int device_open_locked(struct vfiomig_device *dev, unsigned int flags)
+{
+	int err;
+
+	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;
+	dev->backend = choose_backend(dev);
+	/* Since Linux 6.1 a device shows its registration with VFIO in sysfs. */
+	if (begins_session(dev) && !dev->sys.cdev)
+		return device_fail_not_bound(dev);
+	err = begins_session(dev) && dev->sys.is_pci ? header_check(dev) : 0;
+	if (!err)
+		err = open_by_backend(dev);
+	if (!err && !dev->unbound)
+		err = read_info(dev);
+	if (err)
+		return err;
+	ctx_log(dev->ctx, "opened %s (%s) through its %s", dev->name,
+		dev->sys.driver ? dev->sys.driver : "no driver", dev->backend->name);
+	dev->keeps_lock = flags & VFIOMIG_OPEN_KEEP_LOCK;
+	return 0;
+}
+
+int device_open(struct vfiomig_device *dev, unsigned int flags)
+{
+	int err = device_check_way(dev, flags);
+
+	if (err)
+		return err;
+	if (dev->fd >= 0)
+		return flags & VFIOMIG_OPEN_KEEP_LOCK ? keep_lock(dev) : 0;
+	/* The lock may have been kept. */
 	err = dev->locks ? 0 : device_lock(dev);
 	if (err)
 		return err;
-	dev->unbound = flags & VFIOMIG_OPEN_UNBOUND;
-	err = open_locked(dev);
+	err = device_open_locked(dev, flags);
 	if (err)
 		close_after_failure(dev);
-	else
-		dev->keeps_lock = flags & VFIOMIG_OPEN_KEEP_LOCK;
 	return err;
 }
 
 EXPORT bool vfiomig_device_is_borrowed(const struct vfiomig_device *dev)
 {
 	return device_is(dev, BACKEND_SESSION_GOES_ON);
-}
-
-int device_close(struct vfiomig_device *dev)
-{
-	int err, given_back = 0;
-
-	ctx_doing(dev->ctx, "close() of the device");
-	err = close_fds(dev);
-	dev->migration = 0;
-	dev->info_flags = 0;
-	dev->unbound = false;
-	if (dev->backend && dev->backend->close)
-		given_back = dev->backend->close(dev);
-	if (!dev->keeps_lock)
-		device_unlock(dev);
-	return given_back ? given_back : err;
 }
 
 int device_get_fds(const struct vfiomig_device *dev, struct vfiomig_fds *fds)

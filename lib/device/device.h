@@ -113,9 +113,19 @@ int device_get_opener(const struct vfiomig_device *dev, int *pid, char comm[16])
 int device_get_owner(const struct vfiomig_device *dev, int *pid, char comm[16]);
 int device_open(struct vfiomig_device *dev, unsigned int flags);
 int device_close(struct vfiomig_device *dev);
+/* The two parts of device_open(): whether it can be opened in this way, and the opening of a closed
+ * device. That is done with the lock held, because whoever held it before may have changed what
+ * there is, and leaves it to the caller to close the device after a failure. */
+int device_check_way(const struct vfiomig_device *dev, unsigned int flags);
+int device_open_locked(struct vfiomig_device *dev, unsigned int flags);
+/* Close what is open of the device, and nothing else. Returns 0, or -EINTR after ctx_fail() if a
+ * process goes on with that. */
+int device_close_fds(struct vfiomig_device *dev);
 
 /* See vfiomig_devices_open(). @which receives the number of the device that a failure is about. */
 int devices_open(struct vfiomig_device *const *devices, size_t n, unsigned int flags, int *which);
+/* See vfiomig_devices_close(). */
+int devices_close(struct vfiomig_device *const *devices, size_t n, int *errors);
 /* Whether these are different devices. Returns 0 or, after ctx_fail(), -ENOTUNIQ. */
 int devices_check(struct vfiomig_device *const *devices, size_t n, int *which);
 

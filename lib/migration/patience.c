@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "image/calm.h"
-#include "image/kick.h"
+#include "kick.h"
 #include "patience.h"
 
 #define TICK_NS	 50000000

@@ -12,7 +12,7 @@
 #define VFIOMIG_SET_H
 
 #include "device/device.h"
-#include "image/kick.h"
+#include "kick.h"
 
 struct set;
 

@@ -355,6 +355,19 @@ status 7 "borrowed: one refuses its state" vfiomig restore $held -i held.set
 no_faults
 says "pid:$(openers $a)/$a was reset (its state is lost) and is now in STOP"
 check "borrowed: as they were" test "$(state_of $a) $(state_of $b) $(state_of $c)" = "STOP RUNNING RUNNING"
+# Holders that do not take their devices back. The message is about the first of them, and nothing is said of where they are.
+for device in $a $c; do
+	"$top/build/tests/host/unwilling" "/run/unwilling-$device" "/run/vfiomig/$device.sock" &
+	unwilling="${unwilling-} $!"
+	wait_for test -e "/run/unwilling-$device"
+done
+status 1 "borrowed: two are not taken back" vfiomig save --json unix:/run/unwilling-$a $b unix:/run/unwilling-$c -o other
+says "vfiomig: save unix:/run/unwilling-$a: its holder did not take it back: Input/output error; the image is whole"
+check "borrowed: one line says so" test "$(wc -l <"$ERR")" -eq 1
+check "borrowed: where they are is known of the other one alone" test "$(jq -c '[.devices[].state]' "$OUT")" = '[null,"RUNNING",null]'
+check "borrowed: the image is whole" vfiomig inspect --verify other
+# shellcheck disable=SC2086 # a list
+kill $unwilling
 release_all
 
 # ---- Signals
@@ -392,6 +405,30 @@ check "all run" are RUNNING
 check "with their memory" same
 
 release_all
+
+# A device does not come back from being opened, while others are opened at the same time.
+for hanging in $a $b $c; do
+	for call in open bind info; do
+		rm -f at-*
+		for device in $a $b $c; do
+			[ "$device" = "$hanging" ] || fault "$device" info "run=touch /run/test/at-$device"
+		done
+		fault "$hanging" "$call" hang "run=touch /run/test/at-$hanging"
+		setsid vfiomig save $a $b $c -o other 2>"$ERR" &
+		saver=$!
+		# The others are through.
+		wait_for test -e at-$a -a -e at-$b -a -e at-$c
+		kill -TERM $saver
+		(sleep 20 && kill -KILL $saver) 2>/dev/null &
+		late=$!
+		wait $saver
+		check "a signal ends the $call of $hanging" test $? -eq 143
+		kill $late
+		no_faults
+		says "vfiomig: save $hanging: "
+		says "interrupted by a signal"
+	done
+done
 
 # ---- One IOMMU group, which can be opened once
 

@@ -611,6 +611,7 @@ static const struct {
 	{ "vfiomig_device_open", open_good, open_bad },
 	{ "vfiomig_devices_open", devices_open_good, devices_open_bad },
 	{ "vfiomig_device_close", close_good, close_bad },
+	{ "vfiomig_devices_close", devices_close_good, devices_close_bad },
 	{ "vfiomig_device_get_fd", get_fd_good, get_fd_bad },
 	{ "vfiomig_device_get_owner", get_owner_good, get_owner_bad },
 	{ "vfiomig_device_get_obstacle", get_obstacle_good, get_obstacle_bad },

@@ -375,7 +375,7 @@ static int close_good(void)
 }
 
 /* As if a holder had lent the device, and ended since. */
-static int close_orphan(struct vfiomig_device *d)
+static void orphan(struct vfiomig_device *d)
 {
 	int ends[2];
 
@@ -383,12 +383,38 @@ static int close_orphan(struct vfiomig_device *d)
 	close(ends[1]);
 	d->backend = &backend_holder;
 	d->claim = ends[0];
+}
+
+static int close_orphan(struct vfiomig_device *d)
+{
+	orphan(d);
 	return close_it(d);
 }
 
 static int close_bad(void)
 {
 	return with_own(true, close_orphan);
+}
+
+static int close_all(struct vfiomig_device *d)
+{
+	return CALL(vfiomig_devices_close(&d, 1, NULL));
+}
+
+static int devices_close_good(void)
+{
+	return with_own(true, close_all);
+}
+
+static int close_all_orphans(struct vfiomig_device *d)
+{
+	orphan(d);
+	return close_all(d);
+}
+
+static int devices_close_bad(void)
+{
+	return with_own(true, close_all_orphans);
 }
 
 static int get_fd_of(struct vfiomig_device *d)

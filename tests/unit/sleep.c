@@ -10,7 +10,7 @@
 #include <sys/uio.h>
 
 #include "image/frame.h"
-#include "image/kick.h"
+#include "kick.h"
 #include "unit.h"
 
 static struct {

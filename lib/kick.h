@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A signal that ends system calls of the library's own threads, and of the thread that called the
- * library, when a transfer ends and such a call sleeps.
+ * library, when what they do ends before its time, and such a call sleeps.
  *
- * It is a real-time signal that the program does not use. While at least one transfer runs, it has
- * a handler that does nothing, so that a call that sleeps fails with EINTR.
+ * It is a real-time signal that the program does not use. While anything goes on that it may end,
+ * it has a handler that does nothing, so that a call that sleeps fails with EINTR.
  */
 #ifndef VFIOMIG_KICK_H
 #define VFIOMIG_KICK_H
