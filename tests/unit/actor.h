@@ -49,8 +49,8 @@ static struct {
 
 static int null, zero;
 static uid_t me, server_user;
-static int server_process; /* another one that the holder is said to be, or 0 */
-static int moves_after;	   /* so many connections, the socket's file is another one */
+static _Atomic int server_process; /* another one that the holder is said to be, or 0 */
+static int moves_after;		   /* so many connections, the socket's file is another one */
 
 uid_t __real_geteuid(void);
 uid_t __wrap_geteuid(void);

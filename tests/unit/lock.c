@@ -17,7 +17,7 @@ static bool no_flock, no_fchmod;
 /* The names of the files that were to be locked, each with a blank behind it. */
 static char locked[256];
 /* How often a closed descriptor was closed again: by then its number may belong to another file. */
-static unsigned int closed_twice;
+static _Atomic unsigned int closed_twice;
 
 int __real_flock(int fd, int operation);
 int __wrap_flock(int fd, int operation);

@@ -11,7 +11,7 @@ static struct {
 	bool insist;	      /* another interruption comes as soon as it sleeps */
 	_Atomic bool may_end;
 	_Atomic int interrupted; /* how often its sleep was */
-	int notices;
+	_Atomic int notices;
 	char said[2][256];
 	sigset_t blocked; /* in the thread that made the call */
 	uint64_t waiting; /* the signals that the waiting thread blocks, as in /proc */
@@ -50,7 +50,13 @@ static uint64_t blocked_by_first(void)
 static int sleep_in_driver(void *answer)
 {
 	pthread_sigmask(SIG_SETMASK, NULL, &driver.blocked);
-	driver.waiting = blocked_by_first();
+	/* While a thread makes another one it blocks all signals. */
+	for (int i = 0; i < 200; i++) {
+		driver.waiting = blocked_by_first();
+		if (!(driver.waiting >> (SIGALRM - 1) & 1))
+			break;
+		poll(NULL, 0, 10);
+	}
 	if (driver.insist)
 		vfiomig_interrupt(ctx);
 	for (int i = 0; !driver.may_end && i < 2000; i++) {

@@ -17,21 +17,22 @@
 
 static struct {
 	int state;
-	int empty;	     /* the errno of read() if there is no data; 0 if it returns 0 */
-	int error;	     /* the errno of every read() */
-	uint64_t initial;    /* bytes that are left of the first copy */
-	uint64_t dirty;	     /* bytes that have changed */
-	uint64_t dirtying;   /* bytes that change during each read */
-	bool no_info;	     /* the kernel lacks VFIO_MIG_GET_PRECOPY_INFO */
-	bool size_is_all;    /* MIG_DATA_SIZE is all of the state, what was read, too */
-	bool initial_stays;  /* initial_bytes never becomes 0 */
-	int reinits;	     /* how often a new first copy begins */
-	int fail_state;	     /* the state that cannot be entered */
-	bool another_fd;     /* the arc to STOP_COPY returns another data_fd */
-	int interrupt_after; /* how many reads there are before a signal comes */
-	int late_reads;	     /* how many reads there are after the signal */
-	uint64_t rest;
-	int data_fd, other_fd, opted_in;
+	int empty;		  /* the errno of read() if there is no data; 0 if it returns 0 */
+	int error;		  /* the errno of every read() */
+	_Atomic uint64_t initial; /* bytes that are left of the first copy */
+	_Atomic uint64_t dirty;	  /* bytes that have changed */
+	uint64_t dirtying;	  /* bytes that change during each read */
+	bool no_info;		  /* the kernel lacks VFIO_MIG_GET_PRECOPY_INFO */
+	bool size_is_all;	  /* MIG_DATA_SIZE is all of the state, what was read, too */
+	bool initial_stays;	  /* initial_bytes never becomes 0 */
+	int reinits;		  /* how often a new first copy begins */
+	int fail_state;		  /* the state that cannot be entered */
+	bool another_fd;	  /* the arc to STOP_COPY returns another data_fd */
+	int interrupt_after;	  /* how many reads there are before a signal comes */
+	int late_reads;		  /* how many reads there are after the signal */
+	_Atomic uint64_t rest;
+	_Atomic int data_fd;
+	int other_fd, opted_in;
 	int path[32], arcs;
 } kernel;
 
@@ -39,7 +40,7 @@ ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
 {
-	uint64_t *from = &kernel.rest;
+	_Atomic uint64_t *from = &kernel.rest;
 
 	if (fd != kernel.data_fd)
 		return __real_read(fd, buf, size);
@@ -460,11 +461,10 @@ static void test_arc_fails(void **state)
  * left. */
 static uint64_t wait_rest(uint64_t all)
 {
-	const volatile uint64_t *left = &kernel.initial;
 	uint64_t before = all;
 
-	while (*left == all || *left != before) {
-		before = *left;
+	while (kernel.initial == all || kernel.initial != before) {
+		before = kernel.initial;
 		usleep(300000);
 	}
 	return before;

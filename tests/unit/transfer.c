@@ -18,7 +18,7 @@
 
 static struct {
 	uint64_t flags;
-	int state;
+	_Atomic int state;
 	int fail_at;	/* the SET_STATE that fails, counted from 1; 0 for none */
 	int fails;	/* how many fail in a row */
 	int fail_state; /* the state that the failure leaves the device in; -1: its former state */
@@ -26,8 +26,8 @@ static struct {
 	bool no_data_fd;
 	int error;   /* what it fails with */
 	size_t more; /* bytes of state beyond STREAM */
-	int set_states, get_states, resets;
-	int data_fd; /* the test's own descriptor of it */
+	_Atomic int set_states, get_states, resets;
+	_Atomic int data_fd; /* the test's own descriptor of it */
 } kernel;
 
 /* Whether saves and restores use raw state instead of images. */
@@ -456,7 +456,7 @@ static void test_progress_ends_silent(void **state)
 
 static bool is_stopped(void)
 {
-	return __atomic_load_n(&kernel.state, __ATOMIC_RELAXED) == VFIOMIG_STATE_STOP_COPY;
+	return kernel.state == VFIOMIG_STATE_STOP_COPY;
 }
 
 static void *interrupt_soon(void *unused)

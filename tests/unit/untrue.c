@@ -45,7 +45,7 @@ static struct {
 	int stuck;	  /* what the data_fd fails with for ever when 4 bytes have been moved */
 	bool dead_ends;	  /* the data_fd of a session that is over gives the end of the stream */
 
-	int data_fd;
+	_Atomic int data_fd;
 	size_t length; /* of the device's state */
 	size_t moved;  /* bytes of it that were read or written in this session */
 	bool alive;    /* the session of @data_fd */
@@ -100,10 +100,11 @@ ssize_t __real_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size);
 ssize_t __wrap_read(int fd, void *buf, size_t size)
 {
-	size_t end = kernel.state == VFIOMIG_STATE_STOP_COPY ? kernel.length : FIRST;
+	size_t end;
 
 	if (fd != kernel.data_fd || fd < 0)
 		return __real_read(fd, buf, size);
+	end = kernel.state == VFIOMIG_STATE_STOP_COPY ? kernel.length : FIRST;
 	if (is_broken())
 		return refuse(ENODEV);
 	if (is_stuck())
