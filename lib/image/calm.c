@@ -10,20 +10,17 @@ static bool is_uncaught(int sig)
 	       act.sa_handler == SIG_DFL;
 }
 
-static void find_uncaught(sigset_t *set)
-{
-	sigemptyset(set);
-	for (int sig = 1; sig < NSIG; sig++)
-		if (is_uncaught(sig))
-			sigaddset(set, sig);
-}
-
 void calm_begin(sigset_t *before)
 {
 	sigset_t set;
 
-	find_uncaught(&set);
-	pthread_sigmask(SIG_BLOCK, &set, before);
+	pthread_sigmask(SIG_SETMASK, NULL, before);
+	sigemptyset(&set);
+	/* The library's own threads block nearly all of them already. */
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sigismember(before, sig) == 0 && is_uncaught(sig))
+			sigaddset(&set, sig);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
 void calm_end(const sigset_t *before)
@@ -37,9 +34,13 @@ void calm_look(struct vfiomig_ctx *ctx)
 	bool any = false;
 
 	sigpending(&pending);
-	find_uncaught(&set);
-	for (int sig = 1; sig < NSIG; sig++)
-		any = any || (sigismember(&pending, sig) == 1 && sigismember(&set, sig) == 1);
+	sigemptyset(&set);
+	for (int sig = 1; sig < NSIG; sig++) {
+		if (sigismember(&pending, sig) != 1 || !is_uncaught(sig))
+			continue;
+		sigaddset(&set, sig);
+		any = true;
+	}
 	if (!any || pthread_rwlock_trywrlock(&ctx->arc))
 		return;
 	pthread_sigmask(SIG_UNBLOCK, &set, &before);
