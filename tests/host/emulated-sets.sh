@@ -276,7 +276,7 @@ check "all run" are RUNNING
 
 # Somebody else resets a device while another one fails.
 vfiomig -q restore $a $b $c -i set
-fault $a read errno=EIO times=1 "run=echo RUNNING >$emulated/$b/state"
+fault $a read errno=EIO times=1 "run=until grep -qx STOP_COPY $emulated/$b/state; do sleep 0.01; done; echo RUNNING >$emulated/$b/state"
 no_log $b
 status 7 "one is reset by somebody else" vfiomig save --precopy=never $a $b $c -o other
 no_faults
