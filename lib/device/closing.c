@@ -13,7 +13,7 @@
 #include "device.h"
 
 #define TICK_MS	 20	       /* between the looks at the processes that begin */
-#define QUIET_NS 3000000000ULL /* of closing the device, before the notice */
+#define QUIET_NS 3000000000ULL /* before the notice, or the end of a process that does not begin */
 #define GRACE_NS 500000000ULL  /* after a signal, before its end is not waited for any more */
 /* How many devices are closed at once. */
 #define AT_ONCE	 16
@@ -222,22 +222,23 @@ static bool any_is_late(const struct closers *all)
 
 /*
  * A process has the descriptors of all devices until it has closed those of others. Until then
- * nothing may be closed here: what it closes must not be the last ones. If the user does not wait
- * for it, it is killed, and its device is closed here.
+ * nothing may be closed here: what it closes must not be the last ones. One that does not come to
+ * that is killed, and its device is closed here.
  */
 static void wait_ready(struct closers *all, int ready)
 {
 	const struct vfiomig_ctx *ctx = all->list->dev->ctx;
 	struct pollfd p = { .fd = ready, .events = POLLIN };
-	uint64_t until = 0;
+	uint64_t until = now_ns() + QUIET_NS, grace;
 	char bytes[AT_ONCE];
 
-	while (any_is_late(all) && (!until || now_ns() < until)) {
+	while (any_is_late(all) && now_ns() < until) {
 		/* What is read only ends the wait. */
 		if (poll(&p, 1, TICK_MS) > 0 && read(ready, bytes, sizeof(bytes)) < 0)
 			continue;
-		if (ctx->interrupted && !until)
-			until = now_ns() + GRACE_NS;
+		grace = now_ns() + GRACE_NS;
+		if (ctx->interrupted && until > grace)
+			until = grace;
 	}
 	for (size_t i = 0; i < all->n; i++)
 		if (is_late(&all->list[i]))
