@@ -143,6 +143,8 @@ int api_end(struct vfiomig_ctx *ctx, int ret);
 int api_end_zero(struct vfiomig_ctx *ctx, int ret);
 /* CLOCK_MONOTONIC */
 uint64_t now_ns(void);
+/* Wait for @cond, with @lock held, @ns nanoseconds at most. Returns whether that ended early. */
+bool wait_cond(pthread_cond_t *cond, pthread_mutex_t *lock, long ns);
 /* Why something failed last in this thread. It is valid until something fails again, and may be an
  * argument of the sentence of that. */
 const char *ctx_sentence(struct vfiomig_ctx *ctx);

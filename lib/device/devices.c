@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Several devices that are opened together. */
 #include <string.h>
-#include <time.h>
 
 #include "device.h"
 #include "kick.h"
@@ -255,17 +254,6 @@ static void start_threads(struct opening *o, struct task *tasks, size_t n)
 			work(&tasks[i]);
 }
 
-static void wait_change(struct opening *o)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += TICK_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_clockwait(&o->changed, &o->lock, CLOCK_MONOTONIC, &until);
-}
-
 /* What the threads do is in vain if the user has had enough, or if a device before theirs cannot be
  * opened: then their calls that sleep are ended. A signal runs its handler here. */
 static void wait_threads(struct opening *o, struct task *tasks, size_t n)
@@ -274,7 +262,7 @@ static void wait_threads(struct opening *o, struct task *tasks, size_t n)
 
 	pthread_mutex_lock(&o->lock);
 	while (o->running) {
-		wait_change(o);
+		wait_cond(&o->changed, &o->lock, TICK_NS);
 		for (size_t i = 0; i < n; i++)
 			if (tasks[i].started && !tasks[i].ended &&
 			    (ctx->interrupted || tasks[i].number > o->failed))

@@ -28,7 +28,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "calm.h"
 #include "kick.h"
@@ -242,13 +241,7 @@ static void kick_all(const struct run *run)
 /* Wait for @cond with the lock held, for some nanoseconds at most. */
 static void wait_for(struct run *run, pthread_cond_t *cond, long ns)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ns;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_clockwait(cond, &run->lock, CLOCK_MONOTONIC, &until);
+	wait_cond(cond, &run->lock, ns);
 }
 
 /*

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Waiting for a driver that may take long. */
 #include <signal.h>
-#include <time.h>
 
 #include "image/calm.h"
 #include "kick.h"
@@ -123,15 +122,9 @@ static void look(struct call *c)
 
 static void wait_for_end(struct call *c)
 {
-	struct timespec until;
-
 	pthread_mutex_lock(&c->lock);
 	while (!c->ended) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += TICK_NS;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		if (pthread_cond_clockwait(&c->end, &c->lock, CLOCK_MONOTONIC, &until) == 0)
+		if (wait_cond(&c->end, &c->lock, TICK_NS))
 			continue;
 		pthread_mutex_unlock(&c->lock);
 		look(c);

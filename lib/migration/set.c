@@ -4,7 +4,6 @@
  * down, up, and after a failure; where they wait for each other; and their threads.
  */
 #include <stdio.h>
-#include <time.h>
 
 #include "device/feature.h"
 #include "image/calm.h"
@@ -221,13 +220,7 @@ int set_blame(struct part *p, int err)
 /* With the lock held, until something has changed or a moment is over. */
 static void wait_change(struct set *set)
 {
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += TICK_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
-	pthread_cond_clockwait(&set->changed, &set->lock, CLOCK_MONOTONIC, &until);
+	wait_cond(&set->changed, &set->lock, TICK_NS);
 }
 
 /* On the way home there is nothing to be given up but the order, and that only for a user who has
